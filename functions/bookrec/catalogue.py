@@ -1,0 +1,108 @@
+"""The catalogue ``/archive``: the books that the app can show."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bookrec.entries import parse_isbn
+from bookrec.errors import BadData
+
+MAX_TEXT = 1_000
+"""Longest title, author or image address that is copied into a list, in characters."""
+
+_WORDS = re.compile(r"\w+")
+_SERIES = re.compile(r"\s*\([^()]*#[^()]*\)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What a list shows of a catalogue node, and what orders books that nobody has rated."""
+
+    isbn: str
+    title: str
+    author: str
+    image: str
+    published_year: int = 0
+    average_rating: float = 0.0
+
+    @property
+    def edition(self) -> tuple[str, str] | None:
+        """What two editions of one book share, or None where title or author is missing."""
+        title = _normalise(_SERIES.sub("", self.title))
+        author = _normalise(self.author.split(",")[0])
+        return (title, author) if title and author else None
+
+
+class Catalogue:
+    """The books of ``/archive`` by ISBN. A duplicate ISBN keeps the node with the smallest key."""
+
+    def __init__(self, books: Iterable[Book]) -> None:
+        self._books: dict[str, Book] = {}
+        for book in books:
+            self._books.setdefault(book.isbn, book)
+        books_by_isbn = self._books
+        self.newest = tuple(sorted(books_by_isbn, key=lambda i: (-books_by_isbn[i].published_year, i)))
+        """All ISBNs, the newest book first, then by ISBN."""
+        self.best_rated = tuple(sorted(self.newest, key=lambda i: -books_by_isbn[i].average_rating))
+        """All ISBNs, the catalogue's best average rating first: what is popular where no model is live."""
+
+    def __len__(self) -> int:
+        return len(self._books)
+
+    def __contains__(self, isbn: object) -> bool:
+        return isbn in self._books
+
+    def __getitem__(self, isbn: str) -> Book:
+        return self._books[isbn]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._books)
+
+
+def parse_book(value: object) -> Book:
+    """Return the book in a catalogue node; every field but the ISBN may be missing.
+
+    Raises:
+        BadData: where the node is no object or has no usable ISBN.
+    """
+    if not isinstance(value, Mapping):
+        raise BadData("not_an_object", "a catalogue node is an object with isbn, title, author and image")
+    return Book(
+        isbn=parse_isbn(value.get("isbn")),
+        title=_text(value.get("title")),
+        author=_text(value.get("author")),
+        image=_text(value.get("image")),
+        published_year=int(_number(value.get("publishedYear"), 9999)),
+        average_rating=_number(value.get("rating"), 5.0),
+    )
+
+
+def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, BadData]]:
+    """Return the catalogue in the nodes of ``/archive``, and by key why each other node was refused."""
+    books: list[Book] = []
+    refused: dict[str, BadData] = {}
+    for key in sorted(nodes):
+        try:
+            books.append(parse_book(nodes[key]))
+        except BadData as problem:
+            refused[key] = problem
+    return Catalogue(books), refused
+
+
+def _text(value: object) -> str:
+    return value[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _number(value: object, highest: float) -> float:
+    """All catalogue fields are strings; one that does not start with a number in range counts as 0."""
+    match = re.match(r"\s*(\d{1,4}(?:\.\d+)?)", value) if isinstance(value, str) else None
+    number = float(match.group(1)) if match else 0.0
+    return number if number <= highest else 0.0
+
+
+def _normalise(text: str) -> str:
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    return " ".join(_WORDS.findall("".join(c for c in folded if not unicodedata.combining(c))))

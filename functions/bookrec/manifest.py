@@ -1,0 +1,158 @@
+"""What a published model consists of: the manifest beside its files, and the pointer to what is live."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bookrec.errors import BadModel
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+RECOMMEND_MODEL = "recommend.tflite"
+ITEMS = "items.json"
+REQUIRED_FILES = (RECOMMEND_MODEL, ITEMS)
+
+MAX_MANIFEST_BYTES = 1 << 20
+MAX_FILE_BYTES = 256 << 20
+"""Larger files are refused unread: a model file is untrusted input to the function."""
+
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of a model: its size in bytes and its SHA-256 in hex."""
+
+    size: int
+    sha256: str
+
+    def check(self, name: str, content: bytes) -> None:
+        """Raise ``BadModel`` where the content is not what was published."""
+        if len(content) != self.size:
+            raise BadModel(f"{name} has {len(content)} bytes, the manifest says {self.size}")
+        if sha256(content) != self.sha256:
+            raise BadModel(f"{name} does not match its SHA-256 in the manifest")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``models/{version}/manifest.json``.
+
+    Attributes:
+        version: the model's name; its files are immutable.
+        files: by file name, what was uploaded.
+        details: everything else that a person may want to know (metrics, gate, data, versions).
+    """
+
+    version: str
+    files: Mapping[str, FileEntry]
+    details: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        files = {name: {"size": f.size, "sha256": f.sha256} for name, f in sorted(self.files.items())}
+        return {"schema": SCHEMA, "version": self.version, "files": files, **self.details}
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """``/Recommender/model``: the one commit point of a publish.
+
+    Attributes:
+        manifest: the manifest's object name in the bucket.
+        manifest_sha256: so that the pointer vouches for every file, through the manifest.
+        fence: the publishing run's fencing number; it only ever grows.
+        published_at: milliseconds since 1970.
+        snapshot_at: when the run began to read the entries, by the database's clock; milliseconds.
+    """
+
+    version: str
+    manifest: str
+    manifest_sha256: str
+    fence: int
+    published_at: int
+    snapshot_at: int
+
+    def to_node(self) -> dict[str, object]:
+        """Return the database node."""
+        return {
+            "version": self.version,
+            "manifest": self.manifest,
+            "manifestSha256": self.manifest_sha256,
+            "fence": self.fence,
+            "publishedAt": self.published_at,
+            "snapshotAt": self.snapshot_at,
+        }
+
+
+def parse_manifest(value: object) -> Manifest:
+    """Return the manifest in untrusted JSON.
+
+    Raises:
+        BadModel: saying which field is wrong.
+    """
+    if not isinstance(value, Mapping) or value.get("schema") != SCHEMA:
+        raise BadModel(f"the manifest is not an object of schema {SCHEMA}")
+    version = _matching(value.get("version"), _VERSION, "the manifest's version")
+    files = value.get("files")
+    if not isinstance(files, Mapping):
+        raise BadModel("the manifest lists no files")
+    entries = {_matching(name, _FILE_NAME, "a file name"): _file_entry(name, files[name]) for name in files}
+    missing = [name for name in REQUIRED_FILES if name not in entries]
+    if missing:
+        raise BadModel(f"the manifest does not list {', '.join(missing)}")
+    details = {k: v for k, v in value.items() if k not in ("schema", "version", "files")}
+    return Manifest(version, entries, details)
+
+
+def parse_pointer(node: object) -> Pointer | None:
+    """Return the pointer in a database node, or None where no model was ever published.
+
+    Raises:
+        BadModel: where the node is damaged.
+    """
+    if node is None:
+        return None
+    if not isinstance(node, Mapping):
+        raise BadModel("/Recommender/model is not an object")
+    version = _matching(node.get("version"), _VERSION, "the pointer's version")
+    return Pointer(
+        version=version,
+        manifest=_matching(node.get("manifest"), re.compile(f"models/{version}/{MANIFEST}"), "the manifest's name"),
+        manifest_sha256=_matching(node.get("manifestSha256"), _SHA256, "the manifest's SHA-256"),
+        fence=_whole(node.get("fence"), "the pointer's fence"),
+        published_at=_whole(node.get("publishedAt"), "publishedAt"),
+        snapshot_at=_whole(node.get("snapshotAt"), "snapshotAt"),
+    )
+
+
+def _file_entry(name: str, value: object) -> FileEntry:
+    if not isinstance(value, Mapping):
+        raise BadModel(f"the manifest's entry for {name} is not an object")
+    size = _whole(value.get("size"), f"the size of {name}")
+    if size > MAX_FILE_BYTES:
+        raise BadModel(f"{name} has {size} bytes, at most {MAX_FILE_BYTES} are loaded")
+    return FileEntry(size, _matching(value.get("sha256"), _SHA256, f"the SHA-256 of {name}"))
+
+
+def _matching(value: object, pattern: re.Pattern[str], what: str) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise BadModel(f"{what} is missing or malformed")
+    return value
+
+
+def _whole(value: object, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
+        raise BadModel(f"{what} is not a whole number of at least 0")
+    return int(value)

@@ -1,0 +1,43 @@
+"""Every database node and storage object by name: the only place where a path is spelled.
+
+The contract of the app's nodes is in ``docs/contract.md``; a test compares it with this module.
+"""
+
+from __future__ import annotations
+
+USER_BOOK = "User_Book"
+ARCHIVE = "archive"
+USERS = "Users"
+
+MODEL = "Recommender/model"
+LEASE = "Recommender/lease"
+CHANGES = "Recommender/changes"
+DIRTY = "Recommender/dirty"
+REJECTED = "Recommender/rejected"
+STATUS = "Recommender/status"
+
+MAX_KEY_BYTES = 768
+"""Longest database key in UTF-8 bytes (Source: Firebase documentation, Structure your database)."""
+
+_FORBIDDEN_IN_KEYS = frozenset(".$#[]/")
+
+
+def recommendations(user_id: str) -> str:
+    """Return the node that holds one user's list."""
+    return f"{USERS}/{user_id}/recommendations"
+
+
+def is_key(text: str) -> bool:
+    """Tell whether ``text`` can be a database key: 1–768 bytes, no ``. $ # [ ] /``, no control characters."""
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    if not 1 <= size <= MAX_KEY_BYTES:
+        return False
+    return not any(c in _FORBIDDEN_IN_KEYS or ord(c) < 32 or ord(c) == 127 for c in text)
+
+
+def model_object(version: str, file_name: str) -> str:
+    """Return the Cloud Storage object name of one file of a published model."""
+    return f"models/{version}/{file_name}"

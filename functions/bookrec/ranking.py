@@ -1,0 +1,128 @@
+"""From candidates to the ten books of a list: what a list may contain, and in which order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bookrec.catalogue import Catalogue
+from bookrec.shelf import Shelf
+
+LIST_SIZE = 10
+
+Source = Literal["personal", "popular", "newest"]
+ListSource = Literal["personal", "mixed", "popular"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A book that could be on a list.
+
+    Attributes:
+        score: the higher the better; comparable within one list only.
+        predicted_rating: 0.5–5 stars, or None where no model is live.
+        because: the shelf's ISBNs that contributed most to the score, at most two, the most first.
+    """
+
+    isbn: str
+    score: float
+    predicted_rating: float | None
+    source: Source
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationList:
+    """One reader's list, ready to be written."""
+
+    model_version: str
+    shelf: Shelf
+    items: tuple[Candidate, ...]
+
+    @property
+    def source(self) -> ListSource:
+        """``personal`` or ``popular`` where all items are (``newest`` counts as popular), else ``mixed``."""
+        personal = sum(item.source == "personal" for item in self.items)
+        if personal == 0:
+            return "popular"
+        return "personal" if personal == len(self.items) else "mixed"
+
+    @property
+    def list_id(self) -> str:
+        """An id that is equal exactly for equal lists: the first 20 hex digits of a SHA-256."""
+        identity = [self.model_version, self.shelf.user_id, self.shelf.digest, [item.isbn for item in self.items]]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
+
+    def to_node(self, catalogue: Catalogue, generated_at: object) -> dict[str, object]:
+        """Return the database node as the app reads it.
+
+        Args:
+            catalogue: the books that ``items`` were chosen from.
+            generated_at: milliseconds since 1970, or the database's own timestamp placeholder.
+        """
+        items: list[dict[str, object]] = []
+        for item in self.items:
+            book = catalogue[item.isbn]
+            node: dict[str, object] = {
+                "isbn": item.isbn,
+                "title": book.title,
+                "author": book.author,
+                "image": book.image,
+                "score": round(item.score, 6),
+                "source": item.source,
+                "because": list(item.because),
+            }
+            if item.predicted_rating is not None:
+                node["predictedRating"] = round(item.predicted_rating, 3)
+            items.append(node)
+        return {
+            "listId": self.list_id,
+            "generatedAt": generated_at,
+            "modelVersion": self.model_version,
+            "source": self.source,
+            "basedOn": {"entries": len(self.shelf.entries), "digest": self.shelf.digest},
+            "items": items,
+        }
+
+
+def top_list(
+    shelf: Shelf, model_version: str, candidates: Sequence[Candidate], fill: Iterable[Candidate], catalogue: Catalogue
+) -> RecommendationList:
+    """Return a user's list.
+
+    It holds no book on the shelf in any edition, none that the catalogue lacks, none twice in two
+    editions, and ``LIST_SIZE`` books wherever the catalogue has that many left.
+
+    Args:
+        candidates: in any order; ordered here by score, then ISBN.
+        fill: taken in the order given where the candidates do not suffice.
+    """
+    ordered = sorted(candidates, key=lambda c: (-c.score, c.isbn))
+    chosen: list[Candidate] = []
+    for candidate in _allowed(shelf, _chain(ordered, fill), catalogue):
+        chosen.append(candidate)
+        if len(chosen) == LIST_SIZE:
+            break
+    return RecommendationList(model_version, shelf, tuple(chosen))
+
+
+def _chain(first: Iterable[Candidate], then: Iterable[Candidate]) -> Iterator[Candidate]:
+    yield from first
+    yield from then
+
+
+def _allowed(shelf: Shelf, candidates: Iterable[Candidate], catalogue: Catalogue) -> Iterator[Candidate]:
+    isbns = set(shelf.ratings)
+    editions = {catalogue[isbn].edition for isbn in isbns if isbn in catalogue}
+    for candidate in candidates:
+        if candidate.isbn in isbns or candidate.isbn not in catalogue:
+            continue
+        edition = catalogue[candidate.isbn].edition
+        if edition is not None and edition in editions:
+            continue
+        isbns.add(candidate.isbn)
+        editions.add(edition)
+        yield candidate

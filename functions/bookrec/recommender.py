@@ -1,0 +1,127 @@
+"""A published model in use: from a shelf to candidates, through whichever TFLite runtime runs the file.
+
+The exported file has two named signatures; ``docs/contract.md`` describes them for the app:
+
+- ``recommend``: ``items`` int32 [n], ``ratings`` float32 [n] → ``indices`` int32 [K], ``scores`` float32 [K],
+  ``predicted_ratings`` float32 [K], ``because`` int32 [K, 2]
+- ``rate``: ``items`` int32 [n], ``ratings`` float32 [n], ``targets`` int32 [m] → ``predicted_ratings`` float32 [m]
+
+``items`` and ``targets`` are positions in ``items.json``, or −1 for a book that the model does not know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bookrec.errors import BadModel
+from bookrec.ranking import Candidate, Source
+from bookrec.shelf import Shelf
+
+UNKNOWN = -1
+"""The index of a book that the model does not know, and of padding."""
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+class SignatureRunner(Protocol):
+    """One named signature of a loaded TFLite file."""
+
+    def __call__(self, **inputs: npt.NDArray[Any]) -> Tensors:
+        """Run the signature once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """``items.json``: the books that a model knows.
+
+    Attributes:
+        isbns: by index, ascending, so that equal scores come in ISBN order.
+        popular: the most popular books, the first the most popular.
+    """
+
+    isbns: tuple[str, ...]
+    popular: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"isbns": list(self.isbns), "popular": list(self.popular)}
+
+
+def parse_items(content: bytes) -> Items:
+    """Return the items in untrusted bytes.
+
+    Raises:
+        BadModel: where they are not ``items.json``.
+    """
+    try:
+        value = json.loads(content)
+        isbns, popular = value["isbns"], value["popular"]
+        texts = all(isinstance(isbn, str) for isbn in [*isbns, *popular])
+    except (ValueError, TypeError, KeyError) as problem:
+        raise BadModel("items.json is not an object with isbns and popular") from problem
+    if not texts or not isbns or len(set(isbns)) != len(isbns):
+        raise BadModel("items.json needs at least one isbn, each a text, none twice")
+    return Items(tuple(isbns), tuple(popular))
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """A loaded model. The runners are not safe for threads: share them behind a lock."""
+
+    version: str
+    items: Items
+    recommend: SignatureRunner
+    rate: SignatureRunner
+    _index: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", {isbn: i for i, isbn in enumerate(self.items.isbns)})
+
+    def candidates(self, shelf: Shelf) -> list[Candidate]:
+        """Return the model's best books for a shelf, at most K, none of them on the shelf."""
+        isbns, inputs = self._inputs(shelf)
+        out = self.recommend(**inputs)
+        rows = zip(out["indices"], out["scores"], out["predicted_ratings"], out["because"], strict=True)
+        return [self._candidate(isbns, *row) for row in rows if row[0] != UNKNOWN]
+
+    def fill(self, shelf: Shelf, newest: Sequence[str]) -> Iterator[Candidate]:
+        """Yield what a list is filled up with: popular books, then ``newest``, with their predicted ratings."""
+        popular = list(self.items.popular)
+        yield from self._rated(shelf, popular, "popular")
+        seen = set(popular)
+        yield from self._rated(shelf, [isbn for isbn in newest if isbn not in seen], "newest")
+
+    def predicted_ratings(self, shelf: Shelf, isbns: Sequence[str]) -> list[float]:
+        """Return the predicted rating (0.5–5) of each ISBN, known to the model or not."""
+        targets = np.array([self._index.get(isbn, UNKNOWN) for isbn in isbns], np.int32)
+        if not len(targets):
+            return []
+        return [float(r) for r in self.rate(targets=targets, **self._inputs(shelf)[1])["predicted_ratings"]]
+
+    def _rated(self, shelf: Shelf, isbns: Sequence[str], source: Source, block: int = 50) -> Iterator[Candidate]:
+        for start in range(0, len(isbns), block):
+            part = isbns[start : start + block]
+            for isbn, rating in zip(part, self.predicted_ratings(shelf, part), strict=True):
+                yield Candidate(isbn, 0.0, rating, source)
+
+    def _inputs(self, shelf: Shelf) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
+        ratings = shelf.ratings
+        isbns = list(ratings) or [""]  # the file takes no empty tensors: one unknown, unrated book instead
+        return isbns, {
+            "items": np.array([self._index.get(isbn, UNKNOWN) for isbn in isbns], np.int32),
+            "ratings": np.array([ratings.get(isbn, 0.0) for isbn in isbns], np.float32),
+        }
+
+    def _candidate(
+        self, isbns: Sequence[str], index: int, score: float, rating: float, because: npt.NDArray[np.int32]
+    ) -> Candidate:
+        reasons = tuple(isbns[position] for position in because if position != UNKNOWN)
+        source: Source = "personal" if reasons else "popular"
+        return Candidate(self.items.isbns[index], float(score), float(rating), source, reasons)
