@@ -23,16 +23,16 @@ FIRST_DAY_MS = 1_685_577_600_000  # 2023-06-01
 DAY_MS = 86_400_000
 PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 
-GENRES: dict[str, tuple[list[str], list[str]]] = {
-    "Fantasy": (["Dragon", "Ember", "Raven", "Thorn", "Silver", "Witch"], ["Crown", "Keep", "Oath", "Song", "Gate"]),
-    "Mystery": (["Silent", "Crooked", "Missing", "Midnight", "Locked", "Last"], ["Alibi", "Witness", "Key", "Letter", "Case"]),
-    "Romance": (["Summer", "Second", "Paper", "Velvet", "Lavender", "Stolen"], ["Promise", "Kiss", "Wedding", "Garden", "Dance"]),
-    "Science Fiction": (["Orbital", "Quantum", "Distant", "Hollow", "Titan", "Glass"], ["Signal", "Colony", "Engine", "Horizon", "Drift"]),
-    "History": (["Forgotten", "Imperial", "Iron", "Northern", "Broken", "Golden"], ["Century", "Treaty", "Siege", "Republic", "Road"]),
-    "Thriller": (["Cold", "Double", "Final", "Black", "Rapid", "Burning"], ["Target", "Asset", "Pursuit", "Protocol", "Cell"]),
-    "Children": (["Little", "Brave", "Sleepy", "Curious", "Jolly", "Tiny"], ["Fox", "Balloon", "Bear", "Whistle", "Pirate"]),
-    "Self-Help": (["Simple", "Calm", "Daily", "Honest", "Slow", "Better"], ["Habits", "Mind", "Mornings", "Focus", "Courage"]),
-}  # fmt: skip
+GENRES = {  # the words that the titles of a genre are made of
+    "Fantasy": ("Dragon Ember Raven Thorn Silver Witch", "Crown Keep Oath Song Gate"),
+    "Mystery": ("Silent Crooked Missing Midnight Locked Last", "Alibi Witness Key Letter Case"),
+    "Romance": ("Summer Second Paper Velvet Lavender Stolen", "Promise Kiss Wedding Garden Dance"),
+    "Science Fiction": ("Orbital Quantum Distant Hollow Titan Glass", "Signal Colony Engine Horizon Drift"),
+    "History": ("Forgotten Imperial Iron Northern Broken Golden", "Century Treaty Siege Republic Road"),
+    "Thriller": ("Cold Double Final Black Rapid Burning", "Target Asset Pursuit Protocol Cell"),
+    "Children": ("Little Brave Sleepy Curious Jolly Tiny", "Fox Balloon Bear Whistle Pirate"),
+    "Self-Help": ("Simple Calm Daily Honest Slow Better", "Habits Mind Mornings Focus Courage"),
+}
 PLACES = ["Harbour", "Valley", "Hill", "River", "Island", "Bridge", "Forest", "Market", "Coast", "Lane"]
 SYLLABLES = ["ma", "ri", "to", "len", "va", "sol", "ka", "ben", "ne", "dor", "li", "fa", "tam", "ur", "es", "pol"]
 
@@ -52,7 +52,10 @@ class GeneratedBook:
 
 
 def push_key(rng: random.Random, at_ms: int) -> str:
-    """Return a push key: 8 characters of time, 12 of chance (Source: Firebase blog, The 2^120 Ways to Ensure Unique IDs)."""
+    """Return a push key: 8 characters of time, 12 of chance.
+
+    Source: Firebase blog, "The 2^120 Ways to Ensure Unique Identifiers" (2015).
+    """
     time = []
     for _ in range(8):
         at_ms, digit = divmod(at_ms, 64)
@@ -80,7 +83,9 @@ def make_books(rng: random.Random) -> list[GeneratedBook]:
         genre = rng.choice(list(GENRES))
         adjectives, nouns = GENRES[genre]
         author = rng.choice(authors[genre])
-        base = f"The {rng.choice(adjectives)} {rng.choice(nouns)} of {' '.join(rng.sample(PLACES, k=2))}"
+        base = (
+            f"The {rng.choice(adjectives.split())} {rng.choice(nouns.split())} of {' '.join(rng.sample(PLACES, k=2))}"
+        )
         volumes = rng.choice([1, 1, 1, 1, 2, 3])
         for volume in range(1, volumes + 1):
             title = base if volumes == 1 else f"{base}, Part {volume} ({base}, #{volume})"
