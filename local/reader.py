@@ -1,0 +1,90 @@
+"""A reader as the app sees one: signed in through Auth, reading and writing through the security rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from bookrec.shelf import Shelf, build_shelf, sort_out
+from local.stack import Addresses
+
+
+class Reader:
+    """One signed-in reader.
+
+    Attributes:
+        uid: the Firebase user id.
+    """
+
+    def __init__(self, addresses: Addresses, email: str, password: str = "a password for the emulator") -> None:
+        self._addresses = addresses
+        self._session = requests.Session()
+        url = f"http://{addresses.auth}/identitytoolkit.googleapis.com/v1/accounts:signUp?key=emulator"
+        body = {"email": email, "password": password, "returnSecureToken": True}
+        answer = self._session.post(url, json=body, timeout=30)
+        answer.raise_for_status()
+        self.uid: str = answer.json()["localId"]
+        self._token: str = answer.json()["idToken"]
+
+    def request(self, method: str, path: str, value: object = None, **query: str) -> requests.Response:
+        """Send one database request as this reader; refusals come back as they are (401)."""
+        parameters = {"ns": self._addresses.namespace, "auth": self._token, **query}
+        url = f"http://{self._addresses.database}/{path}.json"
+        return self._session.request(method, url, params=parameters, json=value, timeout=30)
+
+    def sign_up(self) -> None:
+        """Write the profile, as the app does once."""
+        profile = {"id": self.uid, "firstname": "Demo", "lastname": "Reader", "mobile": "", "image": ""}
+        self.request("PUT", f"Users/{self.uid}", profile).raise_for_status()
+
+    def shelve(self, isbn: str, rating: float) -> str:
+        """Add a book to the shelf, 0 for no rating; return the entry's push key."""
+        book = self.request("POST", "Books", {"isbn": isbn, "myRate": rating})
+        book.raise_for_status()
+        entry = {"userId": self.uid, "bookId": book.json()["name"], "isbn": isbn, "myRate": rating}
+        answer = self.request("POST", "User_Book", entry)
+        answer.raise_for_status()
+        return str(answer.json()["name"])
+
+    def rate(self, entry_key: str, rating: float) -> None:
+        """Change the stars of an entry in place, as the app does."""
+        self.request("PATCH", f"User_Book/{entry_key}", {"myRate": rating}).raise_for_status()
+
+    def remove(self, entry_key: str) -> None:
+        """Take a book off the shelf."""
+        self.request("DELETE", f"User_Book/{entry_key}").raise_for_status()
+
+    def shelf(self) -> Shelf:
+        """Return the shelf through the app's own query."""
+        answer = self.request("GET", "User_Book", orderBy='"userId"', equalTo=f'"{self.uid}"')
+        answer.raise_for_status()
+        return build_shelf(self.uid, sort_out(answer.json())[0])
+
+    def recommendations(self) -> dict[str, Any] | None:
+        """Return the list as it stands in the database."""
+        answer = self.request("GET", f"Users/{self.uid}/recommendations")
+        answer.raise_for_status()
+        value: dict[str, Any] | None = answer.json()
+        return value
+
+    def wait_for_list(
+        self, accept: Callable[[dict[str, Any]], bool] = lambda _: True, patience_s: float = 60.0
+    ) -> tuple[dict[str, Any], float]:
+        """Wait until the list is the one for the present shelf; return it and the milliseconds that took.
+
+        Raises:
+            TimeoutError: naming the list that stands there instead.
+        """
+        began = time.monotonic()
+        digest = self.shelf().digest
+        found = None
+        while time.monotonic() - began < patience_s:
+            found = self.recommendations()
+            if found and found["basedOn"]["digest"] == digest and accept(found):
+                return found, (time.monotonic() - began) * 1000
+            time.sleep(0.01)
+        seen = {k: found[k] for k in ("modelVersion", "basedOn", "source")} if found else None
+        raise TimeoutError(f"no list for the present shelf after {patience_s:.0f} s; the database holds {seen}")

