@@ -1,0 +1,23 @@
+"""What the service refuses, with the status that it answers."""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """A refusal that the client gets as ``{"error": message}``.
+
+    Attributes:
+        status: the HTTP status.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class PermissionDeniedError(ServiceError):
+    """The security rules do not allow it."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "Permission denied")

@@ -1,0 +1,41 @@
+"""Placeholders that the server fills in: ``{".sv": "timestamp"}`` and ``{".sv": {"increment": n}}``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.errors import ServiceError
+from emulator.tree import Node
+
+
+def resolve(value: Any, present: Node, now_ms: int) -> Any:
+    """Return a JSON value with its placeholders filled in.
+
+    Args:
+        value: what the client writes.
+        present: the node that stands there now, which an increment adds to.
+        now_ms: the server's time in milliseconds since 1970.
+
+    Raises:
+        ServiceError: 400 for an unknown placeholder.
+    """
+    if isinstance(value, list):
+        value = {str(i): child for i, child in enumerate(value)}
+    if not isinstance(value, Mapping):
+        return value
+    if ".sv" in value:
+        return _fill(value[".sv"], present, now_ms)
+    children = present if isinstance(present, dict) else {}
+    return {key: resolve(child, children.get(key), now_ms) for key, child in value.items()}
+
+
+def _fill(placeholder: Any, present: Node, now_ms: int) -> int | float:
+    if placeholder == "timestamp":
+        return now_ms
+    if isinstance(placeholder, Mapping) and set(placeholder) == {"increment"}:
+        step = placeholder["increment"]
+        if isinstance(step, (int, float)) and not isinstance(step, bool):
+            is_number = isinstance(present, (int, float)) and not isinstance(present, bool)
+            return present + step if is_number else step
+    raise ServiceError(400, "Invalid data; couldn't parse JSON object, array, or value. Unknown server value.")
