@@ -81,15 +81,12 @@ def put(node: Node, path: Path, value: Node) -> Node:
         return value
     key, rest = path[0], path[1:]
     children = node if isinstance(node, dict) else {}
-    present = children.get(key)
-    child = put(present, rest, value)
-    if child is present and isinstance(node, dict):
+    child = put(children.get(key), rest, value)
+    if child is None and key not in children:
         return node
-    if child is None and not isinstance(node, dict):
-        return node if value is None and node is not None and rest == () else None
     changed = dict(children)
     if child is None:
-        changed.pop(key, None)
+        del changed[key]
     else:
         changed[key] = child
     return changed or None

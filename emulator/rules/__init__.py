@@ -1,0 +1,1 @@
+"""Security rules: the language, and what they allow."""

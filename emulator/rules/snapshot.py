@@ -1,0 +1,90 @@
+"""``data``, ``newData`` and ``root`` as rule expressions see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.keys import Path
+from emulator.tree import Node, get
+
+
+class RuleError(Exception):
+    """An expression that has no value, for example a text method on a number: it denies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A place in a tree; the place need not exist."""
+
+    root: Node
+    path: Path
+
+    @property
+    def node(self) -> Node:
+        """The node that stands there."""
+        return get(self.root, self.path)
+
+    def val(self) -> Any:
+        """Return the value: a scalar, a mapping, or None."""
+        return self.node
+
+    def child(self, path: Any) -> Snapshot:
+        """Return a place below; ``path`` may have several keys."""
+        if not isinstance(path, str):
+            raise RuleError("child() takes a text")
+        return Snapshot(self.root, self.path + tuple(part for part in path.split("/") if part))
+
+    def parent(self) -> Snapshot:
+        """Return the place above."""
+        if not self.path:
+            raise RuleError("the root has no parent")
+        return Snapshot(self.root, self.path[:-1])
+
+    def has_child(self, path: Any) -> bool:
+        """Tell whether there is a node below at ``path``."""
+        return self.child(path).exists()
+
+    def has_children(self, keys: Any = None) -> bool:
+        """Tell whether there are children, or all the named ones."""
+        if keys is None:
+            return isinstance(self.node, dict)
+        if not isinstance(keys, list) or not keys:
+            raise RuleError("hasChildren() takes a list of at least one key")
+        return all(self.has_child(key) for key in keys)
+
+    def exists(self) -> bool:
+        """Tell whether a node stands there."""
+        return self.node is not None
+
+    def get_priority(self) -> None:
+        """Return no priority: none is kept."""
+        return None
+
+    def is_string(self) -> bool:
+        """Tell whether the node is a text."""
+        return isinstance(self.node, str)
+
+    def is_number(self) -> bool:
+        """Tell whether the node is a number."""
+        return isinstance(self.node, (int, float)) and not isinstance(self.node, bool)
+
+    def is_boolean(self) -> bool:
+        """Tell whether the node is true or false."""
+        return isinstance(self.node, bool)
+
+
+METHODS: Mapping[str, Callable[..., Any]] = {
+    "val": Snapshot.val,
+    "child": Snapshot.child,
+    "parent": Snapshot.parent,
+    "hasChild": Snapshot.has_child,
+    "hasChildren": Snapshot.has_children,
+    "exists": Snapshot.exists,
+    "getPriority": Snapshot.get_priority,
+    "isString": Snapshot.is_string,
+    "isNumber": Snapshot.is_number,
+    "isBoolean": Snapshot.is_boolean,
+}
+"""The language's names of a snapshot's methods."""
