@@ -101,7 +101,7 @@ def _below(
     rule: Rule, place: Path, node: Node, wildcards: dict[str, str]
 ) -> Iterator[tuple[Rule, Path, dict[str, str]]]:
     yield rule, place, wildcards
-    for key, child in (node.items() if isinstance(node, dict) else ()):
+    for key, child in node.items() if isinstance(node, dict) else ():
         deeper = dict(wildcards)
         below = rule.child(key, deeper)
         if below is not None:

@@ -1,0 +1,41 @@
+"""``python -m emulator``: serve databases on one port until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from aiohttp import web
+
+from emulator.server import Server
+from emulator.triggers import Dispatcher
+
+
+def main() -> int:
+    """Serve; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9000)
+    parser.add_argument("--functions_emulator_host", default="127.0.0.1")
+    parser.add_argument("--functions_emulator_port", type=int, default=5001)
+    parser.add_argument("--in-flight", type=int, default=8, help="trigger deliveries at a time for each trigger")
+    # The JAR takes more options than concern us, and firebase-tools may pass any of them.
+    arguments, ignored = parser.parse_known_args()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stdout)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    if ignored:
+        logging.getLogger(__name__).info("options that do not concern this emulator: %s", " ".join(ignored))
+    functions = f"{arguments.functions_emulator_host}:{arguments.functions_emulator_port}"
+    host = f"{arguments.host}:{arguments.port}"
+    application = Server(Dispatcher(functions, host, arguments.in_flight)).application()
+    try:
+        web.run_app(application, host=arguments.host, port=arguments.port, shutdown_timeout=1, access_log=None)
+    except OSError as problem:
+        print(f"cannot listen on {host}: {problem.strerror or problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
