@@ -1,4 +1,4 @@
-"""``python -m emulator``: serve databases on one port until told to stop."""
+"""Serve databases on one port until told to stop: ``python -m emulator``."""
 
 from __future__ import annotations
 

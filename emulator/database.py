@@ -10,7 +10,7 @@ from typing import Any
 from emulator.auth import Caller
 from emulator.errors import PermissionDeniedError, ServiceError
 from emulator.keys import Path
-from emulator.query import Query
+from emulator.query import Index, Query
 from emulator.rules.ruleset import Rules, parse_rules
 from emulator.server_values import resolve
 from emulator.tree import Node, from_json, get, put
@@ -48,6 +48,7 @@ class Database:
         self.rules_text = OPEN_RULES
         self._rules: Rules = parse_rules(OPEN_RULES)
         self._subscriber = subscriber
+        self._indexes: dict[tuple[Path, str], Index] = {}
 
     def set_rules(self, text: str) -> None:
         """Replace the rules; bad ones raise ``BadRulesError`` and change nothing."""
@@ -70,7 +71,12 @@ class Database:
                 400,
                 f'Index not defined, add ".indexOn": "{query.index_name}", for path "/{"/".join(path)}", to the rules',
             )
-        return query.run(node) or None
+        if not isinstance(node, dict):
+            return None
+        key = (path, query.order_by)
+        if key not in self._indexes:
+            self._indexes[key] = Index(query.order_by, node)
+        return query.select(self._indexes[key], node)
 
     def write(self, values: Mapping[Path, Any], caller: Caller, *, silent: bool = False) -> dict[Path, Node]:
         """Write JSON values at several places as one; return the nodes that stand there now.
@@ -91,9 +97,20 @@ class Database:
         if not caller.is_admin and not self._rules.may_write(before, after, nodes, caller.auth):
             raise PermissionDeniedError
         self.root = after
+        self._update_indexes(before, tuple(nodes))
         if not silent and after is not before:
             self._subscriber(Change(self.namespace, before, after, tuple(nodes), caller))
         return nodes
+
+    def _update_indexes(self, before: Node, written: tuple[Path, ...]) -> None:
+        """Bring each index up to date, or drop it where a write replaced its whole node."""
+        for (path, order_by), index in list(self._indexes.items()):
+            below = {place[len(path)] for place in written if len(place) > len(path) and place[: len(path)] == path}
+            if any(path[: len(place)] == place for place in written) or not isinstance(get(before, path), dict):
+                del self._indexes[(path, order_by)]
+                continue
+            for key in below:
+                index.replace(key, get(before, (*path, key)), get(self.root, (*path, key)))
 
 
 class Databases:

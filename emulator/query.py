@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,40 +44,58 @@ class Query:
 
     def run(self, node: Node) -> dict[str, Node]:
         """Return the children of ``node`` that the query selects, in its order."""
-        children = node if isinstance(node, dict) else {}
-        ordered = sorted((self._position(key, child), key) for key, child in children.items())
-        keys = [key for position, key in ordered if self._selects(position)]
+        return self.select(Index(self.order_by, node), node)
+
+    def select(self, index: Index, node: Node) -> dict[str, Node]:
+        """Return what the query selects, by an index of its order over the children of ``node``."""
+        rows = index.rows
+        low, high = 0, len(rows)
+        for name, value in self.filters.items():
+            bound = key_order(value) if self.order_by == "$key" else value_order(value)
+            if name in ("equalTo", "startAt"):
+                low = max(low, bisect.bisect_left(rows, bound, key=_value))
+            if name == "startAfter":
+                low = max(low, bisect.bisect_right(rows, bound, key=_value))
+            if name in ("equalTo", "endAt"):
+                high = min(high, bisect.bisect_right(rows, bound, key=_value))
+            if name == "endBefore":
+                high = min(high, bisect.bisect_left(rows, bound, key=_value))
         if self.limit_first is not None:
-            keys = keys[: self.limit_first]
+            high = min(high, low + self.limit_first)
         if self.limit_last is not None:
-            keys = keys[max(0, len(keys) - self.limit_last) :]
-        return {key: children[key] for key in keys}
+            low = max(low, high - self.limit_last)
+        return {row[2]: node[row[2]] for row in rows[low:high]}
 
-    def _position(self, key: str, child: Node) -> tuple[Any, ...]:
-        if self.order_by == "$key":
-            return (key_order(key),)
-        if self.order_by == "$priority":
-            value = None
-        elif self.order_by == "$value":
-            value = child
-        else:
-            value = get(child, parse_path(self.order_by))
-        return (value_order(value), key_order(key))
 
-    def _selects(self, position: tuple[Any, ...]) -> bool:
-        value = position[0]
+Row = tuple[tuple[int, float, str], tuple[int, int, str], str]
+"""The order of a child's value, the order of its key, and the key."""
 
-        def bound(name: str) -> Any:
-            given = self.filters[name]
-            return key_order(given) if self.order_by == "$key" else value_order(given)
 
-        return not (
-            ("equalTo" in self.filters and value != bound("equalTo"))
-            or ("startAt" in self.filters and value < bound("startAt"))
-            or ("startAfter" in self.filters and value <= bound("startAfter"))
-            or ("endAt" in self.filters and value > bound("endAt"))
-            or ("endBefore" in self.filters and value >= bound("endBefore"))
-        )
+class Index:
+    """The children of one node in one order, kept up to date as single children change."""
+
+    def __init__(self, order_by: str, node: Node) -> None:
+        self._order_by = order_by
+        self._child_path = () if order_by.startswith("$") else parse_path(order_by)
+        self.rows: list[Row] = sorted(self._row(k, c) for k, c in (node.items() if isinstance(node, dict) else ()))
+
+    def replace(self, key: str, before: Node, after: Node) -> None:
+        """Take over that the child ``key`` changed from ``before`` to ``after``; None is no child."""
+        if before is not None:
+            row = self._row(key, before)
+            del self.rows[bisect.bisect_left(self.rows, row)]
+        if after is not None:
+            bisect.insort(self.rows, self._row(key, after))
+
+    def _row(self, key: str, child: Node) -> Row:
+        if self._order_by == "$key":
+            return (key_order(key), (0, 0, ""), key)
+        value = None if self._order_by == "$priority" else get(child, self._child_path)
+        return (value_order(value), key_order(key), key)
+
+
+def _value(row: Row) -> tuple[int, float, str]:
+    return row[0]
 
 
 def value_order(value: Node) -> tuple[int, float, str]:

@@ -70,10 +70,7 @@ class Server:
         if shallow and query is not None:
             raise ServiceError(400, "shallow cannot be used with other query parameters")
         node = database.read(path, caller, query)
-        if shallow:
-            value = dict.fromkeys(sorted(node), True) if isinstance(node, dict) else node
-        else:
-            value = to_json(node)
+        value = dict.fromkeys(sorted(node), True) if shallow and isinstance(node, dict) else to_json(node)
         return _respond(request, value, etag(node) if _wants_etag(request) else None)
 
     async def _write(

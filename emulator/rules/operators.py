@@ -36,7 +36,7 @@ def compare(left: Any, operator: str, right: Any) -> bool:
     if not ((is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str))):
         raise RuleError(f"{operator} compares two numbers or two texts")
     results = {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}
-    return results[operator]
+    return bool(results[operator])
 
 
 def arithmetic(left: Any, operator: str, right: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A parsed rules file, and the questions that it answers: may this be read, may this be written?"""
+"""A parsed rules file, and the questions that it answers: what may be read, what may be written."""
 
 from __future__ import annotations
 

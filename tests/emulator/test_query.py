@@ -1,0 +1,92 @@
+"""Queries: the documented order, and indexes that stay equal to a naive sort."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.auth import Caller
+from emulator.database import Databases
+from emulator.keys import key_order
+from emulator.query import parse_query, value_order
+from emulator.tree import from_json, get, put, to_json
+
+ADMIN = Caller(is_admin=True)
+KEYS = st.sampled_from(["a", "b", "c", "1", "2", "10"])
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text("xyz", max_size=2))
+CHILDREN = st.one_of(SCALARS, st.dictionaries(st.sampled_from(["v", "w"]), SCALARS, max_size=2))
+PATHS = st.lists(KEYS, min_size=0, max_size=3).map(tuple)
+
+
+def test_values_sort_null_false_true_numbers_texts_objects():
+    ordered = [None, False, True, -1.5, 2, "a", "b", {"a": 1}]
+    assert sorted(reversed(ordered), key=value_order) == ordered
+
+
+def test_integer_keys_sort_as_numbers_before_texts():
+    assert sorted(["b", "10", "9", "a", "-1", "01"], key=key_order) == ["-1", "9", "10", "01", "a", "b"]
+
+
+@given(
+    st.lists(st.tuples(KEYS, CHILDREN), max_size=12),
+    st.sampled_from(["v", "$key", "$value"]),
+    st.sampled_from(["equalTo", "startAt", "startAfter", "endAt", "endBefore"]),
+    SCALARS,
+    st.integers(1, 4),
+)
+def test_a_query_through_a_kept_index_equals_a_naive_sort(writes, order_by, name, bound, limit):
+    databases = Databases()
+    database = databases["x"]
+    database.set_rules('{"rules": {".read": true, ".write": true, "n": {".indexOn": ["v", ".value"]}}}')
+    if order_by == "$key":
+        bound = str(bound)
+    query = parse_query({"orderBy": json.dumps(order_by), name: json.dumps(bound), "limitToFirst": str(limit)})
+    for key, value in writes:
+        database.write({("n", key): value}, ADMIN)
+        found = database.read(("n",), ADMIN, query)
+    children = get(database.root, ("n",)) or {}
+
+    def position(item):
+        key, child = item
+        if order_by == "$key":
+            return (key_order(key), ())
+        value = child if order_by == "$value" else child.get("v") if isinstance(child, dict) else None
+        return (value_order(value), key_order(key))
+
+    mark = key_order(bound) if order_by == "$key" else value_order(bound)
+    compare = {
+        "equalTo": lambda p: p == mark,
+        "startAt": lambda p: p >= mark,
+        "startAfter": lambda p: p > mark,
+        "endAt": lambda p: p <= mark,
+        "endBefore": lambda p: p < mark,
+    }[name]
+    expected = [key for key, child in sorted(children.items(), key=position) if compare(position((key, child))[0])]
+    if writes:
+        assert list(found or {}) == expected[:limit]
+
+
+@given(st.lists(st.tuples(PATHS, CHILDREN), max_size=12))
+def test_writes_end_in_the_tree_that_a_plain_dict_models(writes):
+    def model_put(tree, path, value):
+        if not path:
+            return from_json(value)
+        node = dict(tree) if isinstance(tree, dict) else {}
+        child = model_put(node.get(path[0]), path[1:], value)
+        if child is None and path[0] not in node:
+            return tree
+        node.pop(path[0], None)
+        if child is not None:
+            node[path[0]] = child
+        return node or None
+
+    tree = model = None
+    for path, value in writes:
+        tree = put(tree, path, from_json(value))
+        model = model_put(model, path, value)
+    assert tree == model
+
+
+def test_mostly_small_integer_keys_are_rendered_as_an_array():
+    assert to_json({"0": "a", "2": "c"}) == ["a", None, "c"]
+    assert to_json({"0": "a", "5": "c"}) == {"0": "a", "5": "c"}
