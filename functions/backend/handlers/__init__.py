@@ -1,0 +1,1 @@
+"""One use case a trigger. A handler reads what it needs, calls the domain, and writes the result."""

@@ -1,0 +1,125 @@
+"""What the handlers need of the world. Each port has one adapter a service, and one in-memory twin in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from bookrec.lease import Lease
+from bookrec.recommender import Recommender
+from bookrec.retraining import Pending
+
+TIMESTAMP: Mapping[str, str] = {".sv": "timestamp"}
+"""What the database replaces by its own clock (milliseconds since 1970)."""
+
+
+class Database(Protocol):
+    """The Realtime Database in the terms of this backend. Values are JSON; an absent node is None."""
+
+    def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
+        """Return all entries that name one of the users, by push key."""
+        ...
+
+    def entry(self, key: str) -> object:
+        """Return one node of ``/User_Book``."""
+        ...
+
+    def entries_page(self, after: str, size: int) -> Mapping[str, object]:
+        """Return at most ``size`` entries with the smallest keys greater than ``after``."""
+        ...
+
+    def user_ids(self) -> Sequence[str]:
+        """Return the keys of ``/Users``, ascending."""
+        ...
+
+    def list_state(self, user_id: str) -> tuple[object, object]:
+        """Return the digest and the model version that a user's list names."""
+        ...
+
+    def pointer(self) -> object:
+        """Return ``/Recommender/model``."""
+        ...
+
+    def catalogue(self, etag: str) -> tuple[Mapping[str, object] | None, str]:
+        """Return the nodes of ``/archive`` and their ETag; None for the nodes where the ETag is still ``etag``."""
+        ...
+
+    def pending(self) -> Pending:
+        """Return what changed since the last run's snapshot."""
+        ...
+
+    def status(self, path: str) -> Any:
+        """Return a node below ``/Recommender/status``."""
+        ...
+
+    def rejected_keys(self) -> Sequence[str]:
+        """Return the keys of the entries that are recorded as set aside."""
+        ...
+
+    def update(self, values: Mapping[str, object]) -> None:
+        """Write values at several paths as one; None removes."""
+        ...
+
+    def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease | None:
+        """Change the lease in a transaction and return it; where ``change`` returns None, nothing is written."""
+        ...
+
+    def quarantine(self, key: str, user_id: str, record: Mapping[str, object]) -> bool:
+        """Move an entry, if it still names ``user_id``, out of ``/User_Book`` into its ``rejected`` record."""
+        ...
+
+
+class ModelStore(Protocol):
+    """Where published models lie."""
+
+    def download(self, name: str, max_bytes: int) -> bytes:
+        """Return an object's content.
+
+        Raises:
+            BadModel: where it does not exist or is larger.
+        """
+        ...
+
+
+class ModelLoader(Protocol):
+    """Makes a recommender of downloaded bytes."""
+
+    def __call__(self, version: str, model: bytes, items: bytes) -> Recommender:
+        """Return the recommender.
+
+        Raises:
+            BadModel: where the bytes are not a model.
+        """
+        ...
+
+
+class TaskQueue(Protocol):
+    """The task-queue functions."""
+
+    def enqueue(self, function: str, payload: Mapping[str, object], task_id: str, at_ms: int | None = None) -> None:
+        """Queue a task; one with a used id is the same task and is not queued again."""
+        ...
+
+
+class TrainerJobs(Protocol):
+    """The trainer, wherever it runs."""
+
+    def start(self, run_id: str, fence: int) -> None:
+        """Start one run; return once it is on its way."""
+        ...
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since 1970."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+Together = Callable[[Iterable[Callable[[], Any]]], list[Any]]
+"""Runs independent calls at the same time and returns their results in order; the first error is raised."""

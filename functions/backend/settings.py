@@ -1,0 +1,83 @@
+"""The deployment's parameters. Their values are read inside handlers; at import they are only declared."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from firebase_functions.params import IntParam, StringParam
+
+from bookrec.retraining import Policy
+
+REGION = StringParam("REGION", default="us-central1", description="Region of the database, functions and trainer.")
+MODEL_BUCKET = StringParam(
+    "MODEL_BUCKET", default="", description="Bucket of the models; empty means the project's default bucket."
+)
+QUIET_SECONDS = IntParam(
+    "RETRAIN_QUIET_SECONDS", default=60, description="Retrain when no entry has changed for so long."
+)
+MINIMUM_CHANGES = IntParam(
+    "RETRAIN_MINIMUM_CHANGES", default=20, description="Retrain only after so many changed entries."
+)
+MAXIMUM_AGE_SECONDS = IntParam(
+    "RETRAIN_MAXIMUM_AGE_SECONDS", default=86_400, description="Retrain at the latest when a change is so old."
+)
+TRAINER_JOB = StringParam("TRAINER_JOB", default="book-trainer", description="Name of the trainer's Cloud Run job.")
+TRAINER_TIMEOUT_SECONDS = IntParam(
+    "TRAINER_TIMEOUT_SECONDS", default=3_600, description="Longest training run; its lease lasts as long."
+)
+FANOUT_SHARD_SIZE = IntParam("FANOUT_SHARD_SIZE", default=100, description="Readers refreshed by one task.")
+CATALOGUE_TTL_SECONDS = IntParam(
+    "CATALOGUE_TTL_SECONDS", default=60, description="How old the cached catalogue may be before it is checked."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The parameters' values, and what the platform says of the project.
+
+    Attributes:
+        is_emulated: the functions run in the Emulator Suite.
+    """
+
+    project: str
+    region: str
+    database_url: str
+    bucket: str
+    policy: Policy
+    trainer_job: str
+    trainer_timeout_s: int
+    fanout_shard_size: int
+    catalogue_ttl_s: int
+    is_emulated: bool
+
+
+def read_settings() -> Settings:
+    """Return the settings of this instance; call it inside a handler only."""
+    firebase = json.loads(os.environ.get("FIREBASE_CONFIG") or "{}")
+    project = os.environ.get("GCLOUD_PROJECT") or os.environ.get("GOOGLE_CLOUD_PROJECT") or firebase.get("projectId", "")
+    policy = Policy(
+        quiet_ms=QUIET_SECONDS.value * 1000,
+        minimum_changes=MINIMUM_CHANGES.value,
+        maximum_age_ms=MAXIMUM_AGE_SECONDS.value * 1000,
+    )
+    return Settings(
+        project=project,
+        region=REGION.value,
+        database_url=_database_url(project, firebase),
+        bucket=MODEL_BUCKET.value or firebase.get("storageBucket") or f"{project}.appspot.com",
+        policy=policy,
+        trainer_job=TRAINER_JOB.value,
+        trainer_timeout_s=TRAINER_TIMEOUT_SECONDS.value,
+        fanout_shard_size=FANOUT_SHARD_SIZE.value,
+        catalogue_ttl_s=CATALOGUE_TTL_SECONDS.value,
+        is_emulated=os.environ.get("FUNCTIONS_EMULATOR") == "true",
+    )
+
+
+def _database_url(project: str, firebase: dict[str, str]) -> str:
+    emulator = os.environ.get("FIREBASE_DATABASE_EMULATOR_HOST")
+    if emulator:
+        return f"http://{emulator}?ns={project}-default-rtdb"
+    return firebase.get("databaseURL") or f"https://{project}-default-rtdb.firebaseio.com"

@@ -1,0 +1,53 @@
+"""The table of contents of the backend: one function a trigger, in the order of the flow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firebase_functions import db_fn, options, scheduler_fn, tasks_fn
+
+from backend import composition
+from backend.settings import REGION
+
+# The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest); several events share an
+# instance, since a handler mostly waits for the database.
+options.set_global_options(region=REGION, memory=options.MemoryOption.MB_512, concurrency=16, max_instances=20)
+
+
+@db_fn.on_value_written(reference="/User_Book/{entryId}")
+def on_user_book_written(event: db_fn.Event[db_fn.Change[Any]]) -> None:
+    """A reader shelved, rated or removed a book."""
+    composition.backend().entry_written(composition.entry_written(event))
+
+
+@tasks_fn.on_task_dispatched(
+    retry_config=options.RetryConfig(max_attempts=5, min_backoff_seconds=30),
+    rate_limits=options.RateLimits(max_concurrent_dispatches=1),
+    timeout_sec=300,
+)
+def retrain(request: tasks_fn.CallableRequest[Any]) -> None:
+    """Readers may have been quiet for long enough to retrain."""
+    composition.backend().retrain(int((request.data or {}).get("notBefore", 0)))
+
+
+@db_fn.on_value_written(reference="/Recommender/model")
+def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
+    """The pointer names another model."""
+    composition.backend().model_published()
+
+
+@tasks_fn.on_task_dispatched(
+    retry_config=options.RetryConfig(max_attempts=5, min_backoff_seconds=10),
+    rate_limits=options.RateLimits(max_concurrent_dispatches=4),
+    timeout_sec=540,
+)
+def fanout(request: tasks_fn.CallableRequest[Any]) -> None:
+    """One shard of readers waits for lists of the new model."""
+    shard = request.data
+    composition.backend().fanout(str(shard["version"]), int(shard["shard"]), list(shard["users"]))
+
+
+@scheduler_fn.on_schedule(schedule="every 5 minutes", timeout_sec=300)
+def reconcile(event: scheduler_fn.ScheduledEvent) -> None:
+    """Triggers may have been lost."""
+    composition.backend().reconcile()
