@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -57,10 +58,12 @@ class Processes:
                     process.wait()
         left = self.alive()
         for child in left:
-            _ignore_gone(child.terminate)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.terminate()
         _, stubborn = psutil.wait_procs(left, timeout=5)
         for child in stubborn:
-            _ignore_gone(child.kill)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         psutil.wait_procs(stubborn, timeout=5)
 
     def alive(self) -> list[psutil.Process]:
@@ -90,10 +93,3 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _ignore_gone(action: object) -> None:
-    try:
-        action()  # type: ignore[operator]
-    except psutil.NoSuchProcess:
-        pass

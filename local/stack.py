@@ -156,7 +156,9 @@ class Stack:
 
         def ready() -> bool:
             if suite.poll() is not None:
-                raise StackError(f"the Emulator Suite ended with code {suite.returncode}; its log is {log}:\n{_tail(log)}")
+                raise StackError(
+                    f"the Emulator Suite ended with code {suite.returncode}; its log is {log}:\n{_tail(log)}"
+                )
             return "All emulators ready" in log.read_text(errors="replace")
 
         self._wait_for("the Emulator Suite", ready, READY_AFTER_S)

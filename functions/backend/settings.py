@@ -56,7 +56,9 @@ class Settings:
 def read_settings() -> Settings:
     """Return the settings of this instance; call it inside a handler only."""
     firebase = json.loads(os.environ.get("FIREBASE_CONFIG") or "{}")
-    project = os.environ.get("GCLOUD_PROJECT") or os.environ.get("GOOGLE_CLOUD_PROJECT") or firebase.get("projectId", "")
+    project = (
+        os.environ.get("GCLOUD_PROJECT") or os.environ.get("GOOGLE_CLOUD_PROJECT") or firebase.get("projectId", "")
+    )
     policy = Policy(
         quiet_ms=QUIET_SECONDS.value * 1000,
         minimum_changes=MINIMUM_CHANGES.value,

@@ -33,9 +33,7 @@ class RetrainingQueue:
 class RetrainHandler:
     """Starts a training run if the policy says so and no other run is live."""
 
-    def __init__(
-        self, database: Database, jobs: TrainerJobs, policy: Policy, clock: Clock, lease_ms: int
-    ) -> None:
+    def __init__(self, database: Database, jobs: TrainerJobs, policy: Policy, clock: Clock, lease_ms: int) -> None:
         self._database, self._jobs, self._policy = database, jobs, policy
         self._clock, self._lease_ms = clock, lease_ms
 
@@ -54,14 +52,14 @@ class RetrainHandler:
     def _start(self, reason: str, least_fence: int) -> str:
         run_id = f"run-{uuid.uuid4().hex[:12]}"
         now = self._clock.now_ms()
-        lease = self._database.change_lease(lambda l: leases.acquire(l, run_id, now, self._lease_ms, least_fence))
+        lease = self._database.change_lease(lambda held: leases.acquire(held, run_id, now, self._lease_ms, least_fence))
         if lease is None:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
         try:
             self._jobs.start(run_id, lease.fence)
         except Exception:
-            self._database.change_lease(lambda l: leases.release(l, run_id, lease.fence))
+            self._database.change_lease(lambda held: leases.release(held, run_id, lease.fence))
             raise
         logs.info("retraining was started", run=run_id, fence=lease.fence, reason=reason)
         return "started"

@@ -1,0 +1,1 @@
+"""One module a service. The clients are imported here and nowhere else."""

@@ -1,0 +1,33 @@
+"""The trainer as a process of this machine, in its own environment: what the emulators use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+"""Of the checkout; there is none where the functions are deployed."""
+
+_OF_THIS_ENVIRONMENT = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE")
+
+
+class LocalTrainerJobs:
+    """Implements ``ports.TrainerJobs``; ``TRAINER_PYTHON`` and ``TRAINER_LOG`` override where it runs and logs."""
+
+    def start(self, run_id: str, fence: int) -> None:
+        """Start the run detached: it outlives the worker that asked for it."""
+        environment = {name: value for name, value in os.environ.items() if name not in _OF_THIS_ENVIRONMENT}
+        python = os.environ.get("TRAINER_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
+        log = Path(os.environ.get("TRAINER_LOG") or ROOT / "out" / "trainer.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            subprocess.Popen(
+                [python, "-m", "trainer", "run", "--run-id", run_id, "--fence", str(fence)],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )

@@ -1,0 +1,125 @@
+"""The composition root: builds the handlers with their adapters on the first event of an instance."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backend.handlers.entry_written import EntryWritten
+
+if TYPE_CHECKING:
+    from firebase_functions import db_fn
+
+    from backend.handlers.entry_written import EntryWrittenHandler
+    from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
+    from backend.handlers.reconcile import ReconcileHandler
+    from backend.handlers.retraining import RetrainHandler
+    from backend.ports import Clock, Database, ModelLoader, ModelStore, TaskQueue, Together, TrainerJobs
+    from backend.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One handler a trigger."""
+
+    entry_written: EntryWrittenHandler
+    retrain: RetrainHandler
+    model_published: ModelPublishedHandler
+    fanout: FanoutHandler
+    reconcile: ReconcileHandler
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One adapter a port. ``together`` runs calls of the handlers at the same time."""
+
+    database: Database
+    store: ModelStore
+    load: ModelLoader
+    tasks: TaskQueue
+    jobs: TrainerJobs
+    clock: Clock
+    together: Together
+
+
+_lock = threading.Lock()
+_backend: Backend | None = None
+
+
+def backend() -> Backend:
+    """Return this instance's handlers."""
+    global _backend
+    with _lock:
+        if _backend is None:
+            from backend.settings import read_settings
+
+            settings = read_settings()
+            _backend = build(settings, connect(settings))
+        return _backend
+
+
+def use(replacement: Backend | None) -> None:
+    """Replace this instance's handlers; None has them built anew."""
+    global _backend
+    with _lock:
+        _backend = replacement
+
+
+def entry_written(event: db_fn.Event[db_fn.Change[Any]]) -> EntryWritten:
+    """Return the domain's event for the platform's."""
+    author = event.auth_id if event.auth_type == "app_user" else None
+    return EntryWritten(event.id, event.params["entryId"], event.data.before, event.data.after, author)
+
+
+def build(settings: Settings, services: Services) -> Backend:
+    """Wire the handlers."""
+    from backend.handlers.entry_written import EntryWrittenHandler
+    from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
+    from backend.handlers.reconcile import ReconcileHandler
+    from backend.handlers.retraining import RetrainHandler, RetrainingQueue
+    from backend.lists import CatalogueCache, ListRefresher
+    from backend.models import LiveModel
+
+    database, clock, together = services.database, services.clock, services.together
+    model = LiveModel(database, services.store, services.load, clock)
+    lists = ListRefresher(database, model, CatalogueCache(database, clock, settings.catalogue_ttl_s * 1000), together)
+    queue = RetrainingQueue(services.tasks, settings.policy, clock)
+    retrain = RetrainHandler(database, services.jobs, settings.policy, clock, settings.trainer_timeout_s * 1000)
+    published = ModelPublishedHandler(database, model, services.tasks, queue, settings.fanout_shard_size)
+    return Backend(
+        entry_written=EntryWrittenHandler(database, lists, queue, clock, together),
+        retrain=retrain,
+        model_published=published,
+        fanout=FanoutHandler(database, lists),
+        reconcile=ReconcileHandler(database, lists, model, published, retrain, clock),
+    )
+
+
+def connect(settings: Settings) -> Services:
+    """Return the real services. Their clients are imported here, so that discovery does not wait for them."""
+    from backend.adapters.cloud_storage import CloudModelStore
+    from backend.adapters.cloud_tasks import CloudTaskQueue
+    from backend.adapters.firebase_database import FirebaseDatabase
+    from backend.adapters.system import SystemClock, run_together
+    from backend.adapters.tflite_model import load_recommender
+
+    return Services(
+        database=FirebaseDatabase(settings.project, settings.database_url, run_together),
+        store=CloudModelStore(settings.project, settings.bucket),
+        load=load_recommender,
+        tasks=CloudTaskQueue(settings.project, settings.region, settings.is_emulated),
+        jobs=_trainer_jobs(settings),
+        clock=SystemClock(),
+        together=run_together,
+    )
+
+
+def _trainer_jobs(settings: Settings) -> TrainerJobs:
+    if settings.is_emulated:
+        from backend.adapters.local_process import LocalTrainerJobs
+
+        return LocalTrainerJobs()
+    from backend.adapters.cloud_run import CloudRunTrainerJobs
+
+    return CloudRunTrainerJobs(settings.project, settings.region, settings.trainer_job, settings.trainer_timeout_s)
