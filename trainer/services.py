@@ -47,7 +47,11 @@ class Database:
     @staticmethod
     def _default_url(project: str) -> str:
         emulator = os.environ.get("FIREBASE_DATABASE_EMULATOR_HOST")
-        return f"http://{emulator}?ns={project}-default-rtdb" if emulator else f"https://{project}-default-rtdb.firebaseio.com"
+        return (
+            f"http://{emulator}?ns={project}-default-rtdb"
+            if emulator
+            else f"https://{project}-default-rtdb.firebaseio.com"
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -120,7 +124,7 @@ class Database:
             node = self._node(f"{path}/{key}")
             value, etag = node.get(etag=True)
             if isinstance(value, Mapping) and value.get("at", 0) <= until:
-                node.set_if_unchanged(etag, None)
+                node.set_if_unchanged(etag, {})  # an empty object is no node: a conditional delete
         return len(marks)
 
 

@@ -1,0 +1,91 @@
+"""What the catalogue says of a book, as sparse features: title words, authors, series, genre, decade."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+_WORD = re.compile(r"[^\W_]{3,}")
+_SERIES = re.compile(r"\(([^()#]+?),?\s*#[^()]*\)")
+_STOP_WORDS = frozenset(["the", "and", "for", "from", "with", "her", "his", "der", "die", "das", "les", "des", "los", "las", "una", "part", "book", "vol"])
+_COLUMNS = {
+    "authors": ("authors", "author"),
+    "year": ("year", "original_publication_year", "publishedYear"),
+    "language": ("language_code", "language"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWeights:
+    """How much a kind of feature counts in a book's vector; before tf-idf and normalisation."""
+
+    author: float = 1.0
+    series: float = 1.0
+    title: float = 0.3
+    genre: float = 0.3
+    decade: float = 0.1
+    language: float = 0.2
+    description: float = 0.05
+
+
+def item_features(isbns: tuple[str, ...], books: pd.DataFrame | None, weights: FeatureWeights) -> sp.csr_matrix:
+    """Return L2-normalised tf-idf features, float32 CSR [items, features]; a row without metadata is empty.
+
+    A feature that only one book has tells nothing of any other and is left out.
+    """
+    rows: dict[str, Mapping[str, object]] = {}
+    if books is not None:
+        for row in books.to_dict("records"):
+            rows.setdefault(str(row["isbn"]), row)
+    found = [dict(_features(rows[isbn], weights)) if isbn in rows else {} for isbn in isbns]
+    frequency = Counter(feature for features in found for feature in features)
+    vocabulary = {f: i for i, f in enumerate(sorted(f for f, n in frequency.items() if n > 1))}
+    data, columns, starts = [], [], [0]
+    for features in found:
+        for feature, weight in features.items():
+            if feature in vocabulary:
+                columns.append(vocabulary[feature])
+                data.append(weight * np.log(1 + len(isbns) / frequency[feature]))
+        starts.append(len(data))
+    matrix = sp.csr_matrix((np.array(data, np.float32), columns, starts), shape=(len(isbns), max(len(vocabulary), 1)))
+    norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
+    return sp.diags(1 / np.maximum(norms, 1e-12), dtype=np.float32).dot(matrix).tocsr().astype(np.float32)
+
+
+def _features(book: Mapping[str, object], weights: FeatureWeights) -> Iterator[tuple[str, float]]:
+    title, authors = _text(book, "title"), _text(book, "authors")
+    for author in authors.split(","):
+        if author.strip():
+            yield f"author:{author.strip().casefold()}", weights.author
+    for series in _SERIES.findall(title):
+        yield f"series:{series.strip().casefold()}", weights.series
+    for word in _words(title):
+        yield f"title:{word}", weights.title
+    for genre in re.split(r"[,;/|]", _text(book, "genre")):
+        if genre.strip():
+            yield f"genre:{genre.strip().casefold()}", weights.genre
+    year = re.match(r"-?\d+", _text(book, "year"))
+    if year:
+        yield f"decade:{int(year.group()) // 10}", weights.decade
+    if language := _text(book, "language"):
+        yield f"language:{language.casefold()[:2]}", weights.language
+    for word in _words(_text(book, "description")):
+        yield f"description:{word}", weights.description
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS}
+
+
+def _text(book: Mapping[str, object], name: str) -> str:
+    for column in _COLUMNS.get(name, (name,)):
+        value = book.get(column)
+        if isinstance(value, str) and value:
+            return value
+    return ""
