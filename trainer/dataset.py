@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 
@@ -123,7 +124,7 @@ def holdout(ratings: Ratings, fraction: float, seed: int) -> npt.NDArray[np.bool
     rank = np.where(ratings.order >= 0, ratings.order.astype(np.float64), rng.random(len(ratings.users)))
     held = np.zeros(len(ratings.users), bool)
     boundaries = np.searchsorted(ratings.users, np.arange(len(ratings.user_ids) + 1))
-    for start, end in zip(boundaries[:-1], boundaries[1:], strict=True):
+    for start, end in itertools.pairwise(boundaries):
         count = min(round((end - start) * fraction + rng.random() - 0.5), end - start - 1)
         if count > 0:
             held[start + np.argsort(rank[start:end])[-count:]] = True

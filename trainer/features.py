@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 _WORD = re.compile(r"[^\W_]{3,}")
 _SERIES = re.compile(r"\(([^()#]+?),?\s*#[^()]*\)")
-_STOP_WORDS = frozenset(["the", "and", "for", "from", "with", "her", "his", "der", "die", "das", "les", "des", "los", "las", "una", "part", "book", "vol"])
+_STOP_WORDS = frozenset({"the", "and", "for", "from", "with", "her", "his", "der", "die", "das", "les", "des", "los"})
 _COLUMNS = {
     "authors": ("authors", "author"),
     "year": ("year", "original_publication_year", "publishedYear"),
