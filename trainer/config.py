@@ -49,7 +49,7 @@ class Config:
     closed_form_limit: int = 12_000
     regularisation: float = 100.0
     feature_weight: float = 5.0
-    popularity_weights: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    popularity_weights: tuple[float, ...] = (0.001, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     neighbours: int = 50
     item_shrinkage: float = 5.0
     user_shrinkage: float = 5.0
