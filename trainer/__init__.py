@@ -8,4 +8,4 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # The two carry the same C++ symbols: loaded after TensorFlow, tflite-runtime 2.14 finds TensorFlow's and reads a
 # model's signatures wrongly ("vector::reserve"). Loaded first, each keeps its own.
-import tflite_runtime.interpreter  # noqa: E402, F401
+import tflite_runtime.interpreter  # noqa: F401

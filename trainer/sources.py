@@ -111,3 +111,32 @@ def _book_row(node: object) -> tuple[str, ...]:
 
     year = str(book.published_year) if book.published_year else ""
     return (book.isbn, book.title, book.author, text("genre"), year, text("description"))
+
+
+RATINGS: Mapping[str, tuple[str, ...]] = {
+    "userId": ("userId", "user_id", "user"),
+    "isbn": ("isbn", "book_id", "item"),
+    "myRate": ("myRate", "rating", "stars"),
+}
+BOOKS: Mapping[str, tuple[str, ...]] = {"isbn": ("isbn",)}
+"""Needed columns, each with the names that it may have."""
+
+
+def read_csv(path: Path, needed: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Return a CSV file, all columns as texts (an ISBN is never a number), needed columns under their own names.
+
+    Raises:
+        SourceError: where it cannot be read, is empty, or lacks a column.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as problem:  # pandas' parser errors are ValueErrors
+        raise SourceError(f"{path}: cannot be read as CSV ({problem})") from problem
+    for column, names in needed.items():
+        found = next((name for name in names if name in frame.columns), None)
+        if found is None:
+            raise SourceError(f"{path}: no column {column}; it has {', '.join(frame.columns)}")
+        frame = frame.rename(columns={found: column})
+    if frame.empty:
+        raise SourceError(f"{path}: no row below the header")
+    return frame

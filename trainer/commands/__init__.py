@@ -1,0 +1,1 @@
+"""One command a module: ``add_parser`` declares it, ``run`` does it."""
