@@ -56,3 +56,7 @@ class Config:
     interaction_scales: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
     seed: int = 42
     features: FeatureWeights = field(default_factory=FeatureWeights)
+
+
+DEFAULTS = Config()
+"""The options as they come."""

@@ -18,7 +18,9 @@ from trainer.config import LOSS_WEIGHTS, Config, Variant
 from trainer.dataset import Ratings, holdout
 from trainer.features import item_features
 from trainer.metrics import rmse, user_metrics
-from trainer.serving import ServingModel, neighbours_of_matrix, neighbours_of_vectors, popularity
+from trainer.serving import MASKED, ServingModel, neighbours_of_matrix, neighbours_of_vectors, popularity
+
+Score = Callable[[sp.csr_matrix], npt.NDArray[np.float32]]
 
 VALIDATION_USERS = 2_000
 """At most so many readers are ranked for a validation figure."""
@@ -67,7 +69,7 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained
             continue  # the other variants are there to be compared
         for weight in config.popularity_weights:
             blended = replace(serving, popularity=popularity(part.items, len(part.isbns)) * np.float32(weight))
-            figure = validation_ndcg(blended, part, validation)
+            figure = validation_ndcg(blended.scores, part, validation)
             if best is None or figure > best[0]:
                 best = (figure, name, weight, blended)
     assert best is not None
@@ -83,15 +85,24 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained
     return Trained(serving, choices, histories)
 
 
-def validation_ndcg(serving: ServingModel, part: Ratings, validation: Ratings) -> float:
-    """Return the mean NDCG@10 of the validation entries, ranked without what is in ``part``."""
+def validation_ndcg(score: Score, part: Ratings, validation: Ratings) -> float:
+    """Return the mean NDCG@10 of the validation entries, ranked without what is in ``part``.
+
+    Args:
+        score: from shelves, CSR [users, items], to scores, float32 [users, items].
+        part: the entries that make the shelves.
+        validation: the entries to find.
+    """
     shelves, wanted = part.matrix(), validation.matrix()
     users = np.flatnonzero(np.diff(wanted.indptr))[:VALIDATION_USERS]
     figures = []
     for start in range(0, len(users), 256):
         block = users[start : start + 256]
-        scores = serving.scores(shelves[block])
-        ranked = np.argsort(-scores, axis=1, kind="stable")[:, :10].astype(np.int32)
+        scores = score(shelves[block])
+        scores[shelves[block].nonzero()] = MASKED
+        best = np.argpartition(-scores, min(10, scores.shape[1] - 1), axis=1)[:, :10]
+        order = np.lexsort((best, -np.take_along_axis(scores, best, axis=1)), axis=1)
+        ranked = np.take_along_axis(best, order, axis=1).astype(np.int32)
         for row, user in enumerate(block):
             relevant = set(wanted.indices[wanted.indptr[user] : wanted.indptr[user + 1]].tolist())
             figures.append(user_metrics(ranked[row], relevant, set())["ndcg"])
@@ -154,7 +165,7 @@ def _learn(part: Ratings, features: sp.csr_matrix, config: Config, validation: R
         if validation is None:
             best = _Learned(vectors, epoch)
             continue
-        figure = validation_ndcg(_serve_vectors(part, vectors, config), part, validation)
+        figure = validation_ndcg(lambda shelves: (shelves @ vectors) @ vectors.T, part, validation)  # noqa: B023
         history["ndcg"].append(figure)
         progress.set_postfix(validation_ndcg=f"{figure:.4f}", loss=f"{history['loss'][-1]:.3f}")
         if figure > best_figure:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from trainer.config import Config, Variant
+from trainer.config import DEFAULTS, Config, Variant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors and, where present, more")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--variant", choices=get_args(Variant), default=Config.variant, help="the learned candidate")
-    parser.add_argument("--seed", type=int, default=Config.seed)
+    parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
     parser.set_defaults(run=run)
 
 
