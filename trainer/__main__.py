@@ -7,9 +7,9 @@ import logging
 import sys
 
 from bookrec.errors import BookrecError
-from trainer.commands import evaluate
+from trainer.commands import evaluate, run
 
-COMMANDS = (evaluate,)
+COMMANDS = (run, evaluate)
 
 
 def main(words: list[str] | None = None) -> int:

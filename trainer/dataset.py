@@ -29,7 +29,7 @@ class Ratings:
         users: int32 [entries], user index.
         items: int32 [entries], item index.
         stars: float32 [entries], 0.5–5, or 0 for a book that is on the shelf without a rating.
-        order: int64 [entries], the position in time where the source has one, else -1.
+        at: int64 [entries], when the entry was made, in milliseconds since 1970, or -1 where that is unknown.
     """
 
     user_ids: tuple[str, ...]
@@ -37,7 +37,7 @@ class Ratings:
     users: Ints
     items: Ints
     stars: Floats
-    order: npt.NDArray[np.int64]
+    at: npt.NDArray[np.int64]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -56,9 +56,7 @@ class Ratings:
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Ratings:
         """Return some of the entries; users and items stay the same."""
-        return Ratings(
-            self.user_ids, self.isbns, self.users[rows], self.items[rows], self.stars[rows], self.order[rows]
-        )
+        return Ratings(self.user_ids, self.isbns, self.users[rows], self.items[rows], self.stars[rows], self.at[rows])
 
     def fingerprint(self) -> str:
         """Return a SHA-256 (hex) of the data without the user ids, for the manifest."""
@@ -69,13 +67,14 @@ class Ratings:
 
 
 def clean(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return the usable rows of ``userId, isbn, myRate``, and how many others there were by reason.
+    """Return the usable rows of ``userId, isbn, myRate`` and, where present, ``at``; and how many others, by reason.
 
     Of a user's rows for one book the last rated one stays, as on a shelf.
     """
     dropped: Counter[str] = Counter()
     rows: dict[tuple[str, str], tuple[float, int]] = {}
-    for position, (user, isbn, stars) in enumerate(zip(frame["userId"], frame["isbn"], frame["myRate"], strict=True)):
+    times = frame["at"] if "at" in frame else np.full(len(frame), -1)
+    for user, isbn, stars, at in zip(frame["userId"], frame["isbn"], frame["myRate"], times, strict=True):
         try:
             key, rating = (parse_user_id(user), parse_isbn(isbn)), parse_rating(_number(stars))
         except BadData as problem:
@@ -84,18 +83,17 @@ def clean(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
         if key in rows:
             dropped["duplicate"] += 1
         if key not in rows or rating > 0:
-            rows[key] = (rating, position)
-    table = [(user, isbn, rating, position) for (user, isbn), (rating, position) in rows.items()]
-    return pd.DataFrame(table, columns=["userId", "isbn", "myRate", "position"]), dict(dropped)
+            rows[key] = (rating, int(at))
+    table = [(user, isbn, rating, at) for (user, isbn), (rating, at) in rows.items()]
+    return pd.DataFrame(table, columns=["userId", "isbn", "myRate", "at"]), dict(dropped)
 
 
-def build(rows: pd.DataFrame, books: pd.DataFrame | None, *, ordered: bool) -> Ratings:
+def build(rows: pd.DataFrame, books: pd.DataFrame | None) -> Ratings:
     """Return cleaned ``rows`` as arrays; all books of the catalogue are items.
 
     Args:
         rows: as ``clean`` returns them.
         books: a frame with a column ``isbn``, or None.
-        ordered: the rows came in order of time.
     """
     catalogue = set() if books is None else {isbn for isbn in books["isbn"] if _is_isbn(isbn)}
     user_ids, isbns = sorted(set(rows["userId"])), sorted(catalogue | set(rows["isbn"]))
@@ -103,7 +101,6 @@ def build(rows: pd.DataFrame, books: pd.DataFrame | None, *, ordered: bool) -> R
     item_index = {isbn: i for i, isbn in enumerate(isbns)}
     users = np.array([user_index[user] for user in rows["userId"]], np.int32)
     items = np.array([item_index[isbn] for isbn in rows["isbn"]], np.int32)
-    order = rows["position"].to_numpy(np.int64) if ordered else np.full(len(rows), -1, np.int64)
     sequence = np.lexsort((items, users))
     return Ratings(
         tuple(user_ids),
@@ -111,7 +108,7 @@ def build(rows: pd.DataFrame, books: pd.DataFrame | None, *, ordered: bool) -> R
         users[sequence],
         items[sequence],
         rows["myRate"].to_numpy(np.float32)[sequence],
-        order[sequence],
+        rows["at"].to_numpy(np.int64)[sequence],
     )
 
 
@@ -121,7 +118,7 @@ def holdout(ratings: Ratings, fraction: float, seed: int) -> npt.NDArray[np.bool
     A user with a single entry keeps it.
     """
     rng = np.random.default_rng(seed)
-    rank = np.where(ratings.order >= 0, ratings.order.astype(np.float64), rng.random(len(ratings.users)))
+    rank = np.where(ratings.at >= 0, ratings.at.astype(np.float64), rng.random(len(ratings.users)))
     held = np.zeros(len(ratings.users), bool)
     boundaries = np.searchsorted(ratings.users, np.arange(len(ratings.user_ids) + 1))
     for start, end in itertools.pairwise(boundaries):

@@ -19,7 +19,9 @@ from bookrec.shelf import sort_out
 PAGE_SIZE = 2_000
 """Nodes a read: a page of entries is about 250 kB, a page of catalogue nodes with descriptions about 2 MB."""
 
-RATING_COLUMNS = ["order", "userId", "isbn", "myRate"]
+PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+
+RATING_COLUMNS = ["at", "userId", "isbn", "myRate"]
 BOOK_COLUMNS = ["isbn", "title", "authors", "genre", "year", "description"]
 
 
@@ -32,7 +34,7 @@ class Snapshot:
     """What a run trains on.
 
     Attributes:
-        ratings: columns ``RATING_COLUMNS``; ``order`` is the push key (which sorts by time) where there is one.
+        ratings: columns ``RATING_COLUMNS``, the oldest entry first; ``at`` is when it was made, by its push key.
         books: columns ``BOOK_COLUMNS``, all texts.
         refused: how many entries and catalogue nodes were set aside, by ``entry:reason`` or ``book:reason``.
         source: where it was read from, for the manifest.
@@ -55,10 +57,10 @@ class Pages(Protocol):
 def read_pages(pages: Pages, source: str) -> Snapshot:
     """Return the snapshot of a database that can be read in pages."""
     refused: Counter[str] = Counter()
-    rows: list[tuple[str, str, str, float]] = []
+    rows: list[tuple[str, int, str, str, float]] = []
     for page in pages(paths.USER_BOOK, PAGE_SIZE):
         entries, problems = sort_out(page)
-        rows.extend((entry.key, entry.user_id, entry.isbn, entry.rating) for entry in entries)
+        rows.extend((e.key, push_time(e.key), e.user_id, e.isbn, e.rating) for e in entries)
         refused.update(f"entry:{problem.reason}" for problem in problems.values())
     books: dict[str, tuple[str, ...]] = {}
     for page in pages(paths.ARCHIVE, PAGE_SIZE):
@@ -69,7 +71,7 @@ def read_pages(pages: Pages, source: str) -> Snapshot:
             except BadData as problem:
                 refused[f"book:{problem.reason}"] += 1
     return Snapshot(
-        pd.DataFrame(sorted(rows), columns=RATING_COLUMNS),
+        pd.DataFrame([row[1:] for row in sorted(rows)], columns=RATING_COLUMNS),
         pd.DataFrame(sorted(books.values()), columns=BOOK_COLUMNS),
         dict(refused),
         source,
@@ -99,6 +101,19 @@ def read_export(path: Path) -> Snapshot:
         yield children if isinstance(children, Mapping) else {}
 
     return read_pages(whole_nodes, f"export {path.name}")
+
+
+def push_time(key: str) -> int:
+    """Return when a push key was made, in milliseconds since 1970, or -1 where the key is none.
+
+    Source: Firebase blog, "The 2^120 Ways to Ensure Unique Identifiers" (2015).
+    """
+    if len(key) != 20 or any(char not in PUSH_CHARS for char in key):
+        return -1
+    milliseconds = 0
+    for char in key[:8]:
+        milliseconds = milliseconds * 64 + PUSH_CHARS.index(char)
+    return milliseconds
 
 
 def _book_row(node: object) -> tuple[str, ...]:

@@ -75,14 +75,20 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained
     assert best is not None
     ndcg, name, weight, blended = best
     rating_choices = _choose_rating(blended, part, validation, config)
-    serving = _refit(ratings, features, name, epochs.get(name, 0), config)
-    serving = replace(
-        serving,
-        popularity=popularity(ratings.items, len(ratings.isbns)) * np.float32(weight),
-        interaction=float(rating_choices["interaction"]),
-    )
     choices = {"model": name, "validation_ndcg": ndcg, "popularity_weight": weight, "epochs": epochs, **rating_choices}
-    return Trained(serving, choices, histories)
+    return Trained(refit(ratings, books, config, choices), choices, histories)
+
+
+def refit(ratings: Ratings, books: pd.DataFrame | None, config: Config, choices: Mapping[str, Any]) -> ServingModel:
+    """Return the model that ``choices`` name, fitted to all of ``ratings``."""
+    features, name = item_features(ratings.isbns, books, config.features), choices["model"]
+    if name == "closed_form":
+        serving = _closed_form(ratings, features, config)
+    else:
+        learned = _learn(ratings, features, replace(config, variant=name), None, choices["epochs"][name])
+        serving = _serve_vectors(ratings, learned.vectors, config)
+    prior = popularity(ratings.items, len(ratings.isbns)) * np.float32(choices["popularity_weight"])
+    return replace(serving, popularity=prior, interaction=float(choices["interaction"]))
 
 
 def validation_ndcg(score: Score, part: Ratings, validation: Ratings) -> float:
@@ -118,12 +124,6 @@ def _candidates(
         yield variant, _serve_vectors(part, learned.vectors, config), learned
     if len(part.isbns) <= config.closed_form_limit:
         yield "closed_form", _closed_form(part, features, config), None
-
-
-def _refit(ratings: Ratings, features: sp.csr_matrix, name: str, epochs: int, config: Config) -> ServingModel:
-    if name == "closed_form":
-        return _closed_form(ratings, features, config)
-    return _serve_vectors(ratings, _learn(ratings, features, config, None, epochs).vectors, config)
 
 
 def _closed_form(ratings: Ratings, features: sp.csr_matrix, config: Config) -> ServingModel:

@@ -55,7 +55,7 @@ def evaluate_split(
     rows, dropped = dataset.clean(train)
     if rows.empty:
         raise ValueError(f"no usable rating in the training data; dropped: {dropped}")
-    ratings = dataset.build(rows, books, ordered=False)
+    ratings = dataset.build(rows, books)
     trained = training.fit(ratings, books, config)
     fitted = time.monotonic()
     files = export.export(trained.serving)

@@ -1,0 +1,37 @@
+"""``run``: train on the database and publish; what the container job and the functions start."""
+
+from __future__ import annotations
+
+import argparse
+import uuid
+from dataclasses import replace
+from typing import Any, get_args
+
+from trainer.config import DEFAULTS, Variant
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("run", help="train on the database and publish the model, if the gate lets it pass")
+    parser.add_argument("--run-id", default=None, help="name of the run; with --fence, of the lease's holder")
+    parser.add_argument("--fence", type=int, default=None, help="fencing number of a lease taken for this run")
+    parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return the exit code."""
+    from trainer.run import run as train
+    from trainer.services import Bucket, Database, project_id
+
+    project = project_id()
+    config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed)
+    run_id = arguments.run_id or f"manual-{uuid.uuid4().hex[:12]}"
+    database = Database(project)
+    try:
+        pointer = train(database, Bucket(project), config, run_id, arguments.fence)
+    finally:
+        database.close()
+    print(pointer.version)
+    return 0
