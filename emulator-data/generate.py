@@ -1,6 +1,6 @@
 """Generate the export beside this file: a small book app's database, in the shape that the app's own data has.
 
-    python emulator-data/generate.py [--seed 42] [--out emulator-data]
+    PYTHONPATH=. .venv/bin/python emulator-data/generate.py [--seed 42] [--out emulator-data]
 
 Everything is invented: titles come from word lists, names from syllables, the readers' taste from a
 seeded model. A reader likes one or two genres and the authors in them; popular books follow Zipf's law;
@@ -11,17 +11,18 @@ no rating (``myRate`` 0), as in the app.
 from __future__ import annotations
 
 import argparse
-import json
 import random
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer.database_export import ShelfRow, make_tree, write_export
+
 READERS, BOOKS, ENTRIES = 43, 704, 1011
-PROJECT = "demo-bookrec"
 FIRST_DAY_MS = 1_685_577_600_000  # 2023-06-01
 DAY_MS = 86_400_000
-PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+UID_CHARS = string.ascii_letters + string.digits
 
 GENRES = {  # the words that the titles of a genre are made of
     "Fantasy": ("Dragon Ember Raven Thorn Silver Witch", "Crown Keep Oath Song Gate"),
@@ -49,18 +50,6 @@ class GeneratedBook:
     pages: int
     quality: float
     weight: float
-
-
-def push_key(rng: random.Random, at_ms: int) -> str:
-    """Return a push key: 8 characters of time, 12 of chance.
-
-    Source: Firebase blog, "The 2^120 Ways to Ensure Unique Identifiers" (2015).
-    """
-    time = []
-    for _ in range(8):
-        at_ms, digit = divmod(at_ms, 64)
-        time.append(PUSH_CHARS[digit])
-    return "".join(reversed(time)) + "".join(rng.choice(PUSH_CHARS) for _ in range(12))
 
 
 def isbn_as_the_app_writes_it(rng: random.Random) -> str:
@@ -137,15 +126,13 @@ def _stars(rng: random.Random, mean: float, book: GeneratedBook, fits: bool) -> 
     return min(5.0, max(0.5, round(stars * 2) / 2))
 
 
-def archive_node(key: str, book: GeneratedBook) -> dict[str, str]:
-    """Return a catalogue node: every field is a string, as in the app."""
+def archive_fields(book: GeneratedBook) -> dict[str, str]:
+    """Return what the catalogue says of a book: texts, as in the app."""
     return {
-        "documentId": key,
         "title": book.title,
         "author": book.author,
         "rating": f"{min(5.0, max(1.0, 3.8 + book.quality)):.1f}",
         "description": f"{book.genre} by {book.author}, {book.pages} pages.",
-        "isbn": book.isbn,
         "genre": book.genre,
         "pages": str(book.pages),
         "publishedYear": str(book.year),
@@ -153,37 +140,18 @@ def archive_node(key: str, book: GeneratedBook) -> dict[str, str]:
     }
 
 
-def number(stars: float) -> int | float:
-    """Return whole stars as an int: the app writes both."""
-    return int(stars) if stars == int(stars) else stars
-
-
 def make_database(seed: int) -> dict[str, Any]:
     """Return the whole database."""
     rng = random.Random(seed)
     books = make_books(rng)
-    archive = {(key := push_key(rng, FIRST_DAY_MS + i)): archive_node(key, book) for i, book in enumerate(books)}
-    entries, copies, users = {}, {}, {}
-    for number_of_reader, shelf in enumerate(make_shelves(rng, books), start=1):
-        uid = "".join(rng.choice(PUSH_CHARS[1:].replace("_", "")) for _ in range(28))
-        users[uid] = {"id": uid, "firstname": "Reader", "lastname": f"{number_of_reader:02}", "mobile": "", "image": ""}
+    rows = []
+    for shelf in make_shelves(rng, books):
+        uid = "".join(rng.choice(UID_CHARS) for _ in range(28))
         at = FIRST_DAY_MS + rng.randrange(200 * DAY_MS)
         for book, stars in shelf:
             at += rng.randrange(1, DAY_MS)
-            book_id, entry_id = push_key(rng, at), push_key(rng, at + 40)
-            entries[entry_id] = {"userId": uid, "bookId": book_id, "isbn": book.isbn, "myRate": number(stars)}
-            copies[book_id] = {"title": book.title, "author": book.author, "isbn": book.isbn, "myRate": number(stars)}
-    return {"User_Book": entries, "Books": copies, "archive": archive, "Users": users}
-
-
-def write_export(database: dict[str, Any], directory: Path, project: str = PROJECT) -> Path:
-    """Write ``database`` so that ``firebase emulators:start --import`` takes it; return the data file."""
-    data_file = directory / "database_export" / f"{project}-default-rtdb.json"
-    data_file.parent.mkdir(parents=True, exist_ok=True)
-    data_file.write_text(json.dumps(database, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    metadata = {"version": "15.34.2", "database": {"version": "4.11.2", "path": "database_export"}}
-    (directory / "firebase-export-metadata.json").write_text(json.dumps(metadata, indent=2) + "\n")
-    return data_file
+            rows.append(ShelfRow(uid, book.isbn, stars, at))
+    return make_tree(rows, {book.isbn: archive_fields(book) for book in books}, rng, FIRST_DAY_MS)
 
 
 def main() -> None:
@@ -192,7 +160,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     arguments = parser.parse_args()
-    print(write_export(make_database(arguments.seed), arguments.out))  # noqa: T201
+    print(write_export(make_database(arguments.seed), arguments.out, indent=1))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import logging
 import sys
 
 from bookrec.errors import BookrecError
-from trainer.commands import evaluate, run
+from trainer.commands import evaluate, import_, run
 
-COMMANDS = (run, evaluate)
+COMMANDS = (run, evaluate, import_)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -20,7 +20,8 @@ def main(words: list[str] | None = None) -> int:
         command.add_parser(commands)
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for chatty in ("absl", "tensorflow"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         return int(arguments.run(arguments))
     except BookrecError as problem:

@@ -67,7 +67,7 @@ def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: i
     predicted = np.full(len(held_out), np.nan)
     rows, users, top = [], [], {}
     groups = held_out.reset_index(drop=True).groupby("userId", sort=True)
-    for user_id, group in tqdm(groups, desc="evaluating", leave=False, mininterval=1):
+    for user_id, group in tqdm(groups, desc="evaluating", leave=False, mininterval=1, disable=None):
         shelf = shelves.get(str(user_id), Shelf(str(user_id), ()))
         candidates = model.candidates(shelf)
         predicted[group.index] = model.predicted_ratings(shelf, list(group["isbn"]))

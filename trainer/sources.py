@@ -15,11 +15,10 @@ from bookrec import paths
 from bookrec.catalogue import parse_book
 from bookrec.errors import BadData
 from bookrec.shelf import sort_out
+from trainer.database_export import push_time
 
 PAGE_SIZE = 2_000
 """Nodes a read: a page of entries is about 250 kB, a page of catalogue nodes with descriptions about 2 MB."""
-
-PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 
 RATING_COLUMNS = ["at", "userId", "isbn", "myRate"]
 BOOK_COLUMNS = ["isbn", "title", "authors", "genre", "year", "description"]
@@ -101,19 +100,6 @@ def read_export(path: Path) -> Snapshot:
         yield children if isinstance(children, Mapping) else {}
 
     return read_pages(whole_nodes, f"export {path.name}")
-
-
-def push_time(key: str) -> int:
-    """Return when a push key was made, in milliseconds since 1970, or -1 where the key is none.
-
-    Source: Firebase blog, "The 2^120 Ways to Ensure Unique Identifiers" (2015).
-    """
-    if len(key) != 20 or any(char not in PUSH_CHARS for char in key):
-        return -1
-    milliseconds = 0
-    for char in key[:8]:
-        milliseconds = milliseconds * 64 + PUSH_CHARS.index(char)
-    return milliseconds
 
 
 def _book_row(node: object) -> tuple[str, ...]:

@@ -155,7 +155,7 @@ def _learn(part: Ratings, features: sp.csr_matrix, config: Config, validation: R
     model = ShelfModel(features, np.log(share).astype(np.float32), biases, config)
     step = _make_step(model, config)
     best, best_figure, history = _Learned(model.item_vectors().numpy(), 0), -1.0, {"loss": [], "rmse": [], "ndcg": []}
-    progress = tqdm(range(1, epochs + 1), desc=f"{config.variant:>9}", leave=False, mininterval=1)
+    progress = tqdm(range(1, epochs + 1), desc=f"{config.variant:>9}", leave=False, mininterval=1, disable=None)
     for epoch in progress:
         model.reset_metrics()
         losses = [float(step(batch)) for batch in batches(part, biases, config, epoch)]
