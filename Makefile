@@ -1,0 +1,58 @@
+# Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint data lock clean
+
+PYTHON ?= python3.11
+PY := .venv/bin/python
+DATA ?= emulator-data
+TESTS ?= tests
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: .setup/dev .setup/functions .setup/node  ## install everything, once
+
+demo: setup  ## the main job, start to end (DATA=FOLDER: with other ratings)
+	$(PY) -m local.demo --data $(DATA)
+
+test: setup lint  ## all tests (TESTS=tests/unit: some of them)
+	$(PY) -m pytest $(TESTS)
+
+lint: setup  ## style and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy emulator
+	cd functions && ../.venv/bin/mypy --config-file ../pyproject.toml bookrec backend main.py
+
+data: setup  ## write emulator-data anew
+	PYTHONPATH=. $(PY) emulator-data/generate.py
+
+lock:  ## resolve the requirements anew (needs pip-tools)
+	for file in functions/requirements trainer/requirements requirements-dev; do \
+	  pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
+	    --no-emit-trusted-host -o $$file.txt $$file.in || exit 1; done
+
+clean:  ## remove what was installed and written
+	rm -rf .venv functions/venv node_modules .setup out
+
+# One stamp an environment: a second `make` installs nothing.
+.setup/dev: requirements-dev.txt
+	@echo "== Installing the trainer, tests and tools into .venv (about 2.5 GB, some minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Python 3.11 is needed; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@# The domain lives in functions/, which is deployed as it is; the trainer imports it from there.
+	@echo "$(CURDIR)/functions" > $$($(PY) -c 'import site; print(site.getsitepackages()[0])')/bookrec.pth
+	@mkdir -p .setup && touch $@
+
+.setup/functions: functions/requirements.txt
+	@echo "== Installing the functions' own environment into functions/venv"
+	$(PYTHON) -m venv functions/venv
+	functions/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r functions/requirements.txt
+	@mkdir -p .setup && touch $@
+
+.setup/node: package-lock.json
+	@echo "== Installing firebase-tools into node_modules (about 300 MB)"
+	npm ci --no-audit --no-fund
+	@mkdir -p .setup && touch $@

@@ -1,0 +1,195 @@
+"""The main job, start to end: a reader rates a book, the list follows, the model retrains and replaces itself.
+
+python -m local.demo [--data emulator-data | FOLDER WITH ratings.csv AND books.csv] [--out out]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from bookrec.catalogue import parse_catalogue
+from local.reader import Reader
+from local.stack import ROOT, Stack, StackError
+
+FIRST_BOOKS = 5
+"""Books that the demo's reader rates: as many changes as make a retraining worth while under the emulators."""
+
+MODEL_PATIENCE_S = 900.0
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=ROOT / "emulator-data", help="an export, or real ratings as CSV")
+    parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder for logs and demo.json")
+    arguments = parser.parse_args()
+    try:
+        return Demo(arguments.out).run(arguments.data)
+    except (StackError, TimeoutError, subprocess.CalledProcessError, FileNotFoundError) as problem:
+        say(f"The demo failed: {problem}\nLogs: {arguments.out}/*.log")
+        return 1
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)  # noqa: T201
+
+
+class Demo:
+    """One run; ``result`` is what ``demo.json`` holds."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.result: dict[str, Any] = {"write_to_list_ms": []}
+
+    def run(self, data: Path) -> int:
+        """Play all scenes; return 0 where the lists are as promised."""
+        export = self._export(data)
+        self._step("Starting the Emulator Suite and Cloud Storage")
+        with Stack(data=export, logs=self._out, say=lambda line: say(f"   {line}")) as stack:
+            self.result["train_s"] = self._train_first(stack)
+            reader, keys = self._rate_books(stack)
+            self._change_and_remove(reader, keys)
+            self._wait_for_second(stack, reader)
+            self._check(stack, reader)
+        left = stack.processes.alive()
+        self._write()
+        if left:
+            say(f"Still running: {[process.pid for process in left]}")
+        return 1 if left else 0
+
+    def _export(self, data: Path) -> Path:
+        if (data / "firebase-export-metadata.json").exists():
+            return data
+        self._step(f"Turning {data} into a database")
+        out = self._out / "import"
+        command = [sys.executable, "-m", "trainer", "import", str(data.resolve()), "--out", str(out.resolve())]
+        subprocess.run(command, cwd=ROOT, check=True)
+        return out
+
+    def _train_first(self, stack: Stack) -> float:
+        self._step("Training and publishing a first model (python -m trainer run)")
+        began = time.monotonic()
+        environment = {**os.environ, **stack.addresses.environment}
+        trainer = stack.processes.start(
+            [sys.executable, "-m", "trainer", "run"], log=self._out / "trainer.log", cwd=ROOT, env=environment
+        )
+        while trainer.poll() is None:
+            time.sleep(0.2)
+            self._tick(began)
+        if trainer.returncode:
+            raise StackError(f"the trainer ended with code {trainer.returncode}; see {self._out / 'trainer.log'}")
+        seconds = time.monotonic() - began
+        self.result["first_version"] = stack.admin_get("Recommender/model/version")
+        say(f"\r   version {self.result['first_version']} is live after {seconds:.1f} s")
+        self._wait_for_fanout(stack, self.result["first_version"])
+        return seconds
+
+    def _rate_books(self, stack: Stack) -> tuple[Reader, list[str]]:
+        self._step("A new reader signs up and rates books, as the app does: with a token, through the rules")
+        reader = Reader(stack.addresses, f"reader-{int(time.time())}@example.com")
+        reader.sign_up()
+        titles = {book["isbn"]: book["title"] for book in stack.admin_get("archive").values()}
+        keys = []
+        for isbn, rating in zip(self._taste(stack), (5, 4.5, 4, 5, 0), strict=True):
+            began = time.monotonic()
+            keys.append(reader.shelve(isbn, rating))
+            self._await_list(
+                reader,
+                began,
+                f"rated {rating} stars: {titles[isbn]}" if rating else f"shelved, not rated: {titles[isbn]}",
+            )
+        self.result["list_before"] = reader.recommendations()
+        self._show(self.result["list_before"], titles)
+        return reader, keys
+
+    def _taste(self, stack: Stack) -> list[str]:
+        """Return books that belong together: the most shelved ones of the most shelved author's readers."""
+        entries = list(stack.admin_get("User_Book").values())
+        catalogue, _ = parse_catalogue(stack.admin_get("archive"))
+        counts = Counter(entry["isbn"] for entry in entries if entry["isbn"] in catalogue)
+        favourite = counts.most_common(1)[0][0]
+        fans = {entry["userId"] for entry in entries if entry["isbn"] == favourite}
+        fans = set(sorted(fans)[:50])
+        shared = Counter(entry["isbn"] for entry in entries if entry["userId"] in fans and entry["isbn"] in catalogue)
+        return [isbn for isbn, _ in sorted(shared.items(), key=lambda pair: (-pair[1], pair[0]))[:FIRST_BOOKS]]
+
+    def _change_and_remove(self, reader: Reader, keys: list[str]) -> None:
+        self._step("The reader changes a rating, then removes a book: the list follows")
+        began = time.monotonic()
+        reader.rate(keys[0], 2.5)
+        self._await_list(reader, began, "changed 5 stars to 2.5")
+        began = time.monotonic()
+        reader.remove(keys[1])
+        self._await_list(reader, began, "removed a book")
+
+    def _wait_for_second(self, stack: Stack, reader: Reader) -> None:
+        self._step("The queue retrains by itself, once the readers are quiet; a second model goes live")
+        began = time.monotonic()
+        while stack.admin_get("Recommender/model/version") == self.result["first_version"]:
+            if time.monotonic() - began > MODEL_PATIENCE_S:
+                raise TimeoutError(f"no second model after {MODEL_PATIENCE_S:.0f} s")
+            time.sleep(0.2)
+            self._tick(began)
+        version = self.result["second_version"] = stack.admin_get("Recommender/model/version")
+        say(f"\r   version {version} is live after {time.monotonic() - began:.1f} s")
+        self.result["list_after"], _ = reader.wait_for_list(lambda found: found["modelVersion"] == version, 120)
+        self._wait_for_fanout(stack, version)
+        titles = {book["isbn"]: book["title"] for book in stack.admin_get("archive").values()}
+        self._show(self.result["list_after"], titles)
+
+    def _check(self, stack: Stack, reader: Reader) -> None:
+        catalogue, _ = parse_catalogue(stack.admin_get("archive"))
+        shelf = set(reader.shelf().ratings)
+        isbns = [item["isbn"] for item in self.result["list_after"]["items"]]
+        if len(set(isbns)) != 10 or shelf & set(isbns) or not all(isbn in catalogue for isbn in isbns):
+            raise StackError(f"the list is not ten books of the catalogue outside the shelf: {isbns}")
+        say("\nTen books, none of them on the reader's shelf, each in the catalogue.")
+
+    def _wait_for_fanout(self, stack: Stack, version: str, patience_s: float = 300.0) -> None:
+        began = time.monotonic()
+        while time.monotonic() - began < patience_s:
+            state = stack.admin_get("Recommender/status/fanout") or {}
+            if state.get("version") == version and len(state.get("done") or ()) == state["shards"]:
+                say(f"   the lists of {state['users']} readers are refreshed, {time.monotonic() - began:.1f} s later")
+                return
+            time.sleep(0.2)
+        raise TimeoutError(f"the lists were not refreshed with {version} after {patience_s:.0f} s")
+
+    def _await_list(self, reader: Reader, began: float, what: str) -> None:
+        reader.wait_for_list()
+        milliseconds = (time.monotonic() - began) * 1000
+        self.result["write_to_list_ms"].append(round(milliseconds, 1))
+        say(f"   {milliseconds:7.0f} ms from write to list   {what}")
+
+    def _show(self, found: dict[str, Any], titles: dict[str, str]) -> None:
+        say(f"\n   The list ({found['source']}, model {found['modelVersion']}):")
+        for rank, item in enumerate(found["items"], start=1):
+            reasons = ", ".join(titles.get(isbn, isbn)[:30] for isbn in item.get("because", []))
+            stars = f"{item['predictedRating']:.1f}" if "predictedRating" in item else "-"
+            reason = f"because of {reasons}" if reasons else item["source"]
+            say(f"   {rank:3}. {item['title'][:56]:56} {item['author'][:20]:20} {stars:>4} stars  {reason}")
+
+    def _tick(self, began: float) -> None:
+        if sys.stdout.isatty():
+            print(f"\r   {time.monotonic() - began:5.0f} s", end="", flush=True)  # noqa: T201
+
+    def _step(self, what: str) -> None:
+        say(f"\n== {what}")
+
+    def _write(self) -> None:
+        path = self._out / "demo.json"
+        path.write_text(json.dumps(self.result, indent=1))
+        say(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
