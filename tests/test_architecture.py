@@ -1,0 +1,66 @@
+"""Which part may know which: the rules that keep the rooms of this house apart."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def imports_of(folder):
+    """Yield (file, imported top-level module) for every import in a folder, also those inside functions."""
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        if "venv" in file.parts:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            for name in names:
+                yield file.relative_to(ROOT), name
+
+
+def violations(folder, allowed):
+    return [(str(file), name) for file, name in imports_of(folder) if not allowed(name.split(".")[0])]
+
+
+def test_the_domain_knows_only_the_standard_library_and_numpy():
+    assert not violations("functions/bookrec", lambda n: n in sys.stdlib_module_names or n in {"numpy", "bookrec"})
+
+
+def test_handlers_know_the_domain_and_the_ports_but_no_sdk():
+    known = {"bookrec", "backend"}
+    assert not violations("functions/backend/handlers", lambda n: n in sys.stdlib_module_names or n in known)
+
+
+@pytest.mark.parametrize(
+    ("folder", "strangers"),
+    [
+        ("functions", {"tensorflow", "tensorflow_recommenders", "pandas", "trainer", "emulator", "local"}),
+        ("trainer", {"backend", "emulator", "local", "firebase_functions"}),
+        ("emulator", {"backend", "bookrec", "trainer", "local", "firebase_admin", "firebase_functions"}),
+    ],
+)
+def test_the_parts_do_not_know_each_other(folder, strangers):
+    assert not violations(folder, lambda n: n not in strangers)
+
+
+def test_only_adapters_import_google_clients():
+    clients = {"firebase_admin", "google", "tflite_runtime"}
+    users = {str(file.parent) for file, name in imports_of("functions") if name.split(".")[0] in clients}
+    assert users == {"functions/backend/adapters"}
+
+
+@pytest.mark.parametrize("folder", ["functions/bookrec", "functions/backend", "emulator", "trainer", "local"])
+def test_every_public_function_and_class_has_a_docstring(folder):
+    missing = []
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        tree = ast.parse(file.read_text())
+        assert ast.get_docstring(tree), file
+        for node in tree.body:
+            public = isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+            if public and not ast.get_docstring(node):
+                missing.append(f"{file}:{node.lineno}")
+    assert not missing

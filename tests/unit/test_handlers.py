@@ -1,0 +1,251 @@
+"""The handlers over the in-memory twins: what each promises under duplicates, overlap and failures."""
+
+import itertools
+
+import pytest
+
+from backend.handlers.entry_written import EntryWritten
+from backend.lists import NO_MODEL
+from bookrec import paths
+from bookrec.shelf import build_shelf, sort_out
+from tests.fakes import POLICY, World, entry
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.publish("v1", 1)
+    return world
+
+
+def write(world, key, value, author=None, deliver=True):
+    """Write an entry as the database would, and deliver its event."""
+    before = world.database.entry(key)
+    world.database.update({f"{paths.USER_BOOK}/{key}": value})
+    event = EntryWritten("e", key, before, value, author)
+    if deliver:
+        world.backend.entry_written(event)
+    return event
+
+
+def assert_list_matches(world, user_id, version="v1"):
+    entries, _ = sort_out(world.database.get(paths.USER_BOOK) or {})
+    shelf = build_shelf(user_id, entries)
+    found = world.list_of(user_id)
+    assert found["basedOn"] == {"entries": len(shelf.entries), "digest": shelf.digest}
+    assert found["modelVersion"] == version
+    assert len(found["items"]) == 10
+    assert not {item["isbn"] for item in found["items"]} & set(shelf.ratings)
+
+
+def test_a_rating_becomes_a_list_and_its_change_and_removal_change_the_list(world):
+    write(world, "k1", entry("u", "isbn004"))
+    assert_list_matches(world, "u")
+    assert world.list_of("u")["items"][0] == {
+        "isbn": "isbn005",
+        "title": "Title 5",
+        "author": "Author 5",
+        "image": "",
+        "score": 1.0,
+        "predictedRating": 4.0,
+        "source": "personal",
+        "because": ["isbn004"],
+    }
+    write(world, "k1", entry("u", "isbn009"))
+    assert world.list_of("u")["items"][0]["isbn"] == "isbn010"
+    write(world, "k1", None)
+    assert_list_matches(world, "u")
+    assert world.list_of("u")["basedOn"]["entries"] == 0
+
+
+def test_an_entry_that_moves_to_another_reader_changes_both_lists(world):
+    write(world, "k1", entry("u", "isbn004"))
+    write(world, "k1", entry("w", "isbn004"))
+    assert_list_matches(world, "u")
+    assert_list_matches(world, "w")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[:6])
+def test_any_order_and_duplication_of_events_ends_in_the_list_of_the_final_shelf(world, order):
+    values = [entry("u", "isbn001"), entry("u", "isbn002"), entry("u", "isbn003")]
+    events = [write(world, "k1", value, deliver=False) for value in values]
+    for number in (*order, order[0]):
+        world.backend.entry_written(events[number])
+    assert_list_matches(world, "u")
+    assert world.database.pending().changes == 1
+
+
+def test_a_shelf_that_changes_between_reading_and_writing_is_read_again(world):
+    late = entry("u", "isbn020")
+
+    def change(number):
+        if number == 2:  # the check after the first list was written
+            world.database.update({f"{paths.USER_BOOK}/k2": late})
+
+    world.database.on_shelf_read = change
+    write(world, "k1", entry("u", "isbn004"))
+    assert_list_matches(world, "u")
+    assert world.list_of("u")["basedOn"]["entries"] == 2
+
+
+def test_a_model_that_changes_in_the_middle_gives_a_list_of_the_new_one(world):
+    world.database.on_shelf_read = lambda number: world.publish("v2", 2) if number == 2 else None
+    write(world, "k1", entry("u", "isbn004"))
+    assert_list_matches(world, "u", "v2")
+
+
+def test_bad_entries_are_set_aside_with_a_reason_and_the_others_go_on(world):
+    write(world, "k1", entry("u", "isbn004"))
+    write(world, "k2", {**entry("u", "isbn005"), "myRate": 7})
+    write(world, "k3", {**entry("u", "isbn005"), "isbn": "\N{DRAGON}"})
+    write(world, "k4", "text")
+    assert_list_matches(world, "u")
+    records = world.database.get(paths.REJECTED)
+    assert {key: record["reason"] for key, record in records.items()} == {
+        "k2": "rating_out_of_range",
+        "k3": "isbn_invalid",
+        "k4": "not_an_object",
+    }
+    write(world, "k2", entry("u", "isbn005", 4.5))
+    assert "k2" not in world.database.get(paths.REJECTED)
+    assert world.list_of("u")["basedOn"]["entries"] == 2
+
+
+def test_a_forged_entry_is_moved_out_of_every_shelf_and_kept_with_its_reason(world):
+    write(world, "k1", entry("victim", "isbn004"), author="victim")
+    write(world, "k2", entry("victim", "isbn007"), author="forger")
+    assert world.database.entry("k2") is None
+    record = world.database.get(f"{paths.REJECTED}/k2")
+    assert (record["reason"], record["entry"]["isbn"]) == ("user_forged", "isbn007")
+    assert_list_matches(world, "victim")
+    assert world.list_of("victim")["basedOn"]["entries"] == 1
+
+
+def test_without_a_model_the_list_is_popular():
+    world = World()
+    write(world, "k1", entry("u", "isbn004"))
+    assert_list_matches(world, "u", NO_MODEL)
+    assert world.list_of("u")["source"] == "popular"
+
+
+def test_a_small_catalogue_gives_what_it_has():
+    world = World(books=4)
+    world.publish("v1", 1)
+    write(world, "k1", entry("u", "isbn001"))
+    assert len(world.list_of("u")["items"]) == 3
+
+
+def test_a_book_that_leaves_the_catalogue_leaves_the_lists(world):
+    world.database.update({f"{paths.ARCHIVE}/a005": None})
+    world.clock.now += 1
+    write(world, "k1", entry("u", "isbn004"))
+    assert "isbn005" not in [item["isbn"] for item in world.list_of("u")["items"]]
+
+
+@pytest.mark.parametrize("damage", ["file", "manifest", "missing", "unloadable", "pointer"])
+def test_a_damaged_model_leaves_the_last_good_one_in_use_and_says_why(world, damage):
+    write(world, "k1", entry("u", "isbn004"))
+    version = "broken" if damage == "unloadable" else "v2"
+    world.publish(version, 2)
+    if damage == "file":
+        world.store.objects["models/v2/recommend.tflite"] = b"v3"
+    if damage == "manifest":
+        world.store.objects["models/v2/manifest.json"] += b" "
+    if damage == "missing":
+        del world.store.objects["models/v2/items.json"]
+    if damage == "pointer":
+        world.database.update({f"{paths.MODEL}/manifest": "models/../../etc/passwd"})
+    world.backend.model_published()
+    write(world, "k2", entry("u", "isbn006"))
+    assert_list_matches(world, "u", "v1")
+    if damage != "pointer":
+        assert world.database.status("model")["problem"]
+    assert not [task for task in world.tasks.queued.values() if task[0] == "fanout"]
+
+
+def test_a_queue_that_is_away_does_not_stop_the_list(world):
+    world.tasks.fails = True
+    write(world, "k1", entry("u", "isbn004"))
+    assert_list_matches(world, "u")
+
+
+def test_a_published_model_refreshes_everybody_in_shards(world):
+    for number in range(5):
+        world.database.update({f"{paths.USERS}/u{number}/id": f"u{number}"})
+        write(world, f"k{number}", entry(f"u{number}", f"isbn00{number}"))
+    world.publish("v2", 2)
+    world.backend.model_published()
+    world.backend.model_published()  # a duplicate queues nothing new
+    shards = [payload for function, payload, _ in world.tasks.queued.values() if function == "fanout"]
+    assert len(shards) == 3
+    for payload in shards:
+        world.backend.fanout(payload["version"], payload["shard"], payload["users"])
+    for number in range(5):
+        assert_list_matches(world, f"u{number}", "v2")
+    assert set(world.database.status("fanout")["done"]) == {"0", "1", "2"}
+
+
+def retrain_checks(world):
+    return [payload["notBefore"] for function, payload, _ in world.tasks.queued.values() if function == "retrain"]
+
+
+def test_a_hundred_duplicate_checks_start_one_run(world):
+    for number in range(6):
+        write(world, f"k{number}", entry("u", f"isbn00{number}"))
+    checks = retrain_checks(world)
+    assert len(checks) <= 2
+    outcomes = [world.backend.retrain(checks[0]) for _ in range(100)]
+    assert outcomes.count("started") == 1
+    assert len(world.jobs.started) == 1
+    assert world.jobs.started[0][1] == 2  # greater than the live model's fence
+
+
+def test_a_check_that_is_delivered_early_waits_for_its_time(world):
+    for number in range(6):
+        write(world, f"k{number}", entry("u", f"isbn00{number}"))
+    due = retrain_checks(world)[0]
+    assert world.backend.retrain(due) == "started"
+    assert world.clock.now >= due
+
+
+def test_too_few_changes_start_no_run(world):
+    write(world, "k1", entry("u", "isbn001"))
+    assert world.backend.retrain(retrain_checks(world)[0]) == "waiting"
+    assert not world.jobs.started
+
+
+def test_the_first_change_without_any_model_is_trained_on():
+    world = World()
+    write(world, "k1", entry("u", "isbn001"))
+    assert world.backend.retrain(retrain_checks(world)[0]) == "started"
+
+
+def test_a_trainer_that_does_not_start_gives_the_lease_back(world):
+    for number in range(6):
+        write(world, f"k{number}", entry("u", f"isbn00{number}"))
+    world.clock.now += POLICY.quiet_ms
+    world.jobs.fails = True
+    with pytest.raises(ConnectionError):
+        world.backend.retrain(0)
+    world.jobs.fails = False
+    assert world.backend.retrain(0) == "started"
+
+
+def test_the_reconciler_finds_what_lost_triggers_left_behind(world):
+    write(world, "k1", entry("u", "isbn004"))
+    write(world, "k2", entry("u", "isbn006"), deliver=False)
+    write(world, "k3", entry("new", "isbn006"), deliver=False)
+    write(world, "k4", {**entry("new", "isbn006"), "myRate": 9}, deliver=False)
+    world.database.update({f"{paths.USERS}/empty/id": "empty"})
+    repaired = world.backend.reconcile()
+    assert repaired["lists"] == 3
+    for user_id in ("u", "new", "empty"):
+        assert_list_matches(world, user_id)
+    assert world.database.get(f"{paths.REJECTED}/k4/reason") == "rating_out_of_range"
+    assert world.backend.reconcile()["lists"] == 0
+
+
+def test_the_reconciler_repeats_a_fan_out_that_was_never_begun(world):
+    world.database.update({f"{paths.USERS}/u/id": "u"})
+    assert world.backend.reconcile()["fanout"] == 1
+    assert [task for task in world.tasks.queued.values() if task[0] == "fanout"]

@@ -1,0 +1,81 @@
+"""The lease, the retraining policy and the manifest."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bookrec import lease as leases
+from bookrec.errors import BadModel
+from bookrec.lease import Lease
+from bookrec.manifest import parse_manifest, parse_pointer
+from bookrec.retraining import Pending, Policy, check_window, decide
+from tests.unit.test_entries import JSON
+
+POLICY = Policy(quiet_ms=1_000, minimum_changes=5, maximum_age_ms=60_000)
+
+
+def test_a_held_lease_is_not_given_twice_and_an_expired_one_is_given_with_a_greater_fence():
+    first = leases.acquire(Lease(), "a", now=0, duration_ms=10)
+    assert leases.acquire(first, "b", now=9, duration_ms=10) is None
+    second = leases.acquire(first, "b", now=10, duration_ms=10)
+    assert (second.holder, second.fence) == ("b", first.fence + 1)
+    assert leases.renew(second, "a", first.fence, 11, 10) is None
+    assert leases.release(second, "a", first.fence) is None
+
+
+def test_a_fence_is_never_given_again_even_when_the_lease_node_is_lost():
+    assert leases.acquire(Lease(), "a", now=0, duration_ms=10, least_fence=41).fence == 42
+
+
+@given(JSON)
+def test_a_damaged_lease_node_is_a_free_lease(node):
+    assert isinstance(leases.read_lease(node), Lease)
+
+
+def test_a_lease_survives_its_node():
+    lease = Lease("run", 3, 99)
+    assert leases.read_lease(lease.to_node()) == lease
+
+
+@pytest.mark.parametrize(
+    ("pending", "now", "live", "due"),
+    [
+        (Pending(), 0, True, False),
+        (Pending(5, 0, 0), 999, True, False),
+        (Pending(5, 0, 0), 1_000, True, True),
+        (Pending(4, 0, 0), 59_999, True, False),
+        (Pending(4, 0, 0), 60_000, True, True),
+        (Pending(1, 0, 0), 1_000, False, True),
+        (Pending(500, 0, 60_000), 60_000, True, True),
+    ],
+)
+def test_the_policy_waits_for_quiet_and_enough_changes_but_not_for_ever(pending, now, live, due):
+    assert decide(POLICY, pending, now, live).due is due
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1))
+def test_every_change_has_a_check_that_comes_after_its_quiet_time(times):
+    for at in times:
+        _, due = check_window(POLICY, at)
+        assert at + POLICY.quiet_ms < due <= at + 2 * POLICY.quiet_ms
+
+
+def test_a_burst_shares_one_check():
+    assert len({check_window(POLICY, at) for at in range(5_000, 6_000)}) == 1
+
+
+@given(JSON)
+def test_an_untrusted_manifest_or_pointer_is_taken_or_refused_and_never_crashes(value):
+    with contextlib.suppress(BadModel):
+        assert parse_manifest(value).files
+    with contextlib.suppress(BadModel):
+        assert parse_pointer(value) is None or parse_pointer(value).version
+
+
+def test_a_manifest_survives_its_json():
+    files = {name: {"size": 3, "sha256": "0" * 64} for name in ("recommend.tflite", "items.json")}
+    value = {"schema": 1, "version": "v1", "files": files, "gate": {"passed": True}}
+    assert json.loads(json.dumps(parse_manifest(value).to_json())) == value

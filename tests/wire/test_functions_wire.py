@@ -1,0 +1,114 @@
+"""CloudEvents and task requests, as the platform sends them, through the real SDK and main.py."""
+
+import base64
+import importlib
+import json
+
+import pytest
+from cloudevents.http import CloudEvent
+from flask import Flask, request
+
+from backend import composition
+from bookrec import paths
+from tests.fakes import World, entry
+
+DATA_TYPE = "type.googleapis.com/google.events.firebase.database.v1.ReferenceEventData"
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.publish("v1", 1)
+    composition.use(world.backend)
+    yield world
+    composition.use(None)
+
+
+@pytest.fixture(scope="module")
+def main():
+    return importlib.import_module("main")
+
+
+def database_event(ref, before, after, **attributes):
+    """An event in the form in which the platform delivers it."""
+    return CloudEvent(
+        {
+            "specversion": "1.0",
+            "id": "event-1",
+            "source": "//firebasedatabase.googleapis.com/projects/_/locations/us-central1/instances/demo",
+            "subject": f"refs/{ref}",
+            "type": "google.firebase.database.ref.v1.written",
+            "time": "2026-01-02T03:04:05.678Z",
+            "datacontenttype": "application/json",
+            "location": "us-central1",
+            "instance": "demo",
+            "ref": ref,
+            "firebasedatabasehost": "127.0.0.1",
+            **attributes,
+        },
+        {"@type": DATA_TYPE, "data": before, "delta": after},
+    )
+
+
+def store(world, key, value):
+    world.database.update({f"{paths.USER_BOOK}/{key}": value})
+
+
+def test_created_updated_and_deleted_entries_reach_the_handler(main, world):
+    created = entry("u", "isbn004")
+    store(world, "k1", created)
+    main.on_user_book_written(database_event("User_Book/k1", None, created, authtype="app_user", authid="u"))
+    assert world.list_of("u")["items"][0]["isbn"] == "isbn005"
+    store(world, "k1", {**created, "isbn": "isbn009"})
+    main.on_user_book_written(database_event("User_Book/k1", created, {"isbn": "isbn009"}, authtype="admin"))
+    assert world.list_of("u")["items"][0]["isbn"] == "isbn010"
+    store(world, "k1", None)
+    main.on_user_book_written(database_event("User_Book/k1", {**created, "isbn": "isbn009"}, None))
+    assert world.list_of("u")["basedOn"]["entries"] == 0
+
+
+def test_the_callers_identity_unmasks_a_forged_user(main, world):
+    forged = entry("victim", "isbn004")
+    store(world, "k1", forged)
+    main.on_user_book_written(database_event("User_Book/k1", None, forged, authtype="app_user", authid="forger"))
+    assert world.database.get(f"{paths.REJECTED}/k1/reason") == "user_forged"
+
+
+@pytest.mark.parametrize("value", ["text", 7, [1, 2], {"userId": "a/b"}, {"userId": "u", "myRate": "five"}])
+def test_a_bad_entry_is_acknowledged_and_recorded(main, world, value):
+    store(world, "k1", value)
+    main.on_user_book_written(database_event("User_Book/k1", None, value))
+    assert world.database.get(f"{paths.REJECTED}/k1/message")
+
+
+def test_a_switched_pointer_fans_out(main, world):
+    world.database.update({f"{paths.USERS}/u/id": "u"})
+    world.publish("v2", 2)
+    pointer = world.database.pointer()
+    main.on_model_published(database_event("Recommender/model", None, pointer))
+    assert [function for function, _, _ in world.tasks.queued.values()] == ["fanout"]
+
+
+def task_request(data):
+    """A task as Cloud Tasks delivers it."""
+    token = base64.urlsafe_b64encode(json.dumps({"sub": "tasks"}).encode()).decode()
+    headers = {"Authorization": f"Bearer x.{token}.x", "Content-Type": "application/json"}
+    return Flask("tasks").test_request_context(method="POST", json={"data": data}, headers=headers)
+
+
+def test_tasks_reach_their_handlers(main, world):
+    store(world, "k1", entry("u", "isbn004"))
+    with task_request({"version": "v1", "shard": 0, "users": ["u"]}):
+        assert main.fanout(request).status_code in (200, 204)
+    assert world.list_of("u")["modelVersion"] == "v1"
+    for number in range(5):
+        world.database.update({f"{paths.CHANGES}/k{number}/at": 0})
+    with task_request({"notBefore": 0}):
+        assert main.retrain(request).status_code in (200, 204)
+    assert len(world.jobs.started) == 1
+
+
+def test_a_failing_handler_fails_the_event(main, world):
+    world.database.shelf_nodes = None
+    with pytest.raises(TypeError):
+        main.on_user_book_written(database_event("User_Book/k1", None, entry("u", "isbn004")))
