@@ -71,7 +71,11 @@ class Server:
             raise ServiceError(400, "shallow cannot be used with other query parameters")
         node = database.read(path, caller, query)
         value = dict.fromkeys(sorted(node), True) if shallow and isinstance(node, dict) else to_json(node)
-        return _respond(request, value, etag(node) if _wants_etag(request) else None)
+        known = request.headers.get("if-none-match")
+        tag = etag(node) if known is not None or _wants_etag(request) else None
+        if known is not None and known == tag:
+            return web.Response(status=304, headers={**_CORS, "ETag": known})
+        return _respond(request, value, tag)
 
     async def _write(
         self, request: web.Request, method: str, database: Database, path: Path, caller: Caller

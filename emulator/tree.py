@@ -52,7 +52,7 @@ def to_json(node: Node) -> Any:
     if not isinstance(node, dict):
         return node
     keys = sorted(node, key=key_order)
-    if _is_array(keys):
+    if keys and _is_array(keys):
         found = {int(key): to_json(node[key]) for key in keys}
         return [found.get(i) for i in range(int(keys[-1]) + 1)]
     return {key: to_json(node[key]) for key in keys}

@@ -19,8 +19,8 @@ PATHS = st.lists(KEYS, min_size=0, max_size=3).map(tuple)
 
 
 def test_values_sort_null_false_true_numbers_texts_objects():
-    ordered = [None, False, True, -1.5, 2, "a", "b", {"a": 1}]
-    assert sorted(ordered[::-1], key=value_order) == ordered
+    shuffled = ["b", {"a": 1}, 2, None, True, "a", False, -1.5]
+    assert sorted(shuffled, key=value_order) == [None, False, True, -1.5, 2, "a", "b", {"a": 1}]
 
 
 def test_integer_keys_sort_as_numbers_before_texts():

@@ -1,0 +1,154 @@
+"""The REST interface over the wire, with plain HTTP and with firebase-admin."""
+
+import base64
+import json
+import subprocess
+import sys
+import time
+
+import firebase_admin
+import pytest
+from firebase_admin import db
+
+from tests.emulator.conftest import ADMIN, ROOT
+
+OPEN = {"rules": {".read": True, ".write": True, "people": {".indexOn": ["age", "name/last"]}}}
+
+
+@pytest.fixture
+def app(server, monkeypatch):
+    monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", server.host)
+    url = f"http://{server.host}?ns={server.namespace}"
+    app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": "demo"}, name=server.namespace)
+    yield app
+    firebase_admin.delete_app(app)
+
+
+def test_values_are_written_read_changed_and_removed(server):
+    server.put("a/b", {"c": 1, "d": None, "e": {}})
+    assert server.get("a") == {"b": {"c": 1}}
+    assert server.request("PATCH", "a/b", {"c": 2, "f/g": True}).json() == {"c": 2, "f/g": True}
+    assert server.get("a/b") == {"c": 2, "f": {"g": True}}
+    server.request("DELETE", "a/b/f")
+    server.request("DELETE", "a/b/c")
+    assert server.get("") is None
+
+
+def test_a_multi_path_update_is_all_or_nothing(server):
+    server.put("a", {"b": 1})
+    answer = server.request("PATCH", "", {"a/b": 2, "bad.key": 1})
+    assert answer.status_code == 400
+    assert server.get("a/b") == 1
+    assert server.request("PATCH", "", {"a": {"x": 1}, "a/b": 2}).status_code == 400
+    assert server.request("PATCH", "", {"a/b": None, "c/d": "new"}).ok
+    assert server.get("") == {"c": {"d": "new"}}
+
+
+def test_push_keys_ascend_also_within_a_millisecond(server):
+    keys = [server.request("POST", "list", n).json()["name"] for n in range(20)]
+    assert keys == sorted(keys)
+    assert {len(key) for key in keys} == {20}
+
+
+def test_conditional_writes(server):
+    with_etag = {**ADMIN, "X-Firebase-ETag": "true"}
+    assert server.request("GET", "n", headers=with_etag).headers["ETag"] == "null_etag"
+    tag = server.request("PUT", "n", 1, headers={**with_etag, "if-match": "null_etag"}).headers["ETag"]
+    refused = server.request("PUT", "n", 2, headers={**ADMIN, "if-match": "other"})
+    assert (refused.status_code, refused.json(), refused.headers["ETag"]) == (412, 1, tag)
+    assert server.request("PUT", "n", 2, headers={**ADMIN, "if-match": tag}).ok
+    assert server.get("n") == 2
+
+
+def test_server_values(server):
+    before = time.time() * 1000
+    server.put("t", {".sv": "timestamp"})
+    assert before - 1000 <= server.get("t") <= time.time() * 1000 + 1000
+    for _ in range(3):
+        server.request("PATCH", "", {"count/n": {".sv": {"increment": 2}}})
+    assert server.get("count/n") == 6
+
+
+def test_queries(server):
+    server.put("people", {"x": {"age": 30, "name": {"last": "B"}}, "y": {"age": 20}, "z": {"name": {"last": "A"}}})
+    missing = server.request("GET", "people", orderBy='"age"', equalTo="20")
+    assert missing.status_code == 400
+    assert missing.json()["error"] == ('Index not defined, add ".indexOn": "age", for path "/people", to the rules')
+    server.request("PUT", ".settings/rules", OPEN)
+    assert list(server.get("people", orderBy='"age"', equalTo="20")) == ["y"]
+    assert set(server.get("people", orderBy='"age"', startAt="20")) == {"x", "y"}
+    assert set(server.get("people", orderBy='"name/last"', endBefore='"B"')) == {"y", "z"}
+    assert list(server.get("people", orderBy='"$key"', limitToLast="1")) == ["z"]
+    assert server.get("people", orderBy='"age"', equalTo="99") == {}
+    assert server.get("people", shallow="true") == {"x": True, "y": True, "z": True}
+    for bad in ({"equalTo": "1"}, {"orderBy": "age"}, {"orderBy": '"age"', "limitToFirst": "0"}):
+        assert server.request("GET", "people", **bad).status_code == 400
+
+
+def test_firebase_admin_reads_writes_queries_and_transacts(server, app):
+    server.request("PUT", ".settings/rules", OPEN)
+    people = db.reference("people", app=app)
+    people.set({"x": {"age": 30}, "y": {"age": 20}})
+    key = people.push({"age": 25}).key
+    assert list(people.order_by_child("age").limit_to_first(2).get()) == ["y", key]
+    assert db.reference("n", app=app).transaction(lambda n: (n or 0) + 5) == 5
+    value, etag = people.child("x").get(etag=True)
+    assert people.child("x").get_if_changed(etag) == (False, None, None)
+    assert people.child("x").set_if_unchanged(etag, {"age": 31})[0]
+    assert not people.child("x").set_if_unchanged(etag, {"age": 32})[0]
+    assert value == {"age": 30}
+    db.reference("/", app=app).update({"people/x/age": 33, "people/y": None})
+    assert people.get() == {"x": {"age": 33}, key: {"age": 25}}
+
+
+def test_invalid_data_is_refused_with_400(server):
+    bad = [b"{", b"NaN", b'{"a.b": 1}', b'{"": 1}', b'{"a": {"$x": 1}}', b'{"a": {".sv": "nonsense"}}']
+    deep = b'{"a":' * 33 + b"1" + b"}" * 33
+    for body in [*bad, deep]:
+        assert server.request("PUT", "n", data=body).status_code == 400, body
+    assert server.get("n") is None
+    assert server.request("PUT", "x" * 769, 1).status_code == 400
+    assert server.request("PUT", "/".join("a" * 33), 1).status_code == 400
+
+
+def token(uid, **claims):
+    """An ID token as the Auth emulator makes them: nobody signed it."""
+    body = {"user_id": uid, "sub": uid, "exp": int(time.time()) + 60, **claims}
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, body)
+    ]
+    return ".".join([*parts, ""])
+
+
+def test_rules_bind_users_and_not_admins(server):
+    rules = {"rules": {"own": {"$uid": {".read": "auth.uid === $uid", ".write": "auth.uid === $uid"}}}}
+    server.request("PUT", ".settings/rules", rules)
+    anybody, user = {}, {"Authorization": f"Bearer {token('u1')}"}
+    assert server.request("PUT", "own/u1", 1, headers=anybody).status_code == 401
+    assert server.request("PUT", "own/u1", 1, headers=user).ok
+    assert server.request("GET", "own/u1", headers=anybody, auth=token("u1")).json() == 1
+    refused = server.request("GET", "own/u2", headers=user)
+    assert (refused.status_code, refused.json()) == (401, {"error": "Permission denied"})
+    assert server.request("GET", "own/u2").ok
+    assert server.request("GET", "own/u1", auth_variable_override='{"uid": "u1"}').ok
+    assert server.request("GET", "own/u2", auth_variable_override='{"uid": "u1"}').status_code == 401
+    assert server.request("GET", "own/u1", auth_variable_override="null").status_code == 401
+    for bad in ("Bearer nonsense", f"Bearer {token('u1', exp=1)}"):
+        assert server.request("GET", "own/u1", headers={"Authorization": bad}).status_code == 401
+
+
+def test_bad_rules_are_refused_with_line_and_reason_and_the_old_ones_stay(server):
+    server.request("PUT", ".settings/rules", OPEN)
+    bad = b'{"rules": {\n  ".read": true,\n  // a comment\n  ".write": "auth.uid == "\n}}'
+    answer = server.request("PUT", ".settings/rules", data=bad)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("4: syntax error")
+    assert server.request("GET", "x", headers={}).ok
+
+
+def test_a_busy_port_is_a_clear_error(port):
+    done = subprocess.run(
+        [sys.executable, "-m", "emulator", "--port", str(port)], cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr

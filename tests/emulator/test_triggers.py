@@ -1,0 +1,98 @@
+"""Triggers over the wire: which writes become which events, read by the SDK that the functions use."""
+
+import pytest
+from cloudevents.http import CloudEvent
+from firebase_functions import db_fn
+
+from tests.emulator.test_rest import token
+
+
+@pytest.fixture
+def events(server, deliveries):
+    """Register one trigger of each kind; return a function that takes the next events, parsed by the SDK."""
+    for kind in ("written", "created", "updated", "deleted"):
+        trigger = {
+            "name": f"projects/demo/locations/us-central1/triggers/us-central1-{server.namespace}-{kind}-0",
+            "path": "shelf/{entryId}",
+            "event": f"google.firebase.database.ref.v1.{kind}",
+            "topic": "projects/demo/topics/t",
+            "namespacePattern": server.namespace,
+        }
+        assert server.request("POST", ".settings/functionTriggers", trigger).ok
+
+    def take(count):
+        found = []
+        for _ in range(count):
+            path, body = deliveries.get(timeout=5)
+            assert path.startswith("/functions/projects/demo/triggers/us-central1-test-")
+            found.append(parse(body))
+        assert deliveries.empty()
+        return found
+
+    return take
+
+
+def parse(body):
+    data = body.pop("data")
+    seen = []
+    handler = db_fn.on_value_written(reference="/shelf/{entryId}")(seen.append)
+    if body["type"].endswith(("created", "deleted")):
+        decorate = db_fn.on_value_created if body["type"].endswith("created") else db_fn.on_value_deleted
+        handler = decorate(reference="/shelf/{entryId}")(seen.append)
+    handler(CloudEvent(body, data))
+    event = seen[0]
+    return body["type"].rsplit(".", 1)[1], event
+
+
+def by_kind(found):
+    return dict(found)
+
+
+def test_created_updated_and_deleted_nodes(server, events):
+    server.put("shelf/k1", {"a": 1, "b": {"c": 2}})
+    found = by_kind(events(2))
+    assert set(found) == {"written", "created"}
+    assert found["created"].data == {"a": 1, "b": {"c": 2}}
+    assert (found["written"].data.before, found["written"].params) == (None, {"entryId": "k1"})
+    assert (found["written"].auth_type, found["written"].auth_id) == ("admin", None)
+
+    server.request("PATCH", "shelf/k1", {"a": 5, "b/c": None, "b/d": 3})
+    change = by_kind(events(2))["updated"].data
+    assert (change.before, change.after) == ({"a": 1, "b": {"c": 2}}, {"a": 5, "b": {"d": 3}})
+
+    server.request("DELETE", "shelf/k1")
+    found = by_kind(events(2))
+    assert found["deleted"].data == {"a": 5, "b": {"d": 3}}
+    assert found["written"].data.after is None
+
+
+def test_a_wide_write_fires_once_for_each_node_that_changed(server, events):
+    server.put("shelf", {"k1": 1, "k2": 2})
+    events(4)
+    server.put("shelf", {"k1": 1, "k2": 3, "k3": 4})
+    assert sorted((kind, e.params["entryId"]) for kind, e in events(4)) == [
+        ("created", "k3"),
+        ("updated", "k2"),
+        ("written", "k2"),
+        ("written", "k3"),
+    ]
+    server.request("PATCH", "", {"shelf/k1/x": 1, "shelf/k1/y": 2, "other": 1})
+    assert sorted((kind, e.params["entryId"]) for kind, e in events(2)) == [("updated", "k1"), ("written", "k1")]
+    server.put("shelf/k2", 3)
+    events(0)
+
+
+def test_an_event_names_the_caller_and_an_import_fires_none(server, events):
+    server.put("shelf/k1", 1, disableTriggers="true")
+    headers = {"Authorization": f"Bearer {token('u1')}"}
+    server.request("PUT", "shelf/k2", 1, headers=headers)
+    event = by_kind(events(2))["written"]
+    assert (event.auth_type, event.auth_id) == ("app_user", "u1")
+    assert event.params == {"entryId": "k2"}
+
+
+def test_a_registration_that_makes_no_sense_is_refused(server):
+    assert server.request("POST", ".settings/functionTriggers", {"name": "x"}).status_code == 400
+    wrong = {"name": "projects/p/locations/l/triggers/t", "path": "x", "event": "google.pubsub"}
+    assert server.request("POST", ".settings/functionTriggers", wrong).status_code == 400
+    assert server.request("POST", ".settings/functionTriggers", wrong, headers={}).status_code == 403
