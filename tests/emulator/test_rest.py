@@ -10,7 +10,7 @@ import firebase_admin
 import pytest
 from firebase_admin import db
 
-from tests.emulator.conftest import ADMIN, ROOT
+from tests.database_server import ADMIN, ROOT
 
 OPEN = {"rules": {".read": True, ".write": True, "people": {".indexOn": ["age", "name/last"]}}}
 

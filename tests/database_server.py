@@ -1,0 +1,94 @@
+"""A real server on a free port, and what receives its trigger deliveries."""
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+from local.processes import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+ADMIN = {"Authorization": "Bearer owner"}
+
+
+class Server:
+    """A client of one namespace of a running emulator."""
+
+    def __init__(self, port, namespace):
+        self.host, self.namespace = f"127.0.0.1:{port}", namespace
+        self._session = requests.Session()
+
+    def request(self, method, path, value=None, *, headers=ADMIN, data=None, **query):
+        parameters = {"ns": self.namespace, **query}
+        body = {"data": data} if data is not None else {} if value is None and method == "GET" else {"json": value}
+        return self._session.request(
+            method, f"http://{self.host}/{path}.json", params=parameters, headers=headers, timeout=10, **body
+        )
+
+    def get(self, path, **query):
+        answer = self.request("GET", path, **query)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def put(self, path, value, **query):
+        answer = self.request("PUT", path, value, **query)
+        assert answer.ok, answer.text
+
+
+@pytest.fixture(scope="session")
+def deliveries():
+    """Events as the functions emulator would get them: (path, body)."""
+    received = queue.Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.put((self.path, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    received.port = server.server_port
+    yield received
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def port(deliveries):
+    port = free_port()
+    command = [sys.executable, "-m", "emulator", "--port", str(port), "--single_project_mode", "Warning"]
+    command += ["--functions_emulator_host", "127.0.0.1", "--functions_emulator_port", str(deliveries.port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/", timeout=1)
+            break
+        except requests.ConnectionError:
+            time.sleep(0.05)
+    yield port
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+_numbers = iter(range(10_000))
+
+
+@pytest.fixture
+def server(port):
+    """An empty namespace of its own for each test."""
+    return Server(port, f"test-{next(_numbers)}")

@@ -1,0 +1,86 @@
+"""A rehearsal of the image: exactly the files that the Dockerfile copies run the trainer's entry point."""
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_architecture import imports_of
+
+ROOT = Path(__file__).resolve().parents[2]
+LINES = (ROOT / "trainer" / "Dockerfile").read_text().splitlines()
+
+
+def packages(file):
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
+
+
+@pytest.fixture
+def image(tmp_path):
+    """/app of the image."""
+    for line in LINES:
+        if line.startswith("COPY "):
+            source, target = line.split()[1:]
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+            (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
+            options = {"dirs_exist_ok": True} if copy is shutil.copytree else {}
+            copy(ROOT / source, tmp_path / target, **options)
+    return tmp_path
+
+
+def entry_point(image, *words):
+    start = json.loads(next(line for line in LINES if line.startswith("ENTRYPOINT")).removeprefix("ENTRYPOINT "))
+    assert start[0] == "python"
+    # -I would hide the working folder; this keeps the checkout's own packages out of sight instead.
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    hide = "import sys; sys.path[:] = [p for p in sys.path if not p.endswith('/functions')]; "
+    run = f"import runpy; sys.argv = {['trainer', *words]!r}; runpy.run_module('trainer', run_name='__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", hide + run], cwd=image, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_it_runs_as_a_user_of_its_own():
+    users = [line.split()[1] for line in LINES if line.startswith("USER ")]
+    assert users
+    assert users[-1] != "root"
+
+
+def test_the_image_has_the_versions_that_the_tests_run_with():
+    image, here = packages("trainer/requirements.txt"), packages("requirements-dev.txt")
+    assert {name: version for name, version in image.items() if here.get(name) != version} == {}
+    functions = packages("functions/requirements.txt")
+    assert {name: version for name, version in functions.items() if here.get(name) != version} == {}
+
+
+def test_the_image_installs_all_that_the_copied_files_import():
+    installed = {re.sub("[-_.]+", "-", name).lower() for name in packages("trainer/requirements.txt")}
+    distributions = importlib.metadata.packages_distributions()
+    for file, name in [*imports_of("trainer"), *imports_of("functions/bookrec")]:
+        top = name.split(".")[0]
+        if top in sys.stdlib_module_names or top in {"trainer", "bookrec"}:
+            continue
+        owners = {re.sub("[-_.]+", "-", owner).lower() for owner in distributions[top]}
+        assert owners & installed, f"{file} imports {name}"
+
+
+def test_the_copied_files_train_evaluate_and_export(image, tmp_path):
+    done = entry_point(image, "--help")
+    assert done.returncode == 0, done.stderr
+    rows = [
+        f"u{user},i{(user * 3 + book) % 20},{(user + book) % 10 / 2 + 0.5}" for user in range(12) for book in range(8)
+    ]
+    for name, part in (("train", rows), ("test", [f"u{user},i{(user * 3 + 9) % 20},4" for user in range(12)])):
+        (tmp_path / f"{name}.csv").write_text("userId,isbn,myRate\n" + "\n".join(part) + "\n")
+    done = entry_point(
+        image, "evaluate", "--train", str(tmp_path / "train.csv"), "--test", str(tmp_path / "test.csv"),
+        "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "model" / "recommend.tflite").stat().st_size > 1000
