@@ -1,0 +1,169 @@
+"""Fitting, serving and exporting, against oracles and known answers."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from ai_edge_litert.interpreter import Interpreter
+
+from bookrec.errors import BadModel
+from bookrec.shelf import Shelf
+from tests.trainer.data import clusters, split
+from trainer import dataset, export, training
+from trainer.biases import fit_biases
+from trainer.closed_form import cease
+from trainer.config import DEFAULTS
+from trainer.evaluate import baselines, evaluate, shelves_of
+from trainer.gate import judge
+from trainer.metrics import rmse, user_metrics
+from trainer.serving import MASKED, ServingModel, neighbours_of_matrix, neighbours_of_vectors
+
+CONFIG = replace(DEFAULTS, epochs=12, embedding_dim=32)
+
+
+@pytest.fixture(scope="module")
+def small():
+    ratings, books = clusters()
+    train, test = split(ratings)
+    built = dataset.build(dataset.clean(train)[0], books)
+    trained = training.fit(built, books, CONFIG)
+    held_out = test.assign(myRate=test["myRate"].astype(float))
+    return built, held_out, trained, export.export(trained.serving)
+
+
+def test_ease_equals_its_definition():
+    rng = np.random.default_rng(0)
+    shelves = sp.csr_matrix((rng.random((30, 8)) < 0.4).astype(np.float32))
+    features = sp.csr_matrix(rng.random((8, 3)).astype(np.float32))
+    gram = (shelves.T @ shelves).toarray() + 4 * (features @ features.T).toarray() + 10 * np.eye(8)
+    inverse = np.linalg.inv(gram)
+    expected = -inverse / np.diag(inverse)
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(cease(shelves, features, 10.0, 2.0), expected, atol=1e-4)
+
+
+def test_biases_equal_a_hand_calculation():
+    stars = sp.csr_matrix(np.array([[5, 3, 0], [4, 0, 0]], np.float32))
+    biases = fit_biases(stars, item_shrinkage=1.0, user_shrinkage=1.0)
+    np.testing.assert_allclose(biases.items, [1 / 3, -0.5, 0], atol=1e-6)
+    np.testing.assert_allclose(biases.users(stars), [(2 / 3 - 0.5) / 3, (-1 / 3) / 2], atol=1e-6)
+
+
+def test_the_strongest_neighbours_are_those_of_a_full_sort():
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(50, 6)).astype(np.float32)
+    products = vectors @ vectors.T
+    np.fill_diagonal(products, 0)
+    neighbours, weights = neighbours_of_vectors(vectors, 5)
+    from_matrix = neighbours_of_matrix(products, 5)
+    for row in range(50):
+        best = np.sort(products[row])[::-1][:5]
+        np.testing.assert_allclose(weights[row], np.maximum(best, 0), atol=1e-5)
+    np.testing.assert_array_equal(neighbours, from_matrix[0])
+
+
+def test_metrics_of_a_known_ranking():
+    metrics = user_metrics(np.array([7, 3, 9, 1]), relevant={3, 1, 50}, liked={1})
+    ideal = 1 + 1 / np.log2(3) + 1 / np.log2(4)
+    assert metrics["ndcg"] == pytest.approx((1 / np.log2(3) + 1 / np.log2(5)) / ideal)
+    assert metrics["recall"] == pytest.approx(2 / 3)
+    assert metrics["mrr"] == 0.5
+    assert metrics["ndcg_liked"] == pytest.approx(1 / np.log2(5))
+    assert (metrics["top_1_accuracy"], metrics["top_5_accuracy"]) == (0, pytest.approx(2 / 3))
+    assert rmse([9.0, 0.0], [4.0, 0.5]) == pytest.approx(np.sqrt(0.5))
+
+
+def test_the_model_beats_popularity_where_readers_have_a_taste(small):
+    built, held_out, trained, files = small
+    result = evaluate(export.load(files, "v"), built, held_out, seed=1)
+    peers = baselines(trained.serving, built, held_out, seed=1)
+    assert result.metrics["ndcg"]["mean"] > 2 * peers["popularity"]["metrics"]["ndcg"]["mean"]
+    assert result.metrics["rmse"] < peers["mean"]["metrics"]["rmse"]
+    assert set(trained.histories) == {"rating", "retrieval", "joint"}
+    verdict = judge(result.rows, {"popularity": peers["popularity"]["rows"]}, seed=1)
+    assert verdict.passed, verdict.reason
+    lost = judge(peers["popularity"]["rows"], {"the live model": result.rows}, seed=1)
+    assert not lost.passed
+    assert "loses to the live model" in lost.reason
+
+
+def test_the_exported_file_gives_the_scores_of_the_formula(small):
+    built, _, trained, files = small
+    model, serving = export.load(files, "v"), trained.serving
+    scores, ratings = serving.scores(built.matrix()), serving.ratings(built.star_matrix())
+    for user, (user_id, shelf) in enumerate(sorted(shelves_of(built).items())):
+        assert built.user_ids[user] == user_id
+        for candidate in model.candidates(shelf):
+            item = built.isbns.index(candidate.isbn)
+            assert candidate.score == pytest.approx(scores[user, item], abs=1e-4)
+            assert candidate.predicted_rating == pytest.approx(ratings[user, item], abs=1e-4)
+            assert scores[user, item] > MASKED
+
+
+def test_reasons_name_the_books_that_contributed_most(small):
+    built, _, trained, files = small
+    model, weights = export.load(files, "v"), trained.serving.matrix
+    shelf = shelves_of(built)["reader-07"]
+    known = list(shelf.ratings)
+    for candidate in model.candidates(shelf)[:10]:
+        item = built.isbns.index(candidate.isbn)
+        given = {isbn: weights[built.isbns.index(isbn), item] for isbn in known}
+        best = sorted(given.values(), reverse=True)[:2]
+        assert [given[isbn] for isbn in candidate.because] == pytest.approx([w for w in best if w > 0])
+
+
+def test_both_runtimes_agree_with_tensorflow_also_for_odd_shelves(small):
+    built, _, trained, files = small
+    shelves = export.sample_shelves(trained.serving, 40, seed=2)
+    every = np.arange(len(built.isbns), dtype=np.int32)
+    shelves.append((every[:-3], np.full(len(every) - 3, 4.0, np.float32)))
+    shelves.append((every, np.zeros(len(every), np.float32)))
+    with_interaction = replace(trained.serving, interaction=0.5)
+    export.verify(trained.serving, files, shelves)
+    export.verify(with_interaction, export.export(with_interaction), shelves[:10])
+    for runtime in ("tflite_runtime", "ai_edge_litert"):
+        out = export.load(files, "v", runtime).recommend(items=every, ratings=np.ones(len(every), np.float32))
+        assert (out["indices"] == -1).all()
+
+
+def test_a_file_that_differs_from_tensorflow_is_refused(small):
+    _, _, trained, files = small
+    other = replace(trained.serving, popularity=trained.serving.popularity[::-1].copy() + 1)
+    with pytest.raises(BadModel, match=r"tflite_runtime (ranks|gives) shelf \d+"):
+        export.verify(other, files, export.sample_shelves(other, 20, seed=3))
+
+
+def test_only_builtin_operators_are_used(small):
+    details = Interpreter(model_content=small[3]["recommend.tflite"])._get_ops_details()
+    names = {op["op_name"] for op in details}
+    assert names
+    assert not [name for name in names if name.startswith("Flex") or name == "CUSTOM"]
+
+
+def test_no_file_holds_a_readers_id(small):
+    built, _, _, files = small
+    for name, content in files.items():
+        for user_id in built.user_ids:
+            assert user_id.encode() not in content, name
+
+
+def test_the_same_data_gives_the_same_files():
+    ratings, books = clusters(readers=20, books=40)
+    config = replace(CONFIG, epochs=3)
+    built = dataset.build(dataset.clean(ratings)[0], books)
+    first, again = (training.fit(built, books, config).serving for _ in range(2))
+    np.testing.assert_array_equal(first.neighbours, again.neighbours)
+    np.testing.assert_array_equal(first.weights, again.weights)
+
+
+def test_a_catalogue_without_metadata_and_a_single_reader_still_give_a_model():
+    ratings, _ = clusters(readers=1, books=20, per_reader=6)
+    built = dataset.build(dataset.clean(ratings)[0], None)
+    serving = training.fit(built, None, replace(CONFIG, epochs=2)).serving
+    files = export.export(serving)
+    candidates = export.load(files, "v").candidates(Shelf("nobody", ()))
+    assert len(candidates) == len(built.isbns)
+    assert json.loads(files["items.json"])["isbns"] == list(built.isbns)
+    assert isinstance(serving, ServingModel)
