@@ -21,7 +21,7 @@ test: setup lint  ## all tests (TESTS=tests/unit: some of them)
 lint: setup  ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy emulator
+	.venv/bin/mypy emulator local trainer emulator-data/generate.py
 	cd functions && ../.venv/bin/mypy --config-file ../pyproject.toml bookrec backend main.py
 
 data: setup  ## write emulator-data anew

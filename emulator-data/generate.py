@@ -110,12 +110,12 @@ def _choose(
     rng: random.Random, books: list[GeneratedBook], unread: list[GeneratedBook], liked: list[str]
 ) -> GeneratedBook:
     """Mostly a popular book of a liked genre; now and then one that nobody has read yet."""
-    wanted = (lambda b: b.genre in liked) if rng.random() < 0.85 else (lambda b: True)
-    fresh = next((book for book in unread if wanted(book)), None)
+    wanted = liked if rng.random() < 0.85 else list(GENRES)
+    fresh = next((book for book in unread if book.genre in wanted), None)
     if fresh is not None and rng.random() < 0.55:
         unread.remove(fresh)
         return fresh
-    pool = [book for book in books if wanted(book)]
+    pool = [book for book in books if book.genre in wanted]
     return rng.choices(pool, weights=[book.weight for book in pool])[0]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bookrec.catalogue import parse_catalogue
+from emulator.launch import LaunchError
 from local.reader import Reader
 from local.stack import ROOT, Stack, StackError
 
@@ -31,11 +33,15 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT / "emulator-data", help="an export, or real ratings as CSV")
     parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder for logs and demo.json")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything that was started is ended
     try:
         return Demo(arguments.out).run(arguments.data)
-    except (StackError, TimeoutError, subprocess.CalledProcessError, FileNotFoundError) as problem:
+    except (LaunchError, StackError, TimeoutError, subprocess.CalledProcessError, FileNotFoundError) as problem:
         say(f"The demo failed: {problem}\nLogs: {arguments.out}/*.log")
         return 1
+    except KeyboardInterrupt:
+        say("\nStopped; nothing is left running.")
+        return 130
 
 
 def say(line: str) -> None:
@@ -48,6 +54,7 @@ class Demo:
 
     def __init__(self, out: Path) -> None:
         self._out = out
+        self._said_s = 0.0
         self.result: dict[str, Any] = {"write_to_list_ms": []}
 
     def run(self, data: Path) -> int:
@@ -179,10 +186,15 @@ class Demo:
             say(f"   {rank:3}. {item['title'][:56]:56} {item['author'][:20]:20} {stars:>4} stars  {reason}")
 
     def _tick(self, began: float) -> None:
+        seconds = time.monotonic() - began
         if sys.stdout.isatty():
-            print(f"\r   {time.monotonic() - began:5.0f} s", end="", flush=True)  # noqa: T201
+            print(f"\r   {seconds:5.0f} s", end="", flush=True)  # noqa: T201
+        elif seconds > self._said_s + 15:
+            say(f"   {seconds:5.0f} s …")
+            self._said_s = seconds
 
     def _step(self, what: str) -> None:
+        self._said_s = 0.0
         say(f"\n== {what}")
 
     def _write(self) -> None:

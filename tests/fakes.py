@@ -11,7 +11,7 @@ import numpy as np
 from backend.composition import Backend, Services, build
 from backend.settings import Settings
 from bookrec import paths
-from bookrec.errors import BadModel
+from bookrec.errors import BadModel, StoreUnavailable
 from bookrec.lease import Lease, read_lease
 from bookrec.manifest import MANIFEST, FileEntry, Manifest, sha256
 from bookrec.recommender import Items, Recommender, parse_items
@@ -133,8 +133,11 @@ class FakeDatabase:
 class FakeStore:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.is_away = False
 
     def download(self, name: str, max_bytes: int) -> bytes:
+        if self.is_away:
+            raise StoreUnavailable("nobody answers")
         if name not in self.objects:
             raise BadModel(f"{name} is not there")
         return self.objects[name]

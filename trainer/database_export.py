@@ -60,7 +60,9 @@ def make_tree(
     for number, (isbn, fields) in enumerate(catalogue.items()):
         key = push_key(rng, first_ms + number)
         archive[key] = {"documentId": key, **{name: fields.get(name, "") for name in ARCHIVE_FIELDS}, "isbn": isbn}
-    entries, copies, users = {}, {}, {}
+    entries: dict[str, Any] = {}
+    copies: dict[str, Any] = {}
+    users: dict[str, Any] = {}
     for row in rows:
         profile = {
             "id": row.user_id,

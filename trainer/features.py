@@ -42,7 +42,7 @@ def item_features(isbns: tuple[str, ...], books: pd.DataFrame | None, weights: F
     rows: dict[str, Mapping[str, object]] = {}
     if books is not None:
         for row in books.to_dict("records"):
-            rows.setdefault(str(row["isbn"]), row)
+            rows.setdefault(str(row["isbn"]), {str(name): value for name, value in row.items()})
     found = [dict(_features(rows[isbn], weights)) if isbn in rows else {} for isbn in isbns]
     frequency = Counter(feature for features in found for feature in features)
     vocabulary = {f: i for i, f in enumerate(sorted(f for f, n in frequency.items() if n > 1))}

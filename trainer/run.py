@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from bookrec.errors import BadModel, BookrecError
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL, Pointer, parse_manifest
 from bookrec.recommender import Recommender
 from trainer import dataset, export, gate, publish, training
-from trainer.config import Config
+from trainer.config import Config, Variant
 from trainer.dataset import Ratings
 from trainer.evaluate import Evaluation, baselines, evaluate
 from trainer.holder import LeaseHolder
@@ -45,13 +45,20 @@ class Judged:
     """What was learned about the model before it was fitted to everything."""
 
     choices: Mapping[str, Any]
-    histories: Mapping[str, Any]
+    histories: Mapping[Variant, Any]
     metrics: Mapping[str, Any]
     verdict: gate.Verdict
 
 
-def run(database: Database, bucket: Bucket, config: Config, run_id: str, fence: int | None) -> Pointer:
-    """Train on the database as it stands and publish the result; return the new pointer.
+def run(
+    database: Database,
+    bucket: Bucket,
+    config: Config,
+    run_id: str,
+    fence: int | None,
+    read: Callable[[], Snapshot] | None = None,
+) -> Pointer:
+    """Train and publish the result; return the new pointer.
 
     Args:
         database: where entries, lease and pointer are.
@@ -59,6 +66,7 @@ def run(database: Database, bucket: Bucket, config: Config, run_id: str, fence: 
         config: options.
         run_id: this run's name.
         fence: of the lease that was taken for this run; None takes one.
+        read: where the entries come from; None reads the database as it stands.
 
     Raises:
         RefusedModelError: the gate's reason; what changed until now counts as trained on.
@@ -68,7 +76,7 @@ def run(database: Database, bucket: Bucket, config: Config, run_id: str, fence: 
     with LeaseHolder(database, run_id, fence) as lease:
         state: dict[str, object] = {"runId": run_id, "fence": lease.fence}
         try:
-            pointer = _train_and_publish(database, bucket, config, lease, state)
+            pointer = _train_and_publish(database, bucket, config, lease, state, read)
         except Exception as problem:
             outcome = "refused" if isinstance(problem, RefusedModelError) else "failed"
             database.record_run({**state, "outcome": outcome, "reason": str(problem)[:1000]})
@@ -78,11 +86,16 @@ def run(database: Database, bucket: Bucket, config: Config, run_id: str, fence: 
 
 
 def _train_and_publish(
-    database: Database, bucket: Bucket, config: Config, lease: LeaseHolder, state: dict[str, object]
+    database: Database,
+    bucket: Bucket,
+    config: Config,
+    lease: LeaseHolder,
+    state: dict[str, object],
+    read: Callable[[], Snapshot] | None,
 ) -> Pointer:
     database.record_run({**state, "outcome": "running", "reason": ""})
     snapshot_at = database.server_time()
-    snapshot = read_pages(database.pages, "database")
+    snapshot = read() if read else read_pages(database.pages, "database")
     ratings, dropped = _clean(snapshot)
     log.info("read %d entries of %d readers, %d books; set aside: %s", *_size(ratings), dropped or "none")
     judged = _judge(ratings, snapshot.books, config, _live_model(database.pointer(), bucket))

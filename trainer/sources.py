@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
@@ -45,12 +45,8 @@ class Snapshot:
     source: str
 
 
-class Pages(Protocol):
-    """A node's children in key order, some at a time."""
-
-    def __call__(self, path: str, page_size: int) -> Iterator[Mapping[str, Any]]:
-        """Yield the children of ``path`` in pages of at most ``page_size``."""
-        ...
+Pages = Callable[[str, int], Iterator[Mapping[str, Any]]]
+"""From a path and a page size to the node's children in key order, some at a time."""
 
 
 def read_pages(pages: Pages, source: str) -> Snapshot:
@@ -141,3 +137,16 @@ def read_csv(path: Path, needed: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     if frame.empty:
         raise SourceError(f"{path}: no row below the header")
     return frame
+
+
+def read_files(source: Path, books: Path | None) -> Snapshot:
+    """Return the snapshot in an export (a folder or a JSON file) or in a CSV of ratings with a CSV of books.
+
+    Raises:
+        SourceError: naming the file and what is wrong with it.
+    """
+    if source.suffix != ".csv":
+        return read_export(source)
+    ratings = read_csv(source, RATINGS)
+    catalogue = read_csv(books, BOOKS) if books else pd.DataFrame({"isbn": sorted(set(ratings["isbn"]))})
+    return Snapshot(ratings, catalogue, {}, f"csv {source.name}")

@@ -154,7 +154,8 @@ def _learn(part: Ratings, features: sp.csr_matrix, config: Config, validation: R
     share = (np.bincount(part.items, minlength=len(part.isbns)) + 0.5) / max(len(part.items), 1)
     model = ShelfModel(features, np.log(share).astype(np.float32), biases, config)
     step = _make_step(model, config)
-    best, best_figure, history = _Learned(model.item_vectors().numpy(), 0), -1.0, {"loss": [], "rmse": [], "ndcg": []}
+    best, best_figure = _Learned(model.item_vectors().numpy(), 0), -1.0
+    history: dict[str, list[float]] = {"loss": [], "rmse": [], "ndcg": []}
     progress = tqdm(range(1, epochs + 1), desc=f"{config.variant:>9}", leave=False, mininterval=1, disable=None)
     for epoch in progress:
         model.reset_metrics()

@@ -85,7 +85,7 @@ def build(settings: Settings, services: Services) -> Backend:
     model = LiveModel(database, services.store, services.load, clock)
     lists = ListRefresher(database, model, CatalogueCache(database, clock, settings.catalogue_ttl_s * 1000), together)
     queue = RetrainingQueue(services.tasks, settings.policy, clock)
-    retrain = RetrainHandler(database, services.jobs, settings.policy, clock, settings.trainer_timeout_s * 1000)
+    retrain = RetrainHandler(database, services.jobs, settings.policy, clock)
     published = ModelPublishedHandler(database, model, services.tasks, queue, settings.fanout_shard_size)
     return Backend(
         entry_written=EntryWrittenHandler(database, lists, queue, clock, together),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from backend import logs
 from backend.ports import Clock, Database, ModelLoader, ModelStore
 from bookrec import paths
-from bookrec.errors import BadModel
+from bookrec.errors import BadModel, StoreUnavailable
 from bookrec.manifest import (
     ITEMS,
     MAX_FILE_BYTES,
@@ -46,7 +46,7 @@ class LiveModel:
         """Return the model to use now; reads the pointer, and the files only when it has moved."""
         try:
             return self.load()
-        except BadModel as problem:
+        except (BadModel, StoreUnavailable) as problem:
             logs.warning("the live model cannot be used", reason=str(problem))
             return self._model
 
@@ -54,7 +54,7 @@ class LiveModel:
         """Return the model that the pointer names, or None where nothing was published.
 
         Raises:
-            BadModel: saying what is wrong with it; the reason is kept in ``/Recommender/status/model``.
+            BadModel, StoreUnavailable: saying what is wrong; the reason is kept in ``/Recommender/status/model``.
         """
         with self._lock:
             pointer = parse_pointer(self._database.pointer())
@@ -62,10 +62,10 @@ class LiveModel:
                 return self._model
             failure = self._failure
             if failure and failure.pointer == pointer and self._clock.now_ms() - failure.at_ms < TRY_AGAIN_AFTER_MS:
-                raise BadModel(f"version {pointer.version} could not be loaded a moment ago")
+                raise StoreUnavailable(f"version {pointer.version} could not be loaded a moment ago")
             try:
                 self._model, self._pointer = self._fetch(pointer), pointer
-            except BadModel as problem:
+            except (BadModel, StoreUnavailable) as problem:
                 self._failure = _Failure(pointer, self._clock.now_ms())
                 self._record(pointer, str(problem))
                 raise

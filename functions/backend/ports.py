@@ -77,6 +77,7 @@ class ModelStore(Protocol):
 
         Raises:
             BadModel: where it does not exist or is larger.
+            StoreUnavailable: where the store does not answer.
         """
         ...
 

@@ -25,7 +25,7 @@ MAXIMUM_AGE_SECONDS = IntParam(
 )
 TRAINER_JOB = StringParam("TRAINER_JOB", default="book-trainer", description="Name of the trainer's Cloud Run job.")
 TRAINER_TIMEOUT_SECONDS = IntParam(
-    "TRAINER_TIMEOUT_SECONDS", default=3_600, description="Longest training run; its lease lasts as long."
+    "TRAINER_TIMEOUT_SECONDS", default=3_600, description="Longest training run, in seconds."
 )
 FANOUT_SHARD_SIZE = IntParam("FANOUT_SHARD_SIZE", default=100, description="Readers refreshed by one task.")
 CATALOGUE_TTL_SECONDS = IntParam(

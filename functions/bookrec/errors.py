@@ -30,5 +30,9 @@ class BadModel(BookrecError):
     """A published model that cannot be used: missing, altered, malformed or too large."""
 
 
+class StoreUnavailable(BookrecError):
+    """The bucket does not answer for now: what was loaded before stays in use."""
+
+
 class LeaseLost(BookrecError):
     """The training run no longer holds the lease, or a newer run has published."""

@@ -6,7 +6,9 @@ import pytest
 
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import NO_MODEL
+from backend.models import TRY_AGAIN_AFTER_MS
 from bookrec import paths
+from bookrec.errors import StoreUnavailable
 from bookrec.shelf import build_shelf, sort_out
 from tests.fakes import POLICY, World, entry
 
@@ -161,6 +163,20 @@ def test_a_damaged_model_leaves_the_last_good_one_in_use_and_says_why(world, dam
     if damage != "pointer":
         assert world.database.status("model")["problem"]
     assert not [task for task in world.tasks.queued.values() if task[0] == "fanout"]
+
+
+def test_a_bucket_that_is_away_leaves_the_last_model_in_use_until_it_is_back(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.publish("v2", 2)
+    world.store.is_away = True
+    write(world, "k2", entry("u", "isbn006"))
+    assert_list_matches(world, "u", "v1")
+    with pytest.raises(StoreUnavailable):
+        world.backend.model_published()
+    world.store.is_away = False
+    world.clock.now += TRY_AGAIN_AFTER_MS
+    write(world, "k3", entry("u", "isbn008"))
+    assert_list_matches(world, "u", "v2")
 
 
 def test_a_queue_that_is_away_does_not_stop_the_list(world):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import uuid
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 from trainer.config import DEFAULTS, Variant
@@ -13,6 +15,8 @@ from trainer.config import DEFAULTS, Variant
 def add_parser(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("run", help="train on the database and publish the model, if the gate lets it pass")
+    parser.add_argument("--source", type=Path, help="train on an export or a CSV of ratings instead of the database")
+    parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors, for a CSV of ratings")
     parser.add_argument("--run-id", default=None, help="name of the run; with --fence, of the lease's holder")
     parser.add_argument("--fence", type=int, default=None, help="fencing number of a lease taken for this run")
     parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
@@ -24,13 +28,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit code."""
     from trainer.run import run as train
     from trainer.services import Bucket, Database, project_id
+    from trainer.sources import read_files
 
     project = project_id()
     config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed)
     run_id = arguments.run_id or f"manual-{uuid.uuid4().hex[:12]}"
     database = Database(project)
+    read = partial(read_files, arguments.source, arguments.books) if arguments.source else None
     try:
-        pointer = train(database, Bucket(project), config, run_id, arguments.fence)
+        pointer = train(database, Bucket(project), config, run_id, arguments.fence, read)
     finally:
         database.close()
     print(pointer.version)

@@ -30,7 +30,7 @@ class ModelPublishedHandler:
             model = self._model.load()
         except BadModel as problem:
             logs.warning("a published model is not used", reason=str(problem))
-            return
+            return  # it will not get better; a store that is away is left to propagate
         if model is None:
             return
         user_ids = self._database.user_ids()

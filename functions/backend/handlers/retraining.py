@@ -11,6 +11,9 @@ from bookrec.errors import BadModel
 from bookrec.manifest import Pointer, parse_pointer
 from bookrec.retraining import Policy, check_window, decide
 
+START_LEASE_MS = 600_000
+"""How long a trainer may take to start; from then on it renews the lease itself."""
+
 LONGEST_WAIT_S = 120.0
 """How long a task that was delivered before its time waits; Cloud Tasks keeps the time, the emulator does not."""
 
@@ -33,9 +36,9 @@ class RetrainingQueue:
 class RetrainHandler:
     """Starts a training run if the policy says so and no other run is live."""
 
-    def __init__(self, database: Database, jobs: TrainerJobs, policy: Policy, clock: Clock, lease_ms: int) -> None:
+    def __init__(self, database: Database, jobs: TrainerJobs, policy: Policy, clock: Clock) -> None:
         self._database, self._jobs, self._policy = database, jobs, policy
-        self._clock, self._lease_ms = clock, lease_ms
+        self._clock = clock
 
     def __call__(self, not_before_ms: int) -> str:
         """Handle a check that is due at ``not_before_ms``; return the outcome as one word for the log."""
@@ -52,7 +55,7 @@ class RetrainHandler:
     def _start(self, reason: str, least_fence: int) -> str:
         run_id = f"run-{uuid.uuid4().hex[:12]}"
         now = self._clock.now_ms()
-        lease = self._database.change_lease(lambda held: leases.acquire(held, run_id, now, self._lease_ms, least_fence))
+        lease = self._database.change_lease(lambda held: leases.acquire(held, run_id, now, START_LEASE_MS, least_fence))
         if lease is None:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
