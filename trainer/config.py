@@ -9,6 +9,8 @@ from trainer.features import FeatureWeights
 
 Variant = Literal["rating", "retrieval", "joint"]
 
+Negatives = Literal["batch", "catalogue"]
+
 LOSS_WEIGHTS: dict[Variant, tuple[float, float]] = {"rating": (1.0, 0.0), "retrieval": (0.0, 1.0), "joint": (1.0, 1.0)}
 """The notebook's three variants: weights of the rating and of the retrieval loss."""
 
@@ -19,18 +21,25 @@ class Config:
 
     Attributes:
         variant: which of the notebook's three models is the learned candidate.
-        embedding_dim: width of a book's vector.
+        embedding_dims: width of a book's vector, by what the retrieval task takes for negatives: ``batch``, the other
+            readers' books of a step, which leaves books without ratings alone and suits little data; or all of the
+            ``catalogue``. Both are tried, validation chooses.
         epochs: at most so many passes over the readers.
         patience: stop after so many epochs without a better validation figure.
         batch_users: readers a step.
-        pairs_per_user: held-back books a reader and step, the positives of the retrieval task.
+        pairs_per_user: books a reader and step that are predicted from the others.
         learning_rate: of Adam.
         temperature: of the softmax over the books of a batch.
+        sharpness: initial scale of a reader's scores before the softmax over the catalogue; it is learned.
         validation_fraction: of each reader's training entries; every choice is made on it.
+        small: fewer entries are held out several times, ``folds``, since one small part says little.
         closed_form_limit: largest catalogue for which the closed form, cubic in it, is a candidate.
         regularisation: λ of the closed form.
         feature_weight: w of the closed form: how much metadata counts beside the ratings.
-        popularity_weights: the blends that validation chooses from; in units of a reader's best personal score.
+        dropout: p of the closed form's second regularisation, which grows with a book's popularity.
+        reader_norm: how much less a reader with many books counts in the closed form, as a power.
+        shares: of the learned model in the blend with the closed form; validation chooses.
+        popularity_weights: of log popularity, 0–1, in deviations of a reader's scores; validation chooses.
         neighbours: outgoing neighbours a book in the exported file.
         item_shrinkage, user_shrinkage: ratings' worth of doubt in a bias.
         interaction_scales: how much of the neighbours' residuals to add to a rating; validation chooses.
@@ -38,18 +47,24 @@ class Config:
     """
 
     variant: Variant = "joint"
-    embedding_dim: int = 256
-    epochs: int = 60
-    patience: int = 6
+    embedding_dims: tuple[tuple[Negatives, int], ...] = (("batch", 256), ("catalogue", 1024))
+    epochs: int = 40
+    patience: int = 4
     batch_users: int = 128
     pairs_per_user: int = 8
     learning_rate: float = 0.01
-    temperature: float = 0.1
+    temperature: float = 0.2
+    sharpness: float = 20.0
     validation_fraction: float = 0.1
+    small: int = 20_000
+    folds: int = 4
     closed_form_limit: int = 12_000
     regularisation: float = 100.0
     feature_weight: float = 5.0
-    popularity_weights: tuple[float, ...] = (0.001, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    dropout: float = 0.2
+    reader_norm: float = 0.25
+    shares: tuple[float, ...] = (0.0, 0.25, 0.4, 0.55, 0.75, 1.0)
+    popularity_weights: tuple[float, ...] = (0.001, 0.1, 0.25, 0.5, 1.0, 2.0)
     neighbours: int = 50
     item_shrinkage: float = 5.0
     user_shrinkage: float = 5.0

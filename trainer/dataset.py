@@ -112,13 +112,13 @@ def build(rows: pd.DataFrame, books: pd.DataFrame | None) -> Ratings:
     )
 
 
-def holdout(ratings: Ratings, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Return which entries to hold out: of each user's the newest ``fraction``, or a random one without times.
+def holdout(ratings: Ratings, fraction: float, seed: int, *, by_time: bool = True) -> npt.NDArray[np.bool_]:
+    """Return which entries to hold out: of each user's the newest ``fraction``; a random one without times.
 
     A user with a single entry keeps it.
     """
     rng = np.random.default_rng(seed)
-    rank = np.where(ratings.at >= 0, ratings.at.astype(np.float64), rng.random(len(ratings.users)))
+    rank = np.where((ratings.at >= 0) & by_time, ratings.at.astype(np.float64), rng.random(len(ratings.users)))
     held = np.zeros(len(ratings.users), bool)
     boundaries = np.searchsorted(ratings.users, np.arange(len(ratings.user_ids) + 1))
     for start, end in itertools.pairwise(boundaries):

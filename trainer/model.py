@@ -3,7 +3,8 @@
 A book's vector is its id's vector plus the sum of its metadata's vectors, normalised; a reader's is the sum
 of the shelf's. So a reader and a book that training never saw have vectors too.
 Source: Vančura et al., "Scalable Linear Shallow Autoencoder for Collaborative Filtering" (RecSys 2022), for the
-linear reader; Yi et al., "Sampling-bias-corrected neural modeling" (RecSys 2019), for the softmax.
+linear reader; Liang et al., "Variational Autoencoders for Collaborative Filtering" (WWW 2018), for the softmax over
+the whole catalogue, in which all books of a shelf are positives and none of them a false negative.
 """
 
 from __future__ import annotations
@@ -17,10 +18,30 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from trainer.biases import Biases
-from trainer.config import LOSS_WEIGHTS, Config
+from trainer.config import LOSS_WEIGHTS, Config, Negatives
 from trainer.dataset import Ratings
 
 Batch = dict[str, Any]
+
+
+class ShelfRetrieval(tfrs.tasks.Retrieval):
+    """The retrieval task with a reader's whole shelf as the positives, against all books."""
+
+    def call(
+        self, query_embeddings: tf.Tensor, candidate_embeddings: tf.Tensor, shelves: tf.Tensor, scale: tf.Tensor
+    ) -> tf.Tensor:
+        """Return the mean cross-entropy of the shelves.
+
+        Args:
+            query_embeddings: float32 [batch, embedding_dim], the sums over the shelves.
+            candidate_embeddings: float32 [items, embedding_dim], of length 1.
+            shelves: float32 [batch, items] of ones.
+            scale: sharpness of the softmax.
+        """
+        # Each book is predicted from the others: its own summand, of length 1, is taken out.
+        scores = tf.matmul(query_embeddings, candidate_embeddings, transpose_b=True) - shelves
+        log_shares = tf.nn.log_softmax(scale * tf.math.l2_normalize(scores, axis=1))
+        return -tf.reduce_mean(tf.reduce_sum(log_shares * shelves, axis=1) / tf.reduce_sum(shelves, axis=1))
 
 
 class ShelfModel(tfrs.Model):
@@ -28,27 +49,40 @@ class ShelfModel(tfrs.Model):
 
     Args:
         features: F, CSR [items, features].
-        log_popularity: float32 [items], log of each book's share of all entries.
+        popularity: float32 [items], each book's share of all entries: how likely it is among a batch's targets.
         biases: what the rating task adds its interaction to.
-        config: widths, temperature, and through its variant the loss weights.
+        config: width, sharpness, and through its variant the loss weights.
+        negatives: what the retrieval task ranks a reader's books against.
     """
 
     def __init__(
-        self, features: sp.csr_matrix, log_popularity: npt.NDArray[np.float32], biases: Biases, config: Config
+        self,
+        features: sp.csr_matrix,
+        popularity: npt.NDArray[np.float32],
+        biases: Biases,
+        config: Config,
+        negatives: Negatives,
     ) -> None:
         super().__init__()
+        embedding_dim = dict(config.embedding_dims)[negatives]
         self._rating_weight, self._retrieval_weight = LOSS_WEIGHTS[config.variant]
         self._features = _sparse(features)
-        self._log_popularity = tf.constant(log_popularity)
         self._item_bias = tf.constant(biases.items)
         self._mean, self._user_shrinkage = biases.mean, biases.user_shrinkage
-        initial = tf.keras.initializers.RandomNormal(stddev=config.embedding_dim**-0.5, seed=config.seed)
-        shape = (features.shape[0], config.embedding_dim)
+        initial = tf.keras.initializers.RandomNormal(stddev=embedding_dim**-0.5, seed=config.seed)
+        shape = (features.shape[0], embedding_dim)
         self.id_vectors = self.add_weight(name="id_vectors", shape=shape, initializer=initial)
-        shape = (features.shape[1], config.embedding_dim)
+        shape = (features.shape[1], embedding_dim)
         self.feature_vectors = self.add_weight(name="feature_vectors", shape=shape, initializer=initial)
         self.interaction = self.add_weight(name="interaction", shape=(), initializer="zeros")
-        self.retrieval_task = tfrs.tasks.Retrieval(temperature=config.temperature, remove_accidental_hits=True)
+        scale = tf.keras.initializers.Constant(config.sharpness)
+        self.scale = self.add_weight(name="scale", shape=(), initializer=scale)
+        self._popularity = tf.constant(popularity)
+        if negatives == "catalogue":
+            self._retrieve, self.retrieval_task = self._from_catalogue, ShelfRetrieval()
+        else:
+            self._retrieve = self._from_batch
+            self.retrieval_task = tfrs.tasks.Retrieval(temperature=config.temperature, remove_accidental_hits=True)
         self.rating_task = tfrs.tasks.Ranking(
             loss=tf.keras.losses.MeanSquaredError(),
             metrics=[tf.keras.metrics.RootMeanSquaredError()],
@@ -67,33 +101,45 @@ class ShelfModel(tfrs.Model):
         which of the reader's books), ``stars`` float32 [pairs] (0: not rated).
         """
         vectors = self.item_vectors()
-        targets, rows = inputs["targets"], inputs["rows"]
-        target_vectors = tf.gather(vectors, targets)
-        # The target itself is left out of the shelf that is to predict it.
-        readers = tf.gather(tf.matmul(inputs["shelves"], vectors), rows) - target_vectors
         loss = tf.constant(0.0)
         if self._retrieval_weight:
-            loss += (
-                self._retrieval_weight
-                * self.retrieval_task(
-                    query_embeddings=tf.math.l2_normalize(readers, axis=1),
-                    candidate_embeddings=target_vectors,
-                    candidate_sampling_probability=tf.exp(tf.gather(self._log_popularity, targets)),
-                    candidate_ids=targets,
-                    compute_metrics=False,
-                )
-                / tf.cast(tf.shape(targets)[0], tf.float32)
-            )
+            loss += self._retrieval_weight * self._retrieve(inputs, vectors)
         rated = tf.cast(inputs["stars"] > 0, tf.float32)
-        predicted = self._ratings(inputs, vectors, target_vectors)
+        predicted = self._ratings(inputs, vectors)
         rating_loss = self.rating_task(
             labels=inputs["stars"][:, None], predictions=predicted[:, None], sample_weight=rated[:, None]
         )
         return loss + self._rating_weight * rating_loss
 
-    def _ratings(self, inputs: Batch, vectors: tf.Tensor, target_vectors: tf.Tensor) -> tf.Tensor:
+    def _from_catalogue(self, inputs: Batch, vectors: tf.Tensor) -> tf.Tensor:
+        return self.retrieval_task(
+            query_embeddings=tf.matmul(inputs["shelves"], vectors),
+            candidate_embeddings=vectors,
+            shelves=inputs["shelves"],
+            scale=self.scale,
+        )
+
+    def _from_batch(self, inputs: Batch, vectors: tf.Tensor) -> tf.Tensor:
+        """Return the softmax over the books of the batch, corrected for how often popular ones are among them.
+
+        Source: Yi et al., "Sampling-bias-corrected neural modeling" (RecSys 2019), eq. 3.
+        """
+        target_vectors = tf.gather(vectors, inputs["targets"])
+        # The target itself is left out of the shelf that is to predict it.
+        readers = tf.gather(tf.matmul(inputs["shelves"], vectors), inputs["rows"]) - target_vectors
+        summed = self.retrieval_task(
+            query_embeddings=tf.math.l2_normalize(readers, axis=1),
+            candidate_embeddings=target_vectors,
+            candidate_sampling_probability=tf.gather(self._popularity, inputs["targets"]),
+            candidate_ids=inputs["targets"],
+            compute_metrics=False,
+        )
+        return summed / tf.cast(tf.shape(inputs["targets"])[0], tf.float32)
+
+    def _ratings(self, inputs: Batch, vectors: tf.Tensor) -> tf.Tensor:
         """Return mean + item bias + reader's bias + interaction, all without the target's own stars [pairs]."""
         rows, targets = inputs["rows"], inputs["targets"]
+        target_vectors = tf.gather(vectors, targets)
         own = tf.where(inputs["stars"] > 0, inputs["stars"] - self._mean - tf.gather(self._item_bias, targets), 0.0)
         residuals = inputs["residuals"]
         totals = tf.gather(tf.reduce_sum(residuals, axis=1), rows) - own

@@ -13,32 +13,26 @@ from trainer.biases import Biases
 Floats = npt.NDArray[np.float32]
 BLOCK = 1024
 
+LEAST_DEVIATION = np.float32(1e-6)
+"""An empty shelf has no deviation at all."""
+
 MASKED = np.float32(-1e30)
 """Score of a book that is on the shelf."""
 
 
 @dataclass(frozen=True, slots=True)
-class ServingModel:
-    """What the exported file holds.
-
-    A shelf S of n books gives book j the score Σ_{i∈S} weights[i, j] / √n + popularity[j], and the predicted
-    rating mean + item bias + reader's bias + interaction · Σ_{i∈S rated} residual_i · weights[i, j] / (n_rated + β),
-    where β is the biases' shrinkage.
+class Table:
+    """One model's item-item weights: each book's strongest outgoing neighbours.
 
     Attributes:
-        isbns: by item index, ascending.
-        neighbours: int32 [items, M], each book's best outgoing neighbours.
-        weights: float32 [items, M], theirs; 0 where there are fewer.
-        popularity: float32 [items], in units of a reader's best personal score.
-        interaction: 0 where validation says that the interaction does not help.
+        neighbours: int32 [items, M], item indices.
+        weights: float32 [items, M], theirs, of either sign.
+        share: how much the model counts in the blend.
     """
 
-    isbns: tuple[str, ...]
     neighbours: npt.NDArray[np.int32]
     weights: Floats
-    popularity: Floats
-    biases: Biases
-    interaction: float = 0.0
+    share: float = 1.0
 
     @property
     def matrix(self) -> sp.csr_matrix:
@@ -49,49 +43,92 @@ class ServingModel:
         matrix.eliminate_zeros()
         return matrix
 
+    def rescaled(self, shelves: sp.csr_matrix) -> Table:
+        """Return the table with weights in units of the mean reader's best score, so that tables can be added."""
+        sizes = np.maximum(np.diff(shelves.indptr), 1)
+        best = [
+            (shelves[start : start + BLOCK] @ self.matrix).toarray().max(axis=1) / sizes[start : start + BLOCK]
+            for start in range(0, shelves.shape[0], BLOCK)
+        ]
+        scale = float(np.concatenate(best).mean()) if best else 0.0
+        return replace(self, weights=(self.weights / scale).astype(np.float32)) if scale > 0 else self
+
+
+@dataclass(frozen=True, slots=True)
+class ServingModel:
+    """What the exported file holds.
+
+    Table k gives a shelf S the sum s_k[j] = Σ_{i∈S} weights_k[i, j]. With mean μ_k and deviation σ_k of s_k over the
+    books that are not on the shelf, book j's score is Σ_k share_k · (s_k[j] − μ_k) / σ_k + popularity[j]: two models
+    add up reader by reader, however different their scales. The predicted rating is mean + item bias + reader's
+    bias + interaction · Σ_{i∈S rated} residual_i · Σ_k share_k · weights_k[i, j] / (n_rated + β), where β is the
+    biases' shrinkage.
+
+    Attributes:
+        isbns: by item index, ascending.
+        tables: one or more, of the same number of items.
+        popularity: float32 [items], in units of σ.
+        interaction: 0 where validation says that the interaction does not help.
+    """
+
+    isbns: tuple[str, ...]
+    tables: tuple[Table, ...]
+    popularity: Floats
+    biases: Biases
+    interaction: float = 0.0
+
     @property
     def popular(self) -> tuple[str, ...]:
         """The 200 most popular ISBNs, the most popular first, then by ISBN."""
         return tuple(self.isbns[i] for i in np.argsort(-self.popularity, kind="stable")[:200])
 
+    @property
+    def likeness(self) -> sp.csr_matrix:
+        """The tables added up, float32 CSR [items, items]: what a residual says of another book's rating."""
+        total = sp.csr_matrix((len(self.isbns), len(self.isbns)), dtype=np.float32)
+        for table in self.tables:
+            total = total + table.matrix * np.float32(table.share)
+        return total
+
     def scores(self, shelves: sp.csr_matrix) -> Floats:
         """Return scores, float32 [users, items], of shelves [users, items]; books on a shelf are ``MASKED``."""
-        sizes = np.maximum(np.diff(shelves.indptr), 1)
-        scores = (shelves @ self.matrix).toarray() / np.sqrt(sizes)[:, None].astype(np.float32)
-        scores += self.popularity
-        scores[shelves.nonzero()] = MASKED
+        on_shelf = shelves.toarray() > 0
+        scores = np.broadcast_to(self.popularity, on_shelf.shape).copy()
+        for table in self.tables:
+            scores += np.float32(table.share) * standardised((shelves @ table.matrix).toarray(), on_shelf)
+        scores[on_shelf] = MASKED
         return scores
 
     def ratings(self, stars: sp.csr_matrix) -> Floats:
         """Return predicted ratings, float32 [users, items], of shelves' stars [users, items]."""
         biases = self.biases
-        user_bias = biases.users(stars)
-        predicted = biases.mean + biases.items[None, :] + user_bias[:, None]
+        predicted = biases.mean + biases.items[None, :] + biases.users(stars)[:, None]
         if self.interaction:
             rated = np.diff(stars.indptr) + biases.user_shrinkage
-            likeness = (biases.residuals(stars) @ self.matrix).toarray() / rated[:, None]
-            predicted = predicted + self.interaction * likeness
+            predicted = (
+                predicted + self.interaction * (biases.residuals(stars) @ self.likeness).toarray() / rated[:, None]
+            )
         return np.clip(predicted, 0.5, 5.0).astype(np.float32)
 
-    def rescaled(self, shelves: sp.csr_matrix) -> ServingModel:
-        """Return the model with weights in units of the mean reader's best personal score."""
-        sizes = np.maximum(np.diff(shelves.indptr), 1)
-        best = []
-        for start in range(0, shelves.shape[0], BLOCK):
-            part = (shelves[start : start + BLOCK] @ self.matrix).toarray()
-            best.append(part.max(axis=1) / np.sqrt(sizes[start : start + BLOCK]))
-        scale = float(np.concatenate(best).mean()) if best else 0.0
-        return replace(self, weights=(self.weights / scale).astype(np.float32)) if scale > 0 else self
+
+def standardised(sums: Floats, on_shelf: npt.NDArray[np.bool_]) -> Floats:
+    """Return each row of ``sums`` [users, items] in deviations from its mean over the books not on the shelf."""
+    left = np.maximum((~on_shelf).sum(axis=1, keepdims=True), 1)
+    kept = np.where(on_shelf, np.float32(0), sums)
+    mean = kept.sum(axis=1, keepdims=True) / left
+    squares = np.where(on_shelf, np.float32(0), (sums - mean) ** 2)
+    deviation = np.sqrt(squares.sum(axis=1, keepdims=True) / left)
+    return ((sums - mean) / np.maximum(deviation, LEAST_DEVIATION)).astype(np.float32)
 
 
 def strongest(row_block: npt.NDArray[np.float32], width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Return the indices and values of the ``width`` greatest positive weights in each row [rows, items]."""
+    """Return the indices and values of the ``width`` weights of greatest magnitude in each row [rows, items]."""
     width = min(width, row_block.shape[1])
-    chosen = np.argpartition(-row_block, width - 1, axis=1)[:, :width]
+    chosen = np.argpartition(-np.abs(row_block), width - 1, axis=1)[:, :width]
     values = np.take_along_axis(row_block, chosen, axis=1)
     order = np.lexsort((chosen, -values), axis=1)
     chosen, values = np.take_along_axis(chosen, order, axis=1), np.take_along_axis(values, order, axis=1)
-    return chosen.astype(np.int32), np.maximum(values, 0).astype(np.float32)
+    return chosen.astype(np.int32), values.astype(np.float32)
 
 
 def neighbours_of_matrix(weights: Floats, width: int) -> tuple[npt.NDArray[np.int32], Floats]:

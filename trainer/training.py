@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,16 +14,24 @@ from tqdm import tqdm
 
 from trainer.biases import fit_biases
 from trainer.closed_form import cease
-from trainer.config import LOSS_WEIGHTS, Config, Variant
+from trainer.config import LOSS_WEIGHTS, Config, Negatives, Variant
 from trainer.dataset import Ratings, holdout
 from trainer.features import item_features
 from trainer.metrics import rmse, user_metrics
-from trainer.serving import MASKED, ServingModel, neighbours_of_matrix, neighbours_of_vectors, popularity
-
-Score = Callable[[sp.csr_matrix], npt.NDArray[np.float32]]
+from trainer.serving import (
+    MASKED,
+    ServingModel,
+    Table,
+    neighbours_of_matrix,
+    neighbours_of_vectors,
+    popularity,
+    standardised,
+)
 
 VALIDATION_USERS = 2_000
 """At most so many readers are ranked for a validation figure."""
+
+BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,91 +67,146 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained
         config: options.
     """
     features = item_features(ratings.isbns, books, config.features)
-    held = holdout(ratings, config.validation_fraction, config.seed)
-    part, validation = ratings.select(~held), ratings.select(held)
-    histories, epochs, best = {}, {}, None
-    for name, serving, learned in _candidates(part, features, validation, config):
-        if learned is not None:
-            histories[name], epochs[name] = learned.history, learned.epochs
-        if name not in (config.variant, "closed_form"):
-            continue  # the other variants are there to be compared
-        for weight in config.popularity_weights:
-            blended = replace(serving, popularity=popularity(part.items, len(part.isbns)) * np.float32(weight))
-            figure = validation_ndcg(blended.scores, part, validation)
-            if best is None or figure > best[0]:
-                best = (figure, name, weight, blended)
-    assert best is not None
-    ndcg, name, weight, blended = best
-    rating_choices = _choose_rating(blended, part, validation, config)
-    choices = {"model": name, "validation_ndcg": ndcg, "popularity_weight": weight, "epochs": epochs, **rating_choices}
+    folds = [_Fold(ratings, features, config, fold) for fold in range(_fold_count(ratings, config))]
+    negatives, share, weight, ndcg = _choose_blend(folds, config)
+    chosen = [fold.learned[negatives].epochs for fold in folds]
+    choices: dict[str, Any] = {
+        "negatives": negatives,
+        "epochs": max(1, round(float(np.mean(chosen)))),
+        "share": share,
+        "popularity_weight": weight,
+        "validation_ndcg": ndcg,
+        "interaction": 0.0,
+    }
+    choices |= _choose_rating(folds, choices, config)
+    histories = {config.variant: folds[0].learned[negatives].history}
+    for variant in LOSS_WEIGHTS:
+        if variant != config.variant:  # the others are there to be compared
+            other = replace(config, variant=variant)
+            learned = _learn(folds[0].part, features, other, negatives, folds[0].validation, config.epochs)
+            histories[variant] = learned.history
     return Trained(refit(ratings, books, config, choices), choices, histories)
 
 
 def refit(ratings: Ratings, books: pd.DataFrame | None, config: Config, choices: Mapping[str, Any]) -> ServingModel:
     """Return the model that ``choices`` name, fitted to all of ``ratings``."""
-    features, name = item_features(ratings.isbns, books, config.features), choices["model"]
-    if name == "closed_form":
-        serving = _closed_form(ratings, features, config)
-    else:
-        learned = _learn(ratings, features, replace(config, variant=name), None, choices["epochs"][name])
-        serving = _serve_vectors(ratings, learned.vectors, config)
-    prior = popularity(ratings.items, len(ratings.isbns)) * np.float32(choices["popularity_weight"])
-    return replace(serving, popularity=prior, interaction=float(choices["interaction"]))
+    features, share, tables = item_features(ratings.isbns, books, config.features), choices["share"], []
+    if share > 0:
+        learned = _learn(ratings, features, config, choices["negatives"], None, choices["epochs"])
+        tables.append(replace(_table_of_vectors(ratings, learned.vectors, config), share=share))
+    if share < 1:
+        tables.append(replace(_table_of_closed_form(ratings, features, config), share=1 - share))
+    return _serving(ratings, tables, choices, config)
 
 
-def validation_ndcg(score: Score, part: Ratings, validation: Ratings) -> float:
-    """Return the mean NDCG@10 of the validation entries, ranked without what is in ``part``.
+def _fold_count(ratings: Ratings, config: Config) -> int:
+    return config.folds if len(ratings.users) < config.small else 1
 
-    Args:
-        score: from shelves, CSR [users, items], to scores, float32 [users, items].
-        part: the entries that make the shelves.
-        validation: the entries to find.
+
+class _Fold:
+    """One split of the training entries, with every candidate fitted to its greater part."""
+
+    def __init__(self, ratings: Ratings, features: sp.csr_matrix, config: Config, number: int) -> None:
+        seed, by_time = config.seed + number, number == 0
+        held = holdout(ratings, config.validation_fraction, seed, by_time=by_time)
+        self.part = ratings.select(~held)
+        self.validation = Validation(self.part, ratings.select(held))
+        self.learned = {
+            negatives: _learn(self.part, features, config, negatives, self.validation, config.epochs)
+            for negatives, _ in config.embedding_dims
+        }
+        with_closed_form = len(ratings.isbns) <= config.closed_form_limit
+        closed = [_table_of_closed_form(self.part, features, config)] if with_closed_form else []
+        self.tables = {
+            negatives: [_table_of_vectors(self.part, learned.vectors, config), *closed]
+            for negatives, learned in self.learned.items()
+        }
+
+
+class Validation:
+    """Held-out entries to be found again, among all books that are not on the reader's shelf.
+
+    Attributes:
+        held: the entries.
+        shelves: CSR [users, items], the shelves of the users who have any, at most ``VALIDATION_USERS``.
     """
-    shelves, wanted = part.matrix(), validation.matrix()
-    users = np.flatnonzero(np.diff(wanted.indptr))[:VALIDATION_USERS]
-    figures = []
-    for start in range(0, len(users), 256):
-        block = users[start : start + 256]
-        scores = score(shelves[block])
-        scores[shelves[block].nonzero()] = MASKED
-        best = np.argpartition(-scores, min(10, scores.shape[1] - 1), axis=1)[:, :10]
-        order = np.lexsort((best, -np.take_along_axis(scores, best, axis=1)), axis=1)
-        ranked = np.take_along_axis(best, order, axis=1).astype(np.int32)
-        for row, user in enumerate(block):
-            relevant = set(wanted.indices[wanted.indptr[user] : wanted.indptr[user + 1]].tolist())
-            figures.append(user_metrics(ranked[row], relevant, set())["ndcg"])
-    return float(np.mean(figures)) if figures else 0.0
+
+    def __init__(self, part: Ratings, held: Ratings) -> None:
+        wanted = held.matrix()
+        users = np.flatnonzero(np.diff(wanted.indptr))[:VALIDATION_USERS]
+        self.held, self.shelves, self._wanted = held, part.matrix()[users], wanted[users]
+
+    def ndcg(self, score: Callable[[slice], npt.NDArray[np.float32]]) -> float:
+        """Return the mean NDCG@10; ``score`` gives [rows, items] for some rows of ``shelves``, and may lose them."""
+        figures = []
+        for start in range(0, self.shelves.shape[0], BLOCK):
+            rows = slice(start, start + BLOCK)
+            scores = score(rows)
+            scores[self.shelves[rows].nonzero()] = MASKED
+            best = np.argpartition(-scores, min(10, scores.shape[1] - 1), axis=1)[:, :10]
+            order = np.lexsort((best, -np.take_along_axis(scores, best, axis=1)), axis=1)
+            ranked = np.take_along_axis(best, order, axis=1).astype(np.int32)
+            for row, found in enumerate(ranked, start=start):
+                relevant = set(self._wanted[row].indices.tolist())
+                figures.append(user_metrics(found, relevant, set())["ndcg"])
+        return float(np.mean(figures)) if figures else 0.0
 
 
-def _candidates(
-    part: Ratings, features: sp.csr_matrix, validation: Ratings, config: Config
-) -> Iterator[tuple[Any, ServingModel, _Learned | None]]:
-    """Yield each candidate by name, fitted to ``part``."""
-    for variant in LOSS_WEIGHTS:
-        learned = _learn(part, features, replace(config, variant=variant), validation, config.epochs)
-        yield variant, _serve_vectors(part, learned.vectors, config), learned
-    if len(part.isbns) <= config.closed_form_limit:
-        yield "closed_form", _closed_form(part, features, config), None
+def _choose_blend(folds: list[_Fold], config: Config) -> tuple[Negatives, float, float, float]:
+    """Return the negatives, the learned model's share, popularity's weight, and the mean figure that they reach."""
+    figures: dict[tuple[Negatives, float, float], list[float]] = {}
+    for fold in folds:
+        shelves, prior = fold.validation.shelves, popularity(fold.part.items, len(fold.part.isbns))
+        on_shelf = shelves.toarray() > 0
+        for negatives, tables in fold.tables.items():
+            parts = [standardised((shelves @ table.matrix).toarray(), on_shelf) for table in tables]
+            for share in config.shares if len(tables) == 2 else (1.0,):
+                blended = sum(np.float32(w) * p for w, p in zip((share, 1 - share), parts, strict=False))
+                for weight in config.popularity_weights:
+                    scores: npt.NDArray[np.float32] = blended + np.float32(weight) * prior
+                    figure = fold.validation.ndcg(scores.__getitem__)
+                    figures.setdefault((negatives, share, weight), []).append(figure)
+    means = {choice: float(np.mean(values)) for choice, values in figures.items()}
+    best = max(means, key=lambda choice: (means[choice], choice))
+    return (*best, means[best])
 
 
-def _closed_form(ratings: Ratings, features: sp.csr_matrix, config: Config) -> ServingModel:
-    weights = cease(ratings.matrix(), features, config.regularisation, config.feature_weight)
-    return _serving(ratings, *neighbours_of_matrix(weights, config.neighbours), config)
+def _shared(tables: list[Table], share: float) -> list[Table]:
+    """Return the tables that count at all, with their shares."""
+    shares = [share, 1 - share][: len(tables)]
+    return [replace(table, share=part) for table, part in zip(tables, shares, strict=True) if part > 0]
 
 
-def _serve_vectors(ratings: Ratings, vectors: npt.NDArray[np.float32], config: Config) -> ServingModel:
-    return _serving(ratings, *neighbours_of_vectors(vectors, config.neighbours), config)
+def _table_of_closed_form(ratings: Ratings, features: sp.csr_matrix, config: Config) -> Table:
+    weights = cease(
+        ratings.matrix(),
+        features,
+        config.regularisation,
+        config.feature_weight,
+        config.dropout,
+        config.reader_norm,
+    )
+    return Table(*neighbours_of_matrix(weights, config.neighbours)).rescaled(ratings.matrix())
 
 
-def _serving(
-    ratings: Ratings, neighbours: npt.NDArray[np.int32], weights: npt.NDArray[np.float32], config: Config
-) -> ServingModel:
+def _table_of_vectors(ratings: Ratings, vectors: npt.NDArray[np.float32], config: Config) -> Table:
+    return Table(*neighbours_of_vectors(vectors, config.neighbours)).rescaled(ratings.matrix())
+
+
+def _serving(ratings: Ratings, tables: list[Table], choices: Mapping[str, Any], config: Config) -> ServingModel:
     biases = fit_biases(ratings.star_matrix(), config.item_shrinkage, config.user_shrinkage)
-    prior = popularity(ratings.items, len(ratings.isbns)) * np.float32(config.popularity_weights[0])
-    return ServingModel(ratings.isbns, neighbours, weights, prior, biases).rescaled(ratings.matrix())
+    prior = popularity(ratings.items, len(ratings.isbns)) * np.float32(choices["popularity_weight"])
+    return ServingModel(ratings.isbns, tuple(tables), prior, biases, float(choices["interaction"]))
 
 
-def _learn(part: Ratings, features: sp.csr_matrix, config: Config, validation: Ratings | None, epochs: int) -> _Learned:
+def _learn(
+    part: Ratings,
+    features: sp.csr_matrix,
+    config: Config,
+    negatives: Negatives,
+    validation: Validation | None,
+    epochs: int,
+) -> _Learned:
     """Train the multi-task model; with ``validation`` stop early and keep the best epoch's vectors."""
     import tensorflow as tf
 
@@ -152,7 +215,7 @@ def _learn(part: Ratings, features: sp.csr_matrix, config: Config, validation: R
     tf.keras.utils.set_random_seed(config.seed)
     biases = fit_biases(part.star_matrix(), config.item_shrinkage, config.user_shrinkage)
     share = (np.bincount(part.items, minlength=len(part.isbns)) + 0.5) / max(len(part.items), 1)
-    model = ShelfModel(features, np.log(share).astype(np.float32), biases, config)
+    model = ShelfModel(features, share.astype(np.float32), biases, config, negatives)
     step = _make_step(model, config)
     best, best_figure = _Learned(model.item_vectors().numpy(), 0), -1.0
     history: dict[str, list[float]] = {"loss": [], "rmse": [], "ndcg": []}
@@ -166,7 +229,8 @@ def _learn(part: Ratings, features: sp.csr_matrix, config: Config, validation: R
         if validation is None:
             best = _Learned(vectors, epoch)
             continue
-        figure = validation_ndcg(lambda shelves: (shelves @ vectors) @ vectors.T, part, validation)  # noqa: B023
+        readers = validation.shelves @ vectors
+        figure = validation.ndcg(lambda rows: readers[rows] @ vectors.T)  # noqa: B023
         history["ndcg"].append(figure)
         progress.set_postfix(validation_ndcg=f"{figure:.4f}", loss=f"{history['loss'][-1]:.3f}")
         if figure > best_figure:
@@ -195,20 +259,24 @@ def _make_step(model: Any, config: Config) -> Callable[[Mapping[str, Any]], Any]
     return lambda batch: step({name: tf.constant(value) for name, value in batch.items()})
 
 
-def _choose_rating(serving: ServingModel, part: Ratings, validation: Ratings, config: Config) -> dict[str, float]:
+def _choose_rating(folds: list[_Fold], choices: Mapping[str, Any], config: Config) -> dict[str, float]:
     """Return the interaction's scale with the least validation error, and that error."""
-    rated = validation.stars > 0
-    users, items, stars = validation.users[rated], validation.items[rated], validation.stars[rated]
-    if not len(stars):
+    errors: dict[float, list[float]] = {scale: [] for scale in config.interaction_scales}
+    for fold in folds:
+        held, matrix = fold.validation.held, fold.part.star_matrix()
+        rated = held.stars > 0
+        users, items, stars = held.users[rated], held.items[rated], held.stars[rated]
+        tables = _shared(fold.tables[choices["negatives"]], choices["share"])
+        serving = _serving(fold.part, tables, choices, config)
+        for scale, found in errors.items():
+            scaled, predicted = replace(serving, interaction=scale), np.empty(len(stars), np.float32)
+            for start in range(0, matrix.shape[0], BLOCK):
+                rows = (users >= start) & (users < start + BLOCK)
+                block = scaled.ratings(matrix[start : start + BLOCK])
+                predicted[rows] = block[users[rows] - start, items[rows]]
+            found.extend([rmse(predicted, stars)] if len(stars) else [])
+    if not errors[config.interaction_scales[0]]:
         return {"interaction": 0.0, "validation_rmse": float("nan")}
-    matrix = part.star_matrix()
-    errors = {}
-    for scale in config.interaction_scales:
-        predicted = np.empty(len(stars), np.float32)
-        for start in range(0, matrix.shape[0], 256):
-            rows = (users >= start) & (users < start + 256)
-            block = replace(serving, interaction=scale).ratings(matrix[start : start + 256])
-            predicted[rows] = block[users[rows] - start, items[rows]]
-        errors[scale] = rmse(predicted, stars)
-    chosen = min(errors, key=lambda scale: (errors[scale], scale))
-    return {"interaction": chosen, "validation_rmse": errors[chosen]}
+    means = {scale: float(np.mean(found)) for scale, found in errors.items()}
+    chosen = min(means, key=lambda scale: (means[scale], scale))
+    return {"interaction": chosen, "validation_rmse": means[chosen]}

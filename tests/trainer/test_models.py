@@ -20,7 +20,7 @@ from trainer.gate import judge
 from trainer.metrics import rmse, user_metrics
 from trainer.serving import MASKED, ServingModel, neighbours_of_matrix, neighbours_of_vectors
 
-CONFIG = replace(DEFAULTS, epochs=12, embedding_dim=32)
+CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)))
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,20 @@ def test_ease_equals_its_definition():
     np.testing.assert_allclose(cease(shelves, features, 10.0, 2.0), expected, atol=1e-4)
 
 
+def test_the_closed_form_with_dropout_and_reader_weights_equals_its_definition():
+    rng = np.random.default_rng(0)
+    dense = (rng.random((30, 8)) < 0.4).astype(np.float32)
+    dense[:, 0] = 1
+    sizes = dense.sum(axis=1)
+    weighted = dense * ((sizes / sizes.mean()) ** -0.25)[:, None]
+    gram = weighted.T @ weighted
+    inverse = np.linalg.inv(gram + 0.25 * np.diag(np.diag(gram)) + 10 * np.eye(8))
+    expected = -inverse / np.diag(inverse)
+    np.fill_diagonal(expected, 0)
+    found = cease(sp.csr_matrix(dense), sp.csr_matrix((8, 1), dtype=np.float32), 10.0, 0.0, 0.2, 0.25)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_biases_equal_a_hand_calculation():
     stars = sp.csr_matrix(np.array([[5, 3, 0], [4, 0, 0]], np.float32))
     biases = fit_biases(stars, item_shrinkage=1.0, user_shrinkage=1.0)
@@ -59,8 +73,8 @@ def test_the_strongest_neighbours_are_those_of_a_full_sort():
     neighbours, weights = neighbours_of_vectors(vectors, 5)
     from_matrix = neighbours_of_matrix(products, 5)
     for row in range(50):
-        best = np.sort(products[row])[::-1][:5]
-        np.testing.assert_allclose(weights[row], np.maximum(best, 0), atol=1e-5)
+        strongest = sorted(products[row], key=abs)[-5:]
+        np.testing.assert_allclose(np.sort(weights[row]), np.sort(strongest), atol=1e-5)
     np.testing.assert_array_equal(neighbours, from_matrix[0])
 
 
@@ -104,14 +118,30 @@ def test_the_exported_file_gives_the_scores_of_the_formula(small):
 
 def test_reasons_name_the_books_that_contributed_most(small):
     built, _, trained, files = small
-    model, weights = export.load(files, "v"), trained.serving.matrix
+    model, serving = export.load(files, "v"), trained.serving
     shelf = shelves_of(built)["reader-07"]
-    known = list(shelf.ratings)
+    known = [built.isbns.index(isbn) for isbn in shelf.ratings]
+    left = np.setdiff1d(np.arange(len(built.isbns)), known)
+    matrices = [table.matrix.toarray() for table in serving.tables]
+    scales = [t.share / m[known].sum(axis=0)[left].std() for t, m in zip(serving.tables, matrices, strict=True)]
     for candidate in model.candidates(shelf)[:10]:
         item = built.isbns.index(candidate.isbn)
-        given = {isbn: weights[built.isbns.index(isbn), item] for isbn in known}
+        given = {
+            built.isbns[book]: sum(scale * m[book, item] for scale, m in zip(scales, matrices, strict=True))
+            for book in known
+        }
         best = sorted(given.values(), reverse=True)[:2]
-        assert [given[isbn] for isbn in candidate.because] == pytest.approx([w for w in best if w > 0])
+        assert [given[isbn] for isbn in candidate.because] == pytest.approx([w for w in best if w > 0], abs=1e-4)
+
+
+def test_two_tables_are_blended_reader_by_reader(small):
+    built, _, trained, _ = small
+    serving = trained.serving
+    table = serving.tables[0]
+    louder = replace(table, weights=table.weights * 100)
+    one = replace(serving, tables=(replace(table, share=1.0),)).scores(built.matrix())
+    two = replace(serving, tables=(replace(table, share=0.5), replace(louder, share=0.5))).scores(built.matrix())
+    np.testing.assert_allclose(one, two, atol=1e-4)
 
 
 def test_both_runtimes_agree_with_tensorflow_also_for_odd_shelves(small):
@@ -154,8 +184,10 @@ def test_the_same_data_gives_the_same_files():
     config = replace(CONFIG, epochs=3)
     built = dataset.build(dataset.clean(ratings)[0], books)
     first, again = (training.fit(built, books, config).serving for _ in range(2))
-    np.testing.assert_array_equal(first.neighbours, again.neighbours)
-    np.testing.assert_array_equal(first.weights, again.weights)
+    for one, other in zip(first.tables, again.tables, strict=True):
+        np.testing.assert_array_equal(one.neighbours, other.neighbours)
+        np.testing.assert_array_equal(one.weights, other.weights)
+    np.testing.assert_array_equal(first.popularity, again.popularity)
 
 
 def test_a_catalogue_without_metadata_and_a_single_reader_still_give_a_model():

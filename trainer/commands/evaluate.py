@@ -111,8 +111,11 @@ def _show(metrics: dict[str, Any]) -> None:
         coverage = f"{row['coverage']:8.3f}" if "coverage" in row else "       -"
         error = f"{row['rmse']:8.4f}" if "rmse" in row else f"{metrics['baselines']['biases']['rmse']:8.4f}*"
         print(f"{name:12}", *cells, coverage, error)
-    seconds = metrics["seconds"]
-    print(f"* biases alone; chosen: {metrics['choices']['model']}; fit {seconds['fit']:.1f} s")
+    choices = metrics["choices"]
+    print(
+        f"* biases alone; learned with negatives from the {choices['negatives']}, share {choices['share']} beside the"
+    )
+    print(f"  closed form, popularity {choices['popularity_weight']}; fit in {metrics['seconds']['fit']:.1f} s")
 
 
 def _stars(value: object) -> float:
