@@ -10,8 +10,8 @@ from backend import composition
 from backend.settings import REGION
 
 # The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest); several events share an
-# instance, since a handler mostly waits for the database.
-options.set_global_options(region=REGION, memory=options.MemoryOption.MB_512, concurrency=16, max_instances=20)
+# instance, since a handler mostly waits for the database, and sharing takes a whole CPU (a third is the default).
+options.set_global_options(region=REGION, memory=options.MemoryOption.MB_512, cpu=1, concurrency=16, max_instances=20)
 
 
 @db_fn.on_value_written(reference="/User_Book/{entryId}")

@@ -63,6 +63,20 @@ def test_the_deployed_folder_is_discovered_and_knows_no_tensorflow(deployed):
     assert strangers == []
 
 
+def test_firebase_tools_takes_what_the_functions_declare_in_a_region_of_choice(deployed):
+    code = (
+        "import sys; sys.path.insert(0, '.'); from firebase_functions.private import serving;"
+        "print(serving.functions_as_yaml(serving.get_functions()))"
+    )
+    declared = subprocess.run([PYTHON, "-c", code], cwd=deployed, capture_output=True, text=True, timeout=120)
+    check = ["node", str(ROOT / "tests" / "deployment" / "check_deployment.js")]
+    done = subprocess.run(check, input=declared.stdout, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr + declared.stderr
+    endpoints = json.loads(done.stdout)
+    assert len(endpoints) == 5
+    assert all(e["region"] == "europe-west1" and e["cpu"] >= 1 and e["concurrency"] > 1 for e in endpoints)
+
+
 def test_the_deployed_folder_answers_an_event(deployed, processes, tmp_path):
     database, functions = free_port(), free_port()
     server = Server(database, "demo-bookrec-default-rtdb")
