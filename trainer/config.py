@@ -47,7 +47,7 @@ class Config:
     """
 
     variant: Variant = "joint"
-    embedding_dims: tuple[tuple[Negatives, int], ...] = (("batch", 256), ("catalogue", 1024))
+    embedding_dims: tuple[tuple[Negatives, int], ...] = (("batch", 256), ("catalogue", 512))
     epochs: int = 40
     patience: int = 4
     batch_users: int = 128

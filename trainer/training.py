@@ -79,13 +79,19 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained
         "interaction": 0.0,
     }
     choices |= _choose_rating(folds, choices, config)
-    histories = {config.variant: folds[0].learned[negatives].history}
+    return Trained(refit(ratings, books, config, choices), choices, _compare_variants(folds[0], features, config))
+
+
+def _compare_variants(fold: _Fold, features: sp.csr_matrix, config: Config) -> dict[Variant, dict[str, list[float]]]:
+    """Return the curves of the notebook's three variants, all with the same negatives."""
+    negatives = config.embedding_dims[0][0]
+    histories = {config.variant: fold.learned[negatives].history}
     for variant in LOSS_WEIGHTS:
-        if variant != config.variant:  # the others are there to be compared
+        if variant != config.variant:
             other = replace(config, variant=variant)
-            learned = _learn(folds[0].part, features, other, negatives, folds[0].validation, config.epochs)
+            learned = _learn(fold.part, features, other, negatives, fold.validation, config.epochs)
             histories[variant] = learned.history
-    return Trained(refit(ratings, books, config, choices), choices, histories)
+    return histories
 
 
 def refit(ratings: Ratings, books: pd.DataFrame | None, config: Config, choices: Mapping[str, Any]) -> ServingModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend import logs
@@ -12,7 +13,6 @@ from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
 from bookrec.manifest import (
     ITEMS,
-    MAX_FILE_BYTES,
     MAX_MANIFEST_BYTES,
     RECOMMEND_MODEL,
     Pointer,
@@ -26,10 +26,17 @@ TRY_AGAIN_AFTER_MS = 30_000
 """How long a model that could not be loaded is left alone."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    node: object
+    model: Recommender
+
+
+@dataclass(frozen=True, slots=True)
 class _Failure:
-    pointer: Pointer | None
+    node: object
     at_ms: int
+    problem: BadModel | StoreUnavailable
 
 
 class LiveModel:
@@ -38,8 +45,7 @@ class LiveModel:
     def __init__(self, database: Database, store: ModelStore, load: ModelLoader, clock: Clock) -> None:
         self._database, self._store, self._load, self._clock = database, store, load, clock
         self._lock = threading.Lock()
-        self._pointer: Pointer | None = None
-        self._model: Recommender | None = None
+        self._loaded: _Loaded | None = None
         self._failure: _Failure | None = None
 
     def current(self) -> Recommender | None:
@@ -48,32 +54,39 @@ class LiveModel:
             return self.load()
         except (BadModel, StoreUnavailable) as problem:
             logs.warning("the live model cannot be used", reason=str(problem))
-            return self._model
+            return self._loaded.model if self._loaded else None
 
     def load(self) -> Recommender | None:
-        """Return the model that the pointer names, or None where nothing was published.
+        """Return the model that the pointer names, or None where it names none.
 
         Raises:
             BadModel, StoreUnavailable: saying what is wrong; the reason is kept in ``/Recommender/status/model``.
         """
-        with self._lock:
-            pointer = parse_pointer(self._database.pointer())
-            if pointer is None or pointer == self._pointer:
-                return self._model
-            failure = self._failure
-            if failure and failure.pointer == pointer and self._clock.now_ms() - failure.at_ms < TRY_AGAIN_AFTER_MS:
-                raise StoreUnavailable(f"version {pointer.version} could not be loaded a moment ago")
-            try:
-                self._model, self._pointer = self._fetch(pointer), pointer
-            except (BadModel, StoreUnavailable) as problem:
-                self._failure = _Failure(pointer, self._clock.now_ms())
-                self._record(pointer, str(problem))
-                raise
-            self._failure = None
-            self._record(pointer, "")
-            return self._model
+        node, loaded = self._database.pointer(), self._loaded
+        if node is None or (loaded and loaded.node == node):
+            return loaded.model if loaded and node is not None else None
+        with self._lock:  # one download an instance; whoever waited here finds it loaded
+            return self._switch(self._database.pointer())
 
-    def _fetch(self, pointer: Pointer) -> Recommender:
+    def _switch(self, node: object) -> Recommender | None:
+        if node is None or (self._loaded and self._loaded.node == node):
+            return self._loaded.model if self._loaded and node is not None else None
+        failure, now = self._failure, self._clock.now_ms()
+        if failure and failure.node == node and now - failure.at_ms < TRY_AGAIN_AFTER_MS:
+            raise type(failure.problem)(str(failure.problem))
+        try:
+            self._loaded = _Loaded(node, self._fetch(parse_pointer(node)))
+        except (BadModel, StoreUnavailable) as problem:
+            self._failure = _Failure(node, now, problem)
+            self._record(node, str(problem))
+            raise
+        self._failure = None
+        self._record(node, "")
+        return self._loaded.model
+
+    def _fetch(self, pointer: Pointer | None) -> Recommender:
+        if pointer is None:
+            raise BadModel("/Recommender/model names no model")
         content = self._store.download(pointer.manifest, MAX_MANIFEST_BYTES)
         if sha256(content) != pointer.manifest_sha256:
             raise BadModel("the manifest does not match the SHA-256 in the pointer")
@@ -85,10 +98,12 @@ class LiveModel:
             raise BadModel("the manifest is of another version than the pointer")
         files: dict[str, bytes] = {}
         for name in (RECOMMEND_MODEL, ITEMS):
-            files[name] = self._store.download(paths.model_object(pointer.version, name), MAX_FILE_BYTES)
-            manifest.files[name].check(name, files[name])
+            entry = manifest.files[name]
+            files[name] = self._store.download(paths.model_object(pointer.version, name), entry.size)
+            entry.check(name, files[name])
         return self._load(pointer.version, files[RECOMMEND_MODEL], files[ITEMS])
 
-    def _record(self, pointer: Pointer, problem: str) -> None:
-        state = {"version": pointer.version, "loads": not problem, "problem": problem or None}
+    def _record(self, node: object, problem: str) -> None:
+        version = node.get("version") if isinstance(node, Mapping) else None
+        state = {"version": str(version)[:64], "loads": not problem, "problem": problem or None}
         self._database.update({f"{paths.STATUS}/model": state})

@@ -25,15 +25,15 @@ class Database(Protocol):
         ...
 
     def entries_page(self, after: str, size: int) -> Mapping[str, object]:
-        """Return at most ``size`` entries with the smallest keys greater than ``after``."""
+        """Return at most ``size`` entries that follow the key ``after`` in ``paths.key_order``; "" is the beginning."""
         ...
 
     def user_ids(self) -> Sequence[str]:
         """Return the keys of ``/Users``, ascending."""
         ...
 
-    def list_state(self, user_id: str) -> tuple[object, object]:
-        """Return the digest and the model version that a user's list names."""
+    def list_states(self, user_ids: Sequence[str]) -> Mapping[str, tuple[object, object]]:
+        """Return by user the digest and the model version that the list names; None where there is no list."""
         ...
 
     def pointer(self) -> object:
@@ -56,6 +56,10 @@ class Database(Protocol):
         """Return the keys of the entries that are recorded as set aside."""
         ...
 
+    def record(self, key: str) -> object:
+        """Return why an entry is recorded as set aside."""
+        ...
+
     def update(self, values: Mapping[str, object]) -> None:
         """Write values at several paths as one; None removes."""
         ...
@@ -64,8 +68,8 @@ class Database(Protocol):
         """Change the lease in a transaction and return it; where ``change`` returns None, nothing is written."""
         ...
 
-    def quarantine(self, key: str, user_id: str, record: Mapping[str, object]) -> bool:
-        """Move an entry, if it still names ``user_id``, out of ``/User_Book`` into its ``rejected`` record."""
+    def quarantine(self, key: str, node: object, record: Mapping[str, object]) -> bool:
+        """Move an entry, if it still is ``node``, out of ``/User_Book`` into its ``rejected`` record."""
         ...
 
 

@@ -5,6 +5,8 @@ The contract of the app's nodes is in ``docs/contract.md``; a test compares it w
 
 from __future__ import annotations
 
+import re
+
 USER_BOOK = "User_Book"
 ARCHIVE = "archive"
 USERS = "Users"
@@ -20,6 +22,7 @@ MAX_KEY_BYTES = 768
 """Longest database key in UTF-8 bytes (Source: Firebase documentation, Structure your database)."""
 
 _FORBIDDEN_IN_KEYS = frozenset(".$#[]/")
+_INTEGER_KEY = re.compile(r"0|-?[1-9]\d{0,9}")
 
 
 def recommendations(user_id: str) -> str:
@@ -36,6 +39,16 @@ def is_key(text: str) -> bool:
     if not 1 <= size <= MAX_KEY_BYTES:
         return False
     return not any(c in _FORBIDDEN_IN_KEYS or ord(c) < 32 or ord(c) == 127 for c in text)
+
+
+def key_order(key: str) -> tuple[int, int, str]:
+    """Return what sorts keys as the database does: 32-bit integers by value first, then texts.
+
+    Whoever pages by key needs it: the text order puts the key ``5`` behind every push key, the database before.
+    """
+    if _INTEGER_KEY.fullmatch(key) and -(2**31) <= int(key) < 2**31:
+        return 0, int(key), ""
+    return 1, 0, key
 
 
 def model_object(version: str, file_name: str) -> str:

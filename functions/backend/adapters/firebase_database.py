@@ -40,22 +40,22 @@ class FirebaseDatabase:
         return value
 
     def entries_page(self, after: str, size: int) -> Mapping[str, object]:
-        """Page by key; the page begins with ``after`` itself, which is dropped."""
+        """Page by key; the page begins with ``after`` itself, unless that entry is gone."""
         query = self._node(paths.USER_BOOK).order_by_key()
-        page = (query.start_at(after) if after else query).limit_to_first(size + bool(after)).get()
-        return {key: value for key, value in _children(page).items() if key != after}
+        page = _children((query.start_at(after) if after else query).limit_to_first(size + bool(after)).get())
+        keys = sorted(page.keys() - {after}, key=paths.key_order)
+        return {key: page[key] for key in keys[:size]}
 
     def user_ids(self) -> Sequence[str]:
         """Read the keys of ``/Users`` without what is below them."""
         return sorted(_children(self._node(paths.USERS).get(shallow=True)))
 
-    def list_state(self, user_id: str) -> tuple[object, object]:
-        """Read two leaves of the list."""
-        node = paths.recommendations(user_id)
-        digest, version = self._together(
-            [self._node(f"{node}/basedOn/digest").get, self._node(f"{node}/modelVersion").get]
-        )
-        return digest, version
+    def list_states(self, user_ids: Sequence[str]) -> Mapping[str, tuple[object, object]]:
+        """Read two leaves of each list, at the same time."""
+        lists = [self._node(paths.recommendations(user_id)) for user_id in user_ids]
+        digests = self._together([node.child("basedOn/digest").get for node in lists])
+        versions = self._together([node.child("modelVersion").get for node in lists])
+        return dict(zip(user_ids, zip(digests, versions, strict=True), strict=True))
 
     def pointer(self) -> object:
         """Read the pointer."""
@@ -86,6 +86,11 @@ class FirebaseDatabase:
         """Read the keys of the records."""
         return list(_children(self._node(paths.REJECTED).get(shallow=True)))
 
+    def record(self, key: str) -> object:
+        """Read one record."""
+        value: object = self._node(f"{paths.REJECTED}/{key}").get()
+        return value
+
     def update(self, values: Mapping[str, object]) -> None:
         """One multi-path update at the root: all or nothing."""
         self._node("/").update(dict(values))
@@ -104,15 +109,14 @@ class FirebaseDatabase:
         except _NoChangeError:
             return None
 
-    def quarantine(self, key: str, user_id: str, record: Mapping[str, object]) -> bool:
-        """Record the entry with what it held, then remove it if it still is that entry."""
-        node = self._node(f"{paths.USER_BOOK}/{key}")
-        value, etag = node.get(etag=True)
-        if not isinstance(value, Mapping) or value.get("userId") != user_id:
+    def quarantine(self, key: str, node: object, record: Mapping[str, object]) -> bool:
+        """Write the record first, then remove the entry if it still is that entry."""
+        entry = self._node(f"{paths.USER_BOOK}/{key}")
+        value, etag = entry.get(etag=True)
+        if value is None or value != node:
             return False
-        kept = {name: value[name] for name in ("bookId", "isbn", "myRate") if name in value}
-        self.update({f"{paths.REJECTED}/{key}": {**record, "entry": kept}})
-        removed, _, _ = node.set_if_unchanged(etag, {})  # an empty object is no node: a conditional delete
+        self.update({f"{paths.REJECTED}/{key}": dict(record)})
+        removed, _, _ = entry.set_if_unchanged(etag, {})  # an empty object is no node: a conditional delete
         if not removed:
             self.update({f"{paths.REJECTED}/{key}": None})
         return bool(removed)
