@@ -44,7 +44,7 @@ class FakeClock:
 
 
 class FakeDatabase:
-    """A tree of JSON; ``before_verify`` runs once, just before a list that was written is checked."""
+    """A tree of JSON; ``on_shelf_read`` is called before each reading of shelves, with its number."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.tree: dict[str, Any] = {}
@@ -87,14 +87,16 @@ class FakeDatabase:
 
     def entries_page(self, after: str, size: int) -> Mapping[str, object]:
         entries = self.get(paths.USER_BOOK) or {}
-        return {key: entries[key] for key in sorted(k for k in entries if k > after)[:size]}
+        keys = sorted(entries, key=paths.key_order)
+        keys = [key for key in keys if not after or paths.key_order(key) > paths.key_order(after)]
+        return {key: entries[key] for key in keys[:size]}
 
     def user_ids(self) -> Sequence[str]:
         return sorted(self.get(paths.USERS) or {})
 
-    def list_state(self, user_id: str) -> tuple[object, object]:
-        found = self.get(paths.recommendations(user_id)) or {}
-        return (found.get("basedOn") or {}).get("digest"), found.get("modelVersion")
+    def list_states(self, user_ids: Sequence[str]) -> Mapping[str, tuple[object, object]]:
+        nodes = {user_id: paths.recommendations(user_id) for user_id in user_ids}
+        return {u: (self.get(f"{n}/basedOn/digest"), self.get(f"{n}/modelVersion")) for u, n in nodes.items()}
 
     def pointer(self) -> object:
         return self.get(paths.MODEL)
@@ -115,18 +117,19 @@ class FakeDatabase:
     def rejected_keys(self) -> Sequence[str]:
         return list(self.get(paths.REJECTED) or {})
 
+    def record(self, key: str) -> object:
+        return self.get(f"{paths.REJECTED}/{key}")
+
     def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease | None:
         changed = change(read_lease(self.get(paths.LEASE)))
         if changed is not None:
             self.update({paths.LEASE: changed.to_node()})
         return changed
 
-    def quarantine(self, key: str, user_id: str, record: Mapping[str, object]) -> bool:
-        entry = self.entry(key)
-        if not isinstance(entry, dict) or entry.get("userId") != user_id:
+    def quarantine(self, key: str, node: object, record: Mapping[str, object]) -> bool:
+        if node is None or self.entry(key) != node:
             return False
-        kept = {name: value for name, value in entry.items() if name != "userId"}
-        self.update({f"{paths.REJECTED}/{key}": {**record, "entry": kept}, f"{paths.USER_BOOK}/{key}": None})
+        self.update({f"{paths.REJECTED}/{key}": record, f"{paths.USER_BOOK}/{key}": None})
         return True
 
 
@@ -140,6 +143,8 @@ class FakeStore:
             raise StoreUnavailable("nobody answers")
         if name not in self.objects:
             raise BadModel(f"{name} is not there")
+        if len(self.objects[name]) > max_bytes:
+            raise BadModel(f"{name} is larger than {max_bytes} bytes")
         return self.objects[name]
 
 
@@ -172,7 +177,7 @@ class World:
         self.clock = FakeClock()
         self.database = FakeDatabase(self.clock)
         self.store, self.tasks, self.jobs = FakeStore(), FakeTasks(), FakeJobs()
-        services = Services(
+        self._services = Services(
             database=self.database,
             store=self.store,
             load=load_fake,
@@ -181,7 +186,7 @@ class World:
             clock=self.clock,
             together=lambda calls: [call() for call in calls],
         )
-        self.backend: Backend = build(SETTINGS, services)
+        self.backend = self.restarted()
         self.isbns = [f"isbn{number:03}" for number in range(books)]
         for number, isbn in enumerate(self.isbns):
             book = {
@@ -191,6 +196,10 @@ class World:
                 "publishedYear": str(1990 + number),
             }
             self.database.update({f"{paths.ARCHIVE}/a{number:03}": book})
+
+    def restarted(self) -> Backend:
+        """The handlers of another instance: nothing is cached yet."""
+        return build(SETTINGS, self._services)
 
     def publish(self, version: str, fence: int, *, known: Sequence[str] | None = None) -> None:
         items = json.dumps(Items(tuple(known or self.isbns), tuple((known or self.isbns)[:5])).to_json()).encode()

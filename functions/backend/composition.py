@@ -91,7 +91,7 @@ def build(settings: Settings, services: Services) -> Backend:
         entry_written=EntryWrittenHandler(database, lists, queue, clock, together),
         retrain=retrain,
         model_published=published,
-        fanout=FanoutHandler(database, lists),
+        fanout=FanoutHandler(database, lists, model),
         reconcile=ReconcileHandler(database, lists, model, published, retrain, clock),
     )
 
@@ -116,10 +116,17 @@ def connect(settings: Settings) -> Services:
 
 
 def _trainer_jobs(settings: Settings) -> TrainerJobs:
+    # The trainer works for the database and the bucket of these functions, whatever its own defaults are.
+    environment = {
+        "GOOGLE_CLOUD_PROJECT": settings.project,
+        "DATABASE_URL": settings.database_url,
+        "MODEL_BUCKET": settings.bucket,
+    }
     if settings.is_emulated:
         from backend.adapters.local_process import LocalTrainerJobs
 
-        return LocalTrainerJobs()
+        return LocalTrainerJobs(environment)
     from backend.adapters.cloud_run import CloudRunTrainerJobs
 
-    return CloudRunTrainerJobs(settings.project, settings.region, settings.trainer_job, settings.trainer_timeout_s)
+    job = f"projects/{settings.project}/locations/{settings.region}/jobs/{settings.trainer_job}"
+    return CloudRunTrainerJobs(job, settings.trainer_timeout_s, environment)

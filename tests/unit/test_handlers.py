@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from backend.handlers import reconcile
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import NO_MODEL
 from backend.models import TRY_AGAIN_AFTER_MS
@@ -123,6 +124,26 @@ def test_a_forged_entry_is_moved_out_of_every_shelf_and_kept_with_its_reason(wor
     assert world.list_of("victim")["basedOn"]["entries"] == 1
 
 
+def test_the_record_of_a_forged_entry_outlives_the_event_of_its_removal(world):
+    bad = {**entry("victim", "isbn004"), "myRate": 7}
+    write(world, "k1", bad, author="forger")
+    world.backend.entry_written(EntryWritten("e2", "k1", bad, None, None))
+    world.backend.reconcile()
+    assert world.database.get(f"{paths.REJECTED}/k1/reason") == "user_forged"
+
+
+def test_a_late_duplicate_of_a_forged_write_leaves_what_its_reader_wrote_there_since(world):
+    forged = write(world, "k1", entry("victim", "isbn004"), author="forger")
+    write(world, "k1", entry("victim", "isbn009"), author="victim")
+    world.backend.entry_written(forged)
+    assert world.database.entry("k1") == entry("victim", "isbn009")
+
+
+def test_what_a_forged_entry_holds_is_kept_only_where_it_is_small(world):
+    write(world, "k1", {**entry("victim", "1" * 100_000), "bookId": {"a": 1}}, author="forger")
+    assert world.database.get(f"{paths.REJECTED}/k1/entry") == {"myRate": 4.0}
+
+
 def test_without_a_model_the_list_is_popular():
     world = World()
     write(world, "k1", entry("u", "isbn004"))
@@ -160,8 +181,7 @@ def test_a_damaged_model_leaves_the_last_good_one_in_use_and_says_why(world, dam
     world.backend.model_published()
     write(world, "k2", entry("u", "isbn006"))
     assert_list_matches(world, "u", "v1")
-    if damage != "pointer":
-        assert world.database.status("model")["problem"]
+    assert world.database.status("model")["problem"]
     assert not [task for task in world.tasks.queued.values() if task[0] == "fanout"]
 
 
@@ -199,6 +219,46 @@ def test_a_published_model_refreshes_everybody_in_shards(world):
     for number in range(5):
         assert_list_matches(world, f"u{number}", "v2")
     assert set(world.database.status("fanout")["done"]) == {"0", "1", "2"}
+
+
+def test_a_removed_pointer_fans_nothing_out(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.database.update({paths.MODEL: None})
+    world.backend.model_published()
+    assert not [task for task in world.tasks.queued.values() if task[0] == "fanout"]
+
+
+def test_a_fan_out_that_broke_off_is_ended_by_the_reconciler_and_a_whole_one_is_not_repeated(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.tasks.fails = True
+    with pytest.raises(ConnectionError):
+        world.backend.model_published()
+    world.tasks.fails = False
+    assert world.backend.reconcile()["fanout"] == 1
+    assert world.backend.reconcile()["fanout"] == 0
+    world.backend.fanout("v1", 0, ["u"])
+    world.backend.model_published()  # a late duplicate of the event
+    assert world.database.status("fanout")["done"] == {"0": True}
+
+
+def test_a_shard_whose_model_cannot_be_fetched_is_tried_again_rather_than_done_with_another(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.publish("v2", 2)
+    world.store.is_away = True
+    with pytest.raises(StoreUnavailable):
+        world.backend.fanout("v2", 0, ["u"])
+    assert_list_matches(world, "u", "v1")
+    world.store.is_away = False
+    world.clock.now += TRY_AGAIN_AFTER_MS
+    world.backend.fanout("v2", 0, ["u"])
+    assert_list_matches(world, "u", "v2")
+
+
+def test_a_file_larger_than_its_manifest_says_is_refused_unread(world):
+    world.publish("v2", 2)
+    world.store.objects["models/v2/items.json"] += b" " * 1000
+    world.backend.model_published()
+    assert "larger" in world.database.status("model")["problem"]
 
 
 def retrain_checks(world):
@@ -265,3 +325,49 @@ def test_the_reconciler_repeats_a_fan_out_that_was_never_begun(world):
     world.database.update({f"{paths.USERS}/u/id": "u"})
     assert world.backend.reconcile()["fanout"] == 1
     assert [task for task in world.tasks.queued.values() if task[0] == "fanout"]
+
+
+def test_a_lost_trigger_counts_as_a_change_once_it_is_found(world):
+    write(world, "k1", entry("u", "isbn004"))
+    write(world, "k2", entry("w", "isbn004"))
+    world.database.update({paths.CHANGES: None, paths.DIRTY: None})  # a run has trained on both
+    write(world, "k1", None, deliver=False)
+    write(world, "k3", entry("w", "isbn006"), deliver=False)
+    world.database.update({f"{paths.USERS}/fresh/id": "fresh"})
+    world.backend.reconcile()
+    assert set(world.database.get(paths.CHANGES)) == {"u", "k3"}
+    assert set(world.database.get(paths.DIRTY)) == {"u", "w"}
+
+
+def test_an_instance_without_the_live_model_does_not_replace_lists_that_fit_their_shelves(world):
+    write(world, "k1", entry("u", "isbn004"))
+    cold = world.restarted()
+    world.publish("v2", 2)
+    world.store.is_away = True
+    assert cold.reconcile()["lists"] == 0
+    assert_list_matches(world, "u", "v1")
+
+
+def test_the_reconciler_pages_through_everything_whatever_the_keys(world, monkeypatch):
+    monkeypatch.setattr(reconcile, "ENTRIES_A_RUN", 3)
+    monkeypatch.setattr(reconcile, "PROFILES_A_RUN", 2)
+    keys = ["5", "11", "-1", "-Na", "-Nb", "a", "b", "z"]
+    for number, key in enumerate(keys):
+        write(world, key, entry(f"u{number}", "isbn004"), deliver=False)
+    for number in range(20, 25):
+        world.database.update({f"{paths.USERS}/u{number}/id": "x"})
+    for run in range(12):
+        world.backend.reconcile()
+        if run == 0:
+            world.database.update({f"{paths.USER_BOOK}/11": None})  # the entry at the cursor goes
+    for number in (0, *range(2, 8), *range(20, 25)):
+        assert_list_matches(world, f"u{number}")
+
+
+def test_records_of_entries_that_are_gone_or_good_are_dropped(world):
+    for key in ("k1", "k2", "k3"):
+        write(world, key, {**entry("u", "isbn004"), "myRate": 7})
+    write(world, "k1", None, deliver=False)
+    write(world, "k2", entry("u", "isbn004"), deliver=False)
+    world.backend.reconcile()
+    assert set(world.database.get(paths.REJECTED)) == {"k3"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from google.cloud import run_v2
 from google.protobuf.duration_pb2 import Duration
 
@@ -9,19 +11,27 @@ from google.protobuf.duration_pb2 import Duration
 class CloudRunTrainerJobs:
     """Implements ``ports.TrainerJobs``."""
 
-    def __init__(self, project: str, region: str, job: str, timeout_s: int) -> None:
+    def __init__(self, job: str, timeout_s: int, environment: Mapping[str, str]) -> None:
         self._client = run_v2.JobsClient()
-        self._name = f"projects/{project}/locations/{region}/jobs/{job}"
-        self._timeout_s = timeout_s
+        self._job, self._timeout_s, self._environment = job, timeout_s, environment
 
     def start(self, run_id: str, fence: int) -> None:
-        """Start an execution and leave it running. The default timeout of 10 minutes is replaced."""
-        overrides = run_v2.RunJobRequest.Overrides(
-            container_overrides=[
-                run_v2.RunJobRequest.Overrides.ContainerOverride(
-                    args=["run", "--run-id", run_id, "--fence", str(fence)]
-                )
-            ],
-            timeout=Duration(seconds=self._timeout_s),
-        )
-        self._client.run_job(request=run_v2.RunJobRequest(name=self._name, overrides=overrides))
+        """Start an execution and leave it running."""
+        self._client.run_job(request=run_request(self._job, self._timeout_s, self._environment, run_id, fence))
+
+
+def run_request(
+    job: str, timeout_s: int, environment: Mapping[str, str], run_id: str, fence: int
+) -> run_v2.RunJobRequest:
+    """Return the request for one execution.
+
+    The job's own timeout, by default 10 minutes, is replaced.
+    """
+    container = run_v2.RunJobRequest.Overrides.ContainerOverride(
+        args=["run", "--run-id", run_id, "--fence", str(fence)],
+        env=[run_v2.EnvVar(name=name, value=value) for name, value in sorted(environment.items())],
+    )
+    overrides = run_v2.RunJobRequest.Overrides(
+        container_overrides=[container], timeout=Duration(seconds=timeout_s), task_count=1
+    )
+    return run_v2.RunJobRequest(name=job, overrides=overrides)

@@ -14,6 +14,8 @@ from bookrec.entries import parse_entry, user_id_of
 from bookrec.errors import BadData
 
 FORGED = BadData("user_forged", "the entry names another reader than the one who wrote it")
+KEPT = ("bookId", "isbn", "myRate")
+"""What the record of a forged entry keeps of it, so that a person can put a mistake right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ class EntryWrittenHandler:
         claimed = user_id_of(event.after)
         if event.author is None or claimed is None or claimed == event.author:
             return
-        if self._database.quarantine(event.key, claimed, _record(FORGED)):
+        entry = event.after if isinstance(event.after, Mapping) else {}
+        kept = {name: value for name in KEPT if _is_small(value := entry.get(name))}
+        if self._database.quarantine(event.key, event.after, {**_record(FORGED), "entry": kept}):
             logs.warning("a forged entry was set aside", event=event.event_id, author=logs.user_key(event.author))
 
     def _mark(self, event: EntryWritten, user_ids: list[str]) -> None:
@@ -79,9 +83,13 @@ class EntryWrittenHandler:
         if problem is not None:
             marks[f"{paths.REJECTED}/{event.key}"] = _record(problem)
             logs.warning("an entry is set aside", event=event.event_id, reason=problem.reason)
-        elif _problem(event.before) is not None:
+        elif _problem(event.before) is not None and not self._is_quarantined(event.key):
             marks[f"{paths.REJECTED}/{event.key}"] = None
         self._database.update(marks)
+
+    def _is_quarantined(self, key: str) -> bool:
+        record = self._database.record(key)
+        return isinstance(record, Mapping) and record.get("reason") == FORGED.reason
 
 
 def _problem(node: object) -> BadData | None:
@@ -92,6 +100,10 @@ def _problem(node: object) -> BadData | None:
     except BadData as problem:
         return problem
     return None
+
+
+def _is_small(value: object) -> bool:
+    return isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= paths.MAX_KEY_BYTES)
 
 
 def _record(problem: BadData) -> Mapping[str, object]:
