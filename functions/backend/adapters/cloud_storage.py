@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from google.api_core.exceptions import GoogleAPIError, NotFound
+from google.api_core.exceptions import GoogleAPIError, NotFound, RequestRangeNotSatisfiable
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
@@ -30,6 +30,8 @@ class CloudModelStore:
             )
         except NotFound as problem:
             raise BadModel(f"{name} is not in bucket {self._bucket.name}") from problem
+        except RequestRangeNotSatisfiable as problem:
+            raise BadModel(f"{name} is empty") from problem
         except (GoogleAPIError, OSError) as problem:  # a refused connection is an OSError
             raise StoreUnavailable(f"{name} could not be read: {problem}") from problem
         if len(content) > max_bytes:

@@ -16,7 +16,7 @@ SIGNATURES = ("recommend", "rate")
 
 
 def load_recommender(version: str, model: bytes, items: bytes) -> Recommender:
-    """Implement ``ports.ModelLoader``: load the file and let it answer once.
+    """Implement ``ports.ModelLoader``: load the file and let it answer for an empty shelf and a shelf of one book.
 
     Raises:
         BadModel: where the bytes are no model, lack a signature, or do not answer.
@@ -25,11 +25,12 @@ def load_recommender(version: str, model: bytes, items: bytes) -> Recommender:
     lock = threading.Lock()
     try:
         interpreter = Interpreter(model_content=model, num_threads=1)
-        runners = [_locked(interpreter.get_signature_runner(name), lock) for name in SIGNATURES]
-        _try_out(runners[0], len(known.isbns))
+        recommend, rate = (_locked(interpreter.get_signature_runner(name), lock) for name in SIGNATURES)
+        for item in (UNKNOWN, 0):
+            _try_out(recommend, rate, item, len(known.isbns))
     except (ValueError, RuntimeError, KeyError, TypeError) as problem:
         raise BadModel(f"recommend.tflite does not load or answer: {problem}") from problem
-    return Recommender(version, known, *runners)
+    return Recommender(version, known, recommend, rate)
 
 
 def _locked(run: SignatureRunner, lock: threading.Lock) -> SignatureRunner:
@@ -42,7 +43,14 @@ def _locked(run: SignatureRunner, lock: threading.Lock) -> SignatureRunner:
     return runner
 
 
-def _try_out(recommend: SignatureRunner, items: int) -> None:
-    out = recommend(items=np.array([UNKNOWN], np.int32), ratings=np.zeros(1, np.float32))
-    if not np.isfinite(out["scores"]).all() or out["indices"].max(initial=UNKNOWN) >= items:
-        raise ValueError("its answer for an empty shelf is not a list of known books")
+def _try_out(recommend: SignatureRunner, rate: SignatureRunner, item: int, items: int) -> None:
+    shelf = {"items": np.array([item], np.int32), "ratings": np.zeros(1, np.float32)}
+    out = recommend(**shelf)
+    predicted = [out["predicted_ratings"], rate(targets=np.array([UNKNOWN, 0], np.int32), **shelf)["predicted_ratings"]]
+    if not all(np.isfinite(values).all() for values in (out["scores"], *predicted)):
+        raise ValueError("it answers with numbers that are not finite")
+    indices, because = out["indices"], out["because"]
+    if indices.min(initial=0) < UNKNOWN or indices.max(initial=UNKNOWN) >= items or (because > 0).any():
+        raise ValueError("it answers with books that it does not know")
+    if len(predicted[1]) != 2 or because.shape != (len(indices), 2):
+        raise ValueError("its answers have another shape than the contract's")

@@ -1,0 +1,134 @@
+"""One suite over the in-memory database and over the real adapter, so that the twin cannot drift."""
+
+import firebase_admin
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backend.adapters.firebase_database import FirebaseDatabase
+from backend.adapters.system import run_together
+from backend.ports import TIMESTAMP
+from bookrec import lease as leases
+from bookrec import paths
+from tests.database_server import ROOT
+from tests.fakes import FakeClock, FakeDatabase, entry
+
+
+@pytest.fixture(params=["in memory", "real"])
+def database(request):
+    if request.param == "in memory":
+        yield FakeDatabase(FakeClock())
+        return
+    server = request.getfixturevalue("server")
+    rules = (ROOT / "database.rules.json").read_bytes()
+    assert server.request("PUT", ".settings/rules", data=rules).ok
+    adapter = FirebaseDatabase("demo-bookrec", f"http://{server.host}?ns={server.namespace}", run_together)
+    yield adapter
+    firebase_admin.delete_app(firebase_admin.get_app("backend"))
+
+
+def shelve(database, **entries):
+    database.update({f"{paths.USER_BOOK}/{key}": value for key, value in entries.items()})
+
+
+def test_nothing_is_there_at_first(database):
+    assert database.shelf_nodes(["u"]) == {}
+    assert database.entry("k") is None
+    assert database.entries_page("", 5) == {}
+    assert list(database.user_ids()) == []
+    assert database.list_states(["u"]) == {"u": (None, None)}
+    assert database.pointer() is None
+    assert database.pending().changes == 0
+    assert database.status("model") is None
+    assert list(database.rejected_keys()) == []
+    assert database.record("k") is None
+    assert database.catalogue("")[0] == {}
+
+
+def test_a_shelf_holds_the_entries_that_name_its_reader_and_no_others(database):
+    mine, bad, odd = entry("u", "1"), {"userId": "u", "isbn": {"a": 1}}, entry("u2", "1")
+    shelve(database, k1=mine, k2=entry("w", "1"), k3=bad, k4=odd, k5="text")
+    assert database.shelf_nodes(["u"]) == {"k1": mine, "k3": bad}
+    assert set(database.shelf_nodes(["u", "w", "nobody"])) == {"k1", "k2", "k3"}
+    assert database.entry("k1") == mine
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_pages_meet_every_entry_once_also_with_keys_that_look_like_numbers(database, size):
+    keys = ["0", "5", "11", "-1", "-Na", "-Nb", "007", "2147483648", "a", "\N{DRAGON}"]
+    shelve(database, **{key: entry("u", "1") for key in keys})
+    met, after = [], ""
+    while page := database.entries_page(after, size):
+        met += page
+        after = list(page)[-1]
+        assert len(page) <= size
+    assert sorted(met) == sorted(keys)
+    assert met == sorted(keys, key=paths.key_order)
+
+
+def test_a_page_is_whole_also_where_the_entry_that_it_follows_is_gone(database):
+    shelve(database, a=entry("u", "1"), c=entry("u", "1"), d=entry("u", "1"), e=entry("u", "1"))
+    assert list(database.entries_page("b", 2)) == ["c", "d"]
+
+
+def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database):
+    database.update({"Users/u/id": "u", f"{paths.CHANGES}/k1": {"at": TIMESTAMP}, f"{paths.CHANGES}/k2": {"at": 5}})
+    pending = database.pending()
+    assert (pending.changes, pending.oldest_at) == (2, 5)
+    assert pending.newest_at > 1_600_000_000_000
+    database.update({f"{paths.CHANGES}/k1": None})
+    assert database.pending().newest_at == 5
+    assert list(database.user_ids()) == ["u"]
+
+
+def test_the_state_of_lists_is_their_digest_and_version(database):
+    listed = {"basedOn": {"entries": 1, "digest": "abc"}, "modelVersion": "v1", "items": [{"isbn": "1"}]}
+    database.update({paths.recommendations("u"): listed})
+    assert database.list_states(["u", "w"]) == {"u": ("abc", "v1"), "w": (None, None)}
+
+
+def test_an_unchanged_catalogue_is_not_read_again(database):
+    database.update({"archive/a": {"isbn": "1", "title": "T"}})
+    nodes, etag = database.catalogue("")
+    assert nodes == {"a": {"isbn": "1", "title": "T"}}
+    assert database.catalogue(etag) == (None, etag)
+    database.update({"archive/b": {"isbn": "2"}})
+    nodes, _ = database.catalogue(etag)
+    assert set(nodes) == {"a", "b"}
+
+
+def test_a_catalogue_with_numbers_as_keys_is_a_catalogue(database):
+    database.update({"archive/0": {"isbn": "1"}, "archive/1": {"isbn": "2"}, "archive/3": {"isbn": "3"}})
+    assert set(database.catalogue("")[0]) == {"0", "1", "3"}
+
+
+def test_a_lease_is_changed_only_where_the_change_allows_it(database):
+    taken = database.change_lease(lambda lease: leases.acquire(lease, "run", 0, 10, least_fence=4))
+    assert (taken.holder, taken.fence) == ("run", 5)
+    assert database.change_lease(lambda lease: leases.acquire(lease, "other", 5, 10)) is None
+    freed = database.change_lease(lambda lease: leases.release(lease, "run", 5))
+    assert freed == leases.Lease(None, 5, 0)
+
+
+def test_a_quarantine_moves_exactly_the_entry_that_was_seen(database):
+    forged, record = entry("victim", "1"), {"reason": "user_forged", "message": "m", "at": TIMESTAMP}
+    shelve(database, k1=forged)
+    assert not database.quarantine("k1", {**forged, "isbn": "2"}, record)
+    assert database.entry("k1") == forged
+    assert database.record("k1") is None
+    assert database.quarantine("k1", forged, record)
+    assert database.entry("k1") is None
+    assert database.record("k1")["reason"] == "user_forged"
+    assert list(database.rejected_keys()) == ["k1"]
+    assert not database.quarantine("k1", None, record)
+
+
+@given(
+    st.lists(st.one_of(st.integers(-(2**33), 2**33).map(str), st.text("ab-0159_", min_size=1, max_size=4)), unique=True)
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_numbers_come_first_and_by_value_then_texts(keys):
+    order = sorted(keys, key=paths.key_order)
+    numbers = [key for key in order if paths.key_order(key)[0] == 0]
+    assert order[: len(numbers)] == numbers
+    assert [int(key) for key in numbers] == sorted(int(key) for key in numbers)

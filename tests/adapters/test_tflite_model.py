@@ -1,0 +1,112 @@
+"""A real TensorFlow Lite file, made here, through the runtime that the functions carry."""
+
+import json
+import math
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from backend.adapters.tflite_model import load_recommender
+from bookrec.entries import parse_entry
+from bookrec.errors import BadModel
+from bookrec.shelf import build_shelf
+from tests.fakes import entry
+
+ISBNS = [f"isbn{number}" for number in range(6)]
+ITEMS = json.dumps({"isbns": ISBNS, "popular": ISBNS[:3]}).encode()
+
+
+def make_file(score=1.0, beyond=0):
+    """A model whose best book is the one after the shelf's first, with ``score``."""
+    import tensorflow as tf
+
+    count = len(ISBNS)
+
+    class Module(tf.Module):
+        @tf.function(
+            input_signature=[tf.TensorSpec([None], tf.int32, "items"), tf.TensorSpec([None], tf.float32, "ratings")]
+        )
+        def recommend(self, items, ratings):
+            known = items[0] >= 0
+            indices = tf.math.floormod(items[0] + tf.range(1, count), count) + beyond
+            first = tf.where(known, tf.zeros([count - 1, 1], tf.int32), -tf.ones([count - 1, 1], tf.int32))
+            return {
+                "indices": indices,
+                "scores": score / tf.cast(tf.range(1, count), tf.float32) + 0 * tf.reduce_sum(ratings),
+                "predicted_ratings": tf.fill([count - 1], 3.0) + 0 * ratings[0],
+                "because": tf.concat([first, -tf.ones([count - 1, 1], tf.int32)], 1),
+            }
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None], tf.int32, "items"),
+                tf.TensorSpec([None], tf.float32, "ratings"),
+                tf.TensorSpec([None], tf.int32, "targets"),
+            ]
+        )
+        def rate(self, items, ratings, targets):
+            extra = tf.cast(items[0], tf.float32) * 0 + ratings[0] * 0
+            return {"predicted_ratings": tf.cast(targets, tf.float32) / 10 + 2.5 + extra}
+
+    module = Module()
+    signatures = {"recommend": module.recommend, "rate": module.rate}
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
+        return converter.convert()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_file()
+
+
+def shelf_of(*isbns):
+    return build_shelf("u", [parse_entry(f"k{n}", entry("u", isbn)) for n, isbn in enumerate(isbns)])
+
+
+def test_a_file_becomes_candidates_with_reasons(model):
+    first, *rest = load_recommender("v1", model, ITEMS).candidates(shelf_of("isbn2"))
+    assert (first.isbn, first.score, first.predicted_rating) == ("isbn3", 1.0, 3.0)
+    assert (first.source, first.because) == ("personal", ("isbn2",))
+    assert [candidate.isbn for candidate in rest] == ["isbn4", "isbn5", "isbn0", "isbn1"]
+
+
+def test_an_empty_shelf_gives_popular_books_and_any_book_has_a_predicted_rating(model):
+    recommender = load_recommender("v1", model, ITEMS)
+    assert {candidate.source for candidate in recommender.candidates(shelf_of())} == {"popular"}
+    assert recommender.predicted_ratings(shelf_of("isbn2"), ["isbn5", "unknown"]) == pytest.approx([3.0, 2.4])
+    assert [c.isbn for c in recommender.fill(shelf_of(), ["isbn1", "new"])] == ["isbn0", "isbn1", "isbn2", "new"]
+
+
+def test_events_that_share_an_instance_do_not_mix_their_answers(model):
+    recommender = load_recommender("v1", model, ITEMS)
+    with ThreadPoolExecutor(8) as pool:
+        firsts = list(pool.map(lambda n: recommender.candidates(shelf_of(ISBNS[n % 6]))[0].isbn, range(600)))
+    assert firsts == [ISBNS[(n + 1) % 6] for n in range(600)]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x00" * 4096])
+def test_bytes_that_are_no_model_are_refused(content):
+    with pytest.raises(BadModel):
+        load_recommender("v1", content, ITEMS)
+
+
+@pytest.mark.parametrize(
+    "items", [b"", b"[]", b"{}", b'{"isbns": [], "popular": []}', b'{"isbns": [1], "popular": []}']
+)
+def test_items_that_are_none_are_refused(model, items):
+    with pytest.raises(BadModel):
+        load_recommender("v1", model, items)
+
+
+def test_a_model_that_knows_more_books_than_its_items_is_refused(model):
+    fewer = json.dumps({"isbns": ISBNS[:4], "popular": []}).encode()
+    with pytest.raises(BadModel, match="does not know"):
+        load_recommender("v1", model, fewer)
+
+
+def test_a_model_that_answers_without_numbers_is_refused():
+    with pytest.raises(BadModel, match="finite"):
+        load_recommender("v1", make_file(score=math.nan), ITEMS)
