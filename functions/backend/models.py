@@ -62,15 +62,18 @@ class LiveModel:
         Raises:
             BadModel, StoreUnavailable: saying what is wrong; the reason is kept in ``/Recommender/status/model``.
         """
-        node, loaded = self._database.pointer(), self._loaded
-        if node is None or (loaded and loaded.node == node):
-            return loaded.model if loaded and node is not None else None
-        with self._lock:  # one download an instance; whoever waited here finds it loaded
-            return self._switch(self._database.pointer())
+        node = self._database.pointer()
+        if not self._is_settled(node):
+            with self._lock:  # one download an instance; whoever waited here finds it done
+                node = self._database.pointer()
+                if not self._is_settled(node):
+                    self._switch(node)
+        return self._loaded.model if node is not None and self._loaded else None
 
-    def _switch(self, node: object) -> Recommender | None:
-        if node is None or (self._loaded and self._loaded.node == node):
-            return self._loaded.model if self._loaded and node is not None else None
+    def _is_settled(self, node: object) -> bool:
+        return node is None or (self._loaded is not None and self._loaded.node == node)
+
+    def _switch(self, node: object) -> None:
         failure, now = self._failure, self._clock.now_ms()
         if failure and failure.node == node and now - failure.at_ms < TRY_AGAIN_AFTER_MS:
             raise type(failure.problem)(str(failure.problem))
@@ -82,7 +85,6 @@ class LiveModel:
             raise
         self._failure = None
         self._record(node, "")
-        return self._loaded.model
 
     def _fetch(self, pointer: Pointer | None) -> Recommender:
         if pointer is None:
