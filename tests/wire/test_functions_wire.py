@@ -81,6 +81,50 @@ def test_a_bad_entry_is_acknowledged_and_recorded(main, world, value):
     assert world.database.get(f"{paths.REJECTED}/k1/message")
 
 
+def test_a_write_that_changes_nothing_still_brings_the_list_of_the_shelf(main, world):
+    same = entry("u", "isbn004")
+    store(world, "k1", same)
+    main.on_user_book_written(database_event("User_Book/k1", same, same, authtype="app_user", authid="u"))
+    assert world.list_of("u")["items"][0]["isbn"] == "isbn005"
+
+
+def test_an_event_of_an_entry_that_is_gone_brings_the_list_of_the_shelf_that_is_left(main, world):
+    main.on_user_book_written(database_event("User_Book/k1", None, entry("u", "isbn004")))
+    assert world.list_of("u")["basedOn"]["entries"] == 0
+    assert world.database.get(paths.REJECTED) is None
+
+
+def test_an_event_without_a_subject_fails_in_the_sdk_and_is_left_to_the_reconciler(main, world):
+    value = entry("u", "isbn004")
+    store(world, "k1", value)
+    event = database_event("User_Book/k1", None, value)
+    del event["subject"]
+    with pytest.raises(KeyError, match="subject"):
+        main.on_user_book_written(event)
+    with scheduled():
+        assert main.reconcile(request).status_code == 200
+    assert world.list_of("u")["items"][0]["isbn"] == "isbn005"
+
+
+def scheduled():
+    """A call of Cloud Scheduler."""
+    return Flask("scheduler").test_request_context(method="POST", headers={"X-CloudScheduler-JobName": "reconcile"})
+
+
+def test_a_removed_pointer_is_acknowledged(main, world):
+    pointer = world.database.pointer()
+    world.database.update({paths.MODEL: None})
+    main.on_model_published(database_event("Recommender/model", pointer, None))
+    assert not world.tasks.queued
+
+
+def test_a_task_that_fails_is_answered_as_failed_so_that_the_queue_tries_again(main, world):
+    world.store.is_away = True
+    world.publish("v2", 2)
+    with task_request({"version": "v2", "shard": 0, "users": ["u"]}):
+        assert main.fanout(request).status_code == 500
+
+
 def test_a_switched_pointer_fans_out(main, world):
     world.database.update({f"{paths.USERS}/u/id": "u"})
     world.publish("v2", 2)
