@@ -66,7 +66,7 @@ def make_module(serving: ServingModel) -> Any:
             return {
                 "indices": tf.where(found, indices, UNKNOWN),
                 "scores": tf.where(found, best, 0.0),
-                "predicted_ratings": _rate(rows, ratings, indices),
+                "predicted_ratings": tf.where(found, _rate(rows, ratings, indices), 0.0),
                 "because": tf.where(found[:, None], because, UNKNOWN),
             }
 
