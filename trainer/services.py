@@ -65,13 +65,13 @@ class Database:
         last: str | None = None
         while True:
             query = self._node(path).order_by_key()
-            page = dict((query.start_at(last) if last else query).limit_to_first(page_size + bool(last)).get() or {})
-            page.pop(last, None)
+            page = _children((query.start_at(last) if last else query).limit_to_first(page_size + bool(last)).get())
+            page.pop(last or "", None)
             if page:
                 yield page
             if len(page) < page_size:
                 return
-            last = max(page)
+            last = max(page, key=paths.key_order)
 
     def server_time(self) -> int:
         """Return the database's own clock in milliseconds: the one by which changes are stamped."""
@@ -126,6 +126,13 @@ class Database:
             if isinstance(value, Mapping) and value.get("at", 0) <= until:
                 node.set_if_unchanged(etag, {})  # an empty object is no node: a conditional delete
         return len(marks)
+
+
+def _children(value: object) -> dict[str, Any]:
+    """Return a node's children; the service renders small integer keys as a list."""
+    if isinstance(value, list):
+        return {str(i): child for i, child in enumerate(value) if child is not None}
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 class Bucket:
