@@ -13,7 +13,7 @@ from emulator.keys import Path
 from emulator.query import Index, Query
 from emulator.rules.ruleset import Rules, parse_rules
 from emulator.server_values import resolve
-from emulator.tree import Node, from_json, get, put
+from emulator.tree import Node, check_depth, from_json, get, is_parent, put
 
 OPEN_RULES = '{"rules": {".read": true, ".write": true}}'
 """What holds where no rules were set, as in Google's emulator."""
@@ -71,7 +71,7 @@ class Database:
                 400,
                 f'Index not defined, add ".indexOn": "{query.index_name}", for path "/{"/".join(path)}", to the rules',
             )
-        if not isinstance(node, dict):
+        if not is_parent(node):
             return None
         key = (path, query.order_by)
         if key not in self._indexes:
@@ -92,9 +92,10 @@ class Database:
         before = after = self.root
         nodes: dict[Path, Node] = {}
         for path, value in values.items():
-            nodes[path] = from_json(resolve(value, get(before, path), now_ms), len(path))
+            check_depth(len(path))
+            nodes[path] = from_json(resolve(value, get(before, path), now_ms, len(path)), len(path))
             after = put(after, path, nodes[path])
-        if not caller.is_admin and not self._rules.may_write(before, after, nodes, caller.auth):
+        if not caller.is_admin and not self._rules.may_write(before, after, nodes, caller.auth, now_ms):
             raise PermissionDeniedError
         self.root = after
         self._update_indexes(before, tuple(nodes))
@@ -106,7 +107,7 @@ class Database:
         """Bring each index up to date, or drop it where a write replaced its whole node."""
         for (path, order_by), index in list(self._indexes.items()):
             below = {place[len(path)] for place in written if len(place) > len(path) and place[: len(path)] == path}
-            if any(path[: len(place)] == place for place in written) or not isinstance(get(before, path), dict):
+            if any(path[: len(place)] == place for place in written) or not is_parent(get(before, path)):
                 del self._indexes[(path, order_by)]
                 continue
             for key in below:

@@ -15,7 +15,7 @@ PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 Path = tuple[str, ...]
 
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,9})")
-_FORBIDDEN = re.compile(r"[.$#\[\]/\x00-\x1f\x7f]")
+_FORBIDDEN = re.compile(r"[.$#\[\]/\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def check_key(key: str) -> str:
@@ -28,7 +28,7 @@ def check_key(key: str) -> str:
         raise ServiceError(
             400, "Invalid data; couldn't parse JSON object. Are you sending a JSON object with valid key names?"
         )
-    if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+    if len(key.encode()) > MAX_KEY_BYTES:
         raise ServiceError(400, f"Invalid data; key names are limited to {MAX_KEY_BYTES} bytes")
     return key
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from emulator.errors import ServiceError
 from emulator.keys import key_order, parse_path
-from emulator.tree import Node, get
+from emulator.tree import Node, children, get
 
 FILTERS = ("startAt", "startAfter", "endAt", "endBefore", "equalTo")
 LIMITS = ("limitToFirst", "limitToLast")
+SPECIAL = ("$key", "$value", "$priority")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Index:
     def __init__(self, order_by: str, node: Node) -> None:
         self._order_by = order_by
         self._child_path = () if order_by.startswith("$") else parse_path(order_by)
-        self.rows: list[Row] = sorted(self._row(k, c) for k, c in (node.items() if isinstance(node, dict) else ()))
+        self.rows: list[Row] = sorted(self._row(k, c) for k, c in children(node).items())
 
     def replace(self, key: str, before: Node, after: Node) -> None:
         """Take over that the child ``key`` changed from ``before`` to ``after``; None is no child."""
@@ -124,8 +125,13 @@ def parse_query(parameters: Mapping[str, str]) -> Query | None:
     order_by = given.pop("orderBy", None)
     if order_by is None:
         raise ServiceError(400, "orderBy must be defined when other query parameters are defined")
-    if not isinstance(order_by, str) or not order_by:
+    if (
+        not isinstance(order_by, str)
+        or not order_by.strip("/")
+        or (order_by.startswith("$") and order_by not in SPECIAL)
+    ):
         raise ServiceError(400, "orderBy must be a valid JSON encoded path")
+    order_by = order_by if order_by in SPECIAL else "/".join(parse_path(order_by))
     limits = {name: _limit(name, given.pop(name)) for name in LIMITS if name in given}
     if len(limits) == 2:
         raise ServiceError(400, "Only one of limitToFirst and limitToLast can be specified")
@@ -137,7 +143,7 @@ def parse_query(parameters: Mapping[str, str]) -> Query | None:
 def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise ServiceError(400, f"{name} must be a valid JSON encoded value") from problem
 
 

@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.errors import ServiceError
-from emulator.tree import Node
+from emulator.tree import Node, check_depth, children
 
 
-def resolve(value: Any, present: Node, now_ms: int) -> Any:
+def resolve(value: Any, present: Node, now_ms: int, depth: int = 0) -> Any:
     """Return a JSON value with its placeholders filled in.
 
     Args:
         value: what the client writes.
         present: the node that stands there now, which an increment adds to.
         now_ms: the server's time in milliseconds since 1970.
+        depth: how deep it will stand.
 
     Raises:
-        ServiceError: 400 for an unknown placeholder.
+        ServiceError: 400 for an unknown placeholder, or data that is too deep.
     """
     if isinstance(value, list):
         value = {str(i): child for i, child in enumerate(value)}
@@ -26,8 +27,9 @@ def resolve(value: Any, present: Node, now_ms: int) -> Any:
         return value
     if ".sv" in value:
         return _fill(value[".sv"], present, now_ms)
-    children = present if isinstance(present, dict) else {}
-    return {key: resolve(child, children.get(key), now_ms) for key, child in value.items()}
+    check_depth(depth + 1)
+    there = children(present)
+    return {key: resolve(child, there.get(key), now_ms, depth + 1) for key, child in value.items()}
 
 
 def _fill(placeholder: Any, present: Node, now_ms: int) -> int | float:

@@ -14,10 +14,11 @@ from typing import Any
 
 import aiohttp
 
+from emulator.children import changed_keys
 from emulator.database import Change
 from emulator.errors import ServiceError
 from emulator.keys import Path
-from emulator.tree import Node, get, same
+from emulator.tree import Node, children, get, is_parent, same
 
 EVENT_PREFIX = "google.firebase.database.ref.v1."
 EVENT_KINDS = ("created", "updated", "deleted", "written")
@@ -99,16 +100,15 @@ def _below(pattern: Path, place: Path, before: Node, after: Node) -> Iterator[Pa
         if not same(before, after):
             yield place
         return
-    left = before if isinstance(before, dict) else {}
-    right = after if isinstance(after, dict) else {}
-    keys = sorted({*left, *right}) if is_wildcard(pattern[0]) else [pattern[0]]
+    left, right = children(before), children(after)
+    keys = sorted(changed_keys(left, right)) if is_wildcard(pattern[0]) else [pattern[0]]
     for key in keys:
         yield from _below(pattern[1:], (*place, key), left.get(key), right.get(key))
 
 
 def delta(before: Node, after: Node) -> Any:
     """Return what an event says of the change: what merged into ``before`` gives ``after``, None for what is gone."""
-    if not isinstance(before, dict) or not isinstance(after, dict):
+    if not is_parent(before) or not is_parent(after):
         return after
     return {
         key: delta(before.get(key), after.get(key))

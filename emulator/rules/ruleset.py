@@ -13,7 +13,7 @@ from emulator.keys import Path
 from emulator.query import Query
 from emulator.rules.expression import BadExpressionError, Expression, Scope, allows, compile_expression
 from emulator.rules.snapshot import Snapshot
-from emulator.tree import Node, get
+from emulator.tree import Node, children, get
 
 Auth = Mapping[str, Any] | None
 """``{"uid": …, "token": {…}, "provider": …}`` of a signed-in user, or None."""
@@ -60,9 +60,12 @@ class Rules:
             for rule, place, wildcards in self._along(path)
         )
 
-    def may_write(self, before: Node, after: Node, writes: Mapping[Path, Node], auth: Auth) -> bool:
-        """Tell whether all of ``writes`` (the new node by path) are granted and valid, seen as one."""
-        base = {"auth": auth, "now": _now(), "root": Snapshot(before, ())}
+    def may_write(self, before: Node, after: Node, writes: Mapping[Path, Node], auth: Auth, now_ms: int) -> bool:
+        """Tell whether all of ``writes`` (the new node by path) are granted and valid, seen as one.
+
+        ``now_ms`` is the time that server timestamps of the same write got.
+        """
+        base = {"auth": auth, "now": now_ms, "root": Snapshot(before, ())}
 
         def scope(place: Path, wildcards: Mapping[str, str]) -> Scope:
             return {**base, **wildcards, "data": Snapshot(before, place), "newData": Snapshot(after, place)}
@@ -101,7 +104,7 @@ def _below(
     rule: Rule, place: Path, node: Node, wildcards: dict[str, str]
 ) -> Iterator[tuple[Rule, Path, dict[str, str]]]:
     yield rule, place, wildcards
-    for key, child in node.items() if isinstance(node, dict) else ():
+    for key, child in children(node).items():
         deeper = dict(wildcards)
         below = rule.child(key, deeper)
         if below is not None:

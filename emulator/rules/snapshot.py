@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.keys import Path
-from emulator.tree import Node, get
+from emulator.tree import Node, get, is_parent
 
 
 class RuleError(Exception):
@@ -49,7 +49,7 @@ class Snapshot:
     def has_children(self, keys: Any = None) -> bool:
         """Tell whether there are children, or all the named ones."""
         if keys is None:
-            return isinstance(self.node, dict)
+            return is_parent(self.node)
         if not isinstance(keys, list) or not keys:
             raise RuleError("hasChildren() takes a list of at least one key")
         return all(self.has_child(key) for key in keys)

@@ -9,7 +9,7 @@ from emulator.auth import Caller
 from emulator.database import Databases
 from emulator.keys import key_order
 from emulator.query import parse_query, value_order
-from emulator.tree import from_json, get, put, to_json
+from emulator.tree import from_json, get, put
 
 ADMIN = Caller(is_admin=True)
 KEYS = st.sampled_from(["a", "b", "c", "1", "2", "10"])
@@ -85,8 +85,3 @@ def test_writes_end_in_the_tree_that_a_plain_dict_models(writes):
         tree = put(tree, path, from_json(value))
         model = model_put(model, path, value)
     assert tree == model
-
-
-def test_mostly_small_integer_keys_are_rendered_as_an_array():
-    assert to_json({"0": "a", "2": "c"}) == ["a", None, "c"]
-    assert to_json({"0": "a", "5": "c"}) == {"0": "a", "5": "c"}

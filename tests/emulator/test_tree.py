@@ -1,0 +1,79 @@
+"""The tree: what is stored, what it costs, and that before and after both stay readable."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.children import WIDE, Wide, changed_keys, with_child
+from emulator.errors import ServiceError
+from emulator.tree import etag, from_json, get, put, same, to_json
+
+KEYS = st.integers(0, 3 * WIDE).map("k{}".format)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2 * WIDE), st.lists(st.tuples(KEYS, st.sampled_from([None, 1, "x"])), max_size=40))
+def test_a_node_with_very_many_children_behaves_as_a_dict(size, writes):
+    model = {f"k{i}": 0 for i in range(size)}
+    children = from_json(model) or {}
+    for key, value in writes:
+        before, kept = children, dict(children)
+        children = with_child(children, key, value)
+        model.pop(key, None)
+        if value is not None:
+            model[key] = value
+        assert dict(before) == kept
+        assert changed_keys(before, children) == ({key} if kept.get(key) is not value else set())
+    assert dict(children) == model
+    assert len(children) == len(model)
+    assert isinstance(children, Wide) or len(children) < WIDE
+
+
+def test_a_node_stays_wide_while_it_grows_and_becomes_narrow_again():
+    children = {}
+    for i in range(20 * WIDE):
+        children = with_child(children, str(i), i)
+    assert isinstance(children, Wide)
+    for i in range(20 * WIDE - 10):
+        children = with_child(children, str(i), None)
+    assert children == {str(i): i for i in range(20 * WIDE - 10, 20 * WIDE)}
+
+
+def test_a_write_shares_all_that_it_does_not_touch():
+    before = from_json({"n": {str(i): {"v": i} for i in range(2 * WIDE)}, "other": {"x": 1}})
+    after = put(before, ("n", "7", "v"), "new")
+    assert get(before, ("n", "7", "v")) == 7
+    assert get(after, ("n", "8")) is get(before, ("n", "8"))
+    assert get(after, ("other",)) is get(before, ("other",))
+    assert changed_keys(get(before, ("n",)), get(after, ("n",))) == {"7"}
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [(5.0, 5), (-0.0, 0), (4.5, 4.5), (1e300, 1e300), (2**63, float(2**63)), (2**53 + 1, 2**53 + 1), ("\ud800", "?")],
+)
+def test_numbers_and_texts_come_back_as_the_service_sends_them(given, stored):
+    found = from_json(given)
+    assert (found, type(found)) == (stored, type(stored))
+
+
+@pytest.mark.parametrize(
+    "bad", [10**400, float("nan"), {".value": 1, "a": 2}, {".value": {"a": 1}}, {"\ud800": 1}, "é" * (6 << 20)]
+)
+def test_what_cannot_be_stored_is_refused(bad):
+    with pytest.raises(ServiceError) as refused:
+        from_json(bad)
+    assert refused.value.status == 400
+
+
+def test_equal_nodes_have_equal_etags_whatever_their_form():
+    plain = {str(i) + "k": i for i in range(2 * WIDE)}
+    assert etag(Wide.of(plain)) == etag(plain) == etag(from_json(dict(reversed(plain.items()))))
+    assert same(from_json(plain), from_json(dict(reversed(plain.items()))))
+    assert not same(from_json({"a": 1}), from_json({"a": True}))
+
+
+def test_mostly_small_integer_keys_are_rendered_as_an_array():
+    assert to_json({"0": "a", "2": "c"}) == ["a", None, "c"]
+    assert to_json({"0": "a", "5": "c"}) == {"0": "a", "5": "c"}
+    assert to_json({"0": "a", "1": "b", "x": "c"}) == {"0": "a", "1": "b", "x": "c"}
