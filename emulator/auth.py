@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import time
 from collections.abc import Mapping
@@ -40,7 +39,8 @@ class Caller:
     @property
     def auth_id(self) -> str | None:
         """The user id that events carry."""
-        return str(self.auth["uid"]) if self.auth else None
+        uid = self.auth.get("uid") if self.auth else None
+        return None if uid is None else str(uid)
 
 
 def identify(headers: Mapping[str, str], parameters: Mapping[str, str]) -> Caller:
@@ -68,20 +68,31 @@ def _override(text: str) -> Mapping[str, Any] | None:
         raise ServiceError(400, "auth_variable_override must be a valid JSON encoded object or null") from problem
     if value is None:
         return None
-    if not isinstance(value, dict) or "uid" not in value:
-        raise ServiceError(400, "auth_variable_override must have a uid")
+    if not isinstance(value, dict):
+        raise ServiceError(400, "auth_variable_override must be a valid JSON encoded object or null")
     return {"token": {}, **value}
 
 
 def _user(token: str) -> Mapping[str, Any]:
     """Return ``auth`` for an ID token of the Auth emulator: a JWT that nobody signed."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        uid = claims.get("user_id") or claims["sub"]
-    except (IndexError, KeyError, ValueError, AttributeError, binascii.Error) as problem:
-        raise ServiceError(401, "Could not parse auth token.") from problem
-    if claims.get("exp", time.time() + 1) < time.time():
+    claims = _claims(token)
+    uid, expires, firebase = claims.get("user_id") or claims.get("sub"), claims.get("exp"), claims.get("firebase")
+    if not isinstance(uid, str) or not (expires is None or isinstance(expires, (int, float))):
+        raise ServiceError(401, "Could not parse auth token.")
+    if expires is not None and expires < time.time():
         raise ServiceError(401, "Auth token is expired")
-    provider = claims.get("firebase", {}).get("sign_in_provider", claims.get("provider_id", "custom"))
-    return {"uid": uid, "token": claims, "provider": provider}
+    sign_in = firebase.get("sign_in_provider") if isinstance(firebase, dict) else None
+    return {"uid": uid, "token": claims, "provider": sign_in or claims.get("provider_id", "custom")}
+
+
+def _claims(token: str) -> dict[str, Any]:
+    parts = token.split(".")
+    try:
+        if len(parts) != 3:
+            raise ValueError("a JWT has three parts")
+        claims = json.loads(base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True))
+    except (ValueError, RecursionError) as problem:
+        raise ServiceError(401, "Could not parse auth token.") from problem
+    if not isinstance(claims, dict):
+        raise ServiceError(401, "Could not parse auth token.")
+    return claims

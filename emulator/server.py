@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,14 @@ from emulator.errors import ServiceError
 from emulator.keys import Path, PushKeys, parse_path
 from emulator.query import parse_query
 from emulator.rules.ruleset import BadRulesError
-from emulator.tree import etag, get, to_json
+from emulator.tree import etag, get, is_parent, to_json
 from emulator.triggers import Dispatcher, parse_trigger
 
 MAX_BODY = 1 << 30
+MAX_WRITE = 256 << 20
+"""Bytes of one write, but for an import."""
 WRITES = {"PUT", "PATCH", "POST", "DELETE"}
+_NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class Server:
@@ -46,9 +50,9 @@ class Server:
             return _json({"error": problem.message}, problem.status)
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
-        path, caller = request.match_info["path"], identify(request.headers, request.query)
         if request.method == "OPTIONS":
-            return web.Response(headers=_CORS)
+            return web.Response(headers=_CORS)  # a preflight carries no credentials
+        path, caller = request.match_info["path"], identify(request.headers, request.query)
         if path.startswith((".settings/", ".inspect/")):
             return await self._settings(request, path, caller)
         if not path.endswith(".json"):
@@ -57,7 +61,7 @@ class Server:
             raise ServiceError(501, "This emulator does not stream yet")
         database = self._databases[self._namespace(request)]
         keys = parse_path(path.removesuffix(".json"))
-        method = request.headers.get("X-HTTP-Method-Override", request.method).upper()
+        method = _method(request)
         if method == "GET":
             return self._read(request, database, keys, caller)
         if method not in WRITES:
@@ -65,12 +69,13 @@ class Server:
         return await self._write(request, method, database, keys, caller)
 
     def _read(self, request: web.Request, database: Database, path: Path, caller: Caller) -> web.Response:
-        query = parse_query(request.query)
         shallow = request.query.get("shallow") == "true"
-        if shallow and query is not None:
+        if shallow and "orderBy" in request.query:
             raise ServiceError(400, "shallow cannot be used with other query parameters")
+        # firebase-tools limits the shallow read by which it looks for namespaces to export.
+        query = None if shallow else parse_query(request.query)
         node = database.read(path, caller, query)
-        value = dict.fromkeys(sorted(node), True) if shallow and isinstance(node, dict) else to_json(node)
+        value = dict.fromkeys(sorted(node), True) if shallow and is_parent(node) else to_json(node)
         known = request.headers.get("if-none-match")
         tag = etag(node) if known is not None or _wants_etag(request) else None
         if known is not None and known == tag:
@@ -81,7 +86,8 @@ class Server:
         self, request: web.Request, method: str, database: Database, path: Path, caller: Caller
     ) -> web.Response:
         expected = request.headers.get("if-match")
-        value = None if method == "DELETE" else _parse(await request.read())
+        body = await _body(request)
+        value = None if method == "DELETE" else _parse(body)
         # From here on nothing waits: the check and the write are one step.
         if expected is not None:
             if method in ("PATCH", "POST"):
@@ -127,7 +133,7 @@ class Server:
     def _namespace(request: web.Request) -> str:
         """Return the database that is meant: ``ns``, or the first part of the host name."""
         name = request.query.get("ns") or (request.host.split(".")[0] if "." in request.host else "")
-        if not name or name.isdigit():
+        if not _NAMESPACE.fullmatch(name) or name.isdigit():
             raise ServiceError(400, "Please specify a namespace: add ?ns=NAME to the address")
         return name
 
@@ -135,7 +141,9 @@ class Server:
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, PUT, POST, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "*",
+    # "*" would leave out Authorization.
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, If-None-Match, X-Firebase-ETag, "
+    "X-HTTP-Method-Override, X-Firebase-AppCheck",
     "Access-Control-Expose-Headers": "ETag",
 }
 
@@ -145,6 +153,8 @@ def _places(path: Path, value: Any) -> dict[Path, Any]:
     if not isinstance(value, Mapping):
         raise ServiceError(400, "Invalid data; couldn't parse JSON object. Are you sending a JSON object?")
     places = {path + parse_path(key): child for key, child in value.items()}
+    if len(places) < len(value):
+        raise ServiceError(400, "Invalid data; one path of the update is there twice")
     for place in places:
         if len(place) == len(path) or any(place[:depth] in places for depth in range(len(path) + 1, len(place))):
             raise ServiceError(400, "Invalid data; one path of the update is an ancestor of another")
@@ -161,6 +171,18 @@ def _parse(body: bytes) -> Any:
         raise ServiceError(400, "Invalid data; couldn't parse JSON object, array, or value.") from problem
 
 
+def _method(request: web.Request) -> str:
+    override = request.headers.get("X-HTTP-Method-Override") or request.query.get("x-http-method-override")
+    return (override or request.method).upper()
+
+
+async def _body(request: web.Request) -> bytes:
+    body = await request.read()
+    if len(body) > MAX_WRITE and request.query.get("writeSizeLimit") != "unlimited":
+        raise ServiceError(400, "Data to write exceeds the maximum size that can be modified with a single request.")
+    return body
+
+
 def _wants_etag(request: web.Request) -> bool:
     return request.headers.get("X-Firebase-ETag", "").lower() == "true"
 
@@ -175,5 +197,7 @@ def _respond(request: web.Request, value: Any, tag: str | None, status: int = 20
 def _json(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, pretty: bool = False
 ) -> web.Response:
-    text = json.dumps(value, indent=2 if pretty else None, separators=None if pretty else (",", ":"))
+    text = json.dumps(
+        value, indent=2 if pretty else None, separators=None if pretty else (",", ":"), ensure_ascii=False
+    )
     return web.Response(text=text, status=status, headers={**_CORS, **(headers or {})}, content_type="application/json")

@@ -111,6 +111,47 @@ def test_invalid_data_is_refused_with_400(server):
     assert server.request("PUT", "/".join("a" * 33), 1).status_code == 400
 
 
+def test_what_nobody_should_send_is_refused_and_never_fails_the_server(server):
+    for body in (b'{"a":' * 700 + b"1" + b"}" * 700, b"1" * 5000, b'{".value": 1, "a": 2}'):
+        assert server.request("PUT", "n", data=body).status_code == 400
+    assert server.request("PATCH", "", {"a/b": 1, "/a/b/": 2}).status_code == 400
+    assert server.request("PATCH", "/".join("a" * 31), {"b/c": 1}).status_code == 400
+    for claims in ({"exp": "soon"}, {"user_id": 3}, {"user_id": None, "sub": None}):
+        assert server.request("GET", "n", auth=token("u", **claims)).status_code == 200  # the header counts
+        assert server.request("GET", "n", headers={}, auth=token("u", **claims)).status_code == 401
+    assert server.request("GET", "n", headers={}, auth=token("u", firebase=3)).ok
+    assert server.request("GET", "n", headers={}, auth="a.b.c").status_code == 401
+    assert server.request("GET", "n", ns="../n").status_code == 400
+    assert server.request("GET", "n", orderBy='"$nonsense"').status_code == 400
+
+
+def test_a_method_can_be_named_in_a_header_or_a_parameter(server):
+    server.put("n", {"a": 1})
+    server.request("POST", "n", {"b": 2}, headers={**ADMIN, "X-HTTP-Method-Override": "PATCH"})
+    server.request("POST", "n", {"c": 3}, **{"x-http-method-override": "PATCH"})
+    assert server.get("n") == {"a": 1, "b": 2, "c": 3}
+
+
+def test_a_browser_may_send_credentials(server):
+    answer = server.request("OPTIONS", "n", headers={"Authorization": "Bearer nonsense"})
+    assert answer.status_code == 200
+    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+
+
+def test_the_forms_of_an_answer(server):
+    server.put("n", {"a": "é"})
+    assert server.request("GET", "n", print="pretty").text == '{\n  "a": "é"\n}'
+    assert server.request("PUT", "n", 1, print="silent").status_code == 204
+
+
+def test_firebase_tools_finds_the_namespaces_to_export(server):
+    server.put("a", {"b": 1})
+    assert server.namespace in [found["name"] for found in server.request("GET", ".inspect/databases").json()]
+    assert server.get("", shallow="true", limitToFirst="1") == {"a": True}
+    assert server.get("", format="export") == {"a": {"b": 1}}
+    assert server.request("GET", "", shallow="true", orderBy='"$key"').status_code == 400
+
+
 def token(uid, **claims):
     """An ID token as the Auth emulator makes them: nobody signed it."""
     body = {"user_id": uid, "sub": uid, "exp": int(time.time()) + 60, **claims}
