@@ -11,7 +11,8 @@ from emulator.auth import Caller
 from emulator.errors import PermissionDeniedError, ServiceError
 from emulator.keys import Path
 from emulator.query import Index, Query
-from emulator.rules.ruleset import Rules, parse_rules
+from emulator.rules.parser import parse_rules
+from emulator.rules.ruleset import Rules
 from emulator.server_values import resolve
 from emulator.tree import Node, check_depth, from_json, get, is_parent, put
 

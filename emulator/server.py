@@ -14,7 +14,7 @@ from emulator.database import Database, Databases
 from emulator.errors import ServiceError
 from emulator.keys import Path, PushKeys, parse_path
 from emulator.query import parse_query
-from emulator.rules.ruleset import BadRulesError
+from emulator.rules.document import BadRulesError
 from emulator.tree import etag, get, is_parent, to_json
 from emulator.triggers import Dispatcher, parse_trigger
 

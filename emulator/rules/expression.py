@@ -12,57 +12,76 @@ from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import LarkError, UnexpectedInput, VisitError
 
 from emulator.rules.operators import STRING_METHODS, arithmetic, compare, is_number, truth
+from emulator.rules.pattern import CONTROLS, BadPatternError, compile_pattern
 from emulator.rules.snapshot import METHODS, RuleError, Snapshot
 
 Scope = Mapping[str, Any]
 Expression = Callable[[Scope], Any]
 
 GLOBALS = frozenset({"auth", "now", "root", "data", "newData", "query"})
+"""Every variable; a ``.read`` rule knows all but ``newData``."""
+
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[\s\S])")
 
 
 class BadExpressionError(ValueError):
     """An expression that is not of the language."""
 
 
-def compile_expression(text: str, wildcards: frozenset[str]) -> Expression:
+def compile_expression(text: str, names: frozenset[str]) -> Expression:
     """Return the function that an expression stands for.
 
     Args:
         text: the expression.
-        wildcards: the ``$names`` of the path above it.
+        names: the variables that it may use: of ``GLOBALS``, and the ``$names`` of the path above it.
 
     Raises:
         BadExpressionError: saying what is wrong.
     """
     try:
         tree = _parser().parse(text)
-        compiled: Expression = _Compiler(wildcards).transform(tree)
+        compiled: Expression = _Compiler(names).transform(tree)
         return compiled
     except UnexpectedInput as problem:
-        raise BadExpressionError(f"syntax error at column {problem.column}") from problem
+        raise BadExpressionError(_describe(problem)) from problem
     except VisitError as problem:
         raise BadExpressionError(str(problem.orig_exc)) from problem
     except LarkError as problem:
         raise BadExpressionError(str(problem)) from problem
+    except RecursionError as problem:
+        raise BadExpressionError("nested too deeply") from problem
+
+
+def _describe(problem: UnexpectedInput) -> str:
+    token = getattr(problem, "token", None)
+    if token is not None and token.type == "$END":
+        return "syntax error: the expression ends too early"
+    return f"syntax error at column {problem.column}"
 
 
 def allows(expression: Expression, scope: Scope) -> bool:
     """Evaluate; an expression without a value denies."""
     try:
         return expression(scope) is True
-    except RuleError:
+    except (RuleError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError):
+        # Whatever goes wrong inside an expression is the rule's fault, and a faulty rule grants nothing.
         return False
+
+
+def _unescape(found: re.Match[str]) -> str:
+    code = found[1]
+    return chr(int(code[1:], 16)) if len(code) > 1 else CONTROLS.get(code, code)
 
 
 @cache
 def _parser() -> Lark:
     grammar = importlib.resources.files("emulator.rules").joinpath("grammar.lark").read_text()
-    return Lark(grammar, parser="earley")
+    return Lark(grammar, parser="lalr")
 
 
 def _member(owner: Any, name: str) -> Any:
     if name == "length" and isinstance(owner, str):
-        return len(owner)
+        return len(owner.encode("utf-16-le")) // 2  # as JavaScript counts
     if owner is None:
         return None
     if isinstance(owner, Mapping):
@@ -84,23 +103,23 @@ def _call(owner: Any, name: str, arguments: list[Any]) -> Any:
 class _Compiler(Transformer[Token, Expression]):
     """Turns the parsed tree into closures, bottom up."""
 
-    def __init__(self, wildcards: frozenset[str]) -> None:
+    def __init__(self, names: frozenset[str]) -> None:
         super().__init__()
-        self._wildcards = wildcards
+        self._names = names
 
     def number(self, token: Token) -> Expression:
         value = float(token) if "." in token else int(token)
         return lambda scope: value
 
     def string(self, token: Token) -> Expression:
-        value = re.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t"}.get(m[1], m[1]), token[1:-1])
+        value = _ESCAPE.sub(_unescape, token[1:-1])
         return lambda scope: value
 
     def regex(self, token: Token) -> Expression:
         body, _, flags = token[1:].rpartition("/")
         try:
-            pattern = re.compile(body.replace("\\/", "/"), re.IGNORECASE if flags else re.NOFLAG)
-        except re.error as problem:
+            pattern = compile_pattern(body, ignore_case=flags == "i")
+        except BadPatternError as problem:
             raise BadExpressionError(f"bad regular expression: {problem}") from problem
         return lambda scope: pattern
 
@@ -115,7 +134,7 @@ class _Compiler(Transformer[Token, Expression]):
 
     def name(self, token: Token) -> Expression:
         name = str(token)
-        if name not in GLOBALS and name not in self._wildcards:
+        if name not in self._names:
             raise BadExpressionError(f"unknown variable '{name}'")
         return lambda scope: scope[name]
 

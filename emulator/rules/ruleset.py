@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.keys import Path
-from emulator.query import Query
-from emulator.rules.expression import BadExpressionError, Expression, Scope, allows, compile_expression
+from emulator.query import FILTERS, Query
+from emulator.rules.expression import Expression, Scope, allows
 from emulator.rules.snapshot import Snapshot
 from emulator.tree import Node, children, get
 
 Auth = Mapping[str, Any] | None
 """``{"uid": …, "token": {…}, "provider": …}`` of a signed-in user, or None."""
-
-_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
-
-
-class BadRulesError(ValueError):
-    """A rules file that is refused; the message is ``line: reason``."""
 
 
 @dataclass(slots=True)
@@ -65,7 +57,7 @@ class Rules:
 
         ``now_ms`` is the time that server timestamps of the same write got.
         """
-        base = {"auth": auth, "now": now_ms, "root": Snapshot(before, ())}
+        base = {"auth": auth, "now": now_ms, "root": Snapshot(before, ()), "query": _query_scope(None)}
 
         def scope(place: Path, wildcards: Mapping[str, str]) -> Scope:
             return {**base, **wildcards, "data": Snapshot(before, place), "newData": Snapshot(after, place)}
@@ -119,74 +111,11 @@ def _query_scope(query: Query | None) -> Mapping[str, Any]:
     if query is None:
         return {"orderByKey": False, "orderByValue": False, "orderByPriority": False}
     special = {"$key": "orderByKey", "$value": "orderByValue", "$priority": "orderByPriority"}
+    bounds = {name: query.filters[name] for name in FILTERS if name in query.filters}
     return {
         **{name: order == query.order_by for order, name in special.items()},
         "orderByChild": None if query.order_by in special else query.order_by,
         "limitToFirst": query.limit_first,
         "limitToLast": query.limit_last,
-        **query.filters,
+        **bounds,
     }
-
-
-def parse_rules(text: str) -> Rules:
-    """Return the rules in a file: JSON with comments.
-
-    Raises:
-        BadRulesError: with line and reason.
-    """
-    # A comment becomes as many line breaks as it had, so that lines keep their numbers.
-    plain = _COMMENT.sub(lambda m: m[0] if m[0].startswith('"') else "\n" * m[0].count("\n"), text)
-    try:
-        tree = json.loads(plain)
-    except ValueError as problem:
-        line = getattr(problem, "lineno", 1)
-        raise BadRulesError(f"{line}: Parse error: {problem}") from problem
-    if not isinstance(tree, dict) or set(tree) != {"rules"} or not isinstance(tree["rules"], dict):
-        raise BadRulesError('1: Expected one "rules" property at the top.')
-    return Rules(_Parser(plain).rule(tree["rules"], frozenset()))
-
-
-class _Parser:
-    """Turns the JSON of a rules file into ``Rule`` objects."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def rule(self, tree: Any, wildcards: frozenset[str]) -> Rule:
-        if not isinstance(tree, dict):
-            raise BadRulesError(f"{self._line(tree)}: Expected an object of rules.")
-        rule = Rule()
-        for key, value in tree.items():
-            if key in (".read", ".write", ".validate"):
-                setattr(rule, key[1:], self._expression(value, wildcards))
-            elif key == ".indexOn":
-                rule.index_on = tuple(value) if isinstance(value, list) else (str(value),)
-            elif key.startswith("$"):
-                if rule.wildcard is not None or key in wildcards:
-                    raise BadRulesError(f"{self._line(key)}: Only one $ wildcard here, with a name of its own.")
-                rule.wildcard = (key, self.rule(value, wildcards | {key}))
-            elif key.startswith("."):
-                raise BadRulesError(f"{self._line(key)}: Unknown rule type '{key}'.")
-            else:
-                self._child(rule, key.strip("/").split("/"), value, wildcards)
-        return rule
-
-    def _child(self, rule: Rule, keys: list[str], value: Any, wildcards: frozenset[str]) -> None:
-        nested: Any = value
-        for key in reversed(keys[1:]):
-            nested = {key: nested}
-        rule.children[keys[0]] = self.rule(nested, wildcards)
-
-    def _expression(self, value: Any, wildcards: frozenset[str]) -> Expression:
-        if isinstance(value, bool):
-            return lambda scope: value
-        if not isinstance(value, str):
-            raise BadRulesError(f"{self._line(value)}: A rule is true, false or an expression.")
-        try:
-            return compile_expression(value, wildcards)
-        except BadExpressionError as problem:
-            raise BadRulesError(f"{self._line(value)}: {problem}.") from problem
-
-    def _line(self, value: Any) -> int:
-        position = self._text.find(json.dumps(value, ensure_ascii=False))
-        return self._text.count("\n", 0, max(position, 0)) + 1

@@ -183,7 +183,7 @@ def test_bad_rules_are_refused_with_line_and_reason_and_the_old_ones_stay(server
     bad = b'{"rules": {\n  ".read": true,\n  // a comment\n  ".write": "auth.uid == "\n}}'
     answer = server.request("PUT", ".settings/rules", data=bad)
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("4: syntax error")
+    assert answer.json()["error"].startswith("4:3: .write: syntax error")
     assert server.request("GET", "x", headers={}).ok
 
 
