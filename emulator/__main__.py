@@ -8,8 +8,8 @@ import sys
 
 from aiohttp import web
 
+from emulator.delivery import Dispatcher
 from emulator.server import Server
-from emulator.triggers import Dispatcher
 
 
 def main() -> int:

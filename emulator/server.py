@@ -11,12 +11,13 @@ from aiohttp import web
 
 from emulator.auth import Caller, identify
 from emulator.database import Database, Databases
+from emulator.delivery import Dispatcher
 from emulator.errors import ServiceError
 from emulator.keys import Path, PushKeys, parse_path
 from emulator.query import parse_query
 from emulator.rules.document import BadRulesError
 from emulator.tree import etag, get, is_parent, to_json
-from emulator.triggers import Dispatcher, parse_trigger
+from emulator.triggers import parse_trigger
 
 MAX_BODY = 1 << 30
 MAX_WRITE = 256 << 20

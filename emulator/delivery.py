@@ -1,0 +1,103 @@
+"""Delivery of events to the functions emulator: in the background, never failing or slowing the write."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from emulator.database import Change
+from emulator.events import Occurrence
+from emulator.triggers import Trigger
+
+PATIENCE_S = 600
+"""How long a function may take; Google's limit for event functions is 540 s."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Line:
+    """What waits for one trigger, and how many deliveries of it are under way."""
+
+    trigger: Trigger
+    waiting: deque[Occurrence] = field(default_factory=deque)
+    under_way: int = 0
+
+
+class Dispatcher:
+    """Delivers each event once, in no promised order; a failure is logged, and not tried again.
+
+    Args:
+        functions: ``host:port`` of the functions emulator.
+        host: what events name as the database's host.
+        in_flight: deliveries at a time for each trigger. The functions emulator starts a Python process for
+            every request that finds no idle one: without a bound, a burst of writes starts a crowd of them.
+    """
+
+    def __init__(self, functions: str, host: str, in_flight: int) -> None:
+        self._functions, self._host, self._in_flight = functions, host, in_flight
+        self._lines: dict[str, _Line] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
+
+    def register(self, trigger: Trigger) -> None:
+        """Add a trigger, or replace the one with its name."""
+        self._lines.setdefault(trigger.name, _Line(trigger)).trigger = trigger
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all triggers."""
+        return sorted(self._lines)
+
+    def __call__(self, change: Change) -> None:
+        """Queue the events of one write."""
+        for line in self._lines.values():
+            line.waiting.extend(Occurrence(change, place) for place in line.trigger.places(change))
+            while line.under_way < min(self._in_flight, line.under_way + len(line.waiting)):
+                self._start(line)
+
+    async def close(self) -> None:
+        """Drop what was not delivered yet."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def _start(self, line: _Line) -> None:
+        line.under_way += 1
+        task = asyncio.create_task(self._deliver_all(line, line.waiting.popleft()))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver_all(self, line: _Line, occurrence: Occurrence) -> None:
+        """Deliver one, then whatever waits by then."""
+        try:
+            await self._deliver(line.trigger, occurrence)
+            while line.waiting:
+                await self._deliver(line.trigger, line.waiting.popleft())
+        finally:
+            line.under_way -= 1
+
+    async def _deliver(self, trigger: Trigger, occurrence: Occurrence) -> None:
+        if self._session is None:
+            # A new connection each: one that was kept could be closed by the receiver at the moment of its use,
+            # and a POST that failed so is not sent again.
+            connector = aiohttp.TCPConnector(force_close=True, limit=0)
+            timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        url = f"http://{self._functions}{trigger.url_path}"
+        headers = {"content-type": "application/cloudevents+json"}
+        event = json.dumps(occurrence.event(trigger, self._host))
+        place = "/".join(occurrence.place)
+        try:
+            async with self._session.post(url, data=event, headers=headers) as answer:
+                if answer.status >= 300:
+                    log.warning("%s answered %d to an event of /%s", trigger.name, answer.status, place)
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            log.warning("%s was not reached for /%s: %s", trigger.name, place, problem or type(problem).__name__)

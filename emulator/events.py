@@ -1,0 +1,80 @@
+"""The CloudEvents that functions get: what changed at one place, and who changed it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from emulator.children import changed_keys
+from emulator.database import Change
+from emulator.keys import Path
+from emulator.tree import Node, get, is_parent, same, to_json
+from emulator.triggers import EVENT_PREFIX, Trigger
+
+DATA_TYPE = "type.googleapis.com/google.events.firebase.database.v1.ReferenceEventData"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One place that a write changed; small, however large the node there is.
+
+    Attributes:
+        id: what repeated deliveries of it share.
+        at: when it happened.
+    """
+
+    change: Change
+    place: Path
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def event(self, trigger: Trigger, host: str) -> dict[str, Any]:
+        """Return the structured CloudEvent; ``host`` is what it names as the database's."""
+        change, ref = self.change, "/".join(self.place)
+        data, delta = difference(get(change.before, self.place), get(change.after, self.place))
+        location = trigger.location
+        event: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": f"//firebasedatabase.googleapis.com/projects/_/locations/{location}/instances/{change.namespace}",
+            "subject": f"refs/{ref}",
+            "type": EVENT_PREFIX + trigger.kind,
+            "time": self.at.isoformat().replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+            "location": location,
+            "instance": change.namespace,
+            "ref": ref,
+            "firebasedatabasehost": host,
+            "authtype": change.caller.auth_type,
+            "data": {"@type": DATA_TYPE, "data": data, "delta": delta},
+        }
+        if change.caller.auth_id is not None:
+            event["authid"] = change.caller.auth_id
+        return event
+
+
+def difference(before: Node, after: Node) -> tuple[Any, Any]:
+    """Return the JSON values before and of the change, which merged into each other give the one after.
+
+    In the change None stands for what is gone. What is read as an array is given whole, since nothing can be
+    merged into an array; and where an array becomes an object, the one before is given as an object too.
+    """
+    if not is_parent(before) or not is_parent(after):
+        return to_json(before), to_json(after)
+    whole = to_json(after)
+    if isinstance(whole, list):
+        return to_json(before), whole
+    touched = changed_keys(before, after)
+    data = {key: to_json(child) for key, child in before.items() if key not in touched}
+    delta: dict[str, Any] = {}
+    for key in sorted(touched):
+        old, new = before.get(key), after.get(key)
+        if same(old, new):
+            data[key] = to_json(old)
+            continue
+        was, delta[key] = difference(old, new)
+        if was is not None:
+            data[key] = was
+    return data, delta
