@@ -1,11 +1,15 @@
 """How firebase-tools finds this emulator, or Google's."""
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+import requests
 
 from emulator import launch
+from local.processes import free_port
 
 
 def test_ours_comes_first_on_the_path_and_passes_for_java():
@@ -19,11 +23,56 @@ def test_ours_comes_first_on_the_path_and_passes_for_java():
 
 @pytest.mark.parametrize(("version", "found"), [(None, "none"), (17, "Java 17")])
 def test_the_official_one_without_its_java_is_a_clear_error(monkeypatch, version, found):
-    monkeypatch.setattr(launch, "java_version", lambda: version)
+    monkeypatch.setattr(launch, "java_version", lambda path: version)
     with pytest.raises(launch.LaunchError, match=f"needs Java 21 or newer on PATH, found {found}"):
         launch.environment({"EMULATOR": "official"})
 
 
 def test_the_official_one_with_its_java_is_left_in_charge(monkeypatch):
-    monkeypatch.setattr(launch, "java_version", lambda: 21)
+    monkeypatch.setattr(launch, "java_version", lambda path: 21)
     assert launch.environment({"EMULATOR": "official", "PATH": "/bin"}) == {"EMULATOR": "official", "PATH": "/bin"}
+
+
+def fake_java(folder, script):
+    folder.mkdir(exist_ok=True)
+    java = folder / "java"
+    java.write_text(f"#!/bin/sh\n{script}\n")
+    java.chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [('openjdk version "21.0.4" 2024-07-16', 21), ('java version "1.8.0_202"', 1), ("no idea", None)],
+)
+def test_the_version_of_a_real_java_is_read(tmp_path, answer, version):
+    assert launch.java_version(fake_java(tmp_path, f"echo '{answer}' >&2")) == version
+    assert launch.java_version(str(tmp_path / "none")) is None
+
+
+def test_any_other_jar_goes_to_the_real_java(tmp_path):
+    real = fake_java(tmp_path, 'echo "real $*"')
+    env = launch.environment({"PATH": f"{real}:{os.environ['PATH']}"})
+    command = ["java", "-Duser.language=en", "-jar", "firestore.jar", "--port", "1"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "real -Duser.language=en -jar firestore.jar --port 1\n"
+
+
+def test_firebase_tools_way_to_start_it_serves_and_ends_on_sigterm(tmp_path):
+    port = free_port()
+    env = launch.environment(dict(os.environ))
+    command = ["java", "-Duser.language=en", "-jar", env["DATABASE_EMULATOR_BINARY_PATH"], "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--single_project_mode", "Warning", "--an_option_to_come", "x"]
+    process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                assert requests.get(f"http://127.0.0.1:{port}/x.json?ns=n", timeout=5).json() is None
+                break
+            except requests.ConnectionError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    finally:
+        process.terminate()
+    assert process.wait(10) == 0
