@@ -1,0 +1,56 @@
+"""What firebase-tools asks of the emulator itself: rules, triggers, the list of databases."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from emulator.auth import Caller
+from emulator.database import Databases
+from emulator.delivery import Dispatcher
+from emulator.errors import ServiceError
+from emulator.requests import body_of, namespace_of
+from emulator.responses import error_response, json_response
+from emulator.rules.document import BadRulesError
+from emulator.triggers import parse_trigger
+
+PREFIXES = (".settings/", ".inspect/")
+"""Where paths of no database begin."""
+
+
+class Settings:
+    """Answers the requests that are for no database's data."""
+
+    def __init__(self, databases: Databases, dispatcher: Dispatcher) -> None:
+        self._databases, self._dispatcher = databases, dispatcher
+
+    async def answer(self, request: web.Request, path: str, caller: Caller) -> web.StreamResponse:
+        """Answer an admin.
+
+        Raises:
+            ServiceError: 403 for anybody else, 400 for bad rules or triggers.
+        """
+        if not caller.is_admin:
+            raise ServiceError(403, "Settings need 'Authorization: Bearer owner'")
+        if path == ".inspect/databases.json":
+            return json_response([{"name": name} for name in self._databases.names])
+        if path == ".settings/rules.json":
+            return await self._rules(request)
+        if path == ".settings/functionTriggers.json":
+            return await self._triggers(request)
+        return error_response(404, "404 Not Found")
+
+    async def _rules(self, request: web.Request) -> web.StreamResponse:
+        database = self._databases[namespace_of(request)]
+        if request.method == "GET":
+            return web.Response(text=database.rules_text, content_type="application/json")
+        try:
+            database.set_rules((await request.read()).decode())
+        except (BadRulesError, UnicodeDecodeError) as problem:
+            raise ServiceError(400, str(problem)) from problem
+        return json_response({"status": "ok"})
+
+    async def _triggers(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return json_response(self._dispatcher.names)
+        self._dispatcher.register(parse_trigger(await body_of(request)))
+        return json_response({"status": "ok"})
