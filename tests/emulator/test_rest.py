@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import firebase_admin
 import pytest
@@ -99,6 +100,13 @@ def test_firebase_admin_reads_writes_queries_and_transacts(server, app):
     assert value == {"age": 30}
     db.reference("/", app=app).update({"people/x/age": 33, "people/y": None})
     assert people.get() == {"x": {"age": 33}, key: {"age": 25}}
+
+
+def test_transactions_of_several_clients_lose_no_step(server, app):
+    counter = db.reference("n", app=app)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: counter.transaction(lambda n: (n or 0) + 1), range(20)))
+    assert counter.get() == 20
 
 
 def test_invalid_data_is_refused_with_400(server):
