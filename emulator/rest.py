@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from emulator.auth import Caller
@@ -37,6 +39,12 @@ async def answer(request: web.Request, database: Database, path: Path, caller: C
         present = database.read(path, caller)
         if etag(present) != request.headers["if-match"]:
             return value_response(request, to_json(present), etag(present), status=412)
+    return _write(request, method, database, path, value, caller)
+
+
+def _write(
+    request: web.Request, method: str, database: Database, path: Path, value: Any, caller: Caller
+) -> web.Response:
     silent = request.query.get("disableTriggers") == "true"
     if method == "POST":
         key = _push_key()
