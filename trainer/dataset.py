@@ -66,17 +66,23 @@ class Ratings:
         return digest.hexdigest()
 
 
-def clean(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+def clean(frame: pd.DataFrame, *, foreign: bool = False) -> tuple[pd.DataFrame, dict[str, int]]:
     """Return the usable rows of ``userId, isbn, myRate`` and, where present, ``at``; and how many others, by reason.
 
     Of a user's rows for one book the last rated one stays, as on a shelf.
+
+    Args:
+        frame: the rows.
+        foreign: they come from another site and go into no database: any text will do for a reader or a book, and
+            stars need not be halves.
     """
+    parse = _foreign_row if foreign else _row
     dropped: Counter[str] = Counter()
     rows: dict[tuple[str, str], tuple[float, int]] = {}
     times = frame["at"] if "at" in frame else np.full(len(frame), -1)
     for user, isbn, stars, at in zip(frame["userId"], frame["isbn"], frame["myRate"], times, strict=True):
         try:
-            key, rating = (parse_user_id(user), parse_isbn(isbn)), parse_rating(_number(stars))
+            key, rating = parse(user, isbn, _number(stars))
         except BadData as problem:
             dropped[problem.reason] += 1
             continue
@@ -88,14 +94,15 @@ def clean(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     return pd.DataFrame(table, columns=["userId", "isbn", "myRate", "at"]), dict(dropped)
 
 
-def build(rows: pd.DataFrame, books: pd.DataFrame | None) -> Ratings:
+def build(rows: pd.DataFrame, books: pd.DataFrame | None, *, foreign: bool = False) -> Ratings:
     """Return cleaned ``rows`` as arrays; all books of the catalogue are items.
 
     Args:
         rows: as ``clean`` returns them.
         books: a frame with a column ``isbn``, or None.
+        foreign: as for ``clean``.
     """
-    catalogue = set() if books is None else {isbn for isbn in books["isbn"] if _is_isbn(isbn)}
+    catalogue = set() if books is None else {isbn for isbn in books["isbn"] if isbn and (foreign or _is_isbn(isbn))}
     user_ids, isbns = sorted(set(rows["userId"])), sorted(catalogue | set(rows["isbn"]))
     user_index = {user: i for i, user in enumerate(user_ids)}
     item_index = {isbn: i for i, isbn in enumerate(isbns)}
@@ -126,6 +133,32 @@ def holdout(ratings: Ratings, fraction: float, seed: int, *, by_time: bool = Tru
         if count > 0:
             held[start + np.argsort(rank[start:end])[-count:]] = True
     return held
+
+
+def any_stars(value: object) -> float:
+    """Return stars from 0 to 5, halves or not.
+
+    Raises:
+        BadData: as ``parse_rating`` does.
+    """
+    number = _number(value)
+    try:
+        return parse_rating(number)
+    except BadData as problem:
+        if problem.reason != "rating_not_half" or not isinstance(number, float):
+            raise
+        return number
+
+
+def _row(user: object, isbn: object, stars: object) -> tuple[tuple[str, str], float]:
+    return (parse_user_id(user), parse_isbn(isbn)), parse_rating(stars)
+
+
+def _foreign_row(user: object, isbn: object, stars: object) -> tuple[tuple[str, str], float]:
+    """Refuse only what is missing or no text; the contract's own checks say which."""
+    known_user = user if isinstance(user, str) and user else parse_user_id(user)
+    known_isbn = isbn if isinstance(isbn, str) and isbn else parse_isbn(isbn)
+    return (known_user, known_isbn), any_stars(stars)
 
 
 def _number(value: object) -> object:

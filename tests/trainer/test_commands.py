@@ -90,6 +90,35 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(files, tmp_path, content, m
     assert "Traceback" not in done.stderr
 
 
+def test_evaluate_counts_readers_and_books_whose_names_no_database_would_take(tmp_path):
+    ratings, _ = clusters(readers=12, books=30, per_reader=8)
+    ratings["userId"] = "00" + ratings["userId"].str.replace("-", ".") + "@x/y"
+    ratings["isbn"] = "97/8*" + ratings["isbn"] + "\N{LATIN SMALL LETTER U WITH DIAERESIS}"
+    ratings["myRate"] = "0"  # and a test part without a rating has no error
+    for name, frame in zip(("train", "test"), split(ratings), strict=True):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    done = evaluate(tmp_path, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    train, top = read(tmp_path / "train.csv"), read(tmp_path / "out" / "top.csv")
+    assert not set(zip(top["userId"], top["isbn"], strict=True)) & set(zip(train["userId"], train["isbn"], strict=True))
+    assert set(top["isbn"]) <= set(train["isbn"])
+
+    def no_constants(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(), parse_constant=no_constants)
+    assert metrics["data"]["dropped"] == {}
+    assert metrics["model"]["rmse"] is None
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_trained(files, tmp_path):
+    (tmp_path / "file").touch()
+    done = evaluate(files, tmp_path / "file")
+    assert done.returncode == 2
+    assert "give another folder with --out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_import_turns_ratings_into_a_database_that_a_run_can_read(files, tmp_path):
     done = trainer("import", files / "train.csv", "--books", files / "books.csv", "--out", tmp_path / "export")
     assert done.returncode == 0, done.stderr

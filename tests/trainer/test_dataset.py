@@ -30,6 +30,15 @@ def test_cleaning_keeps_what_is_usable_and_counts_the_rest_by_reason():
     }
 
 
+def test_ratings_of_another_site_need_no_database_keys_and_no_half_stars():
+    rows, dropped = dataset.clean(
+        frame(("a.b/c", "97/8 x", "3.3"), ("", "1", "4"), ("u", "", "4"), ("u", "1", "6"), ("u", "1", "")), foreign=True
+    )
+    assert rows[["userId", "isbn", "myRate"]].to_numpy().tolist() == [["a.b/c", "97/8 x", 3.3]]
+    assert dropped == {"user_missing": 1, "isbn_missing": 1, "rating_out_of_range": 1, "rating_not_number": 1}
+    assert dataset.build(rows, pd.DataFrame({"isbn": ["#", ""]}), foreign=True).isbns == ("#", "97/8 x")
+
+
 def test_an_unrated_duplicate_does_not_take_the_stars_away():
     rows, _ = dataset.clean(frame(("u", "a", "4"), ("u", "a", "0")))
     assert rows["myRate"].tolist() == [4.0]

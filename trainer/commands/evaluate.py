@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import time
 from dataclasses import asdict, replace
@@ -52,10 +53,11 @@ def evaluate_split(
     from trainer.evaluate import baselines, evaluate
 
     began = time.monotonic()
-    rows, dropped = dataset.clean(train)
+    _make_folder(out)
+    rows, dropped = dataset.clean(train, foreign=True)
     if rows.empty:
         raise ValueError(f"no usable rating in the training data; dropped: {dropped}")
-    ratings = dataset.build(rows, books)
+    ratings = dataset.build(rows, books, foreign=True)
     trained = training.fit(ratings, books, config)
     fitted = time.monotonic()
     files = export.export(trained.serving)
@@ -92,8 +94,7 @@ def evaluate_split(
 def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.DataFrame) -> None:
     import pandas as pd
 
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    (out / "metrics.json").write_text(json.dumps(_finite(metrics), indent=1, allow_nan=False))
     rows = [
         (user, rank, candidate.isbn, candidate.score)
         for user in result.users
@@ -120,10 +121,27 @@ def _show(metrics: dict[str, Any]) -> None:
 
 def _stars(value: object) -> float:
     """Return a test row's stars; one that cannot be read is not rated, and is still predicted."""
-    from bookrec.entries import parse_rating
     from bookrec.errors import BadData
+    from trainer.dataset import any_stars
 
     try:
-        return parse_rating(float(value))  # type: ignore[arg-type]
-    except (BadData, ValueError, TypeError):
+        return any_stars(value)
+    except BadData:
         return 0.0
+
+
+def _make_folder(out: Path) -> None:
+    """Create the folder before minutes are spent on what goes into it."""
+    try:
+        (out / "model").mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ValueError(f"{out}: cannot be written ({problem.strerror}); give another folder with --out") from problem
+
+
+def _finite(value: Any) -> Any:
+    """Return a JSON value in which a figure that does not exist (no rated row, say) is null: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
