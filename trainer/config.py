@@ -43,6 +43,13 @@ class Config:
         neighbours: outgoing neighbours a book in the exported file.
         item_shrinkage, user_shrinkage: ratings' worth of doubt in a bias.
         interaction_scales: how much of the neighbours' residuals to add to a rating; validation chooses.
+        ranking_width: hidden units of the ranking stage.
+        ranking_epochs: how long it may be trained; 0 is none at all; cross-validation chooses.
+        ranking_folds: of that cross-validation, over readers.
+        ranking_learning_rate: of its Adam.
+        ranking_decay: of its weights, per step and unit of the learning rate.
+        ranking_sizes: of the small shelves that it is trained on beside the whole ones.
+        ranking_parts: how many of them a reader.
         seed: of everything that is random.
     """
 
@@ -55,7 +62,7 @@ class Config:
     learning_rate: float = 0.01
     temperature: float = 0.2
     sharpness: float = 20.0
-    validation_fraction: float = 0.1
+    validation_fraction: float = 0.2
     small: int = 20_000
     folds: int = 4
     closed_form_limit: int = 12_000
@@ -69,6 +76,13 @@ class Config:
     item_shrinkage: float = 5.0
     user_shrinkage: float = 5.0
     interaction_scales: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
+    ranking_width: int = 64
+    ranking_epochs: tuple[int, ...] = (0, 10, 20, 40)
+    ranking_folds: int = 3
+    ranking_learning_rate: float = 0.005
+    ranking_decay: float = 0.01
+    ranking_sizes: tuple[int, ...] = (1, 2, 3, 5, 10, 20)
+    ranking_parts: int = 2
     seed: int = 42
     features: FeatureWeights = field(default_factory=FeatureWeights)
 

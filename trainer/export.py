@@ -18,11 +18,7 @@ import numpy.typing as npt
 from bookrec.errors import BadModel
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.recommender import UNKNOWN, Items, Recommender, parse_items
-from trainer.serving import LEAST_DEVIATION, MASKED, ServingModel
-
-CANDIDATES = 100
-REASONS = 2
-SUM_BLOCK = 128
+from trainer.serving import ServingModel
 
 Shelf = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Item indices and stars, as the signatures take them."""
@@ -32,43 +28,16 @@ def make_module(serving: ServingModel) -> Any:
     """Return the model as a ``tf.Module`` with the functions ``recommend`` and ``rate``."""
     import tensorflow as tf
 
-    book_count = len(serving.isbns)
-    top = min(CANDIDATES, book_count)
-    # One row more than there are books: what an unknown book points to.
-    tables = [
-        (
-            np.vstack([table.neighbours, np.zeros((1, table.neighbours.shape[1]), np.int32)]),
-            np.vstack([table.weights, np.zeros((1, table.weights.shape[1]), np.float32)]),
-            np.float32(table.share),
-        )
-        for table in serving.tables
-    ]
-    biases = serving.biases
+    from trainer.graph import Graph
+
+    graph = Graph(serving)
 
     class Module(tf.Module):
-        """The tables as constants of the graph."""
+        """The signatures; the arrays are constants of the graph."""
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)])
         def recommend(self, items: Any, ratings: Any) -> dict[str, Any]:
-            rows = _known_rows(items)
-            ones = tf.ones_like(rows, tf.float32)
-            on_shelf = tf.scatter_nd(rows[:, None], ones, [book_count + 1])[:-1] > 0
-            scores, scales = tf.constant(serving.popularity), []
-            for neighbours, weights, share in tables:
-                sums = _scatter(tf.gather(neighbours, rows), tf.gather(weights, rows))
-                mean, deviation = _moments(sums, on_shelf)
-                scales.append(share / deviation)
-                scores += (sums - mean) * scales[-1]
-            scores = tf.where(on_shelf, MASKED, scores)
-            best, indices = tf.math.top_k(scores, top)
-            found = best > MASKED / 2
-            because = _because(rows, scales, indices)
-            return {
-                "indices": tf.where(found, indices, UNKNOWN),
-                "scores": tf.where(found, best, 0.0),
-                "predicted_ratings": tf.where(found, _rate(rows, ratings, indices), 0.0),
-                "because": tf.where(found[:, None], because, UNKNOWN),
-            }
+            return graph.recommend(items, ratings)
 
         @tf.function(
             input_signature=[
@@ -78,53 +47,7 @@ def make_module(serving: ServingModel) -> Any:
             ]
         )
         def rate(self, items: Any, ratings: Any, targets: Any) -> dict[str, Any]:
-            return {"predicted_ratings": _rate(_known_rows(items), ratings, _known_rows(targets))}
-
-    def _known_rows(indices: Any) -> Any:
-        return tf.where((indices < 0) | (indices >= book_count), book_count, indices)
-
-    def _scatter(near: Any, weight: Any) -> Any:
-        return tf.scatter_nd(tf.reshape(near, [-1, 1]), tf.reshape(weight, [-1]), [book_count])
-
-    def _moments(sums: Any, on_shelf: Any) -> Any:
-        """Mean and deviation over the books that are not on the shelf."""
-        kept = tf.cast(tf.logical_not(on_shelf), tf.float32)
-        left = tf.maximum(_total(kept), 1.0)
-        mean = _total(sums * kept) / left
-        deviation = tf.sqrt(_total(tf.square(sums - mean) * kept) / left)
-        return mean, tf.maximum(deviation, LEAST_DEVIATION)
-
-    def _total(values: Any) -> Any:
-        """Sum over all books in two steps: the runtimes add one by one, and thousands of summands would drift."""
-        rows = -(-book_count // SUM_BLOCK)
-        padded = tf.pad(values, [[0, rows * SUM_BLOCK - book_count]])
-        return tf.reduce_sum(tf.reduce_sum(tf.reshape(padded, [rows, SUM_BLOCK]), axis=1))
-
-    def _because(rows: Any, scales: Any, indices: Any) -> Any:
-        """Positions on the shelf of the books that contributed most to each of ``indices`` [top, 2]."""
-        contributions = tf.zeros([tf.shape(indices)[0], tf.shape(rows)[0]])
-        for (neighbours, weights, _), scale in zip(tables, scales, strict=True):
-            near, weight = tf.gather(neighbours, rows), tf.gather(weights, rows)
-            matches = tf.cast(near[:, :, None] == indices[None, None, :], tf.float32)
-            contributions += scale * tf.transpose(tf.reduce_sum(weight[:, :, None] * matches, axis=1))
-        padded = tf.pad(contributions, [[0, 0], [0, REASONS]])  # a shelf may be smaller than the reasons asked for
-        values, positions = tf.math.top_k(padded, REASONS)
-        return tf.where(values > 0, positions, UNKNOWN)
-
-    def _rate(rows: Any, ratings: Any, targets: Any) -> Any:
-        bias = np.append(biases.items, np.float32(0))
-        known = (ratings > 0) & (rows < book_count)
-        residuals = tf.where(known, ratings - np.float32(biases.mean) - tf.gather(bias, rows), 0.0)
-        doubt = tf.reduce_sum(tf.cast(known, tf.float32)) + np.float32(biases.user_shrinkage)
-        predicted = np.float32(biases.mean) + tf.gather(bias, targets) + tf.reduce_sum(residuals) / doubt
-        if serving.interaction:
-            likeness = tf.zeros([book_count])
-            for neighbours, weights, share in tables:
-                weight = tf.gather(weights, rows) * residuals[:, None] * share
-                likeness += _scatter(tf.gather(neighbours, rows), weight)
-            likeness = tf.concat([likeness, [0.0]], axis=0) / doubt
-            predicted += np.float32(serving.interaction) * tf.gather(likeness, targets)
-        return tf.clip_by_value(predicted, 0.5, 5.0)
+            return {"predicted_ratings": graph.rating(graph.rows(items), ratings, graph.rows(targets))}
 
     return Module()
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
 _WORD = re.compile(r"[^\W_]{3,}")
-_SERIES = re.compile(r"\(([^()#]+?),?\s*#[^()]*\)")
+_SERIES = re.compile(r"\(([^()#]+?),?\s*#\s*([^()]*)\)")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _STOP_WORDS = frozenset({"the", "and", "for", "from", "with", "her", "his", "der", "die", "das", "les", "des", "los"})
 _COLUMNS = {
     "authors": ("authors", "author"),
@@ -34,15 +36,44 @@ class FeatureWeights:
     description: float = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of each book for the ranking stage.
+
+    Attributes:
+        series: int32 [items], which series, or −1 for none.
+        numbers: float32 [items], the place in the series, 0 where unknown.
+        authors: int32 [items], the first author, or −1 where unknown.
+    """
+
+    series: npt.NDArray[np.int32]
+    numbers: npt.NDArray[np.float32]
+    authors: npt.NDArray[np.int32]
+
+
+def item_facts(isbns: tuple[str, ...], books: pd.DataFrame | None) -> Facts:
+    """Return each book's series, place in it, and first author; series and authors are numbered as they come."""
+    rows = _rows(books)
+    series_ids: dict[str, int] = {}
+    author_ids: dict[str, int] = {}
+    series, numbers, authors = [], [], []
+    for isbn in isbns:
+        book = rows.get(isbn, {})
+        found = _SERIES.search(_text(book, "title"))
+        name, place = (found.group(1).strip().casefold(), _NUMBER.match(found.group(2))) if found else ("", None)
+        author = _text(book, "authors").split(",")[0].strip().casefold()
+        series.append(series_ids.setdefault(name, len(series_ids)) if name else -1)
+        numbers.append(float(place.group()) if place else 0.0)
+        authors.append(author_ids.setdefault(author, len(author_ids)) if author else -1)
+    return Facts(np.array(series, np.int32), np.array(numbers, np.float32), np.array(authors, np.int32))
+
+
 def item_features(isbns: tuple[str, ...], books: pd.DataFrame | None, weights: FeatureWeights) -> sp.csr_matrix:
     """Return L2-normalised tf-idf features, float32 CSR [items, features]; a row without metadata is empty.
 
     A feature that only one book has tells nothing of any other and is left out.
     """
-    rows: dict[str, Mapping[str, object]] = {}
-    if books is not None:
-        for row in books.to_dict("records"):
-            rows.setdefault(str(row["isbn"]), {str(name): value for name, value in row.items()})
+    rows = _rows(books)
     found = [dict(_features(rows[isbn], weights)) if isbn in rows else {} for isbn in isbns]
     frequency = Counter(feature for features in found for feature in features)
     vocabulary = {f: i for i, f in enumerate(sorted(f for f, n in frequency.items() if n > 1))}
@@ -58,12 +89,20 @@ def item_features(isbns: tuple[str, ...], books: pd.DataFrame | None, weights: F
     return sp.diags(1 / np.maximum(norms, 1e-12), dtype=np.float32).dot(matrix).tocsr().astype(np.float32)
 
 
+def _rows(books: pd.DataFrame | None) -> dict[str, Mapping[str, object]]:
+    """Return the catalogue's rows by ISBN; of two for one book the first."""
+    rows: dict[str, Mapping[str, object]] = {}
+    for row in books.to_dict("records") if books is not None else ():
+        rows.setdefault(str(row["isbn"]), {str(name): value for name, value in row.items()})
+    return rows
+
+
 def _features(book: Mapping[str, object], weights: FeatureWeights) -> Iterator[tuple[str, float]]:
     title, authors = _text(book, "title"), _text(book, "authors")
     for author in authors.split(","):
         if author.strip():
             yield f"author:{author.strip().casefold()}", weights.author
-    for series in _SERIES.findall(title):
+    for series, _ in _SERIES.findall(title):
         yield f"series:{series.strip().casefold()}", weights.series
     for word in _words(title):
         yield f"title:{word}", weights.title

@@ -24,6 +24,7 @@ from trainer.evaluate import Evaluation, baselines, evaluate
 from trainer.holder import LeaseHolder
 from trainer.services import Bucket, Database
 from trainer.sources import Snapshot, read_pages
+from trainer.training import Choices
 
 HOLDOUT = 0.2
 """The newest part of each reader's entries, on which the gate judges."""
@@ -44,7 +45,7 @@ class RefusedModelError(BookrecError):
 class Judged:
     """What was learned about the model before it was fitted to everything."""
 
-    choices: Mapping[str, Any]
+    choices: Choices
     histories: Mapping[Variant, Any]
     metrics: Mapping[str, Any]
     verdict: gate.Verdict
@@ -208,7 +209,7 @@ def _details(
             "snapshotAt": snapshot_at,
         },
         "config": asdict(config),
-        "choices": dict(judged.choices),
+        "choices": judged.choices.to_json(),
         "metrics": dict(judged.metrics),
         "gate": judged.verdict.to_json(),
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__, "pandas": pd.__version__},

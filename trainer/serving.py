@@ -9,12 +9,16 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from trainer.biases import Biases
+from trainer.features import Facts
 
 Floats = npt.NDArray[np.float32]
 BLOCK = 1024
 
 LEAST_DEVIATION = np.float32(1e-6)
 """An empty shelf has no deviation at all."""
+
+LEAST_SHARE = np.float32(1e-3)
+"""No deviation is less than this part of the greatest sum: where a shelf leaves one or two books, it is mere rounding."""
 
 MASKED = np.float32(-1e30)
 """Score of a book that is on the shelf."""
@@ -55,27 +59,70 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranker:
+    """The ranking stage: a candidate's score is its blend plus out · relu(hidden · x + bias).
+
+    Attributes:
+        mean, deviation: float32 [features], which x is standardised by.
+        hidden: float32 [features, width].
+        bias: float32 [width].
+        out: float32 [width].
+    """
+
+    mean: Floats
+    deviation: Floats
+    hidden: Floats
+    bias: Floats
+    out: Floats
+
+    @staticmethod
+    def blank(features: int, width: int, mean: Floats, deviation: Floats, seed: int) -> Ranker:
+        """Return an untrained one, which adds nothing. Source: Glorot and Bengio (AISTATS 2010), eq. 16."""
+        limit = np.sqrt(6 / (features + width))
+        hidden = np.random.default_rng(seed).uniform(-limit, limit, (features, width)).astype(np.float32)
+        none = np.zeros(width, np.float32)
+        return Ranker(mean, np.maximum(deviation, np.float32(1e-3)), hidden, none, none.copy())
+
+    def scaled(self, features: Floats) -> Floats:
+        """Return standardised features, float32 of the same shape [..., features]."""
+        return ((features - self.mean) / self.deviation).astype(np.float32)
+
+    def corrections(self, features: Floats) -> Floats:
+        """Return what is added to the blend, float32 [...], for features [..., features]."""
+        active = np.maximum(self.scaled(features) @ self.hidden + self.bias, 0)
+        corrections: Floats = active @ self.out
+        return corrections
+
+
+@dataclass(frozen=True, slots=True)
 class ServingModel:
     """What the exported file holds.
 
     Table k gives a shelf S the sum s_k[j] = Σ_{i∈S} weights_k[i, j]. With mean μ_k and deviation σ_k of s_k over the
-    books that are not on the shelf, book j's score is Σ_k share_k · (s_k[j] − μ_k) / σ_k + popularity[j]: two models
-    add up reader by reader, however different their scales. The predicted rating is mean + item bias + reader's
-    bias + interaction · Σ_{i∈S rated} residual_i · Σ_k share_k · weights_k[i, j] / (n_rated + β), where β is the
-    biases' shrinkage.
+    books that are not on the shelf, book j's blend is Σ_k share_k · (s_k[j] − μ_k) / σ_k + w · popularity[j]: two
+    models add up reader by reader, however different their scales. The best by that are ranked anew. The predicted
+    rating is mean + item bias + reader's bias + interaction · Σ_{i∈S rated} residual_i · Σ_k share_k ·
+    weights_k[i, j] / (n_rated + β), where β is the biases' shrinkage.
 
     Attributes:
         isbns: by item index, ascending.
-        tables: one or more, of the same number of items.
-        popularity: float32 [items], in units of σ.
+        tables: of the learned model and, in all but the largest catalogues, of the closed form.
+        vectors: float32 [items, embedding_dim], the learned model's.
+        popularity: float32 [items], 0–1.
+        popularity_weight: w, in units of σ.
         interaction: 0 where validation says that the interaction does not help.
+        ranker: None where validation says that ranking anew does not help.
     """
 
     isbns: tuple[str, ...]
     tables: tuple[Table, ...]
+    vectors: Floats
     popularity: Floats
     biases: Biases
+    facts: Facts
+    popularity_weight: float
     interaction: float = 0.0
+    ranker: Ranker | None = None
 
     @property
     def popular(self) -> tuple[str, ...]:
@@ -90,10 +137,10 @@ class ServingModel:
             total = total + table.matrix * np.float32(table.share)
         return total
 
-    def scores(self, shelves: sp.csr_matrix) -> Floats:
-        """Return scores, float32 [users, items], of shelves [users, items]; books on a shelf are ``MASKED``."""
+    def blend(self, shelves: sp.csr_matrix) -> Floats:
+        """Return the blend, float32 [users, items], of shelves [users, items]; books on a shelf are ``MASKED``."""
         on_shelf = shelves.toarray() > 0
-        scores = np.broadcast_to(self.popularity, on_shelf.shape).copy()
+        scores = np.broadcast_to(self.popularity * np.float32(self.popularity_weight), on_shelf.shape).copy()
         for table in self.tables:
             scores += np.float32(table.share) * standardised((shelves @ table.matrix).toarray(), on_shelf)
         scores[on_shelf] = MASKED
@@ -118,7 +165,8 @@ def standardised(sums: Floats, on_shelf: npt.NDArray[np.bool_]) -> Floats:
     mean = kept.sum(axis=1, keepdims=True) / left
     squares = np.where(on_shelf, np.float32(0), (sums - mean) ** 2)
     deviation = np.sqrt(squares.sum(axis=1, keepdims=True) / left)
-    return ((sums - mean) / np.maximum(deviation, LEAST_DEVIATION)).astype(np.float32)
+    least = np.maximum(LEAST_DEVIATION, LEAST_SHARE * np.abs(kept).max(axis=1, keepdims=True, initial=0))
+    return ((sums - mean) / np.maximum(deviation, least)).astype(np.float32)
 
 
 def strongest(row_block: npt.NDArray[np.float32], width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:

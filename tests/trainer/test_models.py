@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from ai_edge_litert.interpreter import Interpreter
@@ -16,9 +17,19 @@ from trainer.biases import fit_biases
 from trainer.closed_form import cease
 from trainer.config import DEFAULTS
 from trainer.evaluate import baselines, evaluate, shelves_of
+from trainer.features import item_facts
 from trainer.gate import judge
+from trainer.graph import FEATURES
 from trainer.metrics import rmse, user_metrics
-from trainer.serving import MASKED, ServingModel, neighbours_of_matrix, neighbours_of_vectors
+from trainer.ranking import Examples, choose_epochs
+from trainer.serving import (
+    MASKED,
+    Ranker,
+    ServingModel,
+    neighbours_of_matrix,
+    neighbours_of_vectors,
+    standardised,
+)
 
 CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)))
 
@@ -104,16 +115,105 @@ def test_the_model_beats_popularity_where_readers_have_a_taste(small):
 
 
 def test_the_exported_file_gives_the_scores_of_the_formula(small):
-    built, _, trained, files = small
-    model, serving = export.load(files, "v"), trained.serving
-    scores, ratings = serving.scores(built.matrix()), serving.ratings(built.star_matrix())
+    built, _, trained, _ = small
+    serving = replace(trained.serving, ranker=None)
+    model = export.load(export.export(serving), "v")
+    scores, ratings = serving.blend(built.matrix()), serving.ratings(built.star_matrix())
     for user, (user_id, shelf) in enumerate(sorted(shelves_of(built).items())):
         assert built.user_ids[user] == user_id
         for candidate in model.candidates(shelf):
             item = built.isbns.index(candidate.isbn)
-            assert candidate.score == pytest.approx(scores[user, item], abs=1e-4)
-            assert candidate.predicted_rating == pytest.approx(ratings[user, item], abs=1e-4)
+            # The file's weights are whole numbers of 1/32,767 of the greatest.
+            assert candidate.score == pytest.approx(scores[user, item], abs=3e-3)
+            assert candidate.predicted_rating == pytest.approx(ratings[user, item], abs=1e-3)
             assert scores[user, item] > MASKED
+
+
+def test_the_ranking_stage_adds_what_a_calculation_by_hand_gives(small):
+    built, _, trained, _ = small
+    rng = np.random.default_rng(3)
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in ((len(FEATURES), 5), (5,), (5,))]
+    none, one = np.zeros(len(FEATURES), np.float32), np.ones(len(FEATURES), np.float32)
+    serving = replace(trained.serving, ranker=Ranker(none, one, *weights))
+    model = export.load(export.export(serving), "v")
+    shelf = shelves_of(built)["reader-07"]
+    known = [built.isbns.index(isbn) for isbn in shelf.ratings]
+    user = built.user_ids.index("reader-07")
+    stars, shelves = built.star_matrix()[user], built.matrix()[user]
+    for candidate in model.candidates(shelf)[:20]:
+        item = built.isbns.index(candidate.isbn)
+        seen = _features_by_hand(serving, known, stars.toarray().ravel()[known], shelves, item)
+        expected = serving.blend(shelves)[0, item] + serving.ranker.corrections(np.array(seen, np.float32))
+        assert candidate.score == pytest.approx(expected, abs=0.05, rel=0.02)
+
+
+def _features_by_hand(serving, known, stars, shelves, item):
+    on_shelf = shelves.toarray() > 0
+    parts = [standardised((shelves @ table.matrix).toarray(), on_shelf)[0, item] for table in serving.tables]
+    likeness = serving.vectors[known] @ serving.vectors[item]
+    residuals = np.where(stars > 0, stars - serving.biases.mean - serving.biases.items[known], 0)
+    contributions = 0
+    for table in serving.tables:
+        sums = (shelves @ table.matrix).toarray()[~on_shelf]
+        contributions += table.share / sums.std() * table.matrix.toarray()[known, item]
+    facts, popular = serving.facts, serving.popularity
+    series = (facts.series[known] == facts.series[item]) & (facts.series[item] >= 0)
+    steps = facts.numbers[item] - facts.numbers[known]
+    root = np.sqrt(len(known))
+    values = {
+        "blend": serving.blend(shelves)[0, item],
+        "closed_form": parts[1],
+        "learned": parts[0],
+        "popularity": popular[item],
+        "closest": likeness.max(),
+        "affinity": likeness.sum() / root,
+        "taste": (likeness * residuals).sum() / root,
+        "strongest": contributions.max(),
+        "same_series": np.log1p(series.sum()),
+        "next_in_series": (series & (steps == 1)).any(),
+        "previous_in_series": (series & (steps == -1)).any(),
+        "same_author": np.log1p((facts.authors[known] == facts.authors[item]).sum()),
+        "shelf_popularity": popular[known].mean(),
+        "popularity_difference": popular[item] - popular[known].mean(),
+        "log_shelf": np.log1p(len(known)),
+    }
+    return [values[name] for name in FEATURES]
+
+
+def test_an_empty_shelf_gets_the_popular_books_in_order(small):
+    _, _, trained, files = small
+    candidates = export.load(files, "v").candidates(Shelf("nobody", ()))
+    assert [candidate.isbn for candidate in candidates[:10]] == list(trained.serving.popular[:10])
+    assert all(candidate.source == "popular" for candidate in candidates)
+
+
+def test_series_and_their_places_are_read_from_titles():
+    books = pd.DataFrame(
+        {
+            "isbn": ["1", "2", "3"],
+            "title": ["Catching Fire (The Hunger Games, #2)", "Emma", "All of it (the hunger games #1-3)"],
+            "authors": ["Suzanne Collins", "", "suzanne collins, A Translator"],
+        }
+    )
+    facts = item_facts(("1", "2", "3", "4"), books)
+    assert facts.series.tolist() == [0, -1, 0, -1]
+    assert facts.numbers.tolist() == [2, 0, 1, 0]
+    assert facts.authors.tolist() == [0, -1, 0, -1]
+
+
+def test_the_ranking_stage_learns_what_the_blend_does_not_say():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 30, 3)).astype(np.float32)
+    labels = np.zeros((200, 30), np.float32)
+    np.put_along_axis(labels, features[:, :, 1].argmax(axis=1)[:, None], 1, axis=1)
+    blend = rng.normal(size=(200, 30)).astype(np.float32)
+    readers = np.arange(200, dtype=np.int32)
+    found = Examples(readers, np.ones(200, bool), features, blend, labels, np.ones(200))
+    epochs, figures = choose_epochs([found], DEFAULTS)
+    assert epochs > 0
+    assert figures[epochs] > figures[0] + 0.3
+    noise = replace(found, features=rng.normal(size=features.shape).astype(np.float32), blend=labels + 0.1 * blend)
+    assert choose_epochs([noise], DEFAULTS)[0] == 0
 
 
 def test_reasons_name_the_books_that_contributed_most(small):
@@ -139,8 +239,8 @@ def test_two_tables_are_blended_reader_by_reader(small):
     serving = trained.serving
     table = serving.tables[0]
     louder = replace(table, weights=table.weights * 100)
-    one = replace(serving, tables=(replace(table, share=1.0),)).scores(built.matrix())
-    two = replace(serving, tables=(replace(table, share=0.5), replace(louder, share=0.5))).scores(built.matrix())
+    one = replace(serving, tables=(replace(table, share=1.0),)).blend(built.matrix())
+    two = replace(serving, tables=(replace(table, share=0.5), replace(louder, share=0.5))).blend(built.matrix())
     np.testing.assert_allclose(one, two, atol=1e-4)
 
 
@@ -160,7 +260,7 @@ def test_both_runtimes_agree_with_tensorflow_also_for_odd_shelves(small):
 
 def test_a_file_that_differs_from_tensorflow_is_refused(small):
     _, _, trained, files = small
-    other = replace(trained.serving, popularity=trained.serving.popularity[::-1].copy() + 1)
+    other = replace(trained.serving, popularity_weight=5.0, popularity=trained.serving.popularity[::-1].copy())
     with pytest.raises(BadModel, match=r"tflite_runtime (ranks|gives) shelf \d+"):
         export.verify(other, files, export.sample_shelves(other, 20, seed=3))
 

@@ -71,7 +71,7 @@ def evaluate_split(
     metrics = {
         "model": result.metrics,
         "baselines": {name: peer["metrics"] for name, peer in peers.items()},
-        "choices": trained.choices,
+        "choices": trained.choices.to_json(),
         "config": asdict(config),
         "data": {
             "fingerprint": ratings.fingerprint(),

@@ -1,0 +1,249 @@
+"""The serving model as a TensorFlow graph for one shelf: retrieval of candidates, then their ranking.
+
+The same functions make the features that the ranking stage is trained on and the exported file, so that what is
+trained is what is served. Large constants are integers with a scale, which keeps the file small; nothing else is
+rounded, so that every runtime gives TensorFlow's scores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from bookrec.recommender import UNKNOWN
+from trainer.serving import LEAST_DEVIATION, LEAST_SHARE, MASKED, Ranker, ServingModel
+
+CANDIDATES = 100
+"""Books that a call returns at most."""
+
+RETRIEVED = 200
+"""Books that the ranking stage sees."""
+
+RETRIEVED_POPULAR = 40
+"""The most popular books, which are always among them: on a shelf of one or two books they are a safe guess."""
+
+REASONS = 2
+SUM_BLOCK = 128
+
+FEATURES = (
+    "blend",
+    "closed_form",
+    "learned",
+    "popularity",
+    "closest",
+    "affinity",
+    "taste",
+    "strongest",
+    "same_series",
+    "next_in_series",
+    "previous_in_series",
+    "same_author",
+    "shelf_popularity",
+    "popularity_difference",
+    "log_shelf",
+)
+
+
+class Graph(tf.Module):
+    """Scores one shelf at a time.
+
+    Shelves come as ``items`` int32 [n], positions in the catalogue or −1, and ``ratings`` float32 [n], 0 for
+    not rated.
+    """
+
+    def __init__(self, serving: ServingModel) -> None:
+        super().__init__()
+        self.serving = serving
+        self.book_count = len(serving.isbns)
+        self.retrieved = min(RETRIEVED, self.book_count)
+        # One row more than there are books: what an unknown book points to.
+        self.tables = [
+            (_padded(_small(table.neighbours, self.book_count)), *_quantised(table.weights), table.share)
+            for table in serving.tables
+        ]
+        self.vectors, self.vector_scales = _quantised_rows(serving.vectors)
+        self.bias = np.append(serving.biases.items, np.float32(0))
+        self.popular = np.append(serving.popularity, np.float32(0))
+        self.series = np.append(serving.facts.series, UNKNOWN).astype(np.int32)
+        self.numbers = np.append(serving.facts.numbers, 0).astype(np.float32)
+        self.authors = np.append(serving.facts.authors, UNKNOWN).astype(np.int32)
+        always = np.zeros(self.book_count, np.float32)
+        always[np.argsort(-serving.popularity, kind="stable")[:RETRIEVED_POPULAR]] = -MASKED / 2
+        self.always = always
+
+    def rows(self, items: Any) -> Any:
+        """Return ``items`` with every unknown book as the row past the last."""
+        return tf.where((items < 0) | (items >= self.book_count), self.book_count, items)
+
+    def retrieve(self, rows: Any) -> tuple[Any, dict[str, Any]]:
+        """Return the candidates' indices int32 [C], some perhaps on the shelf, and what is known of them, each [C].
+
+        ``blend`` is ``MASKED`` for books on the shelf; ``contributions`` [tables, n, C] are each shelf book's
+        summands of the blend.
+        """
+        ones = tf.ones_like(rows, tf.float32)
+        on_shelf = tf.scatter_nd(rows[:, None], ones, [self.book_count + 1])[:-1] > 0
+        blend = tf.constant(self.serving.popularity * np.float32(self.serving.popularity_weight))
+        parts, scales = [], []
+        for neighbours, weights, unit, share in self.tables:
+            near, weight = self._near(neighbours, weights, unit, rows)
+            sums = tf.scatter_nd(tf.reshape(near, [-1, 1]), tf.reshape(weight, [-1]), [self.book_count])
+            mean, deviation = self._moments(sums, on_shelf)
+            parts.append((sums - mean) / deviation)
+            scales.append(share / deviation)
+            blend += share * parts[-1]
+        blend = tf.where(on_shelf, MASKED, blend)
+        _, indices = tf.math.top_k(blend + self.always, self.retrieved)
+        known = {"blend": tf.gather(blend, indices)}
+        known["parts"] = [tf.gather(part, indices) for part in parts]
+        known["contributions"] = [
+            scale * self._weights_between(*self._near(neighbours, weights, unit, rows), indices)
+            for (neighbours, weights, unit, _), scale in zip(self.tables, scales, strict=True)
+        ]
+        return indices, known
+
+    def features(self, rows: Any, ratings: Any, indices: Any, known: dict[str, Any]) -> Any:
+        """Return what the ranking stage sees of the candidates, float32 [C, features], in the order of ``FEATURES``."""
+        on_shelf = tf.cast(rows < self.book_count, tf.float32)
+        count = tf.maximum(tf.reduce_sum(on_shelf), 1.0)
+        likeness = self._likeness(rows, indices)
+        residuals = self._residuals(rows, ratings)
+        popular = tf.gather(self.popular, indices)
+        shelf_popular = tf.reduce_sum(tf.gather(self.popular, rows)) / count
+        series, numbers = self._pairs(self.series, rows, indices), tf.gather(self.numbers, indices)[None, :]
+        steps = numbers - tf.gather(self.numbers, rows)[:, None]
+        authors = self._pairs(self.authors, rows, indices)
+        blend = known["blend"]
+        parts = known["parts"]
+        everywhere = tf.ones_like(blend)
+        columns = {
+            "blend": tf.maximum(blend, -10.0),
+            "closed_form": parts[-1],
+            "learned": parts[0],
+            "popularity": popular,
+            "closest": tf.reduce_max(likeness, axis=0),
+            "affinity": tf.reduce_sum(likeness, axis=0) / tf.sqrt(count),
+            "taste": tf.reduce_sum(likeness * residuals[:, None], axis=0) / tf.sqrt(count),
+            "strongest": tf.reduce_max(tf.add_n(known["contributions"]), axis=0),
+            "same_series": tf.math.log1p(tf.reduce_sum(series, axis=0)),
+            "next_in_series": tf.reduce_max(series * tf.cast(tf.equal(steps, 1.0), tf.float32), axis=0),
+            "previous_in_series": tf.reduce_max(series * tf.cast(tf.equal(steps, -1.0), tf.float32), axis=0),
+            "same_author": tf.math.log1p(tf.reduce_sum(authors, axis=0)),
+            "shelf_popularity": shelf_popular * everywhere,
+            "popularity_difference": popular - shelf_popular,
+            "log_shelf": tf.math.log1p(count) * everywhere,
+        }
+        return tf.stack([columns[name] for name in FEATURES], axis=1)
+
+    def recommend(self, items: Any, ratings: Any) -> dict[str, Any]:
+        """Return the best books: see ``functions/bookrec/recommender.py``."""
+        rows = self.rows(items)
+        indices, known = self.retrieve(rows)
+        scores = known["blend"]
+        if self.serving.ranker is not None:
+            scores += self._corrections(self.serving.ranker, self.features(rows, ratings, indices, known), rows)
+        best, places = tf.math.top_k(scores, min(CANDIDATES, self.retrieved))
+        found = best > MASKED / 2
+        indices = tf.gather(indices, places)
+        contributions = tf.gather(tf.transpose(tf.add_n(known["contributions"])), places)
+        padded = tf.pad(contributions, [[0, 0], [0, REASONS]])  # a shelf may be smaller than the reasons asked for
+        values, positions = tf.math.top_k(padded, REASONS)
+        because = tf.where(values > 0, positions, UNKNOWN)
+        return {
+            "indices": tf.where(found, indices, UNKNOWN),
+            "scores": tf.where(found, best, 0.0),
+            "predicted_ratings": tf.where(found, self.rating(rows, ratings, indices), 0.0),
+            "because": tf.where(found[:, None], because, UNKNOWN),
+        }
+
+    def _corrections(self, ranker: Ranker, features: Any, rows: Any) -> Any:
+        """Return what the ranking stage adds, float32 [C]; nothing for an empty shelf: its list is by popularity."""
+        active = tf.nn.relu(tf.matmul((features - ranker.mean) / ranker.deviation, ranker.hidden) + ranker.bias)
+        personal = tf.reduce_max(tf.cast(rows < self.book_count, tf.float32))
+        return tf.squeeze(tf.matmul(active, ranker.out[:, None]), axis=1) * personal
+
+    def rating(self, rows: Any, ratings: Any, targets: Any) -> Any:
+        """Return the predicted ratings of the books in the rows ``targets``, float32 [m]."""
+        biases = self.serving.biases
+        known = tf.cast((ratings > 0) & (rows < self.book_count), tf.float32)
+        residuals = self._residuals(rows, ratings)
+        doubt = tf.reduce_sum(known) + np.float32(biases.user_shrinkage)
+        predicted = np.float32(biases.mean) + tf.gather(self.bias, targets) + tf.reduce_sum(residuals) / doubt
+        if self.serving.interaction:
+            likeness = tf.zeros([self.book_count])
+            for neighbours, weights, unit, share in self.tables:
+                near, weight = self._near(neighbours, weights, unit, rows)
+                weight *= residuals[:, None] * share
+                likeness += tf.scatter_nd(tf.reshape(near, [-1, 1]), tf.reshape(weight, [-1]), [self.book_count])
+            likeness = tf.concat([likeness, [0.0]], axis=0) / doubt
+            predicted += np.float32(self.serving.interaction) * tf.gather(likeness, targets)
+        return tf.clip_by_value(predicted, 0.5, 5.0)
+
+    def _near(self, neighbours: Any, weights: Any, unit: np.float32, rows: Any) -> tuple[Any, Any]:
+        near = tf.cast(tf.gather(neighbours, rows), tf.int32)
+        return near, tf.cast(tf.gather(weights, rows), tf.float32) * unit
+
+    def _weights_between(self, near: Any, weight: Any, indices: Any) -> Any:
+        """Return the table's weights from the shelf's books to the candidates, float32 [n, C]."""
+        places = tf.scatter_nd(indices[:, None], tf.range(1, self.retrieved + 1), [self.book_count])
+        column = tf.gather(places, near)  # 0: not a candidate
+        shelf = tf.broadcast_to(tf.range(tf.shape(near)[0])[:, None], tf.shape(near))
+        where = tf.stack([tf.reshape(shelf, [-1]), tf.reshape(column, [-1])], axis=1)
+        return tf.scatter_nd(where, tf.reshape(weight, [-1]), [tf.shape(near)[0], self.retrieved + 1])[:, 1:]
+
+    def _likeness(self, rows: Any, indices: Any) -> Any:
+        """Return the inner products of the learned vectors of shelf and candidates, float32 [n, C]."""
+        shelf, candidates = self._vectors(rows), self._vectors(indices)
+        return tf.matmul(shelf, candidates, transpose_b=True)
+
+    def _vectors(self, rows: Any) -> Any:
+        whole = tf.cast(tf.gather(self.vectors, rows), tf.float32)
+        return whole * tf.gather(self.vector_scales, rows)[:, None]
+
+    def _residuals(self, rows: Any, ratings: Any) -> Any:
+        known = (ratings > 0) & (rows < self.book_count)
+        return tf.where(known, ratings - np.float32(self.serving.biases.mean) - tf.gather(self.bias, rows), 0.0)
+
+    def _pairs(self, groups: npt.NDArray[np.int32], rows: Any, indices: Any) -> Any:
+        """Return 1 where a shelf book and a candidate are in one group, float32 [n, C]; −1 is no group."""
+        shelf, candidates = tf.gather(groups, rows)[:, None], tf.gather(groups, indices)[None, :]
+        return tf.cast(tf.equal(shelf, candidates) & (candidates >= 0), tf.float32)
+
+    def _moments(self, sums: Any, on_shelf: Any) -> tuple[Any, Any]:
+        """Mean and deviation over the books that are not on the shelf."""
+        kept = tf.cast(tf.logical_not(on_shelf), tf.float32)
+        left = tf.maximum(self._total(kept), 1.0)
+        mean = self._total(sums * kept) / left
+        deviation = tf.sqrt(self._total(tf.square(sums - mean) * kept) / left)
+        largest = tf.reduce_max(tf.abs(sums) * kept)
+        return mean, tf.maximum(deviation, tf.maximum(LEAST_DEVIATION, LEAST_SHARE * largest))
+
+    def _total(self, values: Any) -> Any:
+        """Sum over all books in two steps: the runtimes add one by one, and thousands of summands would drift."""
+        rows = -(-self.book_count // SUM_BLOCK)
+        padded = tf.pad(values, [[0, rows * SUM_BLOCK - self.book_count]])
+        return tf.reduce_sum(tf.reduce_sum(tf.reshape(padded, [rows, SUM_BLOCK]), axis=1))
+
+
+def _padded(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.vstack([matrix, np.zeros((1, matrix.shape[1]), matrix.dtype)])
+
+
+def _small(indices: npt.NDArray[np.int32], book_count: int) -> npt.NDArray[Any]:
+    return indices.astype(np.int16) if book_count <= np.iinfo(np.int16).max else indices
+
+
+def _quantised(weights: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int16], np.float32]:
+    """Return int16 weights, with a row for an unknown book, and the unit that they are multiples of."""
+    unit = np.float32(max(float(np.abs(weights).max(initial=0.0)), 1e-12) / np.iinfo(np.int16).max)
+    return _padded(np.round(weights / unit).astype(np.int16)), unit
+
+
+def _quantised_rows(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Return int8 rows, with one for an unknown book, and each row's unit."""
+    units = np.maximum(np.abs(vectors).max(axis=1), 1e-12) / np.iinfo(np.int8).max
+    whole = _padded(np.round(vectors / units[:, None]).astype(np.int8))
+    return whole, np.append(units, 0).astype(np.float32)

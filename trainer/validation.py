@@ -1,0 +1,57 @@
+"""Held-out entries, and how well scores find them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.dataset import Ratings
+from trainer.metrics import user_metrics
+from trainer.serving import MASKED
+
+VALIDATION_USERS = 2_000
+"""At most so many readers are ranked for a validation figure."""
+
+BLOCK = 256
+
+Floats = npt.NDArray[np.float32]
+
+
+class Validation:
+    """Held-out entries to be found again, among all books that are not on the reader's shelf.
+
+    Attributes:
+        held: the entries.
+        users: int64 [validated], user indices with held-out entries, at most ``VALIDATION_USERS``.
+        shelves: CSR [validated, items], their shelves.
+    """
+
+    def __init__(self, part: Ratings, held: Ratings) -> None:
+        wanted = held.matrix()
+        self.users = np.flatnonzero(np.diff(wanted.indptr))[:VALIDATION_USERS]
+        self.held, self.shelves, self._wanted = held, part.matrix()[self.users], wanted[self.users]
+        self._stars = part.star_matrix()[self.users]
+
+    def ndcg(self, score: Callable[[slice], Floats]) -> float:
+        """Return the mean NDCG@10; ``score`` gives [rows, items] for some rows of ``shelves``, and may lose them."""
+        figures = []
+        for start in range(0, self.shelves.shape[0], BLOCK):
+            rows = slice(start, start + BLOCK)
+            scores = score(rows)
+            scores[self.shelves[rows].nonzero()] = MASKED
+            best = np.argpartition(-scores, min(10, scores.shape[1] - 1), axis=1)[:, :10]
+            order = np.lexsort((best, -np.take_along_axis(scores, best, axis=1)), axis=1)
+            ranked = np.take_along_axis(best, order, axis=1).astype(np.int32)
+            for row, found in enumerate(ranked, start=start):
+                relevant = set(self._wanted[row].indices.tolist())
+                figures.append(user_metrics(found, relevant, set())["ndcg"])
+        return float(np.mean(figures)) if figures else 0.0
+
+    def readers(self) -> Iterator[tuple[int, npt.NDArray[np.int32], Floats, frozenset[int]]]:
+        """Yield each reader's index, shelf items, their stars (0: not rated), and the held-out items."""
+        for row, user in enumerate(self.users.tolist()):
+            items = self.shelves[row].indices.astype(np.int32)
+            stars = self._stars[row].toarray().ravel()[items]
+            yield user, items, stars, frozenset(self._wanted[row].indices.tolist())
