@@ -1,4 +1,4 @@
-"""Evaluation: full ranking by the exported file on held-out entries, beside popularity and biases."""
+"""Evaluation: full ranking by the exported file on held-out entries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,7 @@ from bookrec.ranking import Candidate
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
 from trainer.dataset import Ratings
-from trainer.metrics import rmse, summarise, user_metrics
-from trainer.serving import ServingModel, popularity
-
-LIKED = 4.0
-"""Stars from which a reader counts as having liked a book."""
-
-POPULAR_SHARE = 0.1
-"""The most popular tenth of the books with ratings, for the share of popular books in the lists."""
+from trainer.metrics import list_metrics, relevant_items, rmse, rmse_interval, summarise, user_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,51 +69,12 @@ def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: i
         rows.append(_user_row(model, candidates, group, shelf))
     stars = held_out["myRate"].to_numpy(np.float64)
     rated = stars > 0
-    metrics = {**summarise([row for row in rows if row], seed), **list_metrics(model, train, top)}
+    lists = [[candidate.isbn for candidate in candidates[:10]] for candidates in top.values()]
+    metrics: dict[str, Any] = {**summarise([row for row in rows if row], seed), **list_metrics(train, lists)}
     metrics["rmse"] = rmse(predicted[rated], stars[rated])
+    low, high = rmse_interval(predicted[rated], stars[rated], held_out["userId"].to_numpy()[rated], seed)
+    metrics |= {"rmse_low": low, "rmse_high": high}
     return Evaluation(metrics, rows, users, top, predicted.tolist())
-
-
-def list_metrics(model: Recommender, train: Ratings, top: Mapping[str, Sequence[Candidate]]) -> dict[str, float]:
-    """Return how much of the catalogue the top tens cover, and how much of them is popular."""
-    shown = [candidate.isbn for candidates in top.values() for candidate in candidates[:10]]
-    counts = np.bincount(train.items, minlength=len(train.isbns))
-    ranked = np.argsort(-counts, kind="stable")[: max(1, int(np.count_nonzero(counts) * POPULAR_SHARE))]
-    popular = {train.isbns[item] for item in ranked}
-    return {
-        "coverage": len(set(shown)) / len(model.items.isbns),
-        "popular_share": sum(isbn in popular for isbn in shown) / max(len(shown), 1),
-    }
-
-
-def baselines(serving: ServingModel, train: Ratings, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Return the figures of popularity (ranking), and of the mean and the biases (rating)."""
-    index = {isbn: item for item, isbn in enumerate(train.isbns)}
-    ranking = np.argsort(-popularity(train.items, len(train.isbns)), kind="stable")
-    shelves = train.matrix()
-    user_index = {user: row for row, user in enumerate(train.user_ids)}
-    rows = []
-    for user_id, group in held_out.groupby("userId", sort=True):
-        user = user_index.get(str(user_id))
-        known = set(shelves.indices[shelves.indptr[user] : shelves.indptr[user + 1]]) if user is not None else set()
-        relevant, liked = _relevant(group, index, known)
-        ranked = [item for item in ranking[: 100 + len(known)] if item not in known][:100]
-        rows.append(user_metrics(np.array(ranked, np.int32), relevant, liked) if relevant else {})
-    biases = serving.biases
-    user_bias = biases.users(train.star_matrix())
-    rated = held_out[held_out["myRate"] > 0]
-    by_bias = [
-        biases.mean
-        + (biases.items[index[isbn]] if isbn in index else 0.0)
-        + (user_bias[user_index[user]] if user in user_index else 0.0)
-        for user, isbn in zip(rated["userId"], rated["isbn"], strict=True)
-    ]
-    stars = rated["myRate"].to_numpy(np.float64)
-    return {
-        "popularity": {"rows": rows, "metrics": summarise([row for row in rows if row], seed)},
-        "mean": {"metrics": {"rmse": rmse(np.full(len(stars), biases.mean), stars)}},
-        "biases": {"metrics": {"rmse": rmse(by_bias, stars)}},
-    }
 
 
 def _user_row(
@@ -130,18 +84,6 @@ def _user_row(
     for isbn in [*(c.isbn for c in candidates), *group["isbn"]]:
         numbers.setdefault(isbn, len(numbers))
     known = {numbers[isbn] for isbn in shelf.ratings if isbn in numbers}
-    relevant, liked = _relevant(group, numbers, known)
+    relevant, liked = relevant_items(group, numbers, known)
     ranked = np.array([numbers[candidate.isbn] for candidate in candidates], np.int32)
     return user_metrics(ranked, relevant, liked) if relevant else {}
-
-
-def _relevant(group: pd.DataFrame, index: Mapping[str, int], known: set[int]) -> tuple[set[int], set[int]]:
-    """Return the held-out books of a user and those liked; a book that nobody knows still counts as missed."""
-    relevant, liked = set(), set()
-    for position, (isbn, stars) in enumerate(zip(group["isbn"], group["myRate"], strict=True)):
-        item = index.get(isbn, -1 - position)
-        if item not in known:
-            relevant.add(item)
-            if stars >= LIKED:
-                liked.add(item)
-    return relevant, liked

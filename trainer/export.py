@@ -6,9 +6,11 @@ that the file runs in tflite-runtime and LiteRT alike.
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,11 @@ from bookrec.errors import BadModel
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.recommender import UNKNOWN, Items, Recommender, parse_items
 from trainer.serving import ServingModel
+
+RUNTIMES = ("tflite_runtime", "ai_edge_litert")
+"""Phones carry both; the functions run the first."""
+
+SAVED_MODEL = "saved_model.zip"
 
 Shelf = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Item indices and stars, as the signatures take them."""
@@ -52,26 +59,44 @@ def make_module(serving: ServingModel) -> Any:
     return Module()
 
 
-def export(serving: ServingModel) -> dict[str, bytes]:
-    """Return the files that the app and the functions need, by name.
+def convert(module: Any, signatures: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return a module as a TensorFlow Lite file, and its SavedModel as a zip file.
 
     Raises:
         BadModel: where the converter would need more than TensorFlow Lite's builtins.
     """
     import tensorflow as tf
 
-    module = make_module(serving)
-    signatures = {"recommend": module.recommend, "rate": module.rate}
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=signatures)
+        tf.saved_model.save(module, folder, signatures=dict(signatures))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
             model: bytes = converter.convert()
         except Exception as problem:
             raise BadModel(f"the model does not convert to TensorFlow Lite builtins: {problem}") from problem
+        return model, _zipped(Path(folder))
+
+
+def export(serving: ServingModel) -> dict[str, bytes]:
+    """Return the files that the app and the functions need, by name, and the SavedModel that they come from.
+
+    Raises:
+        BadModel: where the converter would need more than TensorFlow Lite's builtins.
+    """
+    module = make_module(serving)
+    model, saved = convert(module, {"recommend": module.recommend, "rate": module.rate})
     items = Items(serving.isbns, serving.popular).to_json()
-    return {RECOMMEND_MODEL: model, ITEMS: json.dumps(items, separators=(",", ":")).encode()}
+    return {RECOMMEND_MODEL: model, SAVED_MODEL: saved, ITEMS: json.dumps(items, separators=(",", ":")).encode()}
+
+
+def interpreter(model: bytes, runtime: str) -> Any:
+    """Return one of the ``RUNTIMES`` with a file loaded, on one thread."""
+    if runtime == "ai_edge_litert":
+        from ai_edge_litert.interpreter import Interpreter
+    else:
+        from tflite_runtime.interpreter import Interpreter
+    return Interpreter(model_content=model, num_threads=1)
 
 
 def load(files: dict[str, bytes], version: str, runtime: str = "tflite_runtime") -> Recommender:
@@ -80,14 +105,10 @@ def load(files: dict[str, bytes], version: str, runtime: str = "tflite_runtime")
     Args:
         files: as ``export`` returns them.
         version: the model's name.
-        runtime: ``tflite_runtime`` or ``ai_edge_litert``; phones carry both.
+        runtime: one of ``RUNTIMES``.
     """
-    if runtime == "ai_edge_litert":
-        from ai_edge_litert.interpreter import Interpreter
-    else:
-        from tflite_runtime.interpreter import Interpreter
-    interpreter = Interpreter(model_content=files[RECOMMEND_MODEL], num_threads=1)
-    runners = [interpreter.get_signature_runner(name) for name in ("recommend", "rate")]
+    loaded = interpreter(files[RECOMMEND_MODEL], runtime)
+    runners = [loaded.get_signature_runner(name) for name in ("recommend", "rate")]
     return Recommender(version, parse_items(files[ITEMS]), *runners)
 
 
@@ -100,7 +121,7 @@ def verify(serving: ServingModel, files: dict[str, bytes], shelves: Sequence[She
         BadModel: naming the runtime and the shelf that differ.
     """
     module = make_module(serving)
-    for runtime in ("tflite_runtime", "ai_edge_litert"):
+    for runtime in RUNTIMES:
         exported = load(files, "check", runtime)
         for number, (items, ratings) in enumerate(shelves):
             expected = {name: value.numpy() for name, value in module.recommend(items, ratings).items()}
@@ -129,6 +150,16 @@ def sample_shelves(serving: ServingModel, count: int, seed: int) -> list[Shelf]:
         chosen = rng.choice(items, size, replace=False).astype(np.int32)
         shelves.append((chosen, (rng.integers(0, 11, size) / 2).astype(np.float32)))
     return shelves
+
+
+def _zipped(folder: Path) -> bytes:
+    """Return a folder as a zip file in which nothing tells when it was made."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.writestr(zipfile.ZipInfo(path.relative_to(folder).as_posix()), path.read_bytes())
+    return content.getvalue()
 
 
 def write(files: dict[str, bytes], folder: Path) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+
+from trainer.dataset import Ratings
 
 CUTOFF = 10
 ACCURACY_CUTOFFS = (1, 5, 10, 50, 100)
+
+LIKED = 4.0
+"""Stars from which a reader counts as having liked a book."""
+
+POPULAR_SHARE = 0.1
+"""The most popular tenth of the books with ratings, for the share of popular books in the lists."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,6 +69,54 @@ def interval(values: Floats, seed: int, resamples: int = 1000) -> tuple[float, f
     means = np.array([values[rng.integers(0, len(values), len(values))].mean() for _ in range(resamples)])
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
+
+
+def rmse_interval(
+    predicted: npt.ArrayLike, stars: npt.ArrayLike, users: npt.NDArray[Any], seed: int, resamples: int = 1000
+) -> tuple[float, float]:
+    """Return the 95% bootstrap interval of the error, with users drawn with replacement; NaN without rows."""
+    if not len(users):
+        return float("nan"), float("nan")
+    squares = (np.clip(np.asarray(predicted, np.float64), 0.5, 5.0) - np.asarray(stars, np.float64)) ** 2
+    _, rows = np.unique(users, return_inverse=True)
+    sums, counts = np.bincount(rows, weights=squares), np.bincount(rows)
+    rng = np.random.default_rng(seed)
+    errors = []
+    for _ in range(resamples):
+        drawn = rng.integers(0, len(sums), len(sums))
+        errors.append(np.sqrt(sums[drawn].sum() / counts[drawn].sum()))
+    low, high = np.percentile(errors, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def list_metrics(train: Ratings, lists: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Return how much of the catalogue top tens (ISBNs) cover, and how much of them is popular."""
+    shown = [isbn for found in lists for isbn in found]
+    counts = np.bincount(train.items, minlength=len(train.isbns))
+    ranked = np.argsort(-counts, kind="stable")[: max(1, int(np.count_nonzero(counts) * POPULAR_SHARE))]
+    popular = {train.isbns[item] for item in ranked}
+    return {
+        "coverage": len(set(shown)) / len(train.isbns),
+        "popular_share": sum(isbn in popular for isbn in shown) / max(len(shown), 1),
+    }
+
+
+def relevant_items(group: pd.DataFrame, index: Mapping[str, int], known: set[int]) -> tuple[set[int], set[int]]:
+    """Return a user's held-out books and those liked; a book that nobody knows still counts as missed.
+
+    Args:
+        group: the user's held-out rows, ``isbn`` and ``myRate``.
+        index: item indices by ISBN.
+        known: items on the user's shelf, which are not to be found.
+    """
+    relevant, liked = set(), set()
+    for position, (isbn, stars) in enumerate(zip(group["isbn"], group["myRate"], strict=True)):
+        item = index.get(isbn, -1 - position)
+        if item not in known:
+            relevant.add(item)
+            if stars >= LIKED:
+                liked.add(item)
+    return relevant, liked
 
 
 def rmse(predicted: npt.ArrayLike, stars: npt.ArrayLike) -> float:

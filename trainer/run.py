@@ -17,10 +17,11 @@ from bookrec import paths
 from bookrec.errors import BadModel, BookrecError
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL, Pointer, parse_manifest
 from bookrec.recommender import Recommender
-from trainer import dataset, export, gate, publish, training
+from trainer import dataset, export, gate, peers, publish, training
+from trainer.cold_start import cold_start
 from trainer.config import Config, Variant
 from trainer.dataset import Ratings
-from trainer.evaluate import Evaluation, baselines, evaluate
+from trainer.evaluate import Evaluation, evaluate
 from trainer.holder import LeaseHolder
 from trainer.services import Bucket, Database
 from trainer.sources import Snapshot, read_pages
@@ -137,9 +138,14 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
     candidate = export.load(export.export(trained.serving), "candidate")
     rows = _frame(test)
     result = evaluate(candidate, train, rows, config.seed)
-    peers = baselines(trained.serving, train, rows, config.seed)
-    verdict = gate.judge(result.rows, {"popularity": peers["popularity"]["rows"]}, config.seed)
-    metrics = {"model": result.metrics, "baselines": {name: peer["metrics"] for name, peer in peers.items()}}
+    found = peers.compare(train, books, rows, config)
+    verdict = gate.judge(result.rows, {"popularity": found["popularity"]["rows"]}, config.seed)
+    curve = cold_start(train, books, config, lambda part: training.refit(part, books, config, trained.choices))
+    metrics = {
+        "model": result.metrics,
+        "baselines": {name: peer["metrics"] for name, peer in found.items()},
+        "coldStart": curve,
+    }
     if live is not None and verdict.passed:
         verdict = _against_live(candidate, live, train, test, config, verdict)
     return Judged(trained.choices, trained.histories, metrics, verdict)

@@ -18,7 +18,7 @@ LEAST_DEVIATION = np.float32(1e-6)
 """An empty shelf has no deviation at all."""
 
 LEAST_SHARE = np.float32(1e-3)
-"""No deviation is less than this part of the greatest sum: where a shelf leaves one or two books, it is mere rounding."""
+"""No deviation is less than this part of the greatest sum: of one or two books left it would be mere rounding."""
 
 MASKED = np.float32(-1e30)
 """Score of a book that is on the shelf."""

@@ -29,6 +29,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors and, where present, more")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
+    parser.add_argument(
+        "--peers", action="store_true", help="also fit and score the peers, and draw the cold-start curve (minutes)"
+    )
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
     parser.set_defaults(run=run)
 
@@ -41,16 +44,23 @@ def run(arguments: argparse.Namespace) -> int:
     test = read_csv(arguments.test, RATINGS)
     books = read_csv(arguments.books, BOOKS) if arguments.books else None
     config = replace(Config(), variant=arguments.variant, seed=arguments.seed)
-    evaluate_split(train, test, books, config, arguments.out)
+    evaluate_split(train, test, books, config, arguments.out, with_peers=arguments.peers)
     return 0
 
 
 def evaluate_split(
-    train: pd.DataFrame, test: pd.DataFrame, books: pd.DataFrame | None, config: Config, out: Path
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    books: pd.DataFrame | None,
+    config: Config,
+    out: Path,
+    *,
+    with_peers: bool = False,
 ) -> dict[str, Any]:
     """Fit to ``train``, score ``test``, write the three files; return what ``metrics.json`` holds."""
-    from trainer import dataset, export, training
-    from trainer.evaluate import baselines, evaluate
+    from trainer import dataset, export, peers, training
+    from trainer.cold_start import cold_start
+    from trainer.evaluate import evaluate
 
     began = time.monotonic()
     _make_folder(out)
@@ -67,10 +77,19 @@ def evaluate_split(
     held_out = test[["userId", "isbn"]].assign(myRate=[_stars(value) for value in test["myRate"]])
     model = export.load(files, "evaluated")
     result = evaluate(model, ratings, held_out, config.seed)
-    peers = baselines(trained.serving, ratings, held_out, config.seed)
+    scored = time.monotonic()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if with_peers:
+        found = peers.compare(ratings, books, held_out, config, every=True)
+        curve = cold_start(ratings, books, config, lambda part: training.fit(part, books, config).serving)
+    else:
+        popularity = peers.rank(peers.popularity_peer(ratings), ratings, held_out, config.seed)
+        found = {"popularity": popularity, **peers.rating_baselines(ratings, held_out, config)}
+        curve = None
     metrics = {
         "model": result.metrics,
-        "baselines": {name: peer["metrics"] for name, peer in peers.items()},
+        "baselines": {name: peer["metrics"] for name, peer in found.items()},
+        "cold_start": curve,
         "choices": trained.choices.to_json(),
         "config": asdict(config),
         "data": {
@@ -81,8 +100,8 @@ def evaluate_split(
             "dropped": dropped,
             "held_out": len(held_out),
         },
-        "seconds": {"fit": fitted - began, "export": exported - fitted, "score": time.monotonic() - exported},
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "seconds": {"fit": fitted - began, "export": exported - fitted, "score": scored - exported},
+        "peak_memory_mb": memory,
         "model_bytes": len(files["recommend.tflite"]),
         "histories": trained.histories,
     }
@@ -105,18 +124,23 @@ def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.Data
 
 
 def _show(metrics: dict[str, Any]) -> None:
-    print(f"{'':14}NDCG@10  Recall@10  HR@10  coverage   RMSE")
-    popularity, model = metrics["baselines"]["popularity"], metrics["model"]
-    for name, row in (("popularity", popularity), ("this model", {**model})):
-        cells = [f"{row[m]['mean']:8.4f}" if m in row else "       -" for m in ("ndcg", "recall", "hit_rate")]
-        coverage = f"{row['coverage']:8.3f}" if "coverage" in row else "       -"
-        error = f"{row['rmse']:8.4f}" if "rmse" in row else f"{metrics['baselines']['biases']['rmse']:8.4f}*"
-        print(f"{name:12}", *cells, coverage, error)
+    print(f"{'':14} NDCG@10  Recall@10    HR@10 coverage     RMSE")
+    for name, row in (*metrics["baselines"].items(), ("this model", metrics["model"])):
+        cells = [row[measure]["mean"] if measure in row else None for measure in ("ndcg", "recall", "hit_rate")]
+        cells += [row.get("coverage"), row.get("rmse")]
+        print(f"{name:14}", *("       -" if cell is None else f"{cell:8.4f}" for cell in cells))
     choices = metrics["choices"]
     print(
-        f"* biases alone; learned with negatives from the {choices['negatives']}, share {choices['share']} beside the"
+        f"learned with negatives from the {choices['negatives']}, share {choices['share']}, popularity "
+        f"{choices['popularity_weight']}, ranking {choices.get('ranking_epochs', 0)} epochs; "
+        f"fit in {metrics['seconds']['fit']:.1f} s"
     )
-    print(f"  closed form, popularity {choices['popularity_weight']}; fit in {metrics['seconds']['fit']:.1f} s")
+    if metrics["cold_start"]:
+        sizes = metrics["cold_start"]["sizes"]
+        print(f"\nNDCG@10 for {metrics['cold_start']['readers']} unseen readers, by entries on the shelf")
+        print(f"{'':14}", *(f"{size:7}" for size in sizes))
+        for name, curve in metrics["cold_start"]["models"].items():
+            print(f"{name:14}", *(f"{point['mean']:7.4f}" for point in curve))
 
 
 def _stars(value: object) -> float:
