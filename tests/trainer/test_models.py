@@ -14,13 +14,15 @@ from bookrec.shelf import Shelf
 from tests.trainer.data import clusters, split
 from trainer import dataset, export, training
 from trainer.biases import fit_biases
+from trainer.by_user import export_by_user, user_key
 from trainer.closed_form import cease
 from trainer.config import DEFAULTS
-from trainer.evaluate import baselines, evaluate, shelves_of
+from trainer.evaluate import evaluate, shelves_of
 from trainer.features import item_facts
 from trainer.gate import judge
 from trainer.graph import FEATURES
 from trainer.metrics import rmse, user_metrics
+from trainer.peers import compare
 from trainer.ranking import Examples, choose_epochs
 from trainer.serving import (
     MASKED,
@@ -102,10 +104,12 @@ def test_metrics_of_a_known_ranking():
 
 def test_the_model_beats_popularity_where_readers_have_a_taste(small):
     built, held_out, trained, files = small
+    _, books = clusters()
     result = evaluate(export.load(files, "v"), built, held_out, seed=1)
-    peers = baselines(trained.serving, built, held_out, seed=1)
+    peers = compare(built, books, held_out, CONFIG)
     assert result.metrics["ndcg"]["mean"] > 2 * peers["popularity"]["metrics"]["ndcg"]["mean"]
     assert result.metrics["rmse"] < peers["mean"]["metrics"]["rmse"]
+    assert set(peers) >= {"item-kNN", "iALS", "EASE", "CEASE", "SVD", "biases"}
     assert set(trained.histories) == {"rating", "retrieval", "joint"}
     verdict = judge(result.rows, {"popularity": peers["popularity"]["rows"]}, seed=1)
     assert verdict.passed, verdict.reason
@@ -299,3 +303,32 @@ def test_a_catalogue_without_metadata_and_a_single_reader_still_give_a_model():
     assert len(candidates) == len(built.isbns)
     assert json.loads(files["items.json"])["isbns"] == list(built.isbns)
     assert isinstance(serving, ServingModel)
+
+
+def test_the_files_by_user_give_each_reader_the_list_and_the_rating_of_the_model(small):
+    built, _, trained, _ = small
+    serving = replace(trained.serving, interaction=0.5)
+    model = export.load(export.export(serving), "v")
+    by_user_files = export_by_user(serving, model, built, 20)
+    shelf = shelves_of(built)["reader-07"]
+    for runtime in export.RUNTIMES:
+        recommend, rate = (
+            export.interpreter(by_user_files[name], runtime).get_signature_runner()
+            for name in ("by_user.tflite", "rating.tflite")
+        )
+        key = np.array([user_key("reader-07").encode()])
+        found = recommend(user_key=key)
+        candidates = model.candidates(shelf)[:20]
+        assert found["output_2"].shape == (1, 20)
+        assert [isbn.decode() for isbn in found["output_2"][0]] == [candidate.isbn for candidate in candidates]
+        np.testing.assert_allclose(found["output_1"][0], [candidate.score for candidate in candidates], rtol=1e-6)
+        for candidate in candidates[:5]:
+            rating = rate(isbn=np.array([candidate.isbn.encode()]), user_key=key)["output_1"]
+            assert rating.shape == (1, 1)
+            assert rating[0, 0] == pytest.approx(candidate.predicted_rating, abs=1e-3)
+        stranger = recommend(user_key=np.array([b"nobody"]))["output_2"][0]
+        assert [isbn.decode() for isbn in stranger] == list(serving.popular[:20])
+        unknown = rate(isbn=np.array([b"no book"]), user_key=np.array([b"nobody"]))["output_1"]
+        assert unknown[0, 0] == pytest.approx(serving.biases.mean, abs=1e-4)
+    for content in by_user_files.values():
+        assert not [user_id for user_id in built.user_ids if user_id.encode() in content]
