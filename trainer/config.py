@@ -50,6 +50,7 @@ class Config:
         ranking_decay: of its weights, per step and unit of the learning rate.
         ranking_sizes: of the small shelves that it is trained on beside the whole ones.
         ranking_parts: how many of them a reader.
+        by_user: books a list in the files that take a reader's key; 0 publishes no such files.
         seed: of everything that is random.
     """
 
@@ -83,6 +84,7 @@ class Config:
     ranking_decay: float = 0.01
     ranking_sizes: tuple[int, ...] = (1, 2, 3, 5, 10, 20)
     ranking_parts: int = 2
+    by_user: int = 0
     seed: int = 42
     features: FeatureWeights = field(default_factory=FeatureWeights)
 

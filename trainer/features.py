@@ -118,8 +118,9 @@ def _features(book: Mapping[str, object], weights: FeatureWeights) -> Iterator[t
         yield f"description:{word}", weights.description
 
 
-def _words(text: str) -> set[str]:
-    return {word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS}
+def _words(text: str) -> list[str]:
+    """Return the words in alphabetical order: a set's own order changes from one process to the next."""
+    return sorted({word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS})
 
 
 def _text(book: Mapping[str, object], name: str) -> str:

@@ -47,12 +47,13 @@ def learn(
     from trainer.model import ShelfModel, batches
 
     tf.keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
     biases = fit_biases(part.star_matrix(), config.item_shrinkage, config.user_shrinkage)
     share = (np.bincount(part.items, minlength=len(part.isbns)) + 0.5) / max(len(part.items), 1)
     model = ShelfModel(features, share.astype(np.float32), biases, config, negatives)
     step = _make_step(model, config)
     best, best_figure = Learned(model.item_vectors().numpy(), 0), -1.0
-    history: dict[str, list[float]] = {"loss": [], "rmse": [], "ndcg": []}
+    history: dict[str, list[float]] = {"loss": [], "rmse": [], "validation_rmse": [], "ndcg": []}
     progress = tqdm(range(1, epochs + 1), desc=f"{config.variant:>9}", leave=False, mininterval=1, disable=None)
     for epoch in progress:
         model.reset_metrics()
@@ -66,6 +67,7 @@ def learn(
         readers = validation.shelves @ vectors
         figure = validation.ndcg(lambda rows: readers[rows] @ vectors.T)  # noqa: B023
         history["ndcg"].append(figure)
+        history["validation_rmse"].append(validation.rmse(biases, vectors, float(model.interaction)))
         progress.set_postfix(validation_ndcg=f"{figure:.4f}", loss=f"{history['loss'][-1]:.3f}")
         if figure > best_figure:
             best, best_figure = Learned(vectors, epoch), figure

@@ -76,7 +76,7 @@ def ials_peer(ratings: Ratings, seed: int, factors: int = 128) -> Peer:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors=factors, regularization=0.01, alpha=5.0, random_state=seed)
+        model = AlternatingLeastSquares(factors=factors, regularization=0.01, alpha=1.0, random_state=seed)
         model.fit(ratings.matrix(), show_progress=False)
 
     def scores(shelves: sp.csr_matrix) -> Floats:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
 from bookrec.manifest import MANIFEST, FileEntry, Manifest, Pointer, parse_pointer, sha256
+
+CONTENT_TYPES = {
+    ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".zip": "application/zip",
+}
 
 
 class Bucket(Protocol):
@@ -71,5 +79,5 @@ def next_pointer(present: object, pointer: Pointer) -> dict[str, object]:
 
 
 def _store(bucket: Bucket, version: str, name: str, content: bytes) -> None:
-    content_type = "application/json" if name.endswith(".json") else "application/octet-stream"
+    content_type = CONTENT_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
     bucket.create(paths.model_object(version, name), content, content_type)

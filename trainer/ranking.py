@@ -55,7 +55,6 @@ class Examples:
 
     Attributes:
         readers: int32 [queries].
-        whole: bool [queries], the whole shelf was given.
         features: float32 [queries, C, features].
         blend: float32 [queries, C], ``MASKED`` where a candidate does not count.
         labels: float32 [queries, C], 1 where it is relevant.
@@ -63,7 +62,6 @@ class Examples:
     """
 
     readers: npt.NDArray[np.int32]
-    whole: npt.NDArray[np.bool_]
     features: Floats
     blend: Floats
     labels: Floats
@@ -73,7 +71,6 @@ class Examples:
         """Return some of the queries."""
         return Examples(
             self.readers[rows],
-            self.whole[rows],
             self.features[rows],
             self.blend[rows],
             self.labels[rows],
@@ -135,7 +132,6 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
     counts = np.minimum([len(query.relevant) for query in asked], CUTOFF)
     return Examples(
         np.array([query.reader for query in asked], np.int32),
-        np.array([not query.hidden for query in asked]),
         np.stack(features),
         np.stack(blends),
         np.stack(labels),
@@ -160,7 +156,7 @@ def choose_epochs(found: Sequence[Examples], config: Config) -> tuple[int, dict[
     for group in range(config.ranking_folds):
         tested = readers[groups == group]
         trained = [part.select(~np.isin(part.readers, tested)) for part in found]
-        judged = [part.select(np.isin(part.readers, tested) & part.whole) for part in found]
+        judged = [part.select(np.isin(part.readers, tested)) for part in found]
         for epochs, ranker in train(trained, config, config.ranking_epochs):
             for part in judged:
                 figures[epochs].extend(part.ndcg(ranker.corrections(part.features)).tolist())

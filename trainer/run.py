@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +17,10 @@ from bookrec import paths
 from bookrec.errors import BadModel, BookrecError
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL, Pointer, parse_manifest
 from bookrec.recommender import Recommender
-from trainer import dataset, export, gate, peers, publish, training
+from trainer import dataset, export, gate, peers, publish, report, training
+from trainer.by_user import export_by_user
 from trainer.cold_start import cold_start
-from trainer.config import Config, Variant
+from trainer.config import Config
 from trainer.dataset import Ratings
 from trainer.evaluate import Evaluation, evaluate
 from trainer.holder import LeaseHolder
@@ -47,9 +48,11 @@ class Judged:
     """What was learned about the model before it was fitted to everything."""
 
     choices: Choices
-    histories: Mapping[Variant, Any]
+    histories: Mapping[str, Any]
     metrics: Mapping[str, Any]
     verdict: gate.Verdict
+    examples: Sequence[Mapping[str, Any]]
+    changes: Mapping[str, Any] | None
 
 
 def run(
@@ -108,9 +111,14 @@ def _train_and_publish(
     serving = training.refit(ratings, snapshot.books, config, judged.choices)
     files = export.export(serving)
     export.verify(serving, files, export.sample_shelves(serving, PARITY_SHELVES, config.seed))
-    details = _details(ratings, snapshot, dropped, config, judged, snapshot_at)
-    files["metrics.json"] = json.dumps({**details, "histories": judged.histories}, indent=1).encode()
+    if config.by_user:
+        files |= export_by_user(serving, export.load(files, "by user"), ratings, config.by_user)
     version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{lease.fence}"
+    details = _details(ratings, snapshot, dropped, config, judged, snapshot_at)
+    named = {**details, "version": version}
+    files["metrics.json"] = json.dumps({**details, "histories": judged.histories}, indent=1).encode()
+    files[report.REPORT] = report.render(named, judged.histories, judged.examples, judged.changes).encode()
+    files[report.MODEL_CARD] = report.model_card(named, files).encode()
     manifest = publish.make_manifest(version, files, details)
     content = publish.upload(bucket, files, manifest)
     lease.check()
@@ -146,9 +154,14 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
         "baselines": {name: peer["metrics"] for name, peer in found.items()},
         "coldStart": curve,
     }
-    if live is not None and verdict.passed:
-        verdict = _against_live(candidate, live, train, test, config, verdict)
-    return Judged(trained.choices, trained.histories, metrics, verdict)
+    changes = None
+    if live is not None:
+        model, pointer = live
+        changes = report.changes(result.top, evaluate(model, train, rows, config.seed).top, pointer.version, books)
+        if verdict.passed:
+            verdict = _against_live(candidate, live, train, test, config, verdict)
+    shown = report.examples(result.top, train, books, config.seed)
+    return Judged(trained.choices, trained.histories, metrics, verdict, shown, changes)
 
 
 def _against_live(

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from trainer import ranking
 from trainer.biases import fit_biases
 from trainer.closed_form import cease
-from trainer.config import LOSS_WEIGHTS, Config, Negatives, Variant
+from trainer.config import LOSS_WEIGHTS, Config, Negatives
 from trainer.dataset import Ratings, holdout
 from trainer.features import Facts, item_facts, item_features
 from trainer.learning import learn
@@ -71,7 +71,7 @@ class Trained:
 
     serving: ServingModel
     choices: Choices
-    histories: Mapping[Variant, Mapping[str, list[float]]]
+    histories: Mapping[str, Mapping[str, list[float]]]
 
 
 def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained:
@@ -97,10 +97,10 @@ def refit(ratings: Ratings, books: pd.DataFrame | None, config: Config, choices:
     return _serving(ratings, tables, vectors, item_facts(ratings.isbns, books), choices, config)
 
 
-def _compare_variants(fold: _Fold, features: sp.csr_matrix, config: Config) -> dict[Variant, dict[str, list[float]]]:
+def _compare_variants(fold: _Fold, features: sp.csr_matrix, config: Config) -> dict[str, dict[str, list[float]]]:
     """Return the curves of the notebook's three variants, all with the same negatives."""
     negatives = config.embedding_dims[0][0]
-    histories = {config.variant: fold.learned[negatives].history}
+    histories: dict[str, dict[str, list[float]]] = {config.variant: fold.learned[negatives].history}
     for variant in LOSS_WEIGHTS:
         if variant != config.variant:
             other = replace(config, variant=variant)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from trainer.biases import Biases
 from trainer.dataset import Ratings
-from trainer.metrics import user_metrics
+from trainer.metrics import rmse, user_metrics
 from trainer.serving import MASKED
 
 VALIDATION_USERS = 2_000
@@ -32,7 +33,8 @@ class Validation:
         wanted = held.matrix()
         self.users = np.flatnonzero(np.diff(wanted.indptr))[:VALIDATION_USERS]
         self.held, self.shelves, self._wanted = held, part.matrix()[self.users], wanted[self.users]
-        self._stars = part.star_matrix()[self.users]
+        self._all_stars = part.star_matrix()
+        self._stars = self._all_stars[self.users]
 
     def ndcg(self, score: Callable[[slice], Floats]) -> float:
         """Return the mean NDCG@10; ``score`` gives [rows, items] for some rows of ``shelves``, and may lose them."""
@@ -48,6 +50,22 @@ class Validation:
                 relevant = set(self._wanted[row].indices.tolist())
                 figures.append(user_metrics(found, relevant, set())["ndcg"])
         return float(np.mean(figures)) if figures else 0.0
+
+    def rmse(self, biases: Biases, vectors: Floats, interaction: float) -> float:
+        """Return the error of the multi-task model's ratings of the held-out entries; NaN where none is rated.
+
+        Args:
+            biases: fitted to the part that is not held out.
+            vectors: float32 [items, embedding_dim].
+            interaction: of the rating task.
+        """
+        rated = self.held.stars > 0
+        users, items, stars = self.held.users[rated], self.held.items[rated], self.held.stars[rated]
+        residuals = biases.residuals(self._all_stars)
+        doubt = np.diff(self._all_stars.indptr) + biases.user_shrinkage
+        likeness = np.einsum("ij,ij->i", (residuals @ vectors)[users], vectors[items]) / doubt[users]
+        user_bias = biases.users(self._all_stars)[users]
+        return rmse(biases.mean + biases.items[items] + user_bias + interaction * likeness, stars)
 
     def readers(self) -> Iterator[tuple[int, npt.NDArray[np.int32], Floats, frozenset[int]]]:
         """Yield each reader's index, shelf items, their stars (0: not rated), and the held-out items."""

@@ -1,7 +1,11 @@
 """Fitting, serving and exporting, against oracles and known answers."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -33,6 +37,7 @@ from trainer.serving import (
     standardised,
 )
 
+ROOT = Path(__file__).parents[2]
 CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)))
 
 
@@ -212,7 +217,7 @@ def test_the_ranking_stage_learns_what_the_blend_does_not_say():
     np.put_along_axis(labels, features[:, :, 1].argmax(axis=1)[:, None], 1, axis=1)
     blend = rng.normal(size=(200, 30)).astype(np.float32)
     readers = np.arange(200, dtype=np.int32)
-    found = Examples(readers, np.ones(200, bool), features, blend, labels, np.ones(200))
+    found = Examples(readers, features, blend, labels, np.ones(200))
     epochs, figures = choose_epochs([found], DEFAULTS)
     assert epochs > 0
     assert figures[epochs] > figures[0] + 0.3
@@ -260,6 +265,26 @@ def test_both_runtimes_agree_with_tensorflow_also_for_odd_shelves(small):
     for runtime in ("tflite_runtime", "ai_edge_litert"):
         out = export.load(files, "v", runtime).recommend(items=every, ratings=np.ones(len(every), np.float32))
         assert (out["indices"] == -1).all()
+
+
+def test_the_order_of_a_hash_does_not_reach_the_model(tmp_path):
+    ratings, books = clusters(readers=24, books=40)
+    for name, frame in (("train", ratings), ("test", ratings[:40]), ("books", books)):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    words = [sys.executable, "-m", "trainer", "evaluate", *(f"--{n}={tmp_path}/{n}.csv" for n in ("train", "test"))]
+    for seed in ("1", "2"):
+        subprocess.run(
+            [*words, f"--books={tmp_path}/books.csv", f"--out={tmp_path}/{seed}"],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+    first, second = (
+        [(tmp_path / seed / name).read_bytes() for name in ("top.csv", "ratings.csv", "model/recommend.tflite")]
+        for seed in ("1", "2")
+    )
+    assert first == second
 
 
 def test_a_file_that_differs_from_tensorflow_is_refused(small):

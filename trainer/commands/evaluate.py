@@ -8,6 +8,7 @@ import math
 import resource
 import time
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("evaluate", help="fit to TRAIN, score TEST, write metrics.json, top.csv, ratings.csv")
+    parser = commands.add_parser(
+        "evaluate", help="fit to TRAIN, score TEST, write metrics.json, top.csv, ratings.csv, report.html"
+    )
     parser.add_argument("--train", type=Path, required=True, help="CSV: userId,isbn,myRate (0: not rated)")
     parser.add_argument(
         "--test", type=Path, required=True, help="CSV with the same columns; the split is taken as it is"
@@ -58,7 +61,7 @@ def evaluate_split(
     with_peers: bool = False,
 ) -> dict[str, Any]:
     """Fit to ``train``, score ``test``, write the three files; return what ``metrics.json`` holds."""
-    from trainer import dataset, export, peers, training
+    from trainer import dataset, export, peers, report, training
     from trainer.cold_start import cold_start
     from trainer.evaluate import evaluate
 
@@ -106,6 +109,15 @@ def evaluate_split(
         "histories": trained.histories,
     }
     _write(out, metrics, result, test)
+    details = {
+        "createdAt": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": metrics["data"],
+        "choices": metrics["choices"],
+        "metrics": {"model": result.metrics, "baselines": metrics["baselines"], "coldStart": curve},
+    }
+    shown = report.examples(result.top, ratings, books, config.seed)
+    (out / report.REPORT).write_text(report.render(details, trained.histories, shown))
+    (out / "model" / report.MODEL_CARD).write_text(report.model_card(details, files))
     _show(metrics)
     return metrics
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import uuid
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--run-id", default=None, help="name of the run; with --fence, of the lease's holder")
     parser.add_argument("--fence", type=int, default=None, help="fencing number of a lease taken for this run")
     parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
+    parser.add_argument(
+        "--by-user",
+        type=int,
+        metavar="K",
+        default=int(os.environ.get("BY_USER") or 0),
+        help="also publish by_user.tflite with K books a reader, and rating.tflite (default: $BY_USER, or not)",
+    )
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
     parser.set_defaults(run=run)
 
@@ -31,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from trainer.sources import read_files
 
     project = project_id()
-    config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed)
+    config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed, by_user=arguments.by_user)
     run_id = arguments.run_id or f"manual-{uuid.uuid4().hex[:12]}"
     database = Database(project)
     read = partial(read_files, arguments.source, arguments.books) if arguments.source else None
