@@ -125,7 +125,7 @@ def evaluate_split(
 def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.DataFrame) -> None:
     import pandas as pd
 
-    (out / "metrics.json").write_text(json.dumps(_finite(metrics), indent=1, allow_nan=False))
+    (out / "metrics.json").write_text(json.dumps(finite(metrics), indent=1, allow_nan=False))
     rows = [
         (user, rank, candidate.isbn, candidate.score)
         for user in result.users
@@ -174,10 +174,10 @@ def _make_folder(out: Path) -> None:
         raise ValueError(f"{out}: cannot be written ({problem.strerror}); give another folder with --out") from problem
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Return a JSON value in which a figure that does not exist (no rated row, say) is null: JSON knows no NaN."""
     if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
+        return {name: finite(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
+        return [finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

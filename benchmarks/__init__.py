@@ -1,0 +1,1 @@
+"""Benchmarks: what they measure, and how, is in README.md."""

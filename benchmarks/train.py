@@ -1,0 +1,165 @@
+"""``make bench-train``: training against the notebook's loop, a whole run on 100,000 ratings, and the exported files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data import OUT, read_split
+from trainer import dataset, export
+from trainer.biases import Biases
+from trainer.config import DEFAULTS, LOSS_WEIGHTS
+from trainer.features import Facts, item_features
+from trainer.learning import learn
+from trainer.serving import Ranker, ServingModel, Table
+from trainer.validation import Validation
+
+BOOKS = 10_000
+SHELF_SIZES = (1, 10, 50, 200)
+CALLS = 300
+SHELVES = 1_000
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="10 of the notebook's 100 epochs, told apart in the output"
+    )
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {"seed": arguments.seed}
+    for name, measure in (("loop", _loop), ("run", _run), ("files", _files)):
+        results[name] = measure(arguments.seed, arguments.quick)
+    OUT.mkdir(exist_ok=True)
+    (OUT / "train.json").write_text(json.dumps(results, indent=1))
+    print(f"\nwritten: {OUT}/train.json")
+
+
+def _loop(seed: int, quick: bool) -> dict[str, Any]:
+    """Joint training to its best validation figure beside the notebook's loop as it stands, on the same entries."""
+    from benchmarks import notebook_model
+
+    train, _, books = read_split("dev1k_0")
+    ratings = dataset.build(dataset.clean(train, foreign=True)[0], books, foreign=True)
+    config = replace(DEFAULTS, seed=seed)
+    held = dataset.holdout(ratings, config.validation_fraction, seed)
+    part = ratings.select(~held)
+    features = item_features(ratings.isbns, books, config.features)
+    validation = Validation(part, ratings.select(held))
+    times, learned = [], None
+    for _ in range(3):
+        began = time.monotonic()
+        learned = learn(part, features, config, "batch", validation, config.epochs)
+        times.append(time.monotonic() - began)
+    ours = float(np.median(times))
+    epochs = 10 if quick else notebook_model.EPOCHS
+    _, seconds = notebook_model.fit(part, LOSS_WEIGHTS["joint"], epochs=epochs, with_metrics=True, seed=seed)
+    whole = seconds * notebook_model.EPOCHS / epochs
+    assert learned is not None
+    print(f"\n== Joint training on dev1k_0 ({len(part.users)} entries, {len(ratings.isbns)} books), seed {seed}")
+    said = f"{epochs} epochs took {seconds:.1f} s" + (f": {whole:.0f} s for 100" if quick else "")
+    print(f"the notebook's loop: {said}")
+    print(f"ours: best after epoch {learned.epochs}, stopped after {len(learned.history['loss'])}: {ours:.1f} s")
+    print(f"ratio {whole / ours:.0f} (target 20): {_verdict(whole / ours >= 20)}")
+    return {"notebook_seconds": whole, "notebook_epochs_run": epochs, "seconds": ours, "ratio": whole / ours}
+
+
+def _run(seed: int, quick: bool) -> dict[str, Any]:
+    """Train, evaluate and export dev100k in a process of its own."""
+    train, test, books = read_split("dev100k")
+    folder = OUT / "train"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in (("train", train), ("test", test), ("books", books)):
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    words = [sys.executable, "-m", "trainer", "evaluate", f"--out={folder}", f"--seed={seed}"]
+    began = time.monotonic()
+    subprocess.run([*words, *(f"--{name}={folder}/{name}.csv" for name in ("train", "test", "books"))], check=True)
+    seconds = time.monotonic() - began
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    size = (folder / "model" / "recommend.tflite").stat().st_size
+    print(f"\n== dev100k ({len(train)} + {len(test)} ratings, {len(books)} books), seed {seed}")
+    print(f"trained, evaluated and exported in {seconds:.0f} s (target 180): {_verdict(seconds < 180)}")
+    print(f"peak memory {memory:.0f} MB (target 3,072): {_verdict(memory < 3072)}")
+    print(f"recommend.tflite {size / 1e6:.1f} MB")
+    return {"seconds": seconds, "peak_memory_mb": memory, "model_bytes": size}
+
+
+def _files(seed: int, quick: bool) -> dict[str, Any]:
+    """Size, latency and parity of a file for 10,000 books, with random weights of the real shape."""
+    serving = _random_model(np.random.default_rng(seed))
+    files = export.export(serving)
+    size = len(files["recommend.tflite"])
+    print(f"\n== recommend.tflite for {BOOKS:,} books, random weights of the real shape, seed {seed}")
+    print(f"{size / 1e6:.2f} MB (target 10): {_verdict(size <= 10_000_000)}")
+    latencies: dict[str, Any] = {}
+    rng = np.random.default_rng(seed)
+    for runtime in export.RUNTIMES:
+        model = export.load(files, "bench", runtime)
+        for shelf_size in SHELF_SIZES:
+            times = []
+            for _ in range(CALLS):
+                items = rng.choice(BOOKS, shelf_size, replace=False).astype(np.int32)
+                stars = np.full(shelf_size, 4, np.float32)
+                began = time.perf_counter()
+                model.recommend(items=items, ratings=stars)
+                times.append((time.perf_counter() - began) * 1000)
+            p50, p99 = np.percentile(times, [50, 99])
+            latencies[f"{runtime}, shelf of {shelf_size}"] = {"p50_ms": p50, "p99_ms": p99}
+            print(
+                f"{runtime:15} shelf of {shelf_size:3}: p50 {p50:5.2f} ms, p99 {p99:5.2f} ms (target p50 3): {_verdict(p50 <= 3)}"
+            )
+    shelves = export.sample_shelves(serving, 100 if quick else SHELVES, seed)
+    export.verify(serving, files, shelves)
+    print(f"the top ten of {len(shelves):,} shelves is TensorFlow's, in both runtimes")
+    return {"bytes": size, "latencies": latencies, "parity_shelves": len(shelves)}
+
+
+def _random_model(rng: np.random.Generator) -> ServingModel:
+    from trainer.graph import FEATURES
+
+    def table() -> Table:
+        near = np.stack([rng.choice(BOOKS, DEFAULTS.neighbours, replace=False) for _ in range(BOOKS)])
+        return Table(near.astype(np.int32), rng.gamma(1, 0.1, near.shape).astype(np.float32), 0.5)
+
+    vectors = rng.normal(size=(BOOKS, max(dim for _, dim in DEFAULTS.embedding_dims)))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    groups = rng.integers(-1, 4_000, (2, BOOKS)).astype(np.int32)
+    facts = Facts(groups[0], rng.integers(0, 8, BOOKS).astype(np.float32), groups[1])
+    width, count = DEFAULTS.ranking_width, len(FEATURES)
+    ranker = Ranker(
+        np.zeros(count, np.float32),
+        np.ones(count, np.float32),
+        rng.normal(0, 0.1, (count, width)).astype(np.float32),
+        np.zeros(width, np.float32),
+        rng.normal(0, 0.1, width).astype(np.float32),
+    )
+    return ServingModel(
+        tuple(f"0978{book:010}" for book in range(BOOKS)),
+        (table(), table()),
+        vectors.astype(np.float32),
+        rng.random(BOOKS).astype(np.float32),
+        Biases(3.9, rng.normal(0, 0.3, BOOKS).astype(np.float32), DEFAULTS.user_shrinkage),
+        facts,
+        0.5,
+        0.5,
+        ranker,
+    )
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main()

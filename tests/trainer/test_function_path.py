@@ -1,0 +1,69 @@
+"""The functions' own path, from entries in the database to lists, beside the evaluation of the same model."""
+
+from dataclasses import replace
+
+import pytest
+
+from backend.adapters.tflite_model import load_recommender
+from backend.lists import CatalogueCache, ListRefresher
+from backend.models import LiveModel
+from bookrec import paths
+from tests.fakes import FakeClock, FakeDatabase, FakeStore
+from tests.trainer.data import clusters, split
+from trainer import dataset, export, publish, training
+from trainer.config import DEFAULTS
+from trainer.evaluate import evaluate
+
+READERS = 200
+CONFIG = replace(DEFAULTS, epochs=4, folds=1, embedding_dims=(("batch", 32),))
+
+
+class Bucket(FakeStore):
+    """The store that the functions read, as the trainer writes it."""
+
+    def create(self, name, content, content_type):
+        self.objects[name] = content
+
+    def read(self, name):
+        return self.objects[name]
+
+
+def test_the_functions_write_the_lists_that_the_evaluation_judges():
+    ratings, books = clusters(readers=READERS, books=240, per_reader=16)
+    train, test = split(ratings)
+    built = dataset.build(dataset.clean(train)[0], books)
+    serving = training.fit(built, books, CONFIG).serving
+    assert serving.ranker is not None  # else there would be less to compare
+    files = export.export(serving)
+    held_out = test.assign(myRate=test["myRate"].astype(float))
+    judged = evaluate(export.load(files, "v"), built, held_out, seed=1)
+
+    clock, bucket = FakeClock(), Bucket()
+    database = FakeDatabase(clock)
+    manifest = publish.make_manifest("v", files, {})
+    pointer = publish.make_pointer("v", publish.upload(bucket, files, manifest), 1, 1, 1)
+    users, items = ([names[n] for n in of] for names, of in ((built.user_ids, built.users), (built.isbns, built.items)))
+    entries = {
+        f"-k{n:05}": {"userId": user, "bookId": f"b{n}", "isbn": isbn, "myRate": float(stars)}
+        for n, (user, isbn, stars) in enumerate(zip(users, items, built.stars, strict=True))
+    }
+    archive = {
+        f"a{n}": {"isbn": row.isbn, "title": row.title, "author": row.authors}
+        for n, row in enumerate(books.itertuples())
+    }
+    database.update({paths.MODEL: pointer.to_node(), paths.USER_BOOK: entries, paths.ARCHIVE: archive})
+    live = LiveModel(database, bucket, load_recommender, clock)
+    refresher = ListRefresher(
+        database, live, CatalogueCache(database, clock, 0), lambda calls: [call() for call in calls]
+    )
+    assert refresher.refresh(list(built.user_ids)) == "v"
+
+    assert len(judged.users) > READERS * 0.9
+    for user_id in judged.users:
+        written = database.get(paths.recommendations(user_id))["items"]
+        expected = judged.top[user_id][:10]
+        assert [item["isbn"] for item in written] == [candidate.isbn for candidate in expected]
+        assert [item.get("because", []) for item in written] == [list(candidate.because) for candidate in expected]
+        for item, candidate in zip(written, expected, strict=True):
+            assert item["score"] == pytest.approx(candidate.score, abs=1e-5)
+            assert item["predictedRating"] == pytest.approx(candidate.predicted_rating, abs=1e-3)
