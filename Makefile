@@ -1,6 +1,6 @@
 # Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint data lock clean
+.PHONY: help setup demo test lint bench-quality bench-train data lock clean
 
 PYTHON ?= python3.11
 PY := .venv/bin/python
@@ -8,7 +8,7 @@ DATA ?= emulator-data
 TESTS ?= tests
 
 help:  ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 setup: .setup/dev .setup/functions .setup/node  ## install everything, once
 
@@ -21,8 +21,15 @@ test: setup lint  ## all tests (TESTS=tests/unit: some of them)
 lint: setup  ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy emulator local trainer emulator-data/generate.py
+	.venv/bin/mypy emulator local trainer benchmarks emulator-data/generate.py
 	cd functions && ../.venv/bin/mypy --config-file ../pyproject.toml bookrec backend main.py
+
+# OpenBLAS takes a slow kernel where OPENBLAS_CORETYPE is set for another machine.
+bench-quality: setup  ## the model beside its peers, on real ratings (about 10 minutes; BENCH_DATA=FOLDER)
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks.quality
+
+bench-train: setup  ## training against the notebook's loop, and the exported files (about 8 minutes)
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks.train
 
 data: setup  ## write emulator-data anew
 	PYTHONPATH=. $(PY) emulator-data/generate.py

@@ -96,14 +96,27 @@ def fit(
     model = NotebookModel(list(ratings.user_ids), list(ratings.isbns), weights, with_metrics=with_metrics)
     model.compile(optimizer=tf.keras.optimizers.AdamW(0.001))
     batches = tf.data.Dataset.from_tensor_slices(columns).shuffle(int(rated.sum()), seed=seed).batch(BATCH).cache()
-    seconds = 0.0
-    for _ in tqdm(range(epochs), desc="notebook", leave=False, disable=None):
-        began = time.monotonic()
-        model.fit(batches, epochs=1, verbose=0)
-        seconds += time.monotonic() - began
-        if after_epoch:
-            after_epoch(model)
-    return model, seconds
+    clock = _Clock(after_epoch, tqdm(total=epochs, desc="notebook", leave=False, disable=None))
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=[clock])
+    return model, clock.seconds
+
+
+class _Clock(tf.keras.callbacks.Callback):
+    """Counts the seconds of training alone, whatever is done after an epoch."""
+
+    def __init__(self, after_epoch: Callable[[NotebookModel], None] | None, progress: Any) -> None:
+        super().__init__()
+        self.seconds = 0.0
+        self._after_epoch, self._progress = after_epoch, progress
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.seconds += time.monotonic() - self._began
+        self._progress.update()
+        if self._after_epoch:
+            self._after_epoch(self.model)
 
 
 def scores(model: NotebookModel, ratings: Ratings, users: npt.NDArray[np.int64]) -> Floats:

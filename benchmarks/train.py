@@ -1,4 +1,4 @@
-"""``make bench-train``: training against the notebook's loop, a whole run on 100,000 ratings, and the exported files."""
+"""``make bench-train``: training beside the notebook's loop, a whole run on 100,000 ratings, the exported files."""
 
 from __future__ import annotations
 
@@ -115,9 +115,8 @@ def _files(seed: int, quick: bool) -> dict[str, Any]:
                 times.append((time.perf_counter() - began) * 1000)
             p50, p99 = np.percentile(times, [50, 99])
             latencies[f"{runtime}, shelf of {shelf_size}"] = {"p50_ms": p50, "p99_ms": p99}
-            print(
-                f"{runtime:15} shelf of {shelf_size:3}: p50 {p50:5.2f} ms, p99 {p99:5.2f} ms (target p50 3): {_verdict(p50 <= 3)}"
-            )
+            timed = f"p50 {p50:5.2f} ms, p99 {p99:5.2f} ms (target p50 3): {_verdict(p50 <= 3)}"
+            print(f"{runtime:15} shelf of {shelf_size:3}: {timed}")
     shelves = export.sample_shelves(serving, 100 if quick else SHELVES, seed)
     export.verify(serving, files, shelves)
     print(f"the top ten of {len(shelves):,} shelves is TensorFlow's, in both runtimes")

@@ -39,7 +39,7 @@ def test_handlers_know_the_domain_and_the_ports_but_no_sdk():
     ("folder", "strangers"),
     [
         ("functions", {"tensorflow", "tensorflow_recommenders", "pandas", "trainer", "emulator", "local"}),
-        ("trainer", {"backend", "emulator", "local", "firebase_functions"}),
+        ("trainer", {"backend", "emulator", "local", "firebase_functions", "benchmarks"}),
         ("emulator", {"backend", "bookrec", "trainer", "local", "firebase_admin", "firebase_functions"}),
     ],
 )
@@ -53,7 +53,9 @@ def test_only_adapters_import_google_clients():
     assert users == {"functions/backend/adapters"}
 
 
-@pytest.mark.parametrize("folder", ["functions/bookrec", "functions/backend", "emulator", "trainer", "local"])
+@pytest.mark.parametrize(
+    "folder", ["functions/bookrec", "functions/backend", "emulator", "trainer", "local", "benchmarks"]
+)
 def test_every_public_function_and_class_has_a_docstring(folder):
     missing = []
     for file in sorted((ROOT / folder).rglob("*.py")):

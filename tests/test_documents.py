@@ -9,7 +9,10 @@ from bookrec import entries, paths
 from trainer.database_export import ARCHIVE_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "emulator" / "README.md"])
+FOLDERS = ("emulator", "benchmarks")
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *(ROOT / folder / "README.md" for folder in FOLDERS)]
+)
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
 RULES = (ROOT / "database.rules.json").read_text()
 
@@ -19,14 +22,14 @@ def test_every_link_and_folder_that_a_document_names_exists(document):
     text = document.read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     assert [link for link in links if not (document.parent / link).exists()] == []
-    named = re.findall(r"`((?:functions|trainer|emulator|local|tests|docs|emulator-data)/[\w./-]*)`", text)
+    named = re.findall(r"`((?:functions|trainer|emulator|local|tests|docs|emulator-data|benchmarks)/[\w./-]*)`", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_make_target_that_a_document_names_exists():
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for document in DOCUMENTS:
-        assert set(re.findall(r"(?:`|^)make ([a-z]+)", document.read_text(), re.MULTILINE)) <= targets, document
+        assert set(re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE)) <= targets, document
 
 
 @pytest.mark.parametrize(
