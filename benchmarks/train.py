@@ -134,13 +134,13 @@ def _random_model(rng: np.random.Generator) -> ServingModel:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     groups = rng.integers(-1, 4_000, (2, BOOKS)).astype(np.int32)
     facts = Facts(groups[0], rng.integers(0, 8, BOOKS).astype(np.float32), groups[1])
-    width, count = DEFAULTS.ranking_width, len(FEATURES)
+    networks, width, count = DEFAULTS.ranking_members, DEFAULTS.ranking_width, len(FEATURES)
     ranker = Ranker(
         np.zeros(count, np.float32),
         np.ones(count, np.float32),
-        rng.normal(0, 0.1, (count, width)).astype(np.float32),
-        np.zeros(width, np.float32),
-        rng.normal(0, 0.1, width).astype(np.float32),
+        rng.normal(0, 0.1, (networks, count, width)).astype(np.float32),
+        np.zeros((networks, width), np.float32),
+        rng.normal(0, 0.1, (networks, width)).astype(np.float32),
     )
     return ServingModel(
         tuple(f"0978{book:010}" for book in range(BOOKS)),

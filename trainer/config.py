@@ -43,7 +43,8 @@ class Config:
         neighbours: outgoing neighbours a book in the exported file.
         item_shrinkage, user_shrinkage: ratings' worth of doubt in a bias.
         interaction_scales: how much of the neighbours' residuals to add to a rating; validation chooses.
-        ranking_width: hidden units of the ranking stage.
+        ranking_members: networks of the ranking stage, whose mean counts.
+        ranking_width: hidden units of each.
         ranking_epochs: how long it may be trained; 0 is none at all; cross-validation chooses.
         ranking_folds: of that cross-validation, over readers.
         ranking_learning_rate: of its Adam.
@@ -77,7 +78,8 @@ class Config:
     item_shrinkage: float = 5.0
     user_shrinkage: float = 5.0
     interaction_scales: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
-    ranking_width: int = 64
+    ranking_members: int = 4
+    ranking_width: int = 16
     ranking_epochs: tuple[int, ...] = (0, 10, 20, 40)
     ranking_folds: int = 3
     ranking_learning_rate: float = 0.005

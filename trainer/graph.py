@@ -161,9 +161,10 @@ class Graph(tf.Module):
 
     def _corrections(self, ranker: Ranker, features: Any, rows: Any) -> Any:
         """Return what the ranking stage adds, float32 [C]; nothing for an empty shelf: its list is by popularity."""
-        active = tf.nn.relu(tf.matmul((features - ranker.mean) / ranker.deviation, ranker.hidden) + ranker.bias)
+        hidden, bias, out = ranker.joined()
+        active = tf.nn.relu(tf.matmul((features - ranker.mean) / ranker.deviation, hidden) + bias)
         personal = tf.reduce_max(tf.cast(rows < self.book_count, tf.float32))
-        return tf.squeeze(tf.matmul(active, ranker.out[:, None]), axis=1) * personal
+        return tf.squeeze(tf.matmul(active, out[:, None]), axis=1) * personal
 
     def rating(self, rows: Any, ratings: Any, targets: Any) -> Any:
         """Return the predicted ratings of the books in the rows ``targets``, float32 [m]."""

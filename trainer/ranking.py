@@ -1,6 +1,6 @@
-"""The ranking stage: a small network that puts the retrieved candidates in order, shelf by shelf.
+"""The ranking stage: small networks that put the retrieved candidates in order, shelf by shelf.
 
-It is trained on held-out entries, with candidates and features from models that have not seen them. Its output is
+They are trained on held-out entries, with candidates and features from models that have not seen them. Their mean is
 added to the blend's score, and starts at nothing: trained for 0 epochs, which validation may choose, the order is the
 blend's.
 """
@@ -172,7 +172,7 @@ def choose_epochs(found: Sequence[Examples], config: Config) -> tuple[int, dict[
 
 
 def train(found: Sequence[Examples], config: Config, stops: Sequence[int]) -> list[tuple[int, Ranker]]:
-    """Return the network after each of the numbers of epochs in ``stops``, ascending.
+    """Return the networks after each of the numbers of epochs in ``stops``, ascending.
 
     The loss is the cross-entropy between the softmax of the scores and the relevant candidates.
     Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach" (ICML 2007), section 4.
@@ -187,29 +187,33 @@ def train(found: Sequence[Examples], config: Config, stops: Sequence[int]) -> li
         raise ValueError("no query has a relevant candidate: there is nothing to learn ranking from")
     features, blend, labels = features[useful], blend[useful], labels[useful]
     counted = features[blend > MASKED / 2]
-    ranker = Ranker.blank(
-        features.shape[2], config.ranking_width, counted.mean(axis=0), counted.std(axis=0), config.seed
-    )
-    variables = [tf.Variable(part) for part in (ranker.hidden, ranker.bias, ranker.out)]
+    mean, deviation = counted.mean(axis=0), counted.std(axis=0)
+    blank = Ranker.blank(features.shape[2], config.ranking_members, config.ranking_width, mean, deviation, config.seed)
+    variables = [tf.Variable(part) for part in (blank.hidden, blank.bias, blank.out)]
     optimiser = tf.keras.optimizers.legacy.Adam(config.ranking_learning_rate)
 
     @tf.function(reduce_retracing=True)
     def step(seen: tf.Tensor, base: tf.Tensor, wanted: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             hidden, bias, out = variables
-            scores = base + tf.linalg.matvec(tf.nn.relu(tf.tensordot(seen, hidden, 1) + bias), out)
+            # All networks in one product: [queries · C, features] by [features, networks · width].
+            joined = tf.reshape(tf.transpose(hidden, [1, 0, 2]), [seen.shape[2], -1])
+            active = tf.nn.relu(tf.matmul(tf.reshape(seen, [-1, seen.shape[2]]), joined) + tf.reshape(bias, [-1]))
+            parts = tf.reshape(active * tf.reshape(out, [-1]), [-1, seen.shape[1], *out.shape])
+            scores = base[:, :, None] + tf.reduce_sum(parts, axis=3)
             shares = tf.nn.log_softmax(scores, axis=1)
-            loss = -tf.reduce_mean(tf.reduce_sum(shares * wanted, axis=1) / tf.reduce_sum(wanted, axis=1))
+            losses = -tf.reduce_sum(shares * wanted[:, :, None], axis=1) / tf.reduce_sum(wanted, axis=1)[:, None]
+            loss = tf.reduce_sum(tf.reduce_mean(losses, axis=0))
         optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         for variable in variables:
             variable.assign(variable * (1 - config.ranking_decay * config.ranking_learning_rate))
 
     rng, snapshots = np.random.default_rng(config.seed), []
-    scaled = ranker.scaled(features)
+    scaled = blank.scaled(features)
     for epoch in range(max(stops) + 1):
         if epoch in stops:
             hidden, bias, out = (variable.numpy() for variable in variables)
-            snapshots.append((epoch, Ranker(ranker.mean, ranker.deviation, hidden, bias, out)))
+            snapshots.append((epoch, Ranker(blank.mean, blank.deviation, hidden, bias, out)))
         order = rng.permutation(len(scaled))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]

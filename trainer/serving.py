@@ -60,13 +60,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """The ranking stage: a candidate's score is its blend plus out · relu(hidden · x + bias).
+    """The ranking stage: a candidate's score is its blend plus the mean over networks of out · relu(hidden · x + bias).
+
+    One network alone depends on its random start by as much as the stage gains; the mean of several hardly does.
 
     Attributes:
         mean, deviation: float32 [features], which x is standardised by.
-        hidden: float32 [features, width].
-        bias: float32 [width].
-        out: float32 [width].
+        hidden: float32 [networks, features, width].
+        bias: float32 [networks, width].
+        out: float32 [networks, width].
     """
 
     mean: Floats
@@ -76,12 +78,18 @@ class Ranker:
     out: Floats
 
     @staticmethod
-    def blank(features: int, width: int, mean: Floats, deviation: Floats, seed: int) -> Ranker:
+    def blank(features: int, networks: int, width: int, mean: Floats, deviation: Floats, seed: int) -> Ranker:
         """Return an untrained one, which adds nothing. Source: Glorot and Bengio (AISTATS 2010), eq. 16."""
         limit = np.sqrt(6 / (features + width))
-        hidden = np.random.default_rng(seed).uniform(-limit, limit, (features, width)).astype(np.float32)
-        none = np.zeros(width, np.float32)
+        hidden = np.random.default_rng(seed).uniform(-limit, limit, (networks, features, width)).astype(np.float32)
+        none = np.zeros((networks, width), np.float32)
         return Ranker(mean, np.maximum(deviation, np.float32(1e-3)), hidden, none, none.copy())
+
+    def joined(self) -> tuple[Floats, Floats, Floats]:
+        """Return all networks as one: hidden [features, networks · width], bias and out [networks · width]."""
+        networks, features, width = self.hidden.shape
+        hidden = self.hidden.transpose(1, 0, 2).reshape(features, networks * width)
+        return hidden, self.bias.ravel(), (self.out / np.float32(networks)).ravel()
 
     def scaled(self, features: Floats) -> Floats:
         """Return standardised features, float32 of the same shape [..., features]."""
@@ -89,8 +97,8 @@ class Ranker:
 
     def corrections(self, features: Floats) -> Floats:
         """Return what is added to the blend, float32 [...], for features [..., features]."""
-        active = np.maximum(self.scaled(features) @ self.hidden + self.bias, 0)
-        corrections: Floats = active @ self.out
+        hidden, bias, out = self.joined()
+        corrections: Floats = np.maximum(self.scaled(features) @ hidden + bias, 0) @ out
         return corrections
 
 

@@ -141,7 +141,7 @@ def test_the_exported_file_gives_the_scores_of_the_formula(small):
 def test_the_ranking_stage_adds_what_a_calculation_by_hand_gives(small):
     built, _, trained, _ = small
     rng = np.random.default_rng(3)
-    weights = [rng.normal(size=shape).astype(np.float32) for shape in ((len(FEATURES), 5), (5,), (5,))]
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in ((2, len(FEATURES), 5), (2, 5), (2, 5))]
     none, one = np.zeros(len(FEATURES), np.float32), np.ones(len(FEATURES), np.float32)
     serving = replace(trained.serving, ranker=Ranker(none, one, *weights))
     model = export.load(export.export(serving), "v")
@@ -152,7 +152,8 @@ def test_the_ranking_stage_adds_what_a_calculation_by_hand_gives(small):
     for candidate in model.candidates(shelf)[:20]:
         item = built.isbns.index(candidate.isbn)
         seen = _features_by_hand(serving, known, stars.toarray().ravel()[known], shelves, item)
-        expected = serving.blend(shelves)[0, item] + serving.ranker.corrections(np.array(seen, np.float32))
+        networks = [out @ np.maximum(seen @ hidden + bias, 0) for hidden, bias, out in zip(*weights, strict=True)]
+        expected = serving.blend(shelves)[0, item] + np.mean(networks)
         assert candidate.score == pytest.approx(expected, abs=0.05, rel=0.02)
 
 
