@@ -14,9 +14,9 @@ import pandas as pd
 
 from benchmarks.data import OUT, read_split
 from trainer import dataset, peers, plots
-from trainer.commands.evaluate import evaluate_split, finite
+from trainer.commands.evaluate import evaluate_split
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
-from trainer.metrics import rmse
+from trainer.metrics import finite, rmse
 
 SMALL = ("dev1k_0", "dev1k_1", "dev1k_2", "dev1k_3")
 LARGE = ("dev100k",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -123,6 +124,15 @@ def rmse(predicted: npt.ArrayLike, stars: npt.ArrayLike) -> float:
     """Return the root mean squared error of ratings, predictions clipped to 0.5–5."""
     difference = np.clip(np.asarray(predicted, np.float64), 0.5, 5.0) - np.asarray(stars, np.float64)
     return float(np.sqrt(np.mean(difference**2))) if difference.size else float("nan")
+
+
+def finite(value: Any) -> Any:
+    """Return a JSON value in which a figure that does not exist (no rated row, say) is null: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _ndcg(hits: npt.NDArray[np.bool_], relevant: int) -> float:

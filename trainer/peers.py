@@ -49,7 +49,7 @@ class Peer:
             scores = np.array(self.scores(block), np.float32)
             scores[block.nonzero()] = MASKED
             blocks.append(np.argsort(-scores, axis=1, kind="stable")[:, :depth].astype(np.int32))
-        return np.concatenate(blocks)
+        return np.concatenate(blocks) if blocks else np.zeros((0, depth), np.int32)
 
 
 def popularity_peer(ratings: Ratings) -> Peer:
@@ -155,9 +155,11 @@ def surprise_peers(train: Ratings, held_out: pd.DataFrame, config: Config, *, ev
         config: gives the seed.
         every: also the slow ones.
     """
+    rows = train.stars > 0
+    if not rows.any():
+        return {}
     from surprise import SVD, BaselineOnly, Dataset, KNNBaseline, Reader, SVDpp
 
-    rows = train.stars > 0
     frame = pd.DataFrame({"user": train.users[rows], "item": train.items[rows], "stars": train.stars[rows]})
     data = Dataset.load_from_df(frame, Reader(rating_scale=(0.5, 5.0))).build_full_trainset()
     models = {"SVD": SVD(random_state=config.seed), "BaselineOnly": BaselineOnly(verbose=False)}

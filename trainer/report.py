@@ -120,7 +120,7 @@ def render(
     rated = {
         name: {"mean": row["rmse"], "low": row["rmse_low"], "high": row["rmse_high"]}
         for name, row in rows.items()
-        if np.isfinite(row.get("rmse", np.nan))
+        if row.get("rmse") is not None and np.isfinite(row["rmse"])
     }
     curve = metrics.get("coldStart")
     drawn = {

@@ -24,6 +24,7 @@ from trainer.config import Config
 from trainer.dataset import Ratings
 from trainer.evaluate import Evaluation, evaluate
 from trainer.holder import LeaseHolder
+from trainer.metrics import finite
 from trainer.services import Bucket, Database
 from trainer.sources import Snapshot, read_pages
 from trainer.training import Choices
@@ -116,7 +117,7 @@ def _train_and_publish(
     version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{lease.fence}"
     details = _details(ratings, snapshot, dropped, config, judged, snapshot_at)
     named = {**details, "version": version}
-    files["metrics.json"] = json.dumps({**details, "histories": judged.histories}, indent=1).encode()
+    files["metrics.json"] = json.dumps(finite({**details, "histories": judged.histories}), indent=1).encode()
     files[report.REPORT] = report.render(named, judged.histories, judged.examples, judged.changes).encode()
     files[report.MODEL_CARD] = report.model_card(named, files).encode()
     manifest = publish.make_manifest(version, files, details)
@@ -229,7 +230,7 @@ def _details(
         },
         "config": asdict(config),
         "choices": judged.choices.to_json(),
-        "metrics": dict(judged.metrics),
+        "metrics": finite(dict(judged.metrics)),
         "gate": judged.verdict.to_json(),
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__, "pandas": pd.__version__},
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import resource
 import time
 from dataclasses import asdict, replace
@@ -125,6 +124,8 @@ def evaluate_split(
 def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.DataFrame) -> None:
     import pandas as pd
 
+    from trainer.metrics import finite
+
     (out / "metrics.json").write_text(json.dumps(finite(metrics), indent=1, allow_nan=False))
     rows = [
         (user, rank, candidate.isbn, candidate.score)
@@ -172,12 +173,3 @@ def _make_folder(out: Path) -> None:
         (out / "model").mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise ValueError(f"{out}: cannot be written ({problem.strerror}); give another folder with --out") from problem
-
-
-def finite(value: Any) -> Any:
-    """Return a JSON value in which a figure that does not exist (no rated row, say) is null: JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {name: finite(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

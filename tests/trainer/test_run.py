@@ -1,0 +1,99 @@
+"""A whole run, from the database stand-in to published files."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bookrec.manifest import parse_manifest, sha256
+from tests.trainer.data import clusters
+from trainer import dataset, report
+from trainer.by_user import user_key
+from trainer.config import DEFAULTS
+from trainer.metrics import finite
+from trainer.run import _judge, run
+from trainer.services import Database
+
+CONFIG = replace(DEFAULTS, epochs=3, folds=1, embedding_dims=(("batch", 16),))
+
+
+class Bucket:
+    """Objects in memory."""
+
+    def __init__(self):
+        self.objects = {}
+
+    def create(self, name, content, content_type):
+        self.objects[name] = (content, content_type)
+
+    def read(self, name):
+        return self.objects[name][0]
+
+
+@pytest.fixture
+def database(server, monkeypatch):
+    monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", server.host)
+    database = Database("demo", f"http://{server.host}?ns={server.namespace}")
+    yield database
+    database.close()
+
+
+def test_a_run_publishes_files_report_and_card_and_a_second_one_says_what_changes(server, database):
+    ratings, books = clusters(readers=40)
+    rules = {"Recommender": {"changes": {".indexOn": "at"}, "dirty": {".indexOn": "at"}}}
+    server.request("PUT", ".settings/rules", {"rules": rules})
+    entries = {
+        f"-k{n:05}": {"userId": row.userId, "bookId": f"b{n}", "isbn": row.isbn, "myRate": float(row.myRate)}
+        for n, row in enumerate(ratings.itertuples())
+    }
+    server.put("User_Book", entries)
+    archive = {
+        f"a{n}": {"isbn": b.isbn, "title": b.title, "author": b.authors} for n, b in enumerate(books.itertuples())
+    }
+    server.put("archive", archive)
+    bucket = Bucket()
+    first = run(database, bucket, replace(CONFIG, by_user=10), "first", None)
+    published = {name.rsplit("/", 1)[1]: found for name, found in bucket.objects.items()}
+    assert set(published) == {
+        "recommend.tflite", "items.json", "by_user.tflite", "rating.tflite", "saved_model.zip",
+        "metrics.json", "model_card.md", "report.html", "manifest.json",
+    }  # fmt: skip
+    manifest = parse_manifest(json.loads(published["manifest.json"][0]))
+    assert manifest.version == first.version
+    for name, entry in manifest.files.items():
+        assert sha256(published[name][0]) == entry.sha256
+    assert published["report.html"][1] == "text/html; charset=utf-8"
+    users = set(ratings["userId"])
+    for name, (content, _) in published.items():
+        assert not [user for user in users if user.encode() in content], name
+    assert user_key("reader-07").encode() in published["by_user.tflite"][0]
+    page = published["report.html"][0].decode()
+    assert first.version in page
+    assert "No model was live to compare with." in page
+    second = run(database, bucket, CONFIG, "second", None)
+    page = bucket.read(f"models/{second.version}/report.html").decode()
+    assert f"Against version {first.version}" in page
+    assert f"models/{second.version}/by_user.tflite" not in bucket.objects
+
+
+@pytest.mark.parametrize("stars", ["0", "4"])
+@pytest.mark.parametrize("readers", [1, 3])
+def test_the_smallest_databases_are_judged_without_a_fault(stars, readers):
+    ratings, _ = clusters(readers=readers, books=20, per_reader=4)
+    built = dataset.build(dataset.clean(ratings.assign(myRate=stars))[0], None)
+    judged = _judge(built, pd.DataFrame({"isbn": list(built.isbns)}), CONFIG, None)
+    assert judged.verdict.passed
+    assert judged.choices.ranker is None
+    if readers > 1:
+        assert np.isnan(judged.metrics["model"]["rmse"]) == (stars == "0")
+    data = {"fingerprint": built.fingerprint(), "entries": 4, "users": readers, "items": len(built.isbns)}
+    details = {
+        "createdAt": "2026-01-01",
+        "data": data,
+        "choices": judged.choices.to_json(),
+        "metrics": finite(judged.metrics),
+    }
+    assert "Against other models" in report.render(details, judged.histories, judged.examples, judged.changes)
+    assert "| **this model** |" in report.model_card(details, {})
