@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from trainer.dataset import Ratings
 from trainer.features import item_features
 from trainer.metrics import list_metrics, relevant_items, rmse, rmse_interval, summarise, user_metrics
 from trainer.serving import MASKED, popularity
+
+log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
 
@@ -101,13 +104,13 @@ def closed_form_peers(ratings: Ratings, books: pd.DataFrame | None, config: Conf
 
 
 def ranking_peers(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> list[Peer]:
-    """Return all ranking peers, fitted to ``ratings``."""
-    return [
-        popularity_peer(ratings),
-        item_knn_peer(ratings),
-        ials_peer(ratings, config.seed),
-        *closed_form_peers(ratings, books, config),
-    ]
+    """Return all ranking peers, fitted to ``ratings``; without ``implicit``'s where it cannot be loaded."""
+    peers = [popularity_peer(ratings)]
+    try:
+        peers += [item_knn_peer(ratings), ials_peer(ratings, config.seed)]
+    except ImportError as problem:  # a comparison is no reason to train nothing
+        log.warning("item-kNN and iALS are left out: %s (on Debian: apt-get install libgomp1)", problem)
+    return [*peers, *closed_form_peers(ratings, books, config)]
 
 
 def rank(peer: Peer, train: Ratings, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
