@@ -87,11 +87,13 @@ class Graph(tf.Module):
         ones = tf.ones_like(rows, tf.float32)
         on_shelf = tf.scatter_nd(rows[:, None], ones, [self.book_count + 1])[:-1] > 0
         blend = tf.constant(self.serving.popularity * np.float32(self.serving.popularity_weight))
+        left = tf.cast(tf.logical_not(on_shelf), tf.float32)
+        count = tf.maximum(self._total(left), 1.0)
         parts, scales = [], []
         for neighbours, weights, unit, share in self.tables:
             near, weight = self._near(neighbours, weights, unit, rows)
             sums = tf.scatter_nd(tf.reshape(near, [-1, 1]), tf.reshape(weight, [-1]), [self.book_count])
-            mean, deviation = self._moments(sums, on_shelf)
+            mean, deviation = self._moments(sums, left, count)
             parts.append((sums - mean) / deviation)
             scales.append(share / deviation)
             blend += share * parts[-1]
@@ -213,14 +215,13 @@ class Graph(tf.Module):
         shelf, candidates = tf.gather(groups, rows)[:, None], tf.gather(groups, indices)[None, :]
         return tf.cast(tf.equal(shelf, candidates) & (candidates >= 0), tf.float32)
 
-    def _moments(self, sums: Any, on_shelf: Any) -> tuple[Any, Any]:
-        """Mean and deviation over the books that are not on the shelf."""
-        kept = tf.cast(tf.logical_not(on_shelf), tf.float32)
-        left = tf.maximum(self._total(kept), 1.0)
-        mean = self._total(sums * kept) / left
-        deviation = tf.sqrt(self._total(tf.square(sums - mean) * kept) / left)
-        largest = tf.reduce_max(tf.abs(sums) * kept)
-        return mean, tf.maximum(deviation, tf.maximum(LEAST_DEVIATION, LEAST_SHARE * largest))
+    def _moments(self, sums: Any, left: Any, count: Any) -> tuple[Any, Any]:
+        """Mean and deviation over the books that are not on the shelf: 1 in ``left``, ``count`` of them."""
+        kept = sums * left
+        mean = self._total(kept) / count
+        deviation = tf.sqrt(self._total(tf.square((sums - mean) * left)) / count)
+        least = LEAST_SHARE * tf.reduce_max(tf.abs(kept))
+        return mean, tf.maximum(deviation, tf.maximum(LEAST_DEVIATION, least))
 
     def _total(self, values: Any) -> Any:
         """Sum over all books in two steps: the runtimes add one by one, and thousands of summands would drift."""
