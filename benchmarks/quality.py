@@ -16,7 +16,7 @@ from benchmarks.data import OUT, read_split
 from trainer import dataset, peers, plots
 from trainer.commands.evaluate import evaluate_split
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
-from trainer.metrics import finite, rmse
+from trainer.metrics import OURS, finite, rmse
 
 SMALL = ("dev1k_0", "dev1k_1", "dev1k_2", "dev1k_3")
 LARGE = ("dev100k",)
@@ -97,14 +97,14 @@ def _summarise(found: dict[str, Any]) -> None:
             continue
         ndcg = _mean(group, "ndcg")
         errors = _mean(group, "rmse")
-        rated = {k: v for k, v in errors.items() if k != "this model"}
-        ranked = {k: v for k, v in ndcg.items() if k != "this model"}
+        rated = {k: v for k, v in errors.items() if k != OURS}
+        ranked = {k: v for k, v in ndcg.items() if k != OURS}
         best, least = max(ranked, key=ranked.__getitem__), min(rated, key=rated.__getitem__)
-        ratio = ndcg["this model"] / ranked[best] - 1
-        print(f"{name}: NDCG@10 {ndcg['this model']:.4f}, {best} {ranked[best]:.4f} ({ratio:+.1%})")
-        print(f"{name}: RMSE {errors['this model']:.4f}, {least} {rated[least]:.4f}, biases {errors['biases']:.4f}")
+        ratio = ndcg[OURS] / ranked[best] - 1
+        print(f"{name}: NDCG@10 {ndcg[OURS]:.4f}, {best} {ranked[best]:.4f} ({ratio:+.1%})")
+        print(f"{name}: RMSE {errors[OURS]:.4f}, {least} {rated[least]:.4f}, biases {errors['biases']:.4f}")
         coverage = {k: float(np.mean([_rows(g)[k]["coverage"] for g in group])) for k in ndcg}
-        print(f"{name}: coverage {coverage['this model']:.3f}, {best} {coverage[best]:.3f}")
+        print(f"{name}: coverage {coverage[OURS]:.3f}, {best} {coverage[best]:.3f}")
     (OUT / "quality").mkdir(parents=True, exist_ok=True)
     for split, metrics in found.items():
         rows = _rows(metrics)
@@ -124,14 +124,14 @@ def _summarise(found: dict[str, Any]) -> None:
 def _check_cold_start(split: str, curve: dict[str, Any]) -> None:
     for place, size in enumerate(curve["sizes"]):
         means = {name: points[place]["mean"] for name, points in curve["models"].items()}
-        ours = means.pop("this model")
+        ours = means.pop(OURS)
         best = max(means, key=means.__getitem__)
         verdict = "at least as good" if ours >= means[best] else "MISSED"
         print(f"{split}: {size} entries: {ours:.4f}, {best} {means[best]:.4f}: {verdict}")
 
 
 def _rows(metrics: dict[str, Any]) -> dict[str, Any]:
-    return {"this model": metrics["model"], **metrics["baselines"], "notebook": metrics["notebook"]["metrics"]}
+    return {OURS: metrics["model"], **metrics["baselines"], "notebook": metrics["notebook"]["metrics"]}
 
 
 def _mean(group: list[dict[str, Any]], measure: str) -> dict[str, float]:

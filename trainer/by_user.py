@@ -85,8 +85,7 @@ def _tastes(serving: ServingModel, ratings: Ratings) -> Rows:
     values = np.zeros(items.shape, np.float32)
     for start in range(0, stars.shape[0], BLOCK) if serving.interaction else ():
         block = stars[start : start + BLOCK]
-        rated = np.diff(block.indptr) + serving.biases.user_shrinkage
-        found = serving.interaction * (serving.biases.residuals(block) @ likeness).toarray() / rated[:, None]
+        found = serving.interactions(block, likeness)
         rows = slice(start, start + block.shape[0])
         items[rows], values[rows] = strongest(found.astype(np.float32), width)
     return items, values

@@ -15,7 +15,7 @@ from bookrec.shelf import Shelf
 from trainer import export
 from trainer.config import Config
 from trainer.dataset import Ratings
-from trainer.metrics import CUTOFF, interval, user_metrics
+from trainer.metrics import CUTOFF, OURS, interval, user_metrics
 from trainer.peers import ranking_peers
 from trainer.serving import ServingModel
 
@@ -66,7 +66,7 @@ def cold_start(
         entries = tuple(Entry(f"{n}", "reader", ratings.isbns[item], float(stars)) for n, (item, stars) in pairs)
         return np.array([index[c.isbn] for c in model.candidates(Shelf("reader", entries))[:CUTOFF]], np.int32)
 
-    tops = {"this model": [[ours((items[:n], stars[:n])) for items, stars in histories] for n in SIZES]}
+    tops = {OURS: [[ours((items[:n], stars[:n])) for items, stars in histories] for n in SIZES]}
     for peer in ranking_peers(others, books, config):
         tops[peer.name] = [list(peer.top(_shelves(histories, n, ratings.shape[1]), CUTOFF)) for n in SIZES]
     result["models"] = {name: _curve(found, histories, config.seed) for name, found in tops.items()}

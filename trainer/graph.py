@@ -89,21 +89,21 @@ class Graph(tf.Module):
         blend = tf.constant(self.serving.popularity * np.float32(self.serving.popularity_weight))
         left = tf.cast(tf.logical_not(on_shelf), tf.float32)
         count = tf.maximum(self._total(left), 1.0)
-        parts, scales = [], []
+        parts, summands = [], []
         for neighbours, weights, unit, share in self.tables:
             near, weight = self._near(neighbours, weights, unit, rows)
             sums = tf.scatter_nd(tf.reshape(near, [-1, 1]), tf.reshape(weight, [-1]), [self.book_count])
             mean, deviation = self._moments(sums, left, count)
             parts.append((sums - mean) / deviation)
-            scales.append(share / deviation)
+            summands.append((share / deviation, near, weight))
             blend += share * parts[-1]
         blend = tf.where(on_shelf, MASKED, blend)
         _, indices = tf.math.top_k(blend + self.always, self.retrieved)
         known = {"blend": tf.gather(blend, indices)}
         known["parts"] = [tf.gather(part, indices) for part in parts]
+        places = tf.scatter_nd(indices[:, None], tf.range(1, self.retrieved + 1), [self.book_count])
         known["contributions"] = [
-            scale * self._weights_between(*self._near(neighbours, weights, unit, rows), indices)
-            for (neighbours, weights, unit, _), scale in zip(self.tables, scales, strict=True)
+            scale * self._weights_between(near, weight, places) for scale, near, weight in summands
         ]
         return indices, known
 
@@ -189,10 +189,12 @@ class Graph(tf.Module):
         near = tf.cast(tf.gather(neighbours, rows), tf.int32)
         return near, tf.cast(tf.gather(weights, rows), tf.float32) * unit
 
-    def _weights_between(self, near: Any, weight: Any, indices: Any) -> Any:
-        """Return the table's weights from the shelf's books to the candidates, float32 [n, C]."""
-        places = tf.scatter_nd(indices[:, None], tf.range(1, self.retrieved + 1), [self.book_count])
-        column = tf.gather(places, near)  # 0: not a candidate
+    def _weights_between(self, near: Any, weight: Any, places: Any) -> Any:
+        """Return a table's weights from the shelf's books to the candidates, float32 [n, C].
+
+        ``places``: int32 [items], each candidate's place from 1, and 0 for other books.
+        """
+        column = tf.gather(places, near)
         shelf = tf.broadcast_to(tf.range(tf.shape(near)[0])[:, None], tf.shape(near))
         where = tf.stack([tf.reshape(shelf, [-1]), tf.reshape(column, [-1])], axis=1)
         return tf.scatter_nd(where, tf.reshape(weight, [-1]), [tf.shape(near)[0], self.retrieved + 1])[:, 1:]

@@ -15,11 +15,17 @@ from trainer.dataset import Ratings
 CUTOFF = 10
 ACCURACY_CUTOFFS = (1, 5, 10, 50, 100)
 
+OURS = "this model"
+"""The name of the model that is compared with others, in tables and plots."""
+
 LIKED = 4.0
 """Stars from which a reader counts as having liked a book."""
 
 POPULAR_SHARE = 0.1
 """The most popular tenth of the books with ratings, for the share of popular books in the lists."""
+
+DISCOUNTS = 1 / np.log2(np.arange(2, CUTOFF + 2))
+"""Of the gains at the first ten places, in DCG."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -136,6 +142,5 @@ def finite(value: Any) -> Any:
 
 
 def _ndcg(hits: npt.NDArray[np.bool_], relevant: int) -> float:
-    discounts = 1 / np.log2(np.arange(2, CUTOFF + 2))
     gained = hits[:CUTOFF]
-    return float(discounts[: len(gained)][gained].sum() / discounts[: min(CUTOFF, relevant)].sum())
+    return float(DISCOUNTS[: len(gained)][gained].sum() / DISCOUNTS[: min(CUTOFF, relevant)].sum())

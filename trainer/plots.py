@@ -6,7 +6,9 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-OURS, PEER = "#1f5fbf", "#8a94a3"
+from trainer.metrics import OURS
+
+HIGHLIGHT, PEER = "#1f5fbf", "#8a94a3"
 COLOURS = ("#1f5fbf", "#d9822b", "#2e8b57", "#8a5fbf", "#c23b4b", "#8a94a3")
 LABELS = {
     "loss": "training loss",
@@ -33,13 +35,13 @@ def curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     return _svg(draw, 3.4 * max(len(measures), 1), 2.9)
 
 
-def intervals(rows: Mapping[str, Mapping[str, float]], title: str, ours: str = "this model") -> str:
+def intervals(rows: Mapping[str, Mapping[str, float]], title: str) -> str:
     """Return a dot with its interval a line; ``rows``: by model ``mean``, ``low`` and ``high``."""
 
     def draw(figure: Any) -> None:
         axis = figure.subplots()
         for name, row in rows.items():
-            colour = OURS if name == ours else PEER
+            colour = HIGHLIGHT if name == OURS else PEER
             axis.plot([row["low"], row["high"]], [name, name], color=colour, lw=2, solid_capstyle="round")
             axis.plot([row["mean"]], [name], color=colour, marker="o", ms=7)
             axis.annotate(f"{row['mean']:.3f}", (row["mean"], name), (0, 6), textcoords="offset points", ha="center")
@@ -58,7 +60,7 @@ def cold_start(curve: Mapping[str, Any]) -> str:
         axis = figure.subplots()
         places = range(len(curve["sizes"]))
         for colour, (name, points) in zip([*COLOURS, "#444", "#bbb"], curve["models"].items(), strict=False):
-            ours = name == "this model"
+            ours = name == OURS
             axis.plot(
                 places, [p["mean"] for p in points], color=colour, label=name, marker="o", lw=2.4 if ours else 1.2
             )
@@ -75,7 +77,7 @@ def cold_start(curve: Mapping[str, Any]) -> str:
     return _svg(draw, 6.2, 3.4)
 
 
-def coverage(rows: Mapping[str, Mapping[str, Any]], ours: str = "this model") -> str:
+def coverage(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return each model's NDCG@10 over its coverage of the catalogue; ``rows``: metrics by model."""
     shown = {name: row for name, row in rows.items() if "coverage" in row and "ndcg" in row}
 
@@ -84,7 +86,7 @@ def coverage(rows: Mapping[str, Mapping[str, Any]], ours: str = "this model") ->
         for name, row in shown.items():
             place = (row["coverage"], row["ndcg"]["mean"])
             size = 30 + 250 * row["popular_share"]
-            axis.scatter(*place, s=size, color=OURS if name == ours else PEER, alpha=0.8, linewidths=0)
+            axis.scatter(*place, s=size, color=HIGHLIGHT if name == OURS else PEER, alpha=0.8, linewidths=0)
             axis.annotate(name, place, xytext=(7, 5), textcoords="offset points", fontsize=8)
         axis.margins(0.18)
         axis.set_xlabel("coverage: share of the catalogue on anybody's list")

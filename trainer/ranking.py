@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.config import Config
-from trainer.metrics import CUTOFF
+from trainer.metrics import CUTOFF, DISCOUNTS
 from trainer.serving import MASKED, Ranker
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ Floats = npt.NDArray[np.float32]
 BATCH = 64
 MINIMUM_READERS = 20
 """Fewer readers say nothing of how to rank for others."""
-
-DISCOUNTS = 1 / np.log2(np.arange(2, CUTOFF + 2))
 
 
 @dataclass(frozen=True, slots=True)

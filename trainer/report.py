@@ -12,11 +12,10 @@ import pandas as pd
 from bookrec.ranking import Candidate
 from trainer import plots
 from trainer.dataset import Ratings
-from trainer.metrics import ACCURACY_CUTOFFS
+from trainer.metrics import ACCURACY_CUTOFFS, OURS
 
 REPORT = "report.html"
 MODEL_CARD = "model_card.md"
-OURS = "this model"
 
 EXAMPLES = 10
 SHELF_SHOWN = 8
@@ -47,11 +46,8 @@ def examples(
         rows = np.flatnonzero(train.users == train.user_ids.index(user_id))
         rows = rows[np.argsort(-train.stars[rows], kind="stable")]
         shelf = [
-            {
-                "title": titles.get(train.isbns[train.items[row]], train.isbns[train.items[row]]),
-                "stars": train.stars[row],
-            }
-            for row in rows[:SHELF_SHOWN]
+            {"title": titles.get(isbn, isbn), "stars": stars}
+            for isbn, stars in ((train.isbns[train.items[row]], train.stars[row]) for row in rows[:SHELF_SHOWN])
         ]
         listed = [
             {
@@ -137,7 +133,7 @@ def render(
         "cold_start": plots.cold_start(curve) if curve and curve["models"] else "",
     }
     return _template("report.html").render(
-        details={"version": None, "gate": None, **details},
+        details={**_UNKNOWN, **details},
         rows=rows,
         plots=drawn,
         examples=shown,

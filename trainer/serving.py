@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -159,11 +160,13 @@ class ServingModel:
         biases = self.biases
         predicted = biases.mean + biases.items[None, :] + biases.users(stars)[:, None]
         if self.interaction:
-            rated = np.diff(stars.indptr) + biases.user_shrinkage
-            predicted = (
-                predicted + self.interaction * (biases.residuals(stars) @ self.likeness).toarray() / rated[:, None]
-            )
+            predicted = predicted + self.interactions(stars, self.likeness)
         return np.clip(predicted, 0.5, 5.0).astype(np.float32)
+
+    def interactions(self, stars: sp.csr_matrix, likeness: sp.csr_matrix) -> npt.NDArray[np.floating[Any]]:
+        """Return what the interaction adds to predicted ratings, [users, items] in stars, given ``likeness``."""
+        rated = np.diff(stars.indptr) + self.biases.user_shrinkage
+        return self.interaction * (self.biases.residuals(stars) @ likeness).toarray() / rated[:, None]
 
 
 def standardised(sums: Floats, on_shelf: npt.NDArray[np.bool_]) -> Floats:

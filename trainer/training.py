@@ -86,15 +86,20 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained
     folds = [_Fold(ratings, features, config, fold) for fold in range(_fold_count(ratings, config))]
     choices = _choose_rating(folds, facts, _choose_blend(folds, config), config)
     choices = _train_ranker(folds, facts, choices, config)
-    return Trained(refit(ratings, books, config, choices), choices, _compare_variants(folds[0], features, config))
+    serving = _fitted(ratings, features, facts, config, choices)
+    return Trained(serving, choices, _compare_variants(folds[0], features, config))
 
 
 def refit(ratings: Ratings, books: pd.DataFrame | None, config: Config, choices: Choices) -> ServingModel:
     """Return the model that ``choices`` name, fitted to all of ``ratings``."""
-    features = item_features(ratings.isbns, books, config.features)
+    features, facts = item_features(ratings.isbns, books, config.features), item_facts(ratings.isbns, books)
+    return _fitted(ratings, features, facts, config, choices)
+
+
+def _fitted(ratings: Ratings, features: sp.csr_matrix, facts: Facts, config: Config, choices: Choices) -> ServingModel:
     vectors = learn(ratings, features, config, choices.negatives, None, choices.epochs).vectors
     tables = [_table_of_vectors(ratings, vectors, config), *_tables_of_closed_form(ratings, features, config)]
-    return _serving(ratings, tables, vectors, item_facts(ratings.isbns, books), choices, config)
+    return _serving(ratings, tables, vectors, facts, choices, config)
 
 
 def _compare_variants(fold: _Fold, features: sp.csr_matrix, config: Config) -> dict[str, dict[str, list[float]]]:

@@ -59,7 +59,7 @@ def evaluate_split(
     *,
     with_peers: bool = False,
 ) -> dict[str, Any]:
-    """Fit to ``train``, score ``test``, write the three files; return what ``metrics.json`` holds."""
+    """Fit to ``train``, score ``test``, write figures, lists, model and report; return what ``metrics.json`` holds."""
     from trainer import dataset, export, peers, report, training
     from trainer.cold_start import cold_start
     from trainer.evaluate import evaluate
@@ -137,8 +137,10 @@ def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.Data
 
 
 def _show(metrics: dict[str, Any]) -> None:
+    from trainer.metrics import OURS
+
     print(f"{'':14} NDCG@10  Recall@10    HR@10 coverage     RMSE")
-    for name, row in (*metrics["baselines"].items(), ("this model", metrics["model"])):
+    for name, row in (*metrics["baselines"].items(), (OURS, metrics["model"])):
         cells = [row[measure]["mean"] if measure in row else None for measure in ("ndcg", "recall", "hit_rate")]
         cells += [row.get("coverage"), row.get("rmse")]
         print(f"{name:14}", *("       -" if cell is None else f"{cell:8.4f}" for cell in cells))
