@@ -9,6 +9,7 @@ import sys
 from aiohttp import web
 
 from emulator.delivery import Dispatcher
+from emulator.faults import Faults
 from emulator.server import Server
 
 
@@ -28,7 +29,8 @@ def main() -> int:
         logging.getLogger(__name__).info("options that do not concern this emulator: %s", " ".join(ignored))
     functions = f"{arguments.functions_emulator_host}:{arguments.functions_emulator_port}"
     host = f"{arguments.host}:{arguments.port}"
-    application = Server(Dispatcher(functions, host, arguments.in_flight)).application()
+    faults = Faults()
+    application = Server(Dispatcher(functions, host, arguments.in_flight, faults), faults).application()
     try:
         web.run_app(application, host=arguments.host, port=arguments.port, shutdown_timeout=1, access_log=None)
     except OSError as problem:

@@ -6,12 +6,15 @@ import asyncio
 import json
 import logging
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
 from emulator.database import Change
 from emulator.events import Occurrence
+from emulator.faults import Faults
 from emulator.triggers import Trigger
 
 PATIENCE_S = 600
@@ -32,15 +35,19 @@ class _Line:
 class Dispatcher:
     """Delivers each event once, in no promised order; a failure is logged, and not tried again.
 
+    All that is otherwise is set on purpose, in ``faults``.
+
     Args:
         functions: ``host:port`` of the functions emulator.
         host: what events name as the database's host.
         in_flight: deliveries at a time for each trigger. The functions emulator starts a Python process for
             every request that finds no idle one: without a bound, a burst of writes starts a crowd of them.
+        faults: what is to go wrong.
     """
 
-    def __init__(self, functions: str, host: str, in_flight: int) -> None:
+    def __init__(self, functions: str, host: str, in_flight: int, faults: Faults) -> None:
         self._functions, self._host, self._in_flight = functions, host, in_flight
+        self._faults = faults
         self._lines: dict[str, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
@@ -57,9 +64,9 @@ class Dispatcher:
     def __call__(self, change: Change) -> None:
         """Queue the events of one write."""
         for line in self._lines.values():
-            line.waiting.extend(Occurrence(change, place) for place in line.trigger.places(change))
-            while line.under_way < min(self._in_flight, line.under_way + len(line.waiting)):
-                self._start(line)
+            for place in line.trigger.places(change):
+                self._queue(line, Occurrence(change, place))
+            self._start(line)
 
     async def close(self) -> None:
         """Drop what was not delivered yet."""
@@ -69,18 +76,41 @@ class Dispatcher:
         if self._session is not None:
             await self._session.close()
 
+    def _queue(self, line: _Line, occurrence: Occurrence) -> None:
+        for delay_s in self._faults.delays(line.trigger):
+            if delay_s > 0:
+                self._run(self._queue_later(line, occurrence, delay_s))
+            else:
+                line.waiting.append(occurrence)
+
+    async def _queue_later(self, line: _Line, occurrence: Occurrence, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        line.waiting.append(occurrence)
+        self._start(line)
+
     def _start(self, line: _Line) -> None:
-        line.under_way += 1
-        task = asyncio.create_task(self._deliver_all(line, line.waiting.popleft()))
+        """Deliver as many at a time as there may be."""
+        while line.waiting and line.under_way < self._in_flight:
+            line.under_way += 1
+            self._run(self._deliver_all(line, self._next(line)))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _next(self, line: _Line) -> Occurrence:
+        position = self._faults.position(line.trigger, len(line.waiting))
+        occurrence = line.waiting[position]
+        del line.waiting[position]
+        return occurrence
 
     async def _deliver_all(self, line: _Line, occurrence: Occurrence) -> None:
         """Deliver one, then whatever waits by then."""
         try:
             await self._deliver(line.trigger, occurrence)
             while line.waiting:
-                await self._deliver(line.trigger, line.waiting.popleft())
+                await self._deliver(line.trigger, self._next(line))
         finally:
             line.under_way -= 1
 

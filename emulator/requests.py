@@ -69,5 +69,16 @@ def update_of(path: Path, value: Any) -> dict[Path, Any]:
     return places
 
 
+async def places_of(request: web.Request, path: Path) -> list[Path]:
+    """Return the place that a request is for, and with a PATCH each that it writes.
+
+    Raises:
+        ServiceError: 400 for a PATCH that is none.
+    """
+    if method_of(request) != "PATCH":
+        return [path]
+    return [path, *update_of(path, await body_of(request))]
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")

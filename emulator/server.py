@@ -5,12 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from emulator import rest
-from emulator.auth import identify
-from emulator.database import Databases
+from emulator.auth import Caller, identify
+from emulator.database import Database, Databases
 from emulator.delivery import Dispatcher
 from emulator.errors import ServiceError
-from emulator.keys import parse_path
-from emulator.requests import namespace_of
+from emulator.faults import Faults
+from emulator.keys import Path, parse_path
+from emulator.requests import method_of, namespace_of, places_of
 from emulator.responses import CORS, error_response
 from emulator.settings import PREFIXES, Settings
 
@@ -21,10 +22,10 @@ MAX_BODY = 1 << 30
 class Server:
     """Answers requests for all databases of one process."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, faults: Faults) -> None:
         self._databases = Databases(dispatcher)
-        self._dispatcher = dispatcher
-        self._settings = Settings(self._databases, dispatcher)
+        self._dispatcher, self._faults = dispatcher, faults
+        self._settings = Settings(self._databases, dispatcher, faults)
 
     def application(self) -> web.Application:
         """Return the application to serve."""
@@ -52,5 +53,21 @@ class Server:
             return web.Response(text="Realtime Database\n")
         if not path.endswith(".json"):
             return error_response(404, "404 Not Found")
-        database = self._databases[namespace_of(request)]
-        return await rest.answer(request, database, parse_path(path.removesuffix(".json")), caller)
+        database, place = self._databases[namespace_of(request)], parse_path(path.removesuffix(".json"))
+        if self._faults.concern_requests:
+            return await self._answer_with_faults(request, database, place, caller)
+        return await rest.answer(request, database, place, caller)
+
+    async def _answer_with_faults(
+        self, request: web.Request, database: Database, place: Path, caller: Caller
+    ) -> web.StreamResponse:
+        fault = self._faults.of_request(method_of(request), await places_of(request, place))
+        if fault is not None and not fault.after_effect:
+            await fault.strike()
+        try:
+            answer = await rest.answer(request, database, place, caller)
+        except ServiceError as problem:
+            answer = error_response(problem.status, problem.message)
+        if fault is not None and fault.after_effect:
+            await fault.strike()
+        return answer

@@ -1,4 +1,4 @@
-"""What firebase-tools asks of the emulator itself: rules, triggers, the list of databases."""
+"""What is asked of the emulator itself: rules, triggers, the list of databases, faults on purpose."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from emulator.auth import Caller
 from emulator.database import Databases
 from emulator.delivery import Dispatcher
 from emulator.errors import ServiceError
+from emulator.fault_rules import Plan, parse_plan
+from emulator.faults import Faults
 from emulator.requests import body_of, namespace_of
 from emulator.responses import error_response, json_response
 from emulator.rules.document import BadRulesError
@@ -20,14 +22,14 @@ PREFIXES = (".settings/", ".inspect/")
 class Settings:
     """Answers the requests that are for no database's data."""
 
-    def __init__(self, databases: Databases, dispatcher: Dispatcher) -> None:
-        self._databases, self._dispatcher = databases, dispatcher
+    def __init__(self, databases: Databases, dispatcher: Dispatcher, faults: Faults) -> None:
+        self._databases, self._dispatcher, self._faults = databases, dispatcher, faults
 
     async def answer(self, request: web.Request, path: str, caller: Caller) -> web.StreamResponse:
         """Answer an admin.
 
         Raises:
-            ServiceError: 403 for anybody else, 400 for bad rules or triggers.
+            ServiceError: 403 for anybody else, 400 for bad rules, triggers or faults.
         """
         if not caller.is_admin:
             raise ServiceError(403, "Settings need 'Authorization: Bearer owner'")
@@ -37,6 +39,8 @@ class Settings:
             return await self._rules(request)
         if path == ".settings/functionTriggers.json":
             return await self._triggers(request)
+        if path == ".settings/faults.json":
+            return await self._set_faults(request)
         return error_response(404, "404 Not Found")
 
     async def _rules(self, request: web.Request) -> web.StreamResponse:
@@ -53,4 +57,12 @@ class Settings:
         if request.method == "GET":
             return json_response(self._dispatcher.names)
         self._dispatcher.register(parse_trigger(await body_of(request)))
+        return json_response({"status": "ok"})
+
+    async def _set_faults(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return json_response(self._faults.report())
+        if request.method not in ("PUT", "DELETE"):
+            return error_response(405, "405 Method Not Allowed: GET, PUT or DELETE the faults")
+        self._faults.follow(parse_plan(await body_of(request)) if request.method == "PUT" else Plan())
         return json_response({"status": "ok"})

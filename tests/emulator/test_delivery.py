@@ -10,6 +10,7 @@ from aiohttp import web
 from emulator.auth import Caller
 from emulator.database import Databases
 from emulator.delivery import Dispatcher
+from emulator.faults import Faults
 from emulator.triggers import parse_trigger
 
 ADMIN = Caller(is_admin=True)
@@ -38,7 +39,7 @@ class Receiver:
         return web.Response(status=self.status)
 
 
-def run(receiver, scenario, *, in_flight=3):
+def run(receiver, scenario, *, in_flight=3, faults=None):
     async def main():
         app = web.Application()
         app.router.add_post("/functions/projects/p/triggers/us-central1-f-0", receiver.handle)
@@ -47,7 +48,7 @@ def run(receiver, scenario, *, in_flight=3):
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = site._server.sockets[0].getsockname()[1]
-        dispatcher = Dispatcher(f"127.0.0.1:{port}", "127.0.0.1:9000", in_flight)
+        dispatcher = Dispatcher(f"127.0.0.1:{port}", "127.0.0.1:9000", in_flight, faults or Faults())
         dispatcher.register(parse_trigger(TRIGGER))
         await scenario(Databases(dispatcher)["x"], dispatcher, runner)
         await dispatcher.close()

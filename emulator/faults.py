@@ -1,0 +1,131 @@
+"""Faults on purpose: which deliveries are lost, doubled or late, and which requests fail or stall.
+
+Every trigger and every rule for requests has a random generator of its own, made of the plan's seed and its name.
+The same seed and the same sequence of events of a trigger (or of requests that a rule is for) therefore give the
+same decisions, whatever else happens meanwhile. Only which delivery ``reorder`` takes depends on how many wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from emulator.errors import ServiceError
+from emulator.fault_rules import DeliveryRule, Plan, Range, RequestRule
+from emulator.keys import Path
+from emulator.triggers import Trigger
+
+AS_IS = (0.0,)
+"""One delivery, at once."""
+
+_NO_DELIVERIES = {"delivered": 0, "dropped": 0, "duplicated": 0, "delayed": 0}
+_NO_REQUESTS = {"passed": 0, "failed": 0, "stalled": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is to happen to one request.
+
+    Attributes:
+        stall_s: how long it waits, in seconds.
+        status: what it is answered with, or None for its own answer.
+        after_effect: both come after it was carried out.
+    """
+
+    stall_s: float
+    status: int | None
+    after_effect: bool
+
+    async def strike(self) -> None:
+        """Wait, then fail if it is to fail.
+
+        Raises:
+            ServiceError: with ``status``, if there is one.
+        """
+        await asyncio.sleep(self.stall_s)
+        if self.status is not None:
+            when = "after" if self.after_effect else "before"
+            raise ServiceError(self.status, f"A fault on purpose, {when} the request was carried out")
+
+
+class Faults:
+    """Decides by a plan, and counts what it decided. Not for threads: one event loop calls it."""
+
+    def __init__(self) -> None:
+        self.follow(Plan())
+
+    def follow(self, plan: Plan) -> None:
+        """Replace the plan, with new generators and counts; deliveries already decided on stay as they are."""
+        self._plan = plan
+        self._deliveries = [rule for rule in plan.rules if isinstance(rule, DeliveryRule)]
+        self._requests = [rule for rule in plan.rules if isinstance(rule, RequestRule)]
+        self._generators: dict[str, random.Random] = {}
+        self._by_trigger: dict[str, Counter[str]] = defaultdict(lambda: Counter(_NO_DELIVERIES))
+        self._by_path: dict[str, Counter[str]] = defaultdict(lambda: Counter(_NO_REQUESTS))
+
+    @property
+    def concern_requests(self) -> bool:
+        """Whether the plan has a rule for requests."""
+        return bool(self._requests)
+
+    def report(self) -> dict[str, Any]:
+        """Return the plan as JSON, and under ``counts`` what was decided so far.
+
+        By trigger: events ``delivered`` and ``dropped``; of those delivered, the ``duplicated``; deliveries
+        ``delayed``. By path: requests ``passed`` and ``failed``, and those of either that were ``stalled``.
+        """
+        counts = {"triggers": self._by_trigger, "requests": self._by_path}
+        rules = [asdict(rule) for rule in self._plan.rules]
+        return {"seed": self._plan.seed, "rules": rules, "counts": counts}
+
+    def delays(self, trigger: Trigger) -> Sequence[float]:
+        """Return how long each delivery of an event waits, in seconds: none where it is dropped."""
+        rule = self._rule_of(trigger)
+        if rule is None:
+            return AS_IS
+        chance, counts = self._generator(trigger.name), self._by_trigger[trigger.name]
+        fate = chance.random()
+        if fate < rule.drop:
+            counts["dropped"] += 1
+            return ()
+        copies = 2 if fate < rule.drop + rule.duplicate else 1
+        found = [_seconds(chance, rule.delay_ms) for _ in range(copies)]
+        counts.update(delivered=1, duplicated=copies - 1, delayed=sum(delay > 0 for delay in found))
+        return found
+
+    def position(self, trigger: Trigger, waiting: int) -> int:
+        """Return which of so many waiting deliveries comes next: the first, unless they are to be reordered."""
+        rule = self._rule_of(trigger)
+        return self._generator(f"order of {trigger.name}").randrange(waiting) if rule and rule.reorder else 0
+
+    def of_request(self, method: str, places: Iterable[Path]) -> Fault | None:
+        """Return what is to happen to a request that is for any of ``places``, or None for nothing."""
+        paths = ["/".join(place) for place in places]
+        for number, rule in enumerate(self._requests):
+            if method in rule.methods and any(fnmatch.fnmatchcase(path, rule.path) for path in paths):
+                chance, counts = self._generator(f"request rule {number}"), self._by_path[rule.path]
+                fails, stall_s = chance.random() < rule.fail, _seconds(chance, rule.stall_ms)
+                counts.update(passed=not fails, failed=fails, stalled=stall_s > 0)
+                return Fault(stall_s, rule.status if fails else None, rule.after_effect)
+        return None
+
+    def _rule_of(self, trigger: Trigger) -> DeliveryRule | None:
+        if not self._deliveries:
+            return None
+        texts = (trigger.name, "/".join(trigger.pattern))
+        found = (r for r in self._deliveries if any(fnmatch.fnmatchcase(text, f"*{r.trigger}*") for text in texts))
+        return next(found, None)
+
+    def _generator(self, name: str) -> random.Random:
+        if name not in self._generators:
+            self._generators[name] = random.Random(f"{self._plan.seed} {name}")
+        return self._generators[name]
+
+
+def _seconds(chance: random.Random, bounds: Range) -> float:
+    return chance.uniform(*bounds) / 1000
