@@ -1,0 +1,150 @@
+"""Who may do what: the two tables that the tests hold the security rules to, and their page in ``docs/access.md``.
+
+``python -m tests.rules.matrix`` writes the tables into that page anew.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "access.md"
+BEGIN, END = "<!-- tables: python -m tests.rules.matrix -->", "<!-- end of the tables -->"
+
+CALLERS = {"A": "anonymous", "O": "owner", "R": "another reader", "C": "admin claim", "B": "backend"}
+"""One letter a caller. The owner's id is ``ana``, the other reader's ``ben``."""
+
+# A cell names everyone who is let in. `create`: set where nothing was. `update`: set over what is there, and change one
+# child in place; of a node that holds many people's children (marked in tests/rules/world.py), the former only.
+ACCESS = """
+node                                      read   create  update  delete
+/                                         B      B       B       B
+/User_Book                                B      B       B       B
+/User_Book/{owner's entry}                OB     OB      OB      OB
+/User_Book/{another's entry}              RB     RB      RB      RB
+/Books                                    B      B       B       B
+/Books/{key}                              ORCB   ORCB    ORCB    ORCB
+/archive                                  ORCB   CB      CB      CB
+/archive/{key}                            ORCB   CB      CB      CB
+/Users                                    B      B       B       B
+/Users/{owner}                            OB     OB      OB      OB
+/Users/{owner}/recommendations            OB     B       B       OB
+/Users/{owner}/recommendations/{part}     OB     B       B       B
+/Users/{another}                          RB     RB      RB      RB
+/Users/{another}/recommendations          RB     B       B       RB
+/Users/{another}/recommendations/{part}   RB     B       B       B
+/Recommender                              B      B       B       B
+/Recommender/model                        ORCB   B       B       B
+/Recommender/lease                        B      B       B       B
+/Recommender/changes                      B      B       B       B
+/Recommender/changes/{owner's entry}      B      B       B       B
+/Recommender/dirty                        B      B       B       B
+/Recommender/dirty/{owner}                B      B       B       B
+/Recommender/rejected                     B      B       B       B
+/Recommender/rejected/{owner's entry}     B      B       B       B
+/Recommender/status                       B      B       B       B
+/Recommender/readers                      B      B       B       B
+/Recommender/readers/{owner}              B      B       B       B
+/Recommender/gone                         B      B       B       B
+/Recommender/gone/{owner}                 B      B       B       B
+/{any other node}                         B      B       B       B
+"""
+
+# A small letter: let in, but the rules name no index for this order, so that the answer is an error.
+QUERIES = """
+node                            query                                   who
+/                               orderBy="$key"                          B
+/                               shallow=true                            B
+/User_Book                      orderBy="userId" equalTo="ana"          OB
+/User_Book                      orderBy="userId" equalTo="ben"          RB
+/User_Book                      orderBy="userId"                        B
+/User_Book                      orderBy="userId" startAt="ana"          B
+/User_Book                      orderBy="userId" limitToFirst=1         B
+/User_Book                      orderBy="bookId" equalTo="-Nbook1"      ORCB
+/User_Book                      orderBy="bookId"                        B
+/User_Book                      orderBy="bookId" startAt="-"            B
+/User_Book                      orderBy="isbn" equalTo="09780000000001" b
+/User_Book                      orderBy="$key" equalTo="-Nana"          B
+/User_Book                      orderBy="$key"                          B
+/User_Book                      shallow=true                            B
+/Books                          orderBy="$key" equalTo="-Nbook1"        ORCB
+/Books                          orderBy="$key"                          B
+/Books                          orderBy="isbn" equalTo="09780000000001" b
+/Books                          shallow=true                            B
+/archive                        orderBy="isbn" equalTo="09780000000001" ORCB
+/archive                        orderBy="title" startAt="T"             ORCB
+/archive                        orderBy="author" limitToLast=1          ORCB
+/archive                        orderBy="genre"                         ORCB
+/archive                        orderBy="pages"                         orcb
+/archive                        orderBy="$key"                          ORCB
+/archive                        shallow=true                            ORCB
+/Users                          orderBy="$key" equalTo="ana"            B
+/Users                          orderBy="id" equalTo="ana"              b
+/Users                          orderBy="$key" limitToFirst=1           B
+/Users                          shallow=true                            B
+/Users/{owner}                  orderBy="$key"                          OB
+/Users/{owner}                  shallow=true                            OB
+/Users/{owner}/recommendations  orderBy="$key" equalTo="listId"         OB
+/Users/{owner}/recommendations  shallow=true                            OB
+/Recommender                    orderBy="$key"                          B
+/Recommender                    shallow=true                            B
+/Recommender/model              orderBy="$key"                          ORCB
+/Recommender/changes            orderBy="at" limitToFirst=1             B
+/Recommender/dirty              orderBy="at" limitToFirst=1             B
+/Recommender/dirty              orderBy="$key" equalTo="ana"            B
+/Recommender/rejected           orderBy="at" limitToLast=1              B
+/Recommender/rejected           orderBy="$key" equalTo="-Nana"          B
+/Recommender/readers            orderBy="$key" equalTo="ana"            B
+/Recommender/gone               orderBy="$key" equalTo="ana"            B
+/{any other node}               orderBy="$key"                          B
+"""
+
+
+def rows(table: str) -> list[list[str]]:
+    """Return a table's rows without its heading; columns stand at the places that the heading gives."""
+    heading, *lines = table.strip().splitlines()
+    starts = [found.start() for found in re.finditer(r"\S+", heading)]
+    ends = [*starts[1:], None]
+    return [[line[start:end].strip() for start, end in zip(starts, ends, strict=True)] for line in lines]
+
+
+def cells() -> list[tuple[str, str, str]]:
+    """Return (node, operation, who) for every cell of the first table."""
+    operations = ACCESS.split()[1:5]
+    return [
+        (node, operation, who) for node, *whos in rows(ACCESS) for operation, who in zip(operations, whos, strict=True)
+    ]
+
+
+def in_words(who: str) -> str:
+    """Return a cell as a person reads it."""
+    signed_in = "ORC"
+    names = "signed-in, backend" if who.upper() == f"{signed_in}B" else ", ".join(CALLERS[c] for c in who.upper())
+    return names + (" (no index)" if who.islower() else "")
+
+
+def markdown() -> str:
+    """Return both tables as they stand in the page."""
+    lines = ["| node | read | create | update | delete |", "|---|---|---|---|---|"]
+    lines += [f"| `{node}` | {' | '.join(map(in_words, whos))} |" for node, *whos in rows(ACCESS)]
+    lines += ["", "| node | query | who |", "|---|---|---|"]
+    lines += [f"| `{node}` | `{query}` | {in_words(who)} |" for node, query, who in rows(QUERIES)]
+    return "\n".join(lines)
+
+
+def page(text: str) -> str:
+    """Return the text of the page with the tables as they are now."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{after}"
+
+
+def main() -> int:
+    """Write the page anew."""
+    PAGE.write_text(page(PAGE.read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

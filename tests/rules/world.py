@@ -1,0 +1,116 @@
+"""The database that the rules are tested on, who asks, and what each node is changed to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.database_server import ADMIN
+from tests.emulator.test_rest import token
+
+ISBN = "09780000000001"
+
+
+def entry(reader, book, **change):
+    return {"userId": reader, "bookId": book, "isbn": ISBN, "myRate": 3.5, **change}
+
+
+def profile(reader):
+    return {"id": reader, "firstname": reader.title(), "lastname": "", "mobile": "", "image": ""}
+
+
+def ten(reader):
+    items = [{"isbn": f"{ISBN[:-1]}{n}", "score": 1.5} for n in range(10)]
+    return {"listId": f"of-{reader}", "modelVersion": "v1", "source": "popular", "items": items}
+
+
+COPY = {"title": "T", "author": "A", "isbn": ISBN, "myRate": 3.5}
+BOOK = {"documentId": "a1", "title": "T", "author": "A", "genre": "G", "isbn": ISBN, "pages": "100"}
+MODEL = {"version": "v1", "manifest": "models/v1/manifest.json", "fence": 1}
+MARK = {"at": 1}
+RECORD = {"reason": "isbn", "message": "no isbn", "at": 1}
+
+WORLD = {
+    "User_Book": {"-Nana": entry("ana", "-Nbook1"), "-Nben": entry("ben", "-Nbook2")},
+    "Books": {"-Nbook1": COPY, "-Nbook2": COPY},
+    "archive": {"a1": BOOK, "a2": {**BOOK, "documentId": "a2"}},
+    "Users": {reader: {**profile(reader), "recommendations": ten(reader)} for reader in ("ana", "ben")},
+    "Recommender": {
+        "model": MODEL,
+        "lease": {"holder": "run-1", "fence": 1, "expiresAt": 1},
+        "changes": {"-Nana": MARK},
+        "dirty": {"ana": MARK, "ben": MARK},
+        "rejected": {"-Nana": RECORD},
+        "status": {"training": {"state": "idle"}},
+        "readers": {"ana": MARK, "ben": MARK},
+        "gone": {"ana": MARK},
+    },
+    "secrets": {"a": 1},
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One node of the matrix in that database.
+
+    ``value`` is what it is set to where nothing was; ``change`` what becomes of some children. Both are the best that
+    a client could send, so that a refusal is about who asks. ``shared``: the children are of many people.
+    """
+
+    path: str
+    value: Any
+    change: Any
+    shared: bool = False
+
+
+def _mark(path):
+    return Sample(f"Recommender/{path}", MARK, {"at": 2})
+
+
+SAMPLES = {
+    "/": Sample("", {"User_Book": {"-Nana": entry("ana", "-Nbook1")}}, {"x": 1}, shared=True),
+    "/User_Book": Sample(
+        "User_Book", {"-Nana": entry("ana", "-Nbook1")}, {"-Nnew": entry("ana", "-Nbook3")}, shared=True
+    ),
+    "/User_Book/{owner's entry}": Sample("User_Book/-Nana", entry("ana", "-Nbook1"), {"myRate": 2}),
+    "/User_Book/{another's entry}": Sample("User_Book/-Nben", entry("ben", "-Nbook2"), {"myRate": 2}),
+    "/Books": Sample("Books", {"-Nbook1": COPY}, {"-Nbook3": COPY}, shared=True),
+    "/Books/{key}": Sample("Books/-Nbook1", COPY, {"title": "U"}),
+    "/archive": Sample("archive", {"a1": BOOK}, {"a3": BOOK}),
+    "/archive/{key}": Sample("archive/a1", BOOK, {"title": "U"}),
+    "/Users": Sample("Users", {"ana": profile("ana")}, {"ana": {**profile("ana"), "image": "i"}}, shared=True),
+    "/Recommender": Sample("Recommender", {"model": MODEL}, {"model": {**MODEL, "fence": 2}}),
+    "/Recommender/model": Sample("Recommender/model", MODEL, {"fence": 2}),
+    "/Recommender/lease": Sample("Recommender/lease", {"holder": "run-2", "fence": 2}, {"fence": 3}),
+    "/Recommender/changes": Sample("Recommender/changes", {"-Nana": MARK}, {"-Nnew": MARK}),
+    "/Recommender/changes/{owner's entry}": _mark("changes/-Nana"),
+    "/Recommender/dirty": Sample("Recommender/dirty", {"ana": MARK}, {"ana": {"at": 2}}),
+    "/Recommender/dirty/{owner}": _mark("dirty/ana"),
+    "/Recommender/rejected": Sample("Recommender/rejected", {"-Nana": RECORD}, {"-Nana": {**RECORD, "at": 2}}),
+    "/Recommender/rejected/{owner's entry}": Sample("Recommender/rejected/-Nana", RECORD, {"at": 2}),
+    "/Recommender/status": Sample("Recommender/status", {"training": {"state": "busy"}}, {"model": {"version": "v"}}),
+    "/Recommender/readers": Sample("Recommender/readers", {"ana": MARK}, {"ana": {"at": 2}}),
+    "/Recommender/readers/{owner}": _mark("readers/ana"),
+    "/Recommender/gone": Sample("Recommender/gone", {"ana": MARK}, {"ana": {"at": 2}}),
+    "/Recommender/gone/{owner}": _mark("gone/ana"),
+    "/{any other node}": Sample("secrets", {"a": 1}, {"a": 2}),
+}
+for who, reader in (("owner", "ana"), ("another", "ben")):
+    top = f"Users/{reader}"
+    SAMPLES[f"/Users/{{{who}}}"] = Sample(top, profile(reader), {"image": "i"})
+    SAMPLES[f"/Users/{{{who}}}/recommendations"] = Sample(f"{top}/recommendations", ten(reader), {"listId": "new"})
+    SAMPLES[f"/Users/{{{who}}}/recommendations/{{part}}"] = Sample(
+        f"{top}/recommendations/items/3", {"isbn": ISBN, "score": 9}, {"score": 9}
+    )
+
+_READERS = {"O": ("ana", {}), "R": ("ben", {}), "C": ("cora", {"admin": True})}
+
+
+def as_user(uid, **claims):
+    return {"Authorization": f"Bearer {token(uid, **claims)}"}
+
+
+def headers(caller):
+    """What a caller of the matrix sends."""
+    if caller in _READERS:
+        uid, claims = _READERS[caller]
+        return as_user(uid, **claims)
+    return {"A": {}, "B": ADMIN}[caller]
