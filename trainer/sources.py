@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,13 +14,16 @@ from typing import Any
 import pandas as pd
 
 from bookrec import paths
-from bookrec.catalogue import parse_book
+from bookrec.catalogue import parse_book, plain_text
 from bookrec.errors import BadData
 from bookrec.shelf import sort_out
 from trainer.database_export import push_time
 
 PAGE_SIZE = 2_000
 """Nodes a read: a page of entries is about 250 kB, a page of catalogue nodes with descriptions about 2 MB."""
+
+MAX_LONG_TEXT = 10_000
+"""Longest genre or description that is learned from, in characters."""
 
 RATING_COLUMNS = ["at", "userId", "isbn", "myRate"]
 BOOK_COLUMNS = ["isbn", "title", "authors", "genre", "year", "description"]
@@ -59,9 +64,9 @@ def read_pages(pages: Pages, source: str) -> Snapshot:
         refused.update(f"entry:{problem.reason}" for problem in problems.values())
     books: dict[str, tuple[str, ...]] = {}
     for page in pages(paths.ARCHIVE, PAGE_SIZE):
-        for node in page.values():
+        for key in sorted(page, key=paths.key_order):  # of two nodes for one book the first counts, as in its lists
             try:
-                row = _book_row(node)
+                row = _book_row(page[key])
                 books.setdefault(row[0], row)
             except BadData as problem:
                 refused[f"book:{problem.reason}"] += 1
@@ -86,13 +91,15 @@ def read_export(path: Path) -> Snapshot:
         path = found[0]
     try:
         tree = json.loads(path.read_text())
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise SourceError(f"{path}: cannot be read as a JSON export of the database ({problem})") from problem
     if not isinstance(tree, Mapping):
         raise SourceError(f"{path}: an export is an object with {paths.USER_BOOK} and {paths.ARCHIVE}")
 
     def whole_nodes(node: str, page_size: int) -> Iterator[Mapping[str, Any]]:
         children = tree.get(node)
+        if isinstance(children, list):  # the service renders small integer keys as an array
+            children = {str(place): child for place, child in enumerate(children) if child is not None}
         yield children if isinstance(children, Mapping) else {}
 
     return read_pages(whole_nodes, f"export {path.name}")
@@ -102,12 +109,9 @@ def _book_row(node: object) -> tuple[str, ...]:
     book = parse_book(node)
     fields = node if isinstance(node, Mapping) else {}
 
-    def text(name: str) -> str:
-        value = fields.get(name)
-        return value[:10_000] if isinstance(value, str) else ""
-
     year = str(book.published_year) if book.published_year else ""
-    return (book.isbn, book.title, book.author, text("genre"), year, text("description"))
+    genre, description = (plain_text(fields.get(name), MAX_LONG_TEXT) for name in ("genre", "description"))
+    return (book.isbn, book.title, book.author, genre, year, description)
 
 
 RATINGS: Mapping[str, tuple[str, ...]] = {
@@ -122,12 +126,17 @@ BOOKS: Mapping[str, tuple[str, ...]] = {"isbn": ("isbn",)}
 def read_csv(path: Path, needed: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """Return a CSV file, all columns as texts (an ISBN is never a number), needed columns under their own names.
 
+    A column ``at`` alone is of integers: milliseconds since 1970, or -1 where it tells no time.
+
     Raises:
         SourceError: where it cannot be read, is empty, or lacks a column.
     """
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as problem:  # pandas' parser errors are ValueErrors
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            # Without index_col a separator at the end of each row moves all columns by one.
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except (OSError, ValueError, pd.errors.ParserWarning) as problem:  # pandas' parser errors are ValueErrors
         raise SourceError(f"{path}: cannot be read as CSV ({problem})") from problem
     for column, names in needed.items():
         found = next((name for name in names if name in frame.columns), None)
@@ -136,7 +145,11 @@ def read_csv(path: Path, needed: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
         frame = frame.rename(columns={found: column})
     if frame.empty:
         raise SourceError(f"{path}: no row below the header")
-    return frame
+    return frame.assign(at=[_time(text) for text in frame["at"]]) if "at" in frame else frame
+
+
+def _time(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else -1
 
 
 def read_files(source: Path, books: Path | None) -> Snapshot:

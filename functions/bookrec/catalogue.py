@@ -7,12 +7,21 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from bookrec import paths
 from bookrec.entries import parse_isbn
 from bookrec.errors import BadData
 
 MAX_TEXT = 1_000
 """Longest title, author or image address that is copied into a list, in characters."""
 
+MAX_YEAR = 2100
+"""A later year is a slip, or stands for "unknown" (9999): the newest of all books it is not."""
+
+MAX_RATING = 5.0
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NUMBER = re.compile(r"\s*([0-9]{1,4}(?:\.[0-9]+)?)(?![\w.,]*\w)")
+_MAX_NUMBER = 32
 _WORDS = re.compile(r"\w+")
 _SERIES = re.compile(r"\s*\([^()]*#[^()]*\)\s*$")
 
@@ -63,7 +72,9 @@ class Catalogue:
 
 
 def parse_book(value: object) -> Book:
-    """Return the book in a catalogue node; every field but the ISBN may be missing.
+    """Return the book in a catalogue node.
+
+    Only the ISBN decides whether there is one: all other fields may be missing or wrong, and are empty (or 0) then.
 
     Raises:
         BadData: where the node is no object or has no usable ISBN.
@@ -72,11 +83,11 @@ def parse_book(value: object) -> Book:
         raise BadData("not_an_object", "a catalogue node is an object with isbn, title, author and image")
     return Book(
         isbn=parse_isbn(value.get("isbn")),
-        title=_text(value.get("title")),
-        author=_text(value.get("author")),
-        image=_text(value.get("image")),
-        published_year=int(_number(value.get("publishedYear"), 9999)),
-        average_rating=_number(value.get("rating"), 5.0),
+        title=plain_text(value.get("title")),
+        author=plain_text(value.get("author")),
+        image=plain_text(value.get("image")),
+        published_year=int(_number(value.get("publishedYear"), MAX_YEAR)),
+        average_rating=_number(value.get("rating"), MAX_RATING),
     )
 
 
@@ -84,7 +95,7 @@ def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, B
     """Return the catalogue in the nodes of ``/archive``, and by key why each other node was refused."""
     books: list[Book] = []
     refused: dict[str, BadData] = {}
-    for key in sorted(nodes):
+    for key in sorted(nodes, key=paths.key_order):
         try:
             books.append(parse_book(nodes[key]))
         except BadData as problem:
@@ -92,13 +103,18 @@ def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, B
     return Catalogue(books), refused
 
 
-def _text(value: object) -> str:
-    return value[:MAX_TEXT] if isinstance(value, str) else ""
+def plain_text(value: object, longest: int = MAX_TEXT) -> str:
+    """Return a catalogue's text as it can be written and shown, or "" for what is no text.
+
+    Control characters and halves of surrogate pairs become spaces; of a long text the first ``longest`` characters
+    stay. Markup stays as it is: whoever shows it escapes it.
+    """
+    return _UNPRINTABLE.sub(" ", value[:longest]) if isinstance(value, str) else ""
 
 
 def _number(value: object, highest: float) -> float:
-    """All catalogue fields are strings; one that does not start with a number in range counts as 0."""
-    match = re.match(r"\s*(\d{1,4}(?:\.\d+)?)", value) if isinstance(value, str) else None
+    """All catalogue fields are strings; one that does not begin with a number in range counts as 0."""
+    match = _NUMBER.match(value[:_MAX_NUMBER]) if isinstance(value, str) else None
     number = float(match.group(1)) if match else 0.0
     return number if number <= highest else 0.0
 

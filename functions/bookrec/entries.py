@@ -127,4 +127,4 @@ def parse_rating(value: object) -> float:
         raise BadData("rating_out_of_range", "myRate lies between 0 and 5")
     if (value * 2) != int(value * 2):
         raise BadData("rating_not_half", "myRate is a whole or a half number of stars")
-    return float(value)
+    return float(value) or UNRATED  # -0.0 is 0: equal shelves have equal digests

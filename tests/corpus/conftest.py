@@ -1,0 +1,14 @@
+"""The fixtures of ``tests.database_server``, and one database with the project's rules for all items of the corpus."""
+
+import pytest
+
+from tests.database_server import ROOT, Server, deliveries, port, server
+
+__all__ = ["deliveries", "port", "server"]
+
+
+@pytest.fixture(scope="module")
+def shared(port):
+    shared = Server(port, "corpus")
+    assert shared.request("PUT", ".settings/rules", data=(ROOT / "database.rules.json").read_bytes()).ok
+    return shared

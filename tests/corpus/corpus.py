@@ -1,0 +1,189 @@
+"""The corpus: entries and catalogue nodes that a database can meet, each with what has to become of it.
+
+``entries.json`` holds, for each entry under ``/User_Book``:
+
+- ``what``: what is odd about it. Unique.
+- ``key``: its key; most have none and get one of their own.
+- ``client``: the signed-in user who tries to write it; "reader" where it is not given.
+- ``value``: the node.
+- ``reason``: the code with which the validator refuses it; null where it is taken, however odd it looks.
+- ``rules``: what the security rules say to that client: "refused", "passes", or "unsendable" where the database
+  stores no such thing, whoever sends it.
+- ``stored``: the reason once it went through the database, where that differs: empty arrays, empty objects and nulls
+  are dropped there, and ``.value``, ``.sv`` and ``.priority`` have a meaning. "nothing" where no node is left.
+
+``catalogue.json`` holds, for each node under ``/archive``:
+
+- ``what`` and ``value``, as above; ``unsendable`` where the database stores no such thing.
+- ``refused``: the code, where the book's ISBN cannot be told; or ``kept``: what becomes of the fields that are odd.
+  All others are kept as they are in ``SOUND_BOOK``.
+
+What JSON cannot carry, or not briefly, is an object with one key that begins with a dollar sign:
+
+- ``{"$repeat": [text, times]}``
+- ``{"$join": [text, text, ...]}``
+- ``{"$codes": [55357]}``: a text by its code points, which can be half of a surrogate pair.
+- ``{"$number": "NaN"}``, also "Infinity" and "-Infinity"
+- ``{"$power": [10, 400]}``: an integer
+- ``{"$nest": [value, levels]}``: ``value`` below so many objects of one child
+- ``{"$fields": [prefix, count]}``: an object with the fields prefix0, prefix1, ...
+
+An object's key ``$named`` with ``[name, value]`` is one more field, whose name is written in that notation.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bookrec import paths
+
+FOLDER = Path(__file__).resolve().parent
+GONE = "nothing"
+HUGE = 50_000
+"""Characters from which on an item is left out where everything is read again and again."""
+
+SOUND_BOOK = {
+    "isbn": "isbn001",
+    "title": "A Title",
+    "author": "An Author",
+    "rating": 4.5,
+    "description": "What it tells.",
+    "genre": "Fiction",
+    "publishedYear": 1999,
+    "image": "https://example.com/a.jpg",
+}
+"""The corpus's books, but for what is odd about each, as the code reads them."""
+
+
+def sound_entry(user_id="reader", isbn="isbn001", stars=4):
+    return {"userId": user_id, "bookId": "-Nbook", "isbn": isbn, "myRate": stars}
+
+
+@dataclass(frozen=True)
+class EntryItem:
+    """One entry of the corpus, expanded; ``stored`` is the reason that holds for what the database keeps."""
+
+    what: str
+    key: str
+    client: str
+    value: Any
+    reason: str | None
+    rules: str
+    stored: str | None
+
+    @property
+    def is_bad(self):
+        return self.reason is not None
+
+    @property
+    def is_changed_by_the_database(self):
+        return self.stored != self.reason
+
+    @property
+    def size(self):
+        return size_of(self.value)
+
+
+@dataclass(frozen=True)
+class BookItem:
+    """One catalogue node of the corpus, expanded; exactly one of ``refused`` and ``kept`` is not None."""
+
+    what: str
+    key: str
+    value: Any
+    refused: str | None
+    kept: dict[str, Any] | None
+    is_sendable: bool
+
+
+@functools.cache
+def entries():
+    rows = json.loads((FOLDER / "entries.json").read_text())
+    return tuple(
+        EntryItem(
+            row["what"],
+            expand(row.get("key", f"-Nodd{number:04}")),
+            expand(row.get("client", "reader")),
+            expand(row["value"]),
+            row["reason"],
+            row["rules"],
+            row.get("stored", row["reason"]),
+        )
+        for number, row in enumerate(rows)
+    )
+
+
+@functools.cache
+def books():
+    rows = json.loads((FOLDER / "catalogue.json").read_text())
+    return tuple(
+        BookItem(
+            row["what"],
+            f"-Nodd{number:04}",
+            expand(row["value"]),
+            row.get("refused"),
+            None if "refused" in row else {name: expand(value) for name, value in row["kept"].items()},
+            not row.get("unsendable", False),
+        )
+        for number, row in enumerate(rows)
+    )
+
+
+def expand(value):
+    """Return what a value of the corpus's notation stands for."""
+    if isinstance(value, list):
+        return [expand(child) for child in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        (name, argument), *_ = value.items()
+        if name in NOTATION:
+            return NOTATION[name](argument)
+    node = {name: expand(child) for name, child in value.items() if name != "$named"}
+    if "$named" in value:
+        name, child = value["$named"]
+        node[expand(name)] = expand(child)
+    return node
+
+
+def _nest(argument):
+    node, levels = expand(argument[0]), argument[1]
+    for _ in range(levels):
+        node = {"a": node}
+    return node
+
+
+NOTATION = {
+    "$repeat": lambda argument: argument[0] * argument[1],
+    "$join": lambda argument: "".join(map(expand, argument)),
+    "$codes": lambda argument: "".join(map(chr, argument)),
+    "$number": float,
+    "$power": lambda argument: argument[0] ** argument[1],
+    "$nest": _nest,
+    "$fields": lambda argument: {f"{argument[0]}{number}": number for number in range(argument[1])},
+}
+
+
+def texts_of(value):
+    """Yield every text, number and name in a value, as text."""
+    if isinstance(value, dict):
+        for name, child in value.items():
+            yield str(name)
+            yield from texts_of(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from texts_of(child)
+    else:
+        yield repr(value) if isinstance(value, float) else str(value)
+
+
+def size_of(value):
+    """Return about how many characters a value has."""
+    return sum(map(len, texts_of(value)))
+
+
+def can_be_recorded(item):
+    """Tell whether the database can hold a node of this key at all, and so a record of it."""
+    return paths.is_key(item.key)

@@ -1,0 +1,80 @@
+"""What the security rules let clients write of the corpus, over the wire with the project's own rules file."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from bookrec.entries import parse_entry
+from bookrec.errors import BadData
+from tests.corpus import corpus
+from tests.database_server import ADMIN
+from tests.emulator.test_rest import token
+
+STATUS = {"passes": 200, "refused": 401, "unsendable": 400}
+ENTRIES, BOOKS = corpus.entries(), corpus.books()
+
+
+def named(items):
+    return pytest.mark.parametrize("item", items, ids=lambda item: item.what)
+
+
+def write(database, path, key, value, headers):
+    """Send a value as it is, also NaN and halves of surrogate pairs; the key is in the body, so that it can be any."""
+    answer = database.request("PATCH", path, headers=headers, data=json.dumps({key: value}).encode())
+    if answer.status_code == 400:
+        assert answer.json()["error"].startswith("Invalid")
+    return answer.status_code
+
+
+def write_entry(database, item, headers):
+    return write(database, "User_Book", item.key, item.value, headers)
+
+
+def read_entry(database, item):
+    return database.get(f"User_Book/{quote(item.key, safe='/')}")
+
+
+def user(uid, **claims):
+    return {"Authorization": f"Bearer {token(uid, **claims)}"}
+
+
+@named(ENTRIES)
+def test_a_client_can_write_an_entry_or_cannot(shared, item):
+    assert write_entry(shared, item, user(item.client)) == STATUS[item.rules]
+
+
+@named([item for item in ENTRIES if item.rules == "passes"])
+def test_what_passes_the_rules_is_good_or_waits_for_its_isbn(shared, item):
+    write_entry(shared, item, user(item.client))
+    node = read_entry(shared, item)
+    if item.stored == corpus.GONE:
+        assert node is None
+    elif item.stored is None:
+        assert parse_entry(item.key, node).user_id == item.client
+    else:
+        assert item.stored == "isbn_missing"
+
+
+@named([item for item in ENTRIES if item.rules == "refused"])
+def test_what_the_rules_refuse_an_admin_can_write_and_the_validator_judges_it(shared, item):
+    assert write_entry(shared, item, ADMIN) == 200
+    node = read_entry(shared, item)
+    try:
+        parse_entry(item.key, node)
+        reason = None
+    except BadData as problem:
+        reason = problem.reason
+    assert reason == item.stored
+
+
+@named([item for item in ENTRIES if item.rules == "unsendable"])
+def test_what_the_database_cannot_hold_an_admin_cannot_write_either(shared, item):
+    assert write_entry(shared, item, ADMIN) == 400
+
+
+@named(BOOKS)
+def test_a_catalogue_node_is_refused_to_readers_and_taken_from_admins_where_it_can_be_sent(shared, item):
+    expected = (401, 200, 200) if item.is_sendable else (400, 400, 400)
+    callers = (user("reader"), user("editor", admin=True), ADMIN)
+    assert tuple(write(shared, "archive", item.key, item.value, headers) for headers in callers) == expected
