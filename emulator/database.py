@@ -40,11 +40,16 @@ class Change:
 Subscriber = Callable[[Change], None]
 
 
+def system_time() -> int:
+    """Return this machine's time in milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
 class Database:
     """One namespace. Not for threads: one event loop calls it."""
 
-    def __init__(self, namespace: str, subscriber: Subscriber) -> None:
-        self.namespace = namespace
+    def __init__(self, namespace: str, subscriber: Subscriber, now_ms: Callable[[], int] = system_time) -> None:
+        self.namespace, self._now_ms = namespace, now_ms
         self.root: Node = None
         self.rules_text = OPEN_RULES
         self._rules: Rules = parse_rules(OPEN_RULES)
@@ -89,7 +94,7 @@ class Database:
         Raises:
             ServiceError: 400 for bad data, 401 without permission; nothing is written then.
         """
-        now_ms = int(time.time() * 1000)
+        now_ms = self._now_ms()
         before = after = self.root
         nodes: dict[Path, Node] = {}
         for path, value in values.items():

@@ -44,7 +44,7 @@ def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
 def fanout(request: tasks_fn.CallableRequest[Any]) -> None:
     """One shard of readers waits for lists of the new model."""
     shard = request.data
-    composition.backend().fanout(str(shard["version"]), int(shard["shard"]), list(shard["users"]))
+    composition.backend().fanout(str(shard["publication"]), int(shard["shard"]), list(shard["users"]))
 
 
 @scheduler_fn.on_schedule(schedule="every 5 minutes", timeout_sec=300)

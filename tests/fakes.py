@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from backend.adapters.firebase_database import FirebaseDatabase
 from backend.composition import Backend, Services, build
 from backend.settings import Settings
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
-from bookrec.lease import Lease, read_lease
 from bookrec.manifest import MANIFEST, FileEntry, Manifest, sha256
 from bookrec.recommender import Items, Recommender, parse_items
-from bookrec.retraining import Pending, Policy
+from bookrec.retraining import Policy
+from tests.memory_database import MemoryDatabase
 
 POLICY = Policy(quiet_ms=3_000, minimum_changes=5, maximum_age_ms=3_600_000)
 SETTINGS = Settings(
@@ -26,6 +27,8 @@ SETTINGS = Settings(
     policy=POLICY,
     trainer_job="book-trainer",
     trainer_timeout_s=3600,
+    trainer_start_s=600,
+    lease_s=120,
     fanout_shard_size=2,
     catalogue_ttl_s=0,
     is_emulated=True,
@@ -43,109 +46,64 @@ class FakeClock:
         self.now += int(seconds * 1000)
 
 
-class FakeDatabase:
-    """A tree of JSON; ``on_shelf_read`` is called before each reading of shelves, with its number."""
+def one_by_one(calls):
+    """Run calls that could run together."""
+    return [call() for call in calls]
+
+
+class FakeDatabase(FirebaseDatabase):
+    """The real adapter over a database in memory.
+
+    ``on_shelf_read`` is called before each reading of shelves, with its number.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
-        self.tree: dict[str, Any] = {}
-        self.clock = clock
+        self.memory = MemoryDatabase(clock.now_ms)
+        super().__init__(self.memory.reference, one_by_one)
+        self.get = self.memory.get
         self.shelf_reads = 0
         self.on_shelf_read: Callable[[int], None] = lambda number: None
-
-    def get(self, path: str) -> Any:
-        node: Any = self.tree
-        for key in path.strip("/").split("/"):
-            node = node.get(key) if isinstance(node, dict) else None
-        return json.loads(json.dumps(node))
-
-    def update(self, values: Mapping[str, object]) -> None:
-        for path, value in values.items():
-            *parents, key = path.strip("/").split("/")
-            node = self.tree
-            for parent in parents:
-                node = node.setdefault(parent, {})
-            node.pop(key, None)
-            filled = self._fill(value)
-            if filled is not None:
-                node[key] = filled
-
-    def _fill(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            if value.get(".sv") == "timestamp":
-                return self.clock.now_ms()
-            return {k: v for k, child in value.items() if (v := self._fill(child)) is not None} or None
-        return value
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
         self.shelf_reads += 1
         self.on_shelf_read(self.shelf_reads)
-        entries = self.get(paths.USER_BOOK) or {}
-        return {k: v for k, v in entries.items() if isinstance(v, dict) and v.get("userId") in user_ids}
-
-    def entry(self, key: str) -> object:
-        return self.get(f"{paths.USER_BOOK}/{key}")
-
-    def entries_page(self, after: str, size: int) -> Mapping[str, object]:
-        entries = self.get(paths.USER_BOOK) or {}
-        keys = sorted(entries, key=paths.key_order)
-        keys = [key for key in keys if not after or paths.key_order(key) > paths.key_order(after)]
-        return {key: entries[key] for key in keys[:size]}
-
-    def user_ids(self) -> Sequence[str]:
-        return sorted(self.get(paths.USERS) or {})
-
-    def list_states(self, user_ids: Sequence[str]) -> Mapping[str, tuple[object, object]]:
-        nodes = {user_id: paths.recommendations(user_id) for user_id in user_ids}
-        return {u: (self.get(f"{n}/basedOn/digest"), self.get(f"{n}/modelVersion")) for u, n in nodes.items()}
-
-    def pointer(self) -> object:
-        return self.get(paths.MODEL)
-
-    def catalogue(self, etag: str) -> tuple[Mapping[str, object] | None, str]:
-        nodes = self.get(paths.ARCHIVE) or {}
-        now = sha256(json.dumps(nodes, sort_keys=True).encode())
-        return (None, etag) if now == etag else (nodes, now)
-
-    def pending(self) -> Pending:
-        marks = self.get(paths.CHANGES) or {}
-        times = [mark["at"] for mark in marks.values()]
-        return Pending(len(times), min(times, default=0), max(times, default=0))
-
-    def status(self, path: str) -> Any:
-        return self.get(f"{paths.STATUS}/{path}")
-
-    def rejected_keys(self) -> Sequence[str]:
-        return list(self.get(paths.REJECTED) or {})
-
-    def record(self, key: str) -> object:
-        return self.get(f"{paths.REJECTED}/{key}")
-
-    def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease | None:
-        changed = change(read_lease(self.get(paths.LEASE)))
-        if changed is not None:
-            self.update({paths.LEASE: changed.to_node()})
-        return changed
-
-    def quarantine(self, key: str, node: object, record: Mapping[str, object]) -> bool:
-        if node is None or self.entry(key) != node:
-            return False
-        self.update({f"{paths.REJECTED}/{key}": record, f"{paths.USER_BOOK}/{key}": None})
-        return True
+        return super().shelf_nodes(user_ids)
 
 
-class FakeStore:
-    def __init__(self) -> None:
+class FakeBucket:
+    """Cloud Storage, as the functions read it and as the trainer writes it."""
+
+    def __init__(self, clock: FakeClock) -> None:
         self.objects: dict[str, bytes] = {}
+        self.times: dict[str, int] = {}
         self.is_away = False
+        self._clock = clock
 
     def download(self, name: str, max_bytes: int) -> bytes:
         if self.is_away:
             raise StoreUnavailable("nobody answers")
-        if name not in self.objects:
-            raise BadModel(f"{name} is not there")
-        if len(self.objects[name]) > max_bytes:
+        content = self.read(name)
+        if len(content) > max_bytes:
             raise BadModel(f"{name} is larger than {max_bytes} bytes")
+        return content
+
+    def create(self, name: str, content: bytes, content_type: str) -> None:
+        if self.objects.get(name, content) != content:
+            raise BadModel(f"{name} exists in the bucket with other content: versions are immutable")
+        self.objects[name] = content
+        self.times.setdefault(name, self._clock.now_ms())
+
+    def read(self, name: str) -> bytes:
+        if name not in self.objects:
+            raise BadModel(f"{name} is not in the bucket")
         return self.objects[name]
+
+    def created(self) -> Iterator[tuple[str, int]]:
+        yield from sorted(self.times.items())
+
+    def delete(self, name: str) -> None:
+        self.objects.pop(name, None)
+        self.times.pop(name, None)
 
 
 class FakeTasks:
@@ -176,7 +134,7 @@ class World:
     def __init__(self, books: int = 30) -> None:
         self.clock = FakeClock()
         self.database = FakeDatabase(self.clock)
-        self.store, self.tasks, self.jobs = FakeStore(), FakeTasks(), FakeJobs()
+        self.store, self.tasks, self.jobs = FakeBucket(self.clock), FakeTasks(), FakeJobs()
         self._services = Services(
             database=self.database,
             store=self.store,
@@ -184,7 +142,7 @@ class World:
             tasks=self.tasks,
             jobs=self.jobs,
             clock=self.clock,
-            together=lambda calls: [call() for call in calls],
+            together=one_by_one,
         )
         self.backend = self.restarted()
         self.isbns = [f"isbn{number:03}" for number in range(books)]

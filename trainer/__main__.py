@@ -7,9 +7,9 @@ import logging
 import sys
 
 from bookrec.errors import BookrecError
-from trainer.commands import evaluate, import_, run
+from trainer.commands import evaluate, import_, operate, run
 
-COMMANDS = (run, evaluate, import_)
+COMMANDS = (run, evaluate, import_, operate)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bookrec import paths
+from bookrec.push_keys import CHARS, first_key
 
 PROJECT = "demo-bookrec"
-PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 ARCHIVE_FIELDS = ("title", "author", "rating", "description", "isbn", "genre", "pages", "publishedYear", "image")
 
 
@@ -27,22 +27,8 @@ class ShelfRow:
 
 
 def push_key(rng: random.Random, at_ms: int) -> str:
-    """Return a push key: 8 characters of time, 12 of chance.
-
-    Source: Firebase blog, "The 2^120 Ways to Ensure Unique Identifiers" (2015).
-    """
-    stamp = [PUSH_CHARS[(at_ms >> (6 * place)) & 63] for place in reversed(range(8))]
-    return "".join(stamp) + "".join(rng.choice(PUSH_CHARS) for _ in range(12))
-
-
-def push_time(key: str) -> int:
-    """Return when a push key was made, in milliseconds since 1970, or -1 where the key is none."""
-    if len(key) != 20 or any(char not in PUSH_CHARS for char in key):
-        return -1
-    milliseconds = 0
-    for char in key[:8]:
-        milliseconds = milliseconds * 64 + PUSH_CHARS.index(char)
-    return milliseconds
+    """Return a push key: 8 characters of time, 12 of chance."""
+    return first_key(at_ms) + "".join(rng.choice(CHARS) for _ in range(12))
 
 
 def make_tree(

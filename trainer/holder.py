@@ -3,71 +3,127 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
-import time
+from collections.abc import Callable
 from types import TracebackType
+from typing import Protocol
 
 from bookrec import lease as leases
 from bookrec.errors import LeaseLost
-from trainer.services import Database
+from bookrec.lease import Lease, Outcome
+from bookrec.manifest import Pointer
 
-LEASE_MS = 120_000
-RENEW_AFTER_S = 30.0
+LEASE_MS = int(os.environ.get("LEASE_SECONDS") or 120) * 1000
+LIMIT_MS = int(os.environ.get("TRAINER_TIMEOUT_SECONDS") or 3_600) * 1000
+"""How long a run may be silent, and how long it may take in all; the functions hand down their settings."""
 
 log = logging.getLogger(__name__)
+
+Heart = Callable[[Callable[[], bool], float], Callable[[], None]]
+"""Calls a function every so many seconds until it returns False; returns what ends that."""
+
+
+class Database(Protocol):
+    """The lease and the pointer."""
+
+    def pointer(self) -> Pointer | None:
+        """Return what is live."""
+        ...
+
+    def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease:
+        """Change the lease in a transaction; raise ``LeaseLost`` where ``change`` returns None."""
+        ...
+
+
+def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], None]:
+    """Implement ``Heart``."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(every_s) and beat():
+            pass
+
+    thread = threading.Thread(target=run, name="lease", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        ended.set()
+        thread.join()
+
+    return stop
 
 
 class LeaseHolder:
     """A context manager that takes the lease, or takes over the one that the functions took for this run.
 
+    Args:
+        now_ms: the clock, in milliseconds since 1970.
+        purpose: what a new lease is for, if ``fence`` is None: the holder is named after it.
+        run_id: the holder of the lease that was taken for this run, with its ``fence``.
+
     Attributes:
-        fence: this run's fencing number.
+        run_id: the name of the holder.
+        fence: its fencing number.
+        outcome: how the run ended, to be set before the end; None counts neither as success nor as failure.
     """
 
-    def __init__(self, database: Database, run_id: str, fence: int | None) -> None:
-        self._database, self.run_id = database, run_id
-        self._given_fence = fence
-        self._ended, self._lost = threading.Event(), threading.Event()
-        self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
+    def __init__(
+        self,
+        database: Database,
+        now_ms: Callable[[], int],
+        heart: Heart,
+        *,
+        purpose: str = "manual",
+        run_id: str = "",
+        fence: int | None = None,
+    ) -> None:
+        self._database, self._now_ms, self._heart = database, now_ms, heart
+        self._purpose, self.run_id, self._given_fence = purpose, run_id, fence
+        self._is_lost = False
+        self.outcome: Outcome | None = None
 
     def __enter__(self) -> LeaseHolder:
         """Raise ``LeaseLost`` where another run holds the lease."""
-        now = int(time.time() * 1000)
+        now = self._now_ms()
         if self._given_fence is None:
             live = self._database.pointer()
-            least = live.fence if live else 0
-            taken = self._database.change_lease(lambda held: leases.acquire(held, self.run_id, now, LEASE_MS, least))
+            live_fence = live.fence if live else 0
+            taken = self._database.change_lease(
+                lambda held: leases.acquire(held, self._purpose, now, LEASE_MS, LIMIT_MS, live_fence)
+            )
         else:
             fence = self._given_fence
             taken = self._database.change_lease(lambda held: leases.renew(held, self.run_id, fence, now, LEASE_MS))
-        self.fence = taken.fence
-        self._heart.start()
+        self.run_id, self.fence = taken.holder or "", taken.fence
+        self._stop = self._heart(self._beat, LEASE_MS / 4000)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._ended.set()
-        self._heart.join()
+        self._stop()
+        now = self._now_ms()
         try:
-            self._database.change_lease(lambda held: leases.release(held, self.run_id, self.fence))
+            self._database.change_lease(lambda held: leases.release(held, self.run_id, self.fence, self.outcome, now))
         except LeaseLost:
             log.warning("the lease was no longer this run's to give back")
+        except Exception as problem:  # what the run has done, it has done; the lease will expire
+            log.warning("the lease could not be given back: %s", problem)
 
     def check(self) -> None:
         """Raise ``LeaseLost`` where this run no longer holds the lease."""
-        if self._lost.is_set():
+        if self._is_lost:
             raise LeaseLost(f"run {self.run_id} has lost its lease (fence {self.fence})")
         self._renew()
 
     def _renew(self) -> None:
-        now = int(time.time() * 1000)
+        now = self._now_ms()
         self._database.change_lease(lambda held: leases.renew(held, self.run_id, self.fence, now, LEASE_MS))
 
-    def _beat(self) -> None:
-        while not self._ended.wait(RENEW_AFTER_S):
-            try:
-                self._renew()
-            except LeaseLost:
-                self._lost.set()
-                return
-            except Exception as problem:  # the database may be away for a while; the lease outlives some beats
-                log.warning("the lease could not be renewed: %s", problem)
+    def _beat(self) -> bool:
+        try:
+            self._renew()
+        except LeaseLost:
+            self._is_lost = True
+        except Exception as problem:  # the database may be away for a while; the lease outlives some beats
+            log.warning("the lease could not be renewed: %s", problem)
+        return not self._is_lost

@@ -1,15 +1,29 @@
-"""Publishing: immutable files first, verified; the pointer last, conditional and fenced."""
+"""Publishing: immutable files first, verified; the pointer last, conditional and fenced; old versions go at the end."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
-from bookrec.manifest import MANIFEST, FileEntry, Manifest, Pointer, parse_pointer, sha256
+from bookrec.manifest import (
+    ITEMS,
+    KEPT_VERSIONS,
+    MANIFEST,
+    RECOMMEND_MODEL,
+    FileEntry,
+    Manifest,
+    Pointer,
+    parse_pointer,
+    read_manifest,
+    sha256,
+)
 
 CONTENT_TYPES = {
     ".json": "application/json",
@@ -17,6 +31,16 @@ CONTENT_TYPES = {
     ".md": "text/markdown; charset=utf-8",
     ".zip": "application/zip",
 }
+
+RETIRE_AFTER_MS = 86_400_000
+"""Files younger than this are never removed: a phone may be half-way through a download."""
+
+_FENCE = re.compile(r".*-(\d+)")
+
+log = logging.getLogger(__name__)
+
+Answers = Callable[[str, bytes, bytes], object]
+"""Loads a version's model and items, and lets them answer; raises ``BadModel`` where they do not."""
 
 
 class Bucket(Protocol):
@@ -27,8 +51,21 @@ class Bucket(Protocol):
         ...
 
     def read(self, name: str) -> bytes:
-        """Return an object's content."""
+        """Return an object's content; raise ``BadModel`` where there is none."""
         ...
+
+    def created(self) -> Iterator[tuple[str, int]]:
+        """Yield the names of all objects of models, and when each was made (milliseconds since 1970)."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        ...
+
+
+def version_name(at_ms: int, fence: int) -> str:
+    """Return the name of the version that the run with this fence makes at a time; names sort by it."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y%m%dT%H%M%SZ}-{fence}"
 
 
 def make_manifest(version: str, files: Mapping[str, bytes], details: Mapping[str, Any]) -> Manifest:
@@ -37,22 +74,35 @@ def make_manifest(version: str, files: Mapping[str, bytes], details: Mapping[str
     return Manifest(version, entries, details)
 
 
-def upload(bucket: Bucket, files: Mapping[str, bytes], manifest: Manifest) -> bytes:
-    """Upload a model's files and then its manifest, reading each back; return the manifest's bytes.
+def upload(bucket: Bucket, files: Mapping[str, bytes], manifest: Manifest, answers: Answers) -> bytes:
+    """Upload a model's files and then its manifest, and verify what is in the bucket; return the manifest's bytes.
 
     Nothing refers to the version until the pointer does, so that a crash here leaves the live model alone.
 
     Raises:
-        BadModel: where the bucket gives back other bytes than it was given.
+        BadModel: where the bucket gives back other bytes than it was given, or a model that does not answer.
     """
     for name, content in sorted(files.items()):
         _store(bucket, manifest.version, name, content)
-        manifest.files[name].check(name, bucket.read(paths.model_object(manifest.version, name)))
     content = json.dumps(manifest.to_json(), indent=1, sort_keys=True).encode()
     _store(bucket, manifest.version, MANIFEST, content)
-    if bucket.read(paths.model_object(manifest.version, MANIFEST)) != content:
-        raise BadModel(f"{MANIFEST} came back from the bucket with other content")
+    verify(bucket, manifest.version, sha256(content), answers)
     return content
+
+
+def verify(bucket: Bucket, version: str, manifest_sha256: str, answers: Answers) -> Manifest:
+    """Read a version back whole: manifest, sizes, SHA-256, and the model answers; return its manifest.
+
+    Raises:
+        BadModel: saying what is wrong.
+    """
+    manifest = read_manifest(version, bucket.read(paths.model_object(version, MANIFEST)), manifest_sha256)
+    files: dict[str, bytes] = {}
+    for name, entry in manifest.files.items():
+        files[name] = bucket.read(paths.model_object(version, name))
+        entry.check(name, files[name])
+    answers(version, files[RECOMMEND_MODEL], files[ITEMS])
+    return manifest
 
 
 def make_pointer(version: str, manifest: bytes, fence: int, published_at: int, snapshot_at: int) -> Pointer:
@@ -61,13 +111,17 @@ def make_pointer(version: str, manifest: bytes, fence: int, published_at: int, s
     return Pointer(version, name, sha256(manifest), fence, published_at, snapshot_at)
 
 
-def next_pointer(present: object, pointer: Pointer) -> dict[str, object]:
+def next_pointer(present: object, pointer: Pointer, *, is_rollback: bool = False) -> dict[str, object]:
     """Return the new value of ``/Recommender/model``: what runs inside the transaction.
 
     A damaged node counts as no model: any publish repairs it.
 
+    Args:
+        is_rollback: the version was live before, and must still be kept.
+
     Raises:
         LeaseLost: where a run with this fence or a later one has published.
+        BadModel: where a version to roll back to is no longer kept.
     """
     try:
         live = parse_pointer(present)
@@ -75,7 +129,42 @@ def next_pointer(present: object, pointer: Pointer) -> dict[str, object]:
         live = None
     if live is not None and live.fence >= pointer.fence:
         raise LeaseLost(f"version {live.version} was published under fence {live.fence}, this run has {pointer.fence}")
-    return pointer.to_node()
+    if is_rollback and (live is None or pointer.version not in live.kept):
+        raise BadModel(f"version {pointer.version} is no longer kept")
+    return {**pointer.to_node(), "kept": _kept(live, pointer)}
+
+
+def retire(bucket: Bucket, live: Pointer, now_ms: int) -> list[str]:
+    """Remove the files of versions that can never be live again; return these versions.
+
+    Those are the versions that the pointer does not keep, of runs with an earlier fence: a pointer only ever drops
+    versions, and refuses runs with an earlier fence than its own. So a stale ``live`` is no danger.
+    """
+    names: dict[str, list[str]] = {}
+    newest: dict[str, int] = {}
+    for name, at in bucket.created():
+        version = PurePosixPath(name).parent.name
+        names.setdefault(version, []).append(name)
+        newest[version] = max(newest.get(version, 0), at)
+    retired = []
+    for version in sorted(names):
+        fence = _FENCE.fullmatch(version)
+        is_past = fence is not None and int(fence.group(1)) < live.fence
+        if is_past and version not in live.kept and newest[version] + RETIRE_AFTER_MS < now_ms:
+            for name in sorted(names[version], key=lambda n: (not n.endswith(MANIFEST), n)):  # the manifest first
+                bucket.delete(name)
+            retired.append(version)
+    return retired
+
+
+def _kept(live: Pointer | None, pointer: Pointer) -> dict[str, str]:
+    """Return what the new pointer keeps: itself, the version it replaces, and the newest of the others."""
+    before = dict(live.kept) if live else {}
+    needed = {pointer.version: pointer.manifest_sha256}
+    if live is not None:
+        needed[live.version] = live.manifest_sha256
+    others = sorted(set(before) - set(needed), reverse=True)[: KEPT_VERSIONS - len(needed)]
+    return needed | {version: before[version] for version in others}
 
 
 def _store(bucket: Bucket, version: str, name: str, content: bytes) -> None:

@@ -7,12 +7,14 @@ Both follow the emulators' environment variables by themselves (``FIREBASE_DATAB
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import firebase_admin
 from firebase_admin import db
-from google.api_core.exceptions import PreconditionFailed
+from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
@@ -20,6 +22,8 @@ from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
 from bookrec.manifest import Pointer, parse_pointer
+from bookrec.paths import children
+from bookrec.reader import GONE
 from trainer.publish import next_pointer
 
 TIMESTAMP = {".sv": "timestamp"}
@@ -37,41 +41,55 @@ def project_id() -> str:
     raise RuntimeError("no project: set GOOGLE_CLOUD_PROJECT (the emulators' is demo-bookrec)")
 
 
+NodeAt = Callable[[str], db.Reference]
+"""From a path to the reference of its node."""
+
+
+def connect(project: str, url: str | None = None) -> NodeAt:
+    """Return the references of the project's database, or of the one at ``url`` or ``DATABASE_URL``."""
+    url = url or os.environ.get("DATABASE_URL") or _default_url(project)
+    app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="trainer")
+    return lambda path: db.reference(path, app=app)
+
+
+def disconnect() -> None:
+    """Close the connections."""
+    firebase_admin.delete_app(firebase_admin.get_app("trainer"))
+
+
+def _default_url(project: str) -> str:
+    emulator = os.environ.get("FIREBASE_DATABASE_EMULATOR_HOST")
+    name = f"{project}-default-rtdb"
+    return f"http://{emulator}?ns={name}" if emulator else f"https://{name}.firebaseio.com"
+
+
+def now_ms() -> int:
+    """Return this machine's time in milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
 class Database:
     """The nodes that a training run reads and writes."""
 
-    def __init__(self, project: str, url: str | None = None) -> None:
-        url = url or os.environ.get("DATABASE_URL") or self._default_url(project)
-        self._app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="trainer")
-
-    @staticmethod
-    def _default_url(project: str) -> str:
-        emulator = os.environ.get("FIREBASE_DATABASE_EMULATOR_HOST")
-        return (
-            f"http://{emulator}?ns={project}-default-rtdb"
-            if emulator
-            else f"https://{project}-default-rtdb.firebaseio.com"
-        )
-
-    def close(self) -> None:
-        """Close the connections."""
-        firebase_admin.delete_app(self._app)
-
-    def _node(self, path: str) -> db.Reference:
-        return db.reference(path, app=self._app)
+    def __init__(self, node_at: NodeAt) -> None:
+        self._node = node_at
 
     def pages(self, path: str, page_size: int) -> Iterator[Mapping[str, Any]]:
         """Yield the children of ``path`` by key, at most ``page_size`` at a time."""
         last: str | None = None
         while True:
             query = self._node(path).order_by_key()
-            page = _children((query.start_at(last) if last else query).limit_to_first(page_size + bool(last)).get())
-            page.pop(last or "", None)
+            found = (query.start_at(last) if last else query).limit_to_first(page_size + bool(last)).get()
+            page = {key: child for key, child in children(found).items() if key != last}
             if page:
                 yield page
             if len(page) < page_size:
                 return
             last = max(page, key=paths.key_order)
+
+    def gone(self) -> frozenset[str]:
+        """Return the users who have left, and whose entries are still there."""
+        return frozenset(children(self._node(paths.READERS).order_by_value().equal_to(GONE).get()))
 
     def server_time(self) -> int:
         """Return the database's own clock in milliseconds: the one by which changes are stamped."""
@@ -86,13 +104,20 @@ class Database:
         except BadModel:
             return None
 
-    def publish(self, pointer: Pointer) -> None:
-        """Switch ``/Recommender/model`` in a transaction.
+    def publish(self, pointer: Pointer, *, is_rollback: bool = False) -> Pointer:
+        """Switch ``/Recommender/model`` in a transaction; return the pointer as it is now.
 
         Raises:
-            LeaseLost: where a run with this fence or a later one has published.
+            LeaseLost, BadModel: as ``publish.next_pointer`` does.
         """
-        self._node(paths.MODEL).transaction(lambda present: next_pointer(present, pointer))
+        node = self._node(paths.MODEL).transaction(
+            lambda present: next_pointer(present, pointer, is_rollback=is_rollback)
+        )
+        return parse_pointer(node) or pointer
+
+    def lease(self) -> leases.Lease:
+        """Return the lease."""
+        return leases.read_lease(self._node(paths.LEASE).get())
 
     def change_lease(self, change: Callable[[leases.Lease], leases.Lease | None]) -> leases.Lease:
         """Change the lease in a transaction; return the new one.
@@ -119,20 +144,13 @@ class Database:
 
         A mark that was renewed meanwhile stays: each is removed only if it still is what was read.
         """
-        marks = self._node(path).order_by_child("at").end_at(until).get() or {}
+        marks = children(self._node(path).order_by_child("at").end_at(until).get())
         for key in marks:
             node = self._node(f"{path}/{key}")
             value, etag = node.get(etag=True)
             if isinstance(value, Mapping) and value.get("at", 0) <= until:
                 node.set_if_unchanged(etag, {})  # an empty object is no node: a conditional delete
         return len(marks)
-
-
-def _children(value: object) -> dict[str, Any]:
-    """Return a node's children; the service renders small integer keys as a list."""
-    if isinstance(value, list):
-        return {str(i): child for i, child in enumerate(value) if child is not None}
-    return dict(value) if isinstance(value, Mapping) else {}
 
 
 class Bucket:
@@ -157,6 +175,23 @@ class Bucket:
                 raise BadModel(f"{name} exists in the bucket with other content: versions are immutable") from None
 
     def read(self, name: str) -> bytes:
-        """Return an object's content."""
-        content: bytes = self._bucket.blob(name).download_as_bytes()
+        """Return an object's content.
+
+        Raises:
+            BadModel: where there is no such object.
+        """
+        try:
+            content: bytes = self._bucket.blob(name).download_as_bytes()
+        except NotFound as problem:
+            raise BadModel(f"{name} is not in bucket {self._bucket.name}") from problem
         return content
+
+    def created(self) -> Iterator[tuple[str, int]]:
+        """Yield the names of all objects of models, and when each was made (milliseconds since 1970)."""
+        for blob in self._bucket.list_blobs(prefix="models/"):
+            yield blob.name, int(blob.time_created.timestamp() * 1000)
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        with suppress(NotFound):
+            self._bucket.blob(name).delete()

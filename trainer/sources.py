@@ -6,8 +6,8 @@ import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import pandas as pd
 from bookrec import paths
 from bookrec.catalogue import parse_book, plain_text
 from bookrec.errors import BadData
+from bookrec.push_keys import push_time
 from bookrec.shelf import sort_out
-from trainer.database_export import push_time
 
 PAGE_SIZE = 2_000
 """Nodes a read: a page of entries is about 250 kB, a page of catalogue nodes with descriptions about 2 MB."""
@@ -48,6 +48,17 @@ class Snapshot:
     books: pd.DataFrame
     refused: Mapping[str, int]
     source: str
+
+    def without(self, user_ids: Collection[str]) -> Snapshot:
+        """Return the snapshot without the entries of some readers, which count as set aside."""
+        leaves = self.ratings["userId"].isin(list(user_ids))
+        if not leaves.any():
+            return self
+        return replace(
+            self,
+            ratings=self.ratings[~leaves].reset_index(drop=True),
+            refused={**self.refused, "entry:reader_gone": int(leaves.sum())},
+        )
 
 
 Pages = Callable[[str, int], Iterator[Mapping[str, Any]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from emulator.errors import ServiceError
@@ -13,6 +14,7 @@ from emulator.rules.ruleset import Rule, Rules
 READABLE = GLOBALS - {"newData"}
 
 
+@lru_cache(16)
 def parse_rules(text: str) -> Rules:
     """Return the rules in a file: JSON with comments.
 

@@ -85,14 +85,15 @@ def build(settings: Settings, services: Services) -> Backend:
     model = LiveModel(database, services.store, services.load, clock)
     lists = ListRefresher(database, model, CatalogueCache(database, clock, settings.catalogue_ttl_s * 1000), together)
     queue = RetrainingQueue(services.tasks, settings.policy, clock)
-    retrain = RetrainHandler(database, services.jobs, settings.policy, clock)
-    published = ModelPublishedHandler(database, model, services.tasks, queue, settings.fanout_shard_size)
+    start_ms, limit_ms = settings.trainer_start_s * 1000, settings.trainer_timeout_s * 1000
+    retrain = RetrainHandler(database, services.jobs, settings.policy, clock, start_ms, limit_ms)
+    published = ModelPublishedHandler(database, model, services.tasks, queue, clock, settings.fanout_shard_size)
     return Backend(
         entry_written=EntryWrittenHandler(database, lists, queue, clock, together),
         retrain=retrain,
         model_published=published,
         fanout=FanoutHandler(database, lists, model),
-        reconcile=ReconcileHandler(database, lists, model, published, retrain, clock),
+        reconcile=ReconcileHandler(database, lists, published, retrain, clock),
     )
 
 
@@ -101,11 +102,12 @@ def connect(settings: Settings) -> Services:
     from backend.adapters.cloud_storage import CloudModelStore
     from backend.adapters.cloud_tasks import CloudTaskQueue
     from backend.adapters.firebase_database import FirebaseDatabase
+    from backend.adapters.firebase_database import connect as connect_database
     from backend.adapters.system import SystemClock, run_together
     from backend.adapters.tflite_model import load_recommender
 
     return Services(
-        database=FirebaseDatabase(settings.project, settings.database_url, run_together),
+        database=FirebaseDatabase(connect_database(settings.project, settings.database_url), run_together),
         store=CloudModelStore(settings.project, settings.bucket),
         load=load_recommender,
         tasks=CloudTaskQueue(settings.project, settings.region, settings.is_emulated),
@@ -121,6 +123,8 @@ def _trainer_jobs(settings: Settings) -> TrainerJobs:
         "GOOGLE_CLOUD_PROJECT": settings.project,
         "DATABASE_URL": settings.database_url,
         "MODEL_BUCKET": settings.bucket,
+        "TRAINER_TIMEOUT_SECONDS": str(settings.trainer_timeout_s),
+        "LEASE_SECONDS": str(settings.lease_s),
     }
     if settings.is_emulated:
         from backend.adapters.local_process import LocalTrainerJobs

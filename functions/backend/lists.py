@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from backend.models import LiveModel
+from backend.models import NO_MODEL, InUse, Live, LiveModel
 from backend.ports import TIMESTAMP, Clock, Database, Together
 from bookrec import paths
 from bookrec.catalogue import Catalogue, parse_catalogue
 from bookrec.errors import BookrecError
+from bookrec.push_keys import push_time
 from bookrec.ranking import Candidate, RecommendationList, top_list
+from bookrec.reader import GONE, HERE, Reader
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf, build_shelf, sort_out
 
@@ -21,12 +24,36 @@ MAX_ROUNDS = 10
 MAX_LISTS_A_WRITE, MAX_BYTES_A_WRITE = 50, 1 << 20
 """Bounds of one multi-path update."""
 
-NO_MODEL = "none"
-"""The model version of lists that were made before any model was published."""
-
 
 class StillChangingError(BookrecError):
     """A shelf changed in every round; the event that changed it last makes the list."""
+
+
+class ListsFailedError(BookrecError):
+    """Some lists could not be made; those of all other users were."""
+
+
+@dataclass(slots=True)
+class Refreshed:
+    """What a refresh did.
+
+    Attributes:
+        version: the model that the lists are of.
+        written: how many lists were written.
+        farewells: how many readers were found gone.
+    """
+
+    version: str = NO_MODEL
+    written: int = 0
+    farewells: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelves:
+    """The shelves of some users, and by user the keys of all entries that name them, bad ones too."""
+
+    by_user: Mapping[str, Shelf]
+    keys: Mapping[str, Sequence[str]]
 
 
 class CatalogueCache:
@@ -49,45 +76,137 @@ class CatalogueCache:
 
 
 class ListRefresher:
-    """Computes users' lists from their shelves as they stand, and writes them."""
+    """Computes users' lists from their shelves as they stand, and writes them with the marks that go with them."""
 
     def __init__(self, database: Database, model: LiveModel, catalogue: CatalogueCache, together: Together) -> None:
         self._database, self._model, self._catalogue, self._together = database, model, catalogue, together
 
-    def refresh(self, user_ids: Sequence[str]) -> str:
-        """Bring the lists of some users up to date; return the model version that they were made with.
+    def refresh(self, user_ids: Sequence[str], changes: Sequence[str] | None = None) -> Refreshed:
+        """Bring the lists of some users up to date.
 
         After writing, shelves and model are read again: whoever changed meanwhile is done once more. So of
         two runs that overlap, the one that ends last leaves the list of the last shelf.
 
+        A list and the marks of the changes that it follows are one write: a list that matches its shelf proves
+        that the shelf was marked for retraining, and a shelf whose list does not match is found.
+
+        Args:
+            user_ids: whose lists.
+            changes: the entries that an event says have changed: they are marked, and the lists written, whatever
+                the lists say. None where no event says so: then only lists that are not the right ones are
+                written, and those that follow another shelf than before are marked as changed.
+
         Raises:
             StillChangingError: after ``MAX_ROUNDS`` rounds without rest.
+            ListsFailedError: where single lists could not be made.
         """
-        waiting, version = sorted(set(user_ids)), NO_MODEL
+        waiting, done, problems = sorted(set(user_ids)), Refreshed(), {}
         for _ in range(MAX_ROUNDS):
             if not waiting:
-                return version
-            shelves, model, catalogue = self._together(
-                [lambda: self._shelves(waiting), self._model.current, self._catalogue.current]  # noqa: B023
+                break
+            shelves, readers, in_use, catalogue = self._together(
+                [
+                    lambda: self._shelves(waiting),  # noqa: B023
+                    lambda: self._database.readers(waiting),  # noqa: B023
+                    self._model.current,
+                    self._catalogue.current,
+                ]
             )
-            version = model.version if model else NO_MODEL
-            lists = [make_list(shelf, model, catalogue) for shelf in shelves.values()]
-            for batch in batches(lists, catalogue):
+            done.version = in_use.version
+            writes: dict[str, dict[str, object]] = {}
+            for user_id in waiting:
+                try:
+                    write = _write(user_id, shelves, readers[user_id], in_use, catalogue, changes)
+                except Exception as problem:  # one list that cannot be made is no reason to keep others waiting
+                    problems[user_id] = problem
+                    continue
+                if write:
+                    writes[user_id] = write
+            for batch in batches(writes.values()):
                 self._database.update(batch)
-            waiting = self._outdated(shelves, version)
+            done.farewells += sum(readers[user_id].is_gone for user_id in writes)
+            done.written += sum(not readers[user_id].is_gone for user_id in writes)
+            waiting = self._outdated({user_id: shelves.by_user[user_id] for user_id in writes}, in_use.version)
         if waiting:
             raise StillChangingError(f"{len(waiting)} shelves changed in each of {MAX_ROUNDS} rounds")
-        return version
+        if problems:
+            first = next(iter(problems.values()))
+            raise ListsFailedError(f"{len(problems)} lists could not be made: {type(first).__name__}") from first
+        return done
 
-    def _shelves(self, user_ids: Sequence[str]) -> dict[str, Shelf]:
-        entries, _ = sort_out(self._database.shelf_nodes(user_ids))
-        return {user_id: build_shelf(user_id, entries) for user_id in user_ids}
+    def _shelves(self, user_ids: Sequence[str]) -> _Shelves:
+        nodes = self._database.shelf_nodes(user_ids)
+        entries, _ = sort_out(nodes)
+        keys: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
+        for key, node in nodes.items():
+            keys[paths.children(node)["userId"]].append(key)
+        return _Shelves({user_id: build_shelf(user_id, entries) for user_id in user_ids}, keys)
 
     def _outdated(self, used: Mapping[str, Shelf], version: str) -> list[str]:
-        present, model = self._together([lambda: self._shelves(list(used)), self._model.current])
-        if (model.version if model else NO_MODEL) != version:
+        """Return whose shelf is not what was ``used``, or all where the model is another."""
+        if not used:
+            return []
+        present, in_use = self._together([lambda: self._shelves(list(used)), self._model.current])
+        if in_use.version != version:
             return list(used)
-        return [user_id for user_id, shelf in used.items() if present[user_id].digest != shelf.digest]
+        return [user_id for user_id, shelf in used.items() if present.by_user[user_id].digest != shelf.digest]
+
+
+def _write(
+    user_id: str,
+    shelves: _Shelves,
+    reader: Reader,
+    in_use: InUse,
+    catalogue: Catalogue,
+    changes: Sequence[str] | None,
+) -> dict[str, object]:
+    """Return what has to be written for one user, by path; nothing where all is as it should be."""
+    shelf = shelves.by_user[user_id]
+    if reader.is_gone:
+        return _farewell(shelf, shelves.keys[user_id], reader)
+    values: dict[str, object] = {}
+    if reader.has_profile and reader.mark != HERE:
+        values[f"{paths.READERS}/{user_id}"] = HERE
+    wanted = None if in_use.is_degraded else in_use.version
+    if changes is None and reader.is_served(shelf.digest, wanted, catalogue):
+        return values
+    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)
+    values[paths.recommendations(user_id)] = made.to_node(catalogue, TIMESTAMP)
+    return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))
+
+
+def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
+    """Return which entry stands for what changed unnoticed on a shelf; for one that was emptied, its reader does.
+
+    A shelf that never had a list and is older than the live model's snapshot was trained on: it is an import.
+    """
+    if reader.digest == shelf.digest or (not shelf.entries and reader.digest is None):
+        return ()
+    times = [push_time(entry.key) for entry in shelf.entries]
+    if reader.digest is None and live is not None and -1 not in times and max(times) < live.pointer.snapshot_at:
+        return ()
+    return (shelf.entries[-1].key,) if shelf.entries else (shelf.user_id,)
+
+
+def _marks(shelf: Shelf, changes: Iterable[str]) -> dict[str, object]:
+    marks: dict[str, object] = {f"{paths.CHANGES}/{key}": {"at": TIMESTAMP} for key in changes}
+    return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if marks else {}
+
+
+def _farewell(shelf: Shelf, keys: Sequence[str], reader: Reader) -> dict[str, object]:
+    """Return what removes the traces of a reader who left.
+
+    The entries are the app's to remove. As long as there are any, the reader stays marked as gone, so that no model
+    is trained on them.
+    """
+    if reader.mark == GONE and keys and not reader.has_list:
+        return {}
+    traces = [paths.recommendations(shelf.user_id), f"{paths.DIRTY}/{shelf.user_id}"]
+    values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
+    values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
+    if shelf.entries and reader.mark != GONE:
+        values[f"{paths.CHANGES}/{shelf.entries[-1].key}"] = {"at": TIMESTAMP}
+    return values
 
 
 def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> RecommendationList:
@@ -100,17 +219,17 @@ def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> 
     return top_list(shelf, model.version, model.candidates(shelf), model.fill(shelf, catalogue.newest), catalogue)
 
 
-def batches(lists: Sequence[RecommendationList], catalogue: Catalogue) -> Iterator[dict[str, object]]:
-    """Yield multi-path updates that write ``lists``, each bounded in lists and bytes."""
+def batches(writes: Iterable[Mapping[str, object]]) -> Iterator[dict[str, object]]:
+    """Yield multi-path updates that make all ``writes``, each bounded in writes and bytes, no write split."""
     batch: dict[str, object] = {}
-    size = 0
-    for item in lists:
-        node = item.to_node(catalogue, TIMESTAMP)
-        added = len(json.dumps(node))
-        if batch and (len(batch) >= MAX_LISTS_A_WRITE or size + added > MAX_BYTES_A_WRITE):
+    number = size = 0
+    for write in writes:
+        added = len(json.dumps(write))
+        if batch and (number >= MAX_LISTS_A_WRITE or size + added > MAX_BYTES_A_WRITE):
             yield batch
-            batch, size = {}, 0
-        batch[paths.recommendations(item.shelf.user_id)] = node
+            batch, number, size = {}, 0, 0
+        batch.update(write)
+        number += bool(write)
         size += added
     if batch:
         yield batch

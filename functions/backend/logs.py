@@ -21,3 +21,8 @@ def info(message: str, **fields: Any) -> None:
 def warning(message: str, **fields: Any) -> None:
     """Log what a person should know of, though the flow goes on."""
     logger.warn(message, **fields)
+
+
+def alarm(name: str, message: str, **fields: Any) -> None:
+    """Log what somebody should look into; ``docs/operations.md`` has a page with that name."""
+    logger.warn(message, alarm=name, **fields)

@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bookrec.lease import Lease
+from bookrec.reader import Reader
 from bookrec.recommender import Recommender
 from bookrec.retraining import Pending
 
 TIMESTAMP: Mapping[str, str] = {".sv": "timestamp"}
 """What the database replaces by its own clock (milliseconds since 1970)."""
+
+
+def increment(step: int) -> Mapping[str, object]:
+    """Return what makes the database add to the number that is there."""
+    return {".sv": {"increment": step}}
 
 
 class Database(Protocol):
@@ -24,16 +30,20 @@ class Database(Protocol):
         """Return one node of ``/User_Book``."""
         ...
 
-    def entries_page(self, after: str, size: int) -> Mapping[str, object]:
-        """Return at most ``size`` entries that follow the key ``after`` in ``paths.key_order``; "" is the beginning."""
+    def page(self, path: str, after: str, size: int) -> Mapping[str, object]:
+        """Return at most ``size`` children that follow the key ``after`` in ``paths.key_order``; all follow ""."""
         ...
 
     def user_ids(self) -> Sequence[str]:
         """Return the keys of ``/Users``, ascending."""
         ...
 
-    def list_states(self, user_ids: Sequence[str]) -> Mapping[str, tuple[object, object]]:
-        """Return by user the digest and the model version that the list names; None where there is no list."""
+    def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
+        """Return profile and list of each of the users."""
+        ...
+
+    def readers_page(self, after: str, size: int) -> Mapping[str, Reader]:
+        """Return at most ``size`` readers of ``/Users`` that follow the key ``after`` in ``paths.key_order``."""
         ...
 
     def pointer(self) -> object:
@@ -56,8 +66,24 @@ class Database(Protocol):
         """Return the keys of the entries that are recorded as set aside."""
         ...
 
+    def records(self) -> Mapping[str, object]:
+        """Return all records of entries that are set aside."""
+        ...
+
     def record(self, key: str) -> object:
         """Return why an entry is recorded as set aside."""
+        ...
+
+    def gone(self) -> Sequence[str]:
+        """Return the users who are recorded as gone while there are entries of theirs."""
+        ...
+
+    def clear_changes(self, until: int) -> int:
+        """Remove the marks of changes that were made up to ``until`` (ms) and not renewed; return how many."""
+        ...
+
+    def lease(self) -> Lease:
+        """Return the lease."""
         ...
 
     def update(self, values: Mapping[str, object]) -> None:

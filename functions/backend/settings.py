@@ -23,9 +23,21 @@ MINIMUM_CHANGES = IntParam(
 MAXIMUM_AGE_SECONDS = IntParam(
     "RETRAIN_MAXIMUM_AGE_SECONDS", default=86_400, description="Retrain at the latest when a change is so old."
 )
+RETRY_SECONDS = IntParam(
+    "RETRAIN_RETRY_SECONDS", default=60, description="Wait so long after a failed run; doubled by each further failure."
+)
+ATTEMPTS = IntParam(
+    "RETRAIN_ATTEMPTS", default=5, description="Park retraining after so many failures in a row, for an operator."
+)
 TRAINER_JOB = StringParam("TRAINER_JOB", default="book-trainer", description="Name of the trainer's Cloud Run job.")
 TRAINER_TIMEOUT_SECONDS = IntParam(
     "TRAINER_TIMEOUT_SECONDS", default=3_600, description="Longest training run, in seconds."
+)
+TRAINER_START_SECONDS = IntParam(
+    "TRAINER_START_SECONDS", default=600, description="A trainer that has not begun after so long counts as dead."
+)
+LEASE_SECONDS = IntParam(
+    "LEASE_SECONDS", default=120, description="A trainer that has not been heard of for so long counts as dead."
 )
 FANOUT_SHARD_SIZE = IntParam("FANOUT_SHARD_SIZE", default=100, description="Readers refreshed by one task.")
 CATALOGUE_TTL_SECONDS = IntParam(
@@ -48,6 +60,8 @@ class Settings:
     policy: Policy
     trainer_job: str
     trainer_timeout_s: int
+    trainer_start_s: int
+    lease_s: int
     fanout_shard_size: int
     catalogue_ttl_s: int
     is_emulated: bool
@@ -63,6 +77,8 @@ def read_settings() -> Settings:
         quiet_ms=QUIET_SECONDS.value * 1000,
         minimum_changes=MINIMUM_CHANGES.value,
         maximum_age_ms=MAXIMUM_AGE_SECONDS.value * 1000,
+        retry_ms=RETRY_SECONDS.value * 1000,
+        attempts=ATTEMPTS.value,
     )
     return Settings(
         project=project,
@@ -72,6 +88,8 @@ def read_settings() -> Settings:
         policy=policy,
         trainer_job=TRAINER_JOB.value,
         trainer_timeout_s=TRAINER_TIMEOUT_SECONDS.value,
+        trainer_start_s=TRAINER_START_SECONDS.value,
+        lease_s=LEASE_SECONDS.value,
         fanout_shard_size=FANOUT_SHARD_SIZE.value,
         catalogue_ttl_s=CATALOGUE_TTL_SECONDS.value,
         is_emulated=os.environ.get("FUNCTIONS_EMULATOR") == "true",

@@ -73,6 +73,22 @@ def parse_entry(key: str, value: object) -> Entry:
     return Entry(key=key, user_id=user_id, isbn=isbn, rating=rating)
 
 
+def problem_of(value: object) -> BadData | None:
+    """Return why a node is set aside; None for a valid entry, and where there is no node."""
+    if value is None:
+        return None
+    try:
+        parse_entry("", value)
+    except BadData as problem:
+        return problem
+    return None
+
+
+def is_accepted(value: object) -> bool:
+    """Tell whether there is a node, and it is a valid entry."""
+    return value is not None and problem_of(value) is None
+
+
 def user_id_of(value: object) -> str | None:
     """Return whose entry a node claims to be, or None where no list can be kept for that user."""
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bookrec.errors import BadModel
@@ -19,6 +20,9 @@ REQUIRED_FILES = (RECOMMEND_MODEL, ITEMS)
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 256 << 20
 """Larger files are refused unread: a model file is untrusted input to the function."""
+
+KEPT_VERSIONS = 10
+"""How many versions may be made live again, the live one and the one before it among them."""
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
@@ -75,6 +79,8 @@ class Pointer:
         fence: the publishing run's fencing number; it only ever grows.
         published_at: milliseconds since 1970.
         snapshot_at: when the run began to read the entries, by the database's clock; milliseconds.
+        kept: manifest SHA-256 by version of every model that may be made live again, this one included. A version
+            that has left this set never comes back to it, so that its files can be removed whoever else is at work.
     """
 
     version: str
@@ -83,6 +89,12 @@ class Pointer:
     fence: int
     published_at: int
     snapshot_at: int
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def publication(self) -> str:
+        """What tells this publish from all others: a version that is rolled back to is published again."""
+        return f"{self.version}@{self.fence}"
 
     def to_node(self) -> dict[str, object]:
         """Return the database node."""
@@ -93,7 +105,25 @@ class Pointer:
             "fence": self.fence,
             "publishedAt": self.published_at,
             "snapshotAt": self.snapshot_at,
+            "kept": dict(self.kept),
         }
+
+
+def read_manifest(version: str, content: bytes, manifest_sha256: str) -> Manifest:
+    """Return the manifest of a version in untrusted bytes.
+
+    Raises:
+        BadModel: where it is not the one that ``manifest_sha256`` vouches for, or is malformed.
+    """
+    if sha256(content) != manifest_sha256:
+        raise BadModel("the manifest does not match the SHA-256 in the pointer")
+    try:
+        manifest = parse_manifest(json.loads(content))
+    except (ValueError, RecursionError) as problem:
+        raise BadModel("the manifest is no JSON") from problem
+    if manifest.version != version:
+        raise BadModel("the manifest is of another version than the pointer")
+    return manifest
 
 
 def parse_manifest(value: object) -> Manifest:
@@ -134,7 +164,16 @@ def parse_pointer(node: object) -> Pointer | None:
         fence=_whole(node.get("fence"), "the pointer's fence"),
         published_at=_whole(node.get("publishedAt"), "publishedAt"),
         snapshot_at=_whole(node.get("snapshotAt"), "snapshotAt"),
+        kept=_kept(node.get("kept")),
     )
+
+
+def _kept(node: object) -> dict[str, str]:
+    kept = node if isinstance(node, Mapping) else {}
+    return {
+        _matching(version, _VERSION, "a kept version"): _matching(kept[version], _SHA256, "its manifest's SHA-256")
+        for version in sorted(kept)
+    }
 
 
 def _file_entry(name: str, value: object) -> FileEntry:

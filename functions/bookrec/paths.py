@@ -6,6 +6,8 @@ The contract of the app's nodes is in ``docs/contract.md``; a test compares it w
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 USER_BOOK = "User_Book"
 ARCHIVE = "archive"
@@ -16,6 +18,7 @@ LEASE = "Recommender/lease"
 CHANGES = "Recommender/changes"
 DIRTY = "Recommender/dirty"
 REJECTED = "Recommender/rejected"
+READERS = "Recommender/readers"
 STATUS = "Recommender/status"
 
 MAX_KEY_BYTES = 768
@@ -28,6 +31,13 @@ _INTEGER_KEY = re.compile(r"0|-?[1-9]\d{0,9}")
 def recommendations(user_id: str) -> str:
     """Return the node that holds one user's list."""
     return f"{USERS}/{user_id}/recommendations"
+
+
+def children(node: object) -> Mapping[str, Any]:
+    """Return a node's children as they were read; the service renders small integer keys as a list."""
+    if isinstance(node, list):
+        return {str(i): child for i, child in enumerate(node) if child is not None}
+    return node if isinstance(node, Mapping) else {}
 
 
 def is_key(text: str) -> bool:

@@ -64,7 +64,7 @@ def parse_items(content: bytes) -> Items:
         value = json.loads(content)
         isbns, popular = value["isbns"], value["popular"]
         texts = all(isinstance(isbn, str) for isbn in [*isbns, *popular])
-    except (ValueError, TypeError, KeyError) as problem:
+    except (ValueError, TypeError, KeyError, RecursionError) as problem:
         raise BadModel("items.json is not an object with isbns and popular") from problem
     if not texts or not isbns or len(set(isbns)) != len(isbns):
         raise BadModel("items.json needs at least one isbn, each a text, none twice")

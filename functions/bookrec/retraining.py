@@ -1,9 +1,11 @@
-"""When to retrain: debounced by quiet time, with a least number of changes and a greatest age."""
+"""When to retrain: debounced by quiet time, with a least number of changes and a greatest age, and after failures."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+
+from bookrec.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,28 @@ class Policy:
             reader is one run.
         minimum_changes: how many changed entries make a run worth while.
         maximum_age_ms: a change older than this is trained on alone, and however busy the readers are.
+        retry_ms: how long to wait after a failed run; doubled by each further failure.
+        longest_retry_ms: the longest such wait.
+        attempts: after so many failures in a row retraining is parked until an operator releases it.
     """
 
     quiet_ms: int
     minimum_changes: int
     maximum_age_ms: int
+    retry_ms: int = 60_000
+    longest_retry_ms: int = 3_600_000
+    attempts: int = 5
+
+    def retry_at(self, lease: Lease) -> int:
+        """Return when the next run may start (milliseconds since 1970); 0 where the last one did not fail."""
+        if not lease.failures:
+            return 0
+        wait_ms = self.retry_ms << min(lease.failures - 1, 30)
+        return lease.failed_at + min(wait_ms, self.longest_retry_ms)
+
+    def is_parked(self, lease: Lease) -> bool:
+        """Tell whether only an operator can start retraining again."""
+        return lease.failures >= self.attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +57,29 @@ class Decision:
     Attributes:
         due: start one.
         reason: one clause for the log.
-        check_at: when to ask again (milliseconds since 1970); None where only a new change can matter.
     """
 
     due: bool
     reason: str
-    check_at: int | None = None
 
 
-def decide(policy: Policy, pending: Pending, now: int, model_is_live: bool) -> Decision:
+def decide(policy: Policy, pending: Pending, lease: Lease, now: int, model_is_live: bool) -> Decision:
     """Return whether the pending changes are due for training.
 
     Without a live model the least number of changes is waived: the first reader gets the first model.
     """
     if pending.changes == 0:
         return Decision(False, "nothing has changed since the last run")
-    too_old_at = pending.oldest_at + policy.maximum_age_ms
-    if now >= too_old_at:
+    if policy.is_parked(lease):
+        return Decision(False, f"parked after {lease.failures} failures in a row")
+    if now < policy.retry_at(lease):
+        return Decision(False, f"the last run {lease.outcome}, the next one waits")
+    if now >= pending.oldest_at + policy.maximum_age_ms:
         return Decision(True, "the oldest change has reached the maximum age")
     if model_is_live and pending.changes < policy.minimum_changes:
-        return Decision(False, f"{pending.changes} of at least {policy.minimum_changes} changes", too_old_at)
-    quiet_at = pending.newest_at + policy.quiet_ms
-    if now < quiet_at:
-        return Decision(False, "readers are still writing", min(quiet_at, too_old_at))
+        return Decision(False, f"{pending.changes} of at least {policy.minimum_changes} changes")
+    if now < pending.newest_at + policy.quiet_ms:
+        return Decision(False, "readers are still writing")
     return Decision(True, f"{pending.changes} changes, and quiet since the last one")
 
 

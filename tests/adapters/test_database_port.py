@@ -5,11 +5,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.adapters.firebase_database import FirebaseDatabase
+from backend.adapters.firebase_database import FirebaseDatabase, connect
 from backend.adapters.system import run_together
-from backend.ports import TIMESTAMP
+from backend.ports import TIMESTAMP, increment
 from bookrec import lease as leases
 from bookrec import paths
+from bookrec.reader import GONE, HERE, Reader
 from tests.database_server import ROOT
 from tests.fakes import FakeClock, FakeDatabase, entry
 
@@ -22,8 +23,7 @@ def database(request):
     server = request.getfixturevalue("server")
     rules = (ROOT / "database.rules.json").read_bytes()
     assert server.request("PUT", ".settings/rules", data=rules).ok
-    adapter = FirebaseDatabase("demo-bookrec", f"http://{server.host}?ns={server.namespace}", run_together)
-    yield adapter
+    yield FirebaseDatabase(connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}"), run_together)
     firebase_admin.delete_app(firebase_admin.get_app("backend"))
 
 
@@ -34,9 +34,14 @@ def shelve(database, **entries):
 def test_nothing_is_there_at_first(database):
     assert database.shelf_nodes(["u"]) == {}
     assert database.entry("k") is None
-    assert database.entries_page("", 5) == {}
+    assert database.page(paths.USER_BOOK, "", 5) == {}
     assert list(database.user_ids()) == []
-    assert database.list_states(["u"]) == {"u": (None, None)}
+    assert database.readers(["u"]) == {"u": Reader()}
+    assert database.readers_page("", 5) == {}
+    assert list(database.gone()) == []
+    assert database.lease() == leases.Lease()
+    assert database.records() == {}
+    assert database.clear_changes(10**15) == 0
     assert database.pointer() is None
     assert database.pending().changes == 0
     assert database.status("model") is None
@@ -58,7 +63,7 @@ def test_pages_meet_every_entry_once_also_with_keys_that_look_like_numbers(datab
     keys = ["0", "5", "11", "-1", "-Na", "-Nb", "007", "2147483648", "a", "\N{DRAGON}"]
     shelve(database, **{key: entry("u", "1") for key in keys})
     met, after = [], ""
-    while page := database.entries_page(after, size):
+    while page := database.page(paths.USER_BOOK, after, size):
         met += page
         after = list(page)[-1]
         assert len(page) <= size
@@ -68,7 +73,7 @@ def test_pages_meet_every_entry_once_also_with_keys_that_look_like_numbers(datab
 
 def test_a_page_is_whole_also_where_the_entry_that_it_follows_is_gone(database):
     shelve(database, a=entry("u", "1"), c=entry("u", "1"), d=entry("u", "1"), e=entry("u", "1"))
-    assert list(database.entries_page("b", 2)) == ["c", "d"]
+    assert list(database.page(paths.USER_BOOK, "b", 2)) == ["c", "d"]
 
 
 def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database):
@@ -81,10 +86,31 @@ def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database
     assert list(database.user_ids()) == ["u"]
 
 
-def test_the_state_of_lists_is_their_digest_and_version(database):
+def test_a_reader_is_profile_list_and_mark(database):
     listed = {"basedOn": {"entries": 1, "digest": "abc"}, "modelVersion": "v1", "items": [{"isbn": "1"}]}
-    database.update({paths.recommendations("u"): listed})
-    assert database.list_states(["u", "w"]) == {"u": ("abc", "v1"), "w": (None, None)}
+    database.update({paths.recommendations("u"): listed, "Users/v/id": "v", f"{paths.READERS}/v": HERE})
+    expected = {"u": Reader("abc", "v1", ("1",)), "v": Reader(has_profile=True, mark=HERE)}
+    assert database.readers(["u", "v", "w"]) == {**expected, "w": Reader()}
+    assert database.readers_page("", 5) == expected
+    assert list(database.readers_page("u", 5)) == ["v"]
+
+
+def test_who_is_gone_is_found_by_the_mark(database):
+    database.update({f"{paths.READERS}/a": HERE, f"{paths.READERS}/b": GONE, f"{paths.READERS}/c": GONE})
+    assert list(database.gone()) == ["b", "c"]
+    assert list(database.page(paths.READERS, "a", 2)) == ["b", "c"]
+
+
+def test_marks_up_to_a_time_are_cleared_and_later_ones_stay(database):
+    database.update({f"{paths.CHANGES}/{key}": {"at": at} for key, at in (("a", 1), ("b", 2), ("c", 3))})
+    assert database.clear_changes(2) == 2
+    assert database.pending().changes == 1
+
+
+def test_numbers_are_added_where_they_are(database):
+    database.update({f"{paths.STATUS}/n": increment(2)})
+    database.update({f"{paths.STATUS}/n": increment(3)})
+    assert database.status("n") == 5
 
 
 def test_an_unchanged_catalogue_is_not_read_again(database):
@@ -103,11 +129,12 @@ def test_a_catalogue_with_numbers_as_keys_is_a_catalogue(database):
 
 
 def test_a_lease_is_changed_only_where_the_change_allows_it(database):
-    taken = database.change_lease(lambda lease: leases.acquire(lease, "run", 0, 10, least_fence=4))
-    assert (taken.holder, taken.fence) == ("run", 5)
-    assert database.change_lease(lambda lease: leases.acquire(lease, "other", 5, 10)) is None
-    freed = database.change_lease(lambda lease: leases.release(lease, "run", 5))
-    assert freed == leases.Lease(None, 5, 0)
+    taken = database.change_lease(lambda lease: leases.acquire(lease, "run", 0, 10, 100, live_fence=4))
+    assert (taken.holder, taken.fence) == ("run-5", 5)
+    assert database.change_lease(lambda lease: leases.acquire(lease, "other", 5, 10, 100)) is None
+    assert database.lease() == taken
+    freed = database.change_lease(lambda lease: leases.release(lease, "run-5", 5, "failed", 7))
+    assert freed == leases.Lease(None, 5, outcome="failed", failures=1, failed_at=7)
 
 
 def test_a_quarantine_moves_exactly_the_entry_that_was_seen(database):

@@ -7,9 +7,10 @@ import sys
 import pandas as pd
 import pytest
 
+from bookrec.push_keys import push_time
 from local.stack import ROOT
 from tests.trainer.data import clusters, split
-from trainer.database_export import push_key, push_time
+from trainer.database_export import push_key
 from trainer.sources import read_export
 
 

@@ -5,27 +5,18 @@ from dataclasses import replace
 import pytest
 
 from backend.adapters.tflite_model import load_recommender
-from backend.lists import CatalogueCache, ListRefresher
+from backend.lists import CatalogueCache, ListRefresher, Refreshed
 from backend.models import LiveModel
 from bookrec import paths
-from tests.fakes import FakeClock, FakeDatabase, FakeStore
+from tests.fakes import FakeBucket, FakeClock, FakeDatabase, one_by_one
 from tests.trainer.data import clusters, split
 from trainer import dataset, export, publish, training
 from trainer.config import DEFAULTS
 from trainer.evaluate import evaluate
+from trainer.product import answers
 
 READERS = 200
 CONFIG = replace(DEFAULTS, epochs=4, folds=1, embedding_dims=(("batch", 32),))
-
-
-class Bucket(FakeStore):
-    """The store that the functions read, as the trainer writes it."""
-
-    def create(self, name, content, content_type):
-        self.objects[name] = content
-
-    def read(self, name):
-        return self.objects[name]
 
 
 def test_the_functions_write_the_lists_that_the_evaluation_judges():
@@ -38,10 +29,11 @@ def test_the_functions_write_the_lists_that_the_evaluation_judges():
     held_out = test.assign(myRate=test["myRate"].astype(float))
     judged = evaluate(export.load(files, "v"), built, held_out, seed=1)
 
-    clock, bucket = FakeClock(), Bucket()
+    clock = FakeClock()
+    bucket = FakeBucket(clock)
     database = FakeDatabase(clock)
     manifest = publish.make_manifest("v", files, {})
-    pointer = publish.make_pointer("v", publish.upload(bucket, files, manifest), 1, 1, 1)
+    pointer = publish.make_pointer("v", publish.upload(bucket, files, manifest, answers), 1, 1, 1)
     users, items = ([names[n] for n in of] for names, of in ((built.user_ids, built.users), (built.isbns, built.items)))
     entries = {
         f"-k{n:05}": {"userId": user, "bookId": f"b{n}", "isbn": isbn, "myRate": float(stars)}
@@ -53,10 +45,8 @@ def test_the_functions_write_the_lists_that_the_evaluation_judges():
     }
     database.update({paths.MODEL: pointer.to_node(), paths.USER_BOOK: entries, paths.ARCHIVE: archive})
     live = LiveModel(database, bucket, load_recommender, clock)
-    refresher = ListRefresher(
-        database, live, CatalogueCache(database, clock, 0), lambda calls: [call() for call in calls]
-    )
-    assert refresher.refresh(list(built.user_ids)) == "v"
+    refresher = ListRefresher(database, live, CatalogueCache(database, clock, 0), one_by_one)
+    assert refresher.refresh(list(built.user_ids)) == Refreshed("v", READERS)
 
     assert len(judged.users) > READERS * 0.9
     for user_id in judged.users:

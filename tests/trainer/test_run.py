@@ -2,48 +2,54 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bookrec.manifest import parse_manifest, sha256
+from tests.fakes import FakeBucket, FakeClock
+from tests.memory_database import RULES
 from tests.trainer.data import clusters
 from trainer import dataset, report
 from trainer.by_user import user_key
 from trainer.config import DEFAULTS
+from trainer.holder import beat_in_thread
 from trainer.metrics import finite
-from trainer.run import _judge, run
-from trainer.services import Database
+from trainer.product import _judge, answers, make
+from trainer.run import Services, run
+from trainer.services import Database, connect, disconnect, now_ms
 
 CONFIG = replace(DEFAULTS, epochs=3, folds=1, embedding_dims=(("batch", 16),))
 
 
-class Bucket:
-    """Objects in memory."""
+class Bucket(FakeBucket):
+    """Objects in memory, with their content types."""
 
     def __init__(self):
-        self.objects = {}
+        super().__init__(FakeClock())
+        self.types = {}
 
     def create(self, name, content, content_type):
-        self.objects[name] = (content, content_type)
-
-    def read(self, name):
-        return self.objects[name][0]
+        super().create(name, content, content_type)
+        self.types[name] = content_type
 
 
 @pytest.fixture
 def database(server, monkeypatch):
     monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", server.host)
-    database = Database("demo", f"http://{server.host}?ns={server.namespace}")
-    yield database
-    database.close()
+    yield Database(connect("demo", f"http://{server.host}?ns={server.namespace}"))
+    disconnect()
+
+
+def services(database, bucket):
+    return Services(database, bucket, answers, now_ms, beat_in_thread)
 
 
 def test_a_run_publishes_files_report_and_card_and_a_second_one_says_what_changes(server, database):
     ratings, books = clusters(readers=40)
-    rules = {"Recommender": {"changes": {".indexOn": "at"}, "dirty": {".indexOn": "at"}}}
-    server.request("PUT", ".settings/rules", {"rules": rules})
+    server.request("PUT", ".settings/rules", data=RULES)
     entries = {
         f"-k{n:05}": {"userId": row.userId, "bookId": f"b{n}", "isbn": row.isbn, "myRate": float(row.myRate)}
         for n, row in enumerate(ratings.itertuples())
@@ -54,25 +60,25 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_says_what_change
     }
     server.put("archive", archive)
     bucket = Bucket()
-    first = run(database, bucket, replace(CONFIG, by_user=10), "first", None)
+    first = run(services(database, bucket), partial(make, replace(CONFIG, by_user=10)))
     published = {name.rsplit("/", 1)[1]: found for name, found in bucket.objects.items()}
     assert set(published) == {
         "recommend.tflite", "items.json", "by_user.tflite", "rating.tflite", "saved_model.zip",
         "metrics.json", "model_card.md", "report.html", "manifest.json",
     }  # fmt: skip
-    manifest = parse_manifest(json.loads(published["manifest.json"][0]))
+    manifest = parse_manifest(json.loads(published["manifest.json"]))
     assert manifest.version == first.version
     for name, entry in manifest.files.items():
-        assert sha256(published[name][0]) == entry.sha256
-    assert published["report.html"][1] == "text/html; charset=utf-8"
+        assert sha256(published[name]) == entry.sha256
+    assert bucket.types[f"models/{first.version}/report.html"] == "text/html; charset=utf-8"
     users = set(ratings["userId"])
-    for name, (content, _) in published.items():
+    for name, content in published.items():
         assert not [user for user in users if user.encode() in content], name
-    assert user_key("reader-07").encode() in published["by_user.tflite"][0]
-    page = published["report.html"][0].decode()
+    assert user_key("reader-07").encode() in published["by_user.tflite"]
+    page = published["report.html"].decode()
     assert first.version in page
     assert "No model was live to compare with." in page
-    second = run(database, bucket, CONFIG, "second", None)
+    second = run(services(database, bucket), partial(make, CONFIG))
     page = bucket.read(f"models/{second.version}/report.html").decode()
     assert f"Against version {first.version}" in page
     assert f"models/{second.version}/by_user.tflite" not in bucket.objects

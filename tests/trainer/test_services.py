@@ -2,14 +2,13 @@
 
 import pytest
 
-from trainer.services import Database
+from trainer.services import Database, connect, disconnect
 
 
 @pytest.fixture
 def database(server):
-    database = Database("demo", f"http://{server.host}?ns={server.namespace}")
-    yield database
-    database.close()
+    yield Database(connect("demo", f"http://{server.host}?ns={server.namespace}"))
+    disconnect()
 
 
 @pytest.fixture(autouse=True)

@@ -18,16 +18,50 @@ POLICY = Policy(quiet_ms=1_000, minimum_changes=5, maximum_age_ms=60_000)
 
 
 def test_a_held_lease_is_not_given_twice_and_an_expired_one_is_given_with_a_greater_fence():
-    first = leases.acquire(Lease(), "a", now=0, duration_ms=10)
-    assert leases.acquire(first, "b", now=9, duration_ms=10) is None
-    second = leases.acquire(first, "b", now=10, duration_ms=10)
-    assert (second.holder, second.fence) == ("b", first.fence + 1)
-    assert leases.renew(second, "a", first.fence, 11, 10) is None
-    assert leases.release(second, "a", first.fence) is None
+    first = leases.acquire(Lease(), "a", 0, 10, 100)
+    assert leases.acquire(first, "b", 9, 10, 100) is None
+    second = leases.acquire(first, "b", 10, 10, 100)
+    assert (second.holder, second.fence) == ("b-2", first.fence + 1)
+    assert leases.renew(second, "a-1", first.fence, 11, 10) is None
+    assert leases.release(second, "a-1", first.fence, "published", 11) is None
 
 
 def test_a_fence_is_never_given_again_even_when_the_lease_node_is_lost():
-    assert leases.acquire(Lease(), "a", now=0, duration_ms=10, least_fence=41).fence == 42
+    assert leases.acquire(Lease(), "a", 0, 10, 100, live_fence=41).fence == 42
+
+
+def test_no_renewal_reaches_beyond_the_time_limit_and_a_run_that_reaches_it_timed_out():
+    held = leases.acquire(Lease(), "run", 0, 10, 25)
+    for now in (5, 14, 22):
+        held = leases.renew(held, "run-1", 1, now, 10)
+    assert held.expires_at == 25
+    assert leases.renew(held, "run-1", 1, 25, 10) is None
+    assert leases.bury(held, 24, 0) is None
+    assert leases.bury(held, 25, 0) == Lease(None, 1, outcome="timed out", failures=1, failed_at=25)
+
+
+def test_a_run_that_fell_silent_died_unless_it_had_published():
+    held = leases.acquire(Lease(), "run", 0, 10, 100)
+    assert leases.bury(held, 10, 0).outcome == "died"
+    assert leases.bury(held, 10, 1) == Lease(None, 1, outcome="published")
+    assert leases.acquire(held, "run", 10, 10, 100, live_fence=1).failures == 0
+
+
+@pytest.mark.parametrize(("outcome", "failures"), [("failed", 3), ("published", 0), ("refused", 0), (None, 2)])
+def test_failures_count_until_a_run_is_judged(outcome, failures):
+    held = Lease("run-4", 4, 10, 100, failures=2)
+    assert leases.release(held, "run-4", 4, outcome, 5).failures == failures
+
+
+def test_retries_wait_twice_as_long_each_time_up_to_a_limit_and_then_are_parked_until_released():
+    policy = Policy(1_000, 1, 60_000, retry_ms=10, longest_retry_ms=35, attempts=4)
+    waits = [policy.retry_at(Lease(outcome="failed", failures=n, failed_at=100)) for n in range(5)]
+    assert waits == [0, 110, 120, 135, 135]
+    pending = Pending(5, 0, 0)
+    for failures, now, due in ((1, 109, False), (1, 5_000, True), (3, 5_000, True), (4, 50_000, False)):
+        lease = Lease(outcome="died", failures=failures, failed_at=100)
+        assert decide(policy, pending, lease, now, True).due is due
+    assert decide(policy, pending, leases.forgive(lease), 5_000, True).due
 
 
 @given(JSON)
@@ -36,7 +70,7 @@ def test_a_damaged_lease_node_is_a_free_lease(node):
 
 
 def test_a_lease_survives_its_node():
-    lease = Lease("run", 3, 99)
+    lease = Lease("run-3", 3, 99, 100, "died", 2, 50)
     assert leases.read_lease(lease.to_node()) == lease
 
 
@@ -53,7 +87,7 @@ def test_a_lease_survives_its_node():
     ],
 )
 def test_the_policy_waits_for_quiet_and_enough_changes_but_not_for_ever(pending, now, live, due):
-    assert decide(POLICY, pending, now, live).due is due
+    assert decide(POLICY, pending, Lease(), now, live).due is due
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1))

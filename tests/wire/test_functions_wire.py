@@ -142,7 +142,7 @@ def task_request(data):
 
 def test_tasks_reach_their_handlers(main, world):
     store(world, "k1", entry("u", "isbn004"))
-    with task_request({"version": "v1", "shard": 0, "users": ["u"]}):
+    with task_request({"publication": "v1@1", "shard": 0, "users": ["u"]}):
         assert main.fanout(request).status_code in (200, 204)
     assert world.list_of("u")["modelVersion"] == "v1"
     for number in range(5):

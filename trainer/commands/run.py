@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import uuid
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
+from trainer.commands.services import project_services
 from trainer.config import DEFAULTS, Variant
 
 
@@ -18,8 +18,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("run", help="train on the database and publish the model, if the gate lets it pass")
     parser.add_argument("--source", type=Path, help="train on an export or a CSV of ratings instead of the database")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors, for a CSV of ratings")
-    parser.add_argument("--run-id", default=None, help="name of the run; with --fence, of the lease's holder")
-    parser.add_argument("--fence", type=int, default=None, help="fencing number of a lease taken for this run")
+    parser.add_argument("--run-id", default="", help="holder of the lease that was taken for this run")
+    parser.add_argument("--fence", type=int, default=None, help="that lease's fencing number")
     parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
     parser.add_argument(
         "--by-user",
@@ -34,18 +34,13 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit code."""
+    from trainer.product import make
     from trainer.run import run as train
-    from trainer.services import Bucket, Database, project_id
     from trainer.sources import read_files
 
-    project = project_id()
     config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed, by_user=arguments.by_user)
-    run_id = arguments.run_id or f"manual-{uuid.uuid4().hex[:12]}"
-    database = Database(project)
     read = partial(read_files, arguments.source, arguments.books) if arguments.source else None
-    try:
-        pointer = train(database, Bucket(project), config, run_id, arguments.fence, read)
-    finally:
-        database.close()
+    with project_services() as services:
+        pointer = train(services, partial(make, config), arguments.run_id, arguments.fence, read)
     print(pointer.version)
     return 0

@@ -11,85 +11,115 @@ from firebase_admin import db
 from backend.ports import Together
 from bookrec import paths
 from bookrec.lease import Lease, read_lease
+from bookrec.paths import children
+from bookrec.reader import GONE, Reader, parse_reader
 from bookrec.retraining import Pending
+
+NodeAt = Callable[[str], db.Reference]
+"""From a path to the reference of its node."""
 
 
 class _NoChangeError(Exception):
     """Ends a transaction without a write."""
 
 
+def connect(project: str, url: str) -> NodeAt:
+    """Return the references of one database."""
+    app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="backend")
+    return lambda path: db.reference(path, app=app)
+
+
 class FirebaseDatabase:
     """Implements ``ports.Database``."""
 
-    def __init__(self, project: str, url: str, together: Together) -> None:
-        self._app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="backend")
-        self._together = together
-
-    def _node(self, path: str) -> db.Reference:
-        return db.reference(path, app=self._app)
+    def __init__(self, node_at: NodeAt, together: Together) -> None:
+        self._node, self._together = node_at, together
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
         """One indexed query a user, at the same time."""
         node = self._node(paths.USER_BOOK)  # a query object keeps its filters, so each user gets one
         pages = self._together([node.order_by_child("userId").equal_to(user_id).get for user_id in user_ids])
-        return {key: value for page in pages for key, value in _children(page).items()}
+        return {key: value for page in pages for key, value in children(page).items()}
 
     def entry(self, key: str) -> object:
         """Read one entry."""
-        value: object = self._node(f"{paths.USER_BOOK}/{key}").get()
-        return value
+        return self._read(f"{paths.USER_BOOK}/{key}")
 
-    def entries_page(self, after: str, size: int) -> Mapping[str, object]:
-        """Page by key; the page begins with ``after`` itself, unless that entry is gone."""
-        query = self._node(paths.USER_BOOK).order_by_key()
-        page = _children((query.start_at(after) if after else query).limit_to_first(size + bool(after)).get())
+    def page(self, path: str, after: str, size: int) -> Mapping[str, object]:
+        """Read by key; what is asked for begins with ``after`` itself, unless that child is gone."""
+        query = self._node(path).order_by_key()
+        page = children((query.start_at(after) if after else query).limit_to_first(size + bool(after)).get())
         keys = sorted(page.keys() - {after}, key=paths.key_order)
         return {key: page[key] for key in keys[:size]}
 
     def user_ids(self) -> Sequence[str]:
         """Read the keys of ``/Users`` without what is below them."""
-        return sorted(_children(self._node(paths.USERS).get(shallow=True)))
+        return sorted(children(self._node(paths.USERS).get(shallow=True)))
 
-    def list_states(self, user_ids: Sequence[str]) -> Mapping[str, tuple[object, object]]:
-        """Read two leaves of each list, at the same time."""
-        lists = [self._node(paths.recommendations(user_id)) for user_id in user_ids]
-        digests = self._together([node.child("basedOn/digest").get for node in lists])
-        versions = self._together([node.child("modelVersion").get for node in lists])
-        return dict(zip(user_ids, zip(digests, versions, strict=True), strict=True))
+    def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
+        """Two reads a user, all at the same time."""
+        nodes = self._together([self._node(f"{paths.USERS}/{user_id}").get for user_id in user_ids])
+        known = self._together([self._node(f"{paths.READERS}/{user_id}").get for user_id in user_ids])
+        rows = zip(user_ids, nodes, known, strict=True)
+        return {user_id: parse_reader(node, mark) for user_id, node, mark in rows}
+
+    def readers_page(self, after: str, size: int) -> Mapping[str, Reader]:
+        """Read whole nodes, since a page cannot be shallow; and the marks of the same range."""
+        page = self.page(paths.USERS, after, size)
+        if not page:
+            return {}
+        keys = list(page)
+        known = children(self._node(paths.READERS).order_by_key().start_at(keys[0]).end_at(keys[-1]).get())
+        return {user_id: parse_reader(node, known.get(user_id)) for user_id, node in page.items()}
 
     def pointer(self) -> object:
         """Read the pointer."""
-        value: object = self._node(paths.MODEL).get()
-        return value
+        return self._read(paths.MODEL)
 
     def catalogue(self, etag: str) -> tuple[Mapping[str, object] | None, str]:
         """Read the catalogue; an unchanged one is not transferred."""
         node = self._node(paths.ARCHIVE)
         if not etag:
             value, etag = node.get(etag=True)
-            return _children(value), etag
+            return children(value), etag
         changed, value, new_etag = node.get_if_changed(etag)
-        return (_children(value), str(new_etag)) if changed else (None, etag)
+        return (children(value), str(new_etag)) if changed else (None, etag)
 
     def pending(self) -> Pending:
         """Read the number of marks, the oldest and the newest."""
         node = self._node(paths.CHANGES)
         first, last = node.order_by_child("at").limit_to_first(1), node.order_by_child("at").limit_to_last(1)
         keys, oldest, newest = self._together([lambda: node.get(shallow=True), first.get, last.get])
-        return Pending(len(_children(keys)), _at(oldest), _at(newest))
+        return Pending(len(children(keys)), _at(oldest), _at(newest))
 
     def status(self, path: str) -> Any:
         """Read a node of the status."""
-        return self._node(f"{paths.STATUS}/{path}").get()
+        return self._read(f"{paths.STATUS}/{path}")
 
     def rejected_keys(self) -> Sequence[str]:
         """Read the keys of the records."""
-        return list(_children(self._node(paths.REJECTED).get(shallow=True)))
+        return list(children(self._node(paths.REJECTED).get(shallow=True)))
+
+    def records(self) -> Mapping[str, object]:
+        """Read all records; their number is bounded."""
+        return children(self._read(paths.REJECTED))
 
     def record(self, key: str) -> object:
         """Read one record."""
-        value: object = self._node(f"{paths.REJECTED}/{key}").get()
-        return value
+        return self._read(f"{paths.REJECTED}/{key}")
+
+    def gone(self) -> Sequence[str]:
+        """Query the marks by their value."""
+        return sorted(children(self._node(paths.READERS).order_by_value().equal_to(GONE).get()))
+
+    def clear_changes(self, until: int) -> int:
+        """Remove each mark only if it still is what was read."""
+        marks = children(self._node(paths.CHANGES).order_by_child("at").end_at(until).get())
+        return sum(self._clear(f"{paths.CHANGES}/{key}", until) for key in marks)
+
+    def lease(self) -> Lease:
+        """Read the lease."""
+        return read_lease(self._read(paths.LEASE))
 
     def update(self, values: Mapping[str, object]) -> None:
         """One multi-path update at the root: all or nothing."""
@@ -121,14 +151,17 @@ class FirebaseDatabase:
             self.update({f"{paths.REJECTED}/{key}": None})
         return bool(removed)
 
+    def _read(self, path: str) -> Any:
+        return self._node(path).get()
 
-def _children(value: object) -> Mapping[str, Any]:
-    """Return a node's children; the service renders small integer keys as a list."""
-    if isinstance(value, list):
-        return {str(i): child for i, child in enumerate(value) if child is not None}
-    return value if isinstance(value, Mapping) else {}
+    def _clear(self, path: str, until: int) -> bool:
+        node = self._node(path)
+        mark, etag = node.get(etag=True)
+        if not isinstance(mark, Mapping) or mark.get("at", 0) > until:
+            return False
+        return bool(node.set_if_unchanged(etag, {})[0])
 
 
 def _at(marks: object) -> int:
-    times = [mark.get("at") for mark in _children(marks).values() if isinstance(mark, Mapping)]
+    times = [mark.get("at") for mark in children(marks).values() if isinstance(mark, Mapping)]
     return int(times[0]) if times and isinstance(times[0], (int, float)) else 0

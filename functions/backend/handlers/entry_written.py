@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend import logs
 from backend.handlers.retraining import RetrainingQueue
 from backend.lists import ListRefresher
-from backend.ports import TIMESTAMP, Clock, Database, Together
+from backend.ports import Clock, Database, Together
+from backend.rejected import forged_record, is_of_forged, record, trim_records
 from bookrec import paths
-from bookrec.entries import parse_entry, user_id_of
-from bookrec.errors import BadData
-
-FORGED = BadData("user_forged", "the entry names another reader than the one who wrote it")
-KEPT = ("bookId", "isbn", "myRate")
-"""What the record of a forged entry keeps of it, so that a person can put a mistake right."""
+from bookrec.entries import is_accepted, problem_of, user_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +41,24 @@ class EntryWrittenHandler:
         self._clock, self._together = clock, together
 
     def __call__(self, event: EntryWritten) -> None:
-        """Refresh the lists of the users whom the write concerns."""
+        """Refresh the lists of the users whom the write concerns.
+
+        Whatever fails here, a check for retraining is asked for; the reconciler finds the rest.
+        """
         began = self._clock.now_ms()
-        self._set_aside_forged(event)
         user_ids = sorted({u for u in (user_id_of(event.before), user_id_of(event.after)) if u is not None})
-        # The marks and the list do not depend on each other.
-        _, version = self._together([lambda: self._mark(event, user_ids), lambda: self._lists.refresh(user_ids)])
-        self._retraining.ask()
+        changes = [event.key] if is_accepted(event.before) or is_accepted(event.after) else None
+        try:
+            self._set_aside_forged(event)
+            # The record and the lists do not depend on each other.
+            _, done = self._together([lambda: self._keep_record(event), lambda: self._lists.refresh(user_ids, changes)])
+        finally:
+            self._retraining.ask()
         logs.info(
             "lists follow an entry",
             event=event.event_id,
             users=[logs.user_key(user_id) for user_id in user_ids],
-            model=version,
+            model=done.version,
             latency_ms=self._clock.now_ms() - began,
         )
 
@@ -65,46 +66,19 @@ class EntryWrittenHandler:
         claimed = user_id_of(event.after)
         if event.author is None or claimed is None or claimed == event.author:
             return
-        entry = event.after if isinstance(event.after, Mapping) else {}
-        kept = {name: value for name in KEPT if _is_small(value := entry.get(name))}
-        if self._database.quarantine(event.key, event.after, {**_record(FORGED), "entry": kept}):
-            logs.warning("a forged entry was set aside", event=event.event_id, author=logs.user_key(event.author))
+        if self._database.quarantine(event.key, event.after, forged_record(event.after)):
+            logs.alarm("forged-entry", "a forged entry was set aside", event=event.event_id,
+                       author=logs.user_key(event.author))  # fmt: skip
 
-    def _mark(self, event: EntryWritten, user_ids: list[str]) -> None:
-        """Count the entry as changed and its users as dirty; record or clear why it is set aside.
-
-        The marks are sets, so that a duplicate of an event counts once.
-        """
-        if not paths.is_key(event.key):
-            return
-        marks: dict[str, object] = {f"{paths.CHANGES}/{event.key}": {"at": TIMESTAMP}}
-        marks.update({f"{paths.DIRTY}/{user_id}": {"at": TIMESTAMP} for user_id in user_ids})
-        problem = _problem(self._database.entry(event.key))
+    def _keep_record(self, event: EntryWritten) -> None:
+        """Record why the entry is set aside, or drop the record of one that is good or gone."""
+        problem = problem_of(self._database.entry(event.key))
         if problem is not None:
-            marks[f"{paths.REJECTED}/{event.key}"] = _record(problem)
+            self._database.update({f"{paths.REJECTED}/{event.key}": record(problem)})
             logs.warning("an entry is set aside", event=event.event_id, reason=problem.reason)
-        elif _problem(event.before) is not None and not self._is_quarantined(event.key):
-            marks[f"{paths.REJECTED}/{event.key}"] = None
-        self._database.update(marks)
+            trim_records(self._database)
+        elif problem_of(event.before) is not None and not self._is_quarantined(event.key):
+            self._database.update({f"{paths.REJECTED}/{event.key}": None})
 
     def _is_quarantined(self, key: str) -> bool:
-        record = self._database.record(key)
-        return isinstance(record, Mapping) and record.get("reason") == FORGED.reason
-
-
-def _problem(node: object) -> BadData | None:
-    if node is None:
-        return None
-    try:
-        parse_entry("", node)
-    except BadData as problem:
-        return problem
-    return None
-
-
-def _is_small(value: object) -> bool:
-    return isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= paths.MAX_KEY_BYTES)
-
-
-def _record(problem: BadData) -> Mapping[str, object]:
-    return {"reason": problem.reason, "message": problem.message, "at": TIMESTAMP}
+        return is_of_forged(self._database.record(key))

@@ -1,140 +1,147 @@
-"""The reconciler: finds what lost triggers left behind, one bounded slice a run."""
+"""The reconciler: finds what lost triggers and broken runs left behind, within a bounded time a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from backend import logs
-from backend.handlers.entry_written import FORGED
-from backend.handlers.model_published import ModelPublishedHandler, is_fanned_out
+from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retraining import RetrainHandler
 from backend.lists import ListRefresher
-from backend.models import LiveModel
-from backend.ports import TIMESTAMP, Clock, Database
+from backend.ports import TIMESTAMP, Clock, Database, increment
+from backend.rejected import trim_records
+from backend.sweep import PHASES, Sweep, follow_watermark
 from bookrec import paths
-from bookrec.errors import BadModel, StoreUnavailable
-from bookrec.recommender import Recommender
-from bookrec.shelf import Shelf, build_shelf, sort_out
+from bookrec.errors import BadModel, BookrecError, StoreUnavailable
+from bookrec.manifest import parse_pointer
+from bookrec.paths import children
+from bookrec.push_keys import first_key
 
-ENTRIES_A_RUN, PROFILES_A_RUN, SHARD = 2_000, 500, 100
-"""Bounds of one run, and how many lists are compared at a time."""
+WATERMARK_MS, BUDGET_MS = 80_000, 200_000
+"""After so long a run begins no further page of new entries, or of anything; the function has 300 s."""
+
+SETTLED_AFTER_MS = 120_000
+"""Entries younger than this are looked at again by the next run: keys carry the clocks of the clients."""
 
 STATE = f"{paths.STATUS}/reconcile"
 
 
 class ReconcileHandler:
-    """Compares lists with shelves, records with entries, the fan-out with the pointer; repairs what differs.
+    """Compares lists with shelves, records with entries, fan-out and lease with the pointer; repairs what differs.
 
-    One cursor pages through the entries and one through the profiles, so that a reader is met also
-    without a profile, and also without an entry.
+    Two cursors, kept in ``/Recommender/status/reconcile``. The watermark goes through new entries, so that the next
+    run meets whatever was added; the sweep goes through everything, over as many runs as it takes, and meets
+    updates, deletions and readers who left.
     """
 
     def __init__(
         self,
         database: Database,
         lists: ListRefresher,
-        model: LiveModel,
         published: ModelPublishedHandler,
         retrain: RetrainHandler,
         clock: Clock,
     ) -> None:
-        self._database, self._lists, self._model = database, lists, model
-        self._published, self._retrain, self._clock = published, retrain, clock
+        self._services = (database, lists, published, retrain, clock)
 
     def __call__(self) -> dict[str, int]:
-        """Run one slice; return how many of each were repaired."""
-        state = self._database.status("reconcile")
-        state = state if isinstance(state, Mapping) else {}
-        after = str(state.get("cursor", ""))
-        page = self._database.entries_page(after, ENTRIES_A_RUN)
-        cursor = list(page)[-1] if len(page) == ENTRIES_A_RUN else None
-        profiles = [u for u in self._database.user_ids() if u > str(state.get("profileCursor", ""))][:PROFILES_A_RUN]
-        model = self._live_model()
-        repaired = {
-            "fanout": self._repair_fanout(model),
-            "lists": self._repair_lists(page, profiles, model.version if model else None),
-            "rejected": self._repair_records(page, after, cursor),
-        }
-        profile_cursor = profiles[-1] if len(profiles) == PROFILES_A_RUN else None
-        progress = {"cursor": cursor, "profileCursor": profile_cursor, "at": TIMESTAMP, "repaired": repaired}
-        self._database.update({STATE: progress})
-        self._retrain(self._clock.now_ms())
-        logs.info("reconciled a slice", entries=len(page), profiles=len(profiles), **repaired)
+        """Run once; return how many of each kind were repaired.
+
+        Raises:
+            BookrecError: naming the steps that failed; all others were done.
+        """
+        return _Run(*self._services)()
+
+
+class _Run:
+    def __init__(
+        self,
+        database: Database,
+        lists: ListRefresher,
+        published: ModelPublishedHandler,
+        retrain: RetrainHandler,
+        clock: Clock,
+    ) -> None:
+        self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
+        self._began = clock.now_ms()
+        self._sweep = Sweep(database, lists)
+        self._repaired, self._failed = self._sweep.repaired, list[str]()
+
+    def __call__(self) -> dict[str, int]:
+        self._step("publish", self._finish_publish)
+        self._step("fanouts", self._repeat_fanout)
+        self._step("new entries", self._follow_watermark)
+        self._step("sweep", self._go_on_with_sweep)
+        self._step("records", lambda: trim_records(self._database))
+        self._step("retraining", self._ask_for_retraining)
+        self._step("runs", self._retrain.note)
+        repaired = {kind: number for kind, number in sorted(self._repaired.items()) if number}
+        self._step("status", lambda: self._report(repaired))
+        logs.info("reconciled", failed=self._failed, repaired=repaired, latency_ms=self._clock.now_ms() - self._began)
+        if self._failed:
+            raise BookrecError(f"could not reconcile {', '.join(self._failed)}; the next run tries again")
         return repaired
 
-    def _live_model(self) -> Recommender | None:
-        """Return the live model, or None where this instance has none: then a list of any model will do."""
+    def _step(self, name: str, step: Callable[[], int]) -> None:
+        """Do one step and count what it repaired; its failure is no reason to leave out the others."""
         try:
-            return self._model.load()
-        except (BadModel, StoreUnavailable) as problem:
-            logs.warning("lists are not compared with the live model", reason=str(problem))
-            return None
+            self._repaired[name] += step()
+        except Exception as problem:
+            logs.alarm("reconcile-failed", "a step of the reconciler failed", step=name, reason=repr(problem)[:500])
+            self._failed.append(name)
 
-    def _repair_fanout(self, model: Recommender | None) -> int:
-        """Repeat a fan-out that was not queued, or not to its end."""
-        if model is None or is_fanned_out(self._database.status("fanout"), model.version):
+    def _finish_publish(self) -> int:
+        """Do what a run left undone that died after it had switched the pointer."""
+        try:
+            pointer = parse_pointer(self._database.pointer())
+        except BadModel:
+            pointer = None
+        cleared = self._database.clear_changes(pointer.snapshot_at) if pointer else 0
+        return cleared + self._retrain.bury(pointer.fence if pointer else 0)
+
+    def _repeat_fanout(self) -> int:
+        try:
+            return int(self._published())
+        except StoreUnavailable as problem:
+            logs.alarm("model-unusable", "lists are not compared with the live model", reason=str(problem))
             return 0
-        self._published()
-        return 1
 
-    def _repair_lists(self, page: Mapping[str, object], profiles: Sequence[str], version: str | None) -> int:
-        """Refresh whoever has an entry on the page or a profile in the slice, and a list of something else."""
-        entries, _ = sort_out(page)
-        user_ids = sorted({entry.user_id for entry in entries} | set(profiles))
-        shards = [user_ids[start : start + SHARD] for start in range(0, len(user_ids), SHARD)]
-        return sum(self._repair_shard(shard, version) for shard in shards)
+    def _follow_watermark(self) -> int:
+        after = str(self._state().get("watermark", ""))
+        settled = first_key(self._began - SETTLED_AFTER_MS)
+        is_over = lambda: self._clock.now_ms() >= self._began + WATERMARK_MS  # noqa: E731
+        reached = follow_watermark(self._sweep, self._database, after, settled, is_over)
+        self._database.update({f"{STATE}/watermark": reached})
+        return 0
 
-    def _repair_shard(self, user_ids: Sequence[str], version: str | None) -> int:
-        whole, _ = sort_out(self._database.shelf_nodes(user_ids))
-        wrong: list[str] = []
-        marks: dict[str, object] = {}
-        for user_id, (digest, listed) in self._database.list_states(user_ids).items():
-            shelf = build_shelf(user_id, whole)
-            if digest != shelf.digest:
-                wrong.append(user_id)
-                marks.update(_marks(shelf, had_list=digest is not None))
-            elif version is not None and listed != version:
-                wrong.append(user_id)
-        if marks:
-            self._database.update(marks)
-        self._lists.refresh(wrong)
-        return len(wrong)
+    def _go_on_with_sweep(self) -> int:
+        """Go on where the last run stopped, a page at least, to the end of the sweep at most."""
+        state = children(self._state().get("sweep"))
+        phase, after = int(state.get("phase", 0)), str(state.get("after", ""))
+        refused = Counter({str(reason): int(number) for reason, number in children(state.get("refused")).items()})
+        while phase < len(PHASES):
+            last = self._sweep.page(PHASES[phase], after, refused)
+            phase, after = (phase, last) if last is not None else (phase + 1, "")
+            if phase < len(PHASES) and self._clock.now_ms() >= self._began + BUDGET_MS:
+                self._database.update({f"{STATE}/sweep": {"phase": phase, "after": after, "refused": dict(refused)}})
+                return 0
+        counts = {reason: refused[reason] for reason in sorted(refused)}
+        ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}
+        self._database.update({**ended, f"{paths.STATUS}/rejected": counts or None})
+        return 0
 
-    def _repair_records(self, page: Mapping[str, object], after: str, last: str | None) -> int:
-        """Record every bad entry of the page, and drop the records of entries that are good or gone."""
-        _, refused = sort_out(page)
-        recorded = [key for key in self._database.rejected_keys() if _is_between(after, key, last)]
-        changes: dict[str, object] = {
-            f"{paths.REJECTED}/{key}": {"reason": p.reason, "message": p.message, "at": TIMESTAMP}
-            for key, p in refused.items()
-            if key not in recorded
-        }
-        changes.update({f"{paths.REJECTED}/{key}": None for key in recorded if self._is_void(key, page, refused)})
-        if changes:
-            self._database.update(changes)
-        return len(changes)
+    def _ask_for_retraining(self) -> int:
+        self._retrain(self._clock.now_ms())
+        return 0
 
-    def _is_void(self, key: str, page: Mapping[str, object], refused: Mapping[str, object]) -> bool:
-        if key in page:
-            return key not in refused
-        record: Any = self._database.record(key)
-        is_forged = isinstance(record, Mapping) and record.get("reason") == FORGED.reason
-        return not is_forged and self._database.entry(key) is None
+    def _report(self, repaired: dict[str, int]) -> int:
+        """Leave a sign of life, and what was repaired: by this run, and ever."""
+        values: dict[str, object] = {f"{STATE}/total/{kind}": increment(number) for kind, number in repaired.items()}
+        state = {"at": TIMESTAMP, "repaired": repaired or None, "failed": ", ".join(self._failed) or None}
+        self._database.update(values | {f"{STATE}/{name}": value for name, value in state.items()})
+        return 0
 
-
-def _marks(shelf: Shelf, had_list: bool) -> dict[str, object]:
-    """Return what the lost trigger would have marked: without it no run would train on the change.
-
-    Which entries changed can't be told any more, so the newest stands for them, and for a shelf that was
-    emptied its reader does.
-    """
-    if not shelf.entries and not had_list:
-        return {}
-    change = shelf.entries[-1].key if shelf.entries else shelf.user_id
-    return {f"{paths.CHANGES}/{change}": {"at": TIMESTAMP}, f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}}
-
-
-def _is_between(after: str, key: str, last: str | None) -> bool:
-    begun = not after or paths.key_order(key) > paths.key_order(after)
-    return begun and (last is None or paths.key_order(key) <= paths.key_order(last))
+    def _state(self) -> dict[str, Any]:
+        return dict(children(self._database.status("reconcile")))

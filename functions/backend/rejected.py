@@ -1,0 +1,62 @@
+"""The records of entries that are set aside: ``/Recommender/rejected``, bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backend.ports import TIMESTAMP, Database
+from bookrec import paths
+from bookrec.errors import BadData
+from bookrec.paths import children
+
+MAX_RECORDS = 1_000
+"""How many records are kept. The entries themselves stay where they are, and are counted by reason without bound."""
+
+FORGED = BadData("user_forged", "the entry names another reader than the one who wrote it")
+_KEPT = ("bookId", "isbn", "myRate")
+
+
+def record(problem: BadData) -> dict[str, object]:
+    """Return the record of an entry."""
+    return {"reason": problem.reason, "message": problem.message, "at": TIMESTAMP}
+
+
+def forged_record(node: object) -> dict[str, object]:
+    """Return the record of a forged entry: what it held, as far as it is small, so that a mistake can be put right."""
+    return {**record(FORGED), "entry": _kept_of(node)}
+
+
+def is_of_forged(found: object) -> bool:
+    """Tell whether a record is the one of a forged entry."""
+    return children(found).get("reason") == FORGED.reason
+
+
+def is_same_forged(found: object, node: object) -> bool:
+    """Tell whether a forged entry, by its record, still is where it was: its removal was not finished."""
+    return node is not None and is_of_forged(found) and dict(children(children(found).get("entry"))) == _kept_of(node)
+
+
+def trim_records(database: Database) -> int:
+    """Drop the oldest records beyond the bound, those of forged entries last; return how many."""
+    if len(database.rejected_keys()) <= MAX_RECORDS:
+        return 0
+    records = database.records()
+    order = sorted(records, key=lambda key: (is_of_forged(records[key]), _at(records[key]), key))
+    surplus = order[: max(len(records) - MAX_RECORDS, 0)]
+    database.update({f"{paths.REJECTED}/{key}": None for key in surplus})
+    return len(surplus)
+
+
+def _kept_of(node: object) -> dict[str, Any]:
+    fields = children(node)
+    return {name: value for name in _KEPT if _is_small(value := fields.get(name))}
+
+
+def _is_small(value: object) -> bool:
+    return isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= paths.MAX_KEY_BYTES)
+
+
+def _at(found: object) -> float:
+    at = found.get("at") if isinstance(found, Mapping) else None
+    return at if isinstance(at, (int, float)) else 0

@@ -1,0 +1,108 @@
+"""Going through the database page by page, repairing what differs from what it should be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from backend import logs
+from backend.lists import ListRefresher, ListsFailedError, StillChangingError
+from backend.ports import Database
+from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
+from bookrec import paths
+from bookrec.entries import is_accepted, problem_of
+from bookrec.paths import children
+from bookrec.shelf import sort_out
+
+PAGE = 200
+"""Nodes that are compared at a time."""
+
+PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED)
+"""What a sweep goes through: a reader may have entries, or a profile, or a list, or have left all of them."""
+
+
+class Sweep:
+    """One run's part of a sweep.
+
+    Attributes:
+        repaired: how many of each kind were repaired.
+    """
+
+    def __init__(self, database: Database, lists: ListRefresher) -> None:
+        self._database, self._lists = database, lists
+        self.repaired: Counter[str] = Counter()
+
+    def page(self, phase: str, after: str, refused: Counter[str]) -> str | None:
+        """Repair the page of ``phase`` that follows the key ``after``; return its last key, None where it ends it.
+
+        Args:
+            refused: the reasons of the bad entries that are met are added to it.
+        """
+        if phase == paths.USERS:
+            page: Mapping[str, object] = self._database.readers_page(after, PAGE)
+        else:
+            page = self._database.page(phase, after, PAGE)
+        if phase == paths.USER_BOOK:
+            refused.update(self.entries(page))
+        elif phase == paths.REJECTED:
+            self._records(page)
+        else:
+            self._lists_of(page)
+        return list(page)[-1] if len(page) == PAGE else None
+
+    def entries(self, page: Mapping[str, object]) -> Counter[str]:
+        """Repair the lists of the readers of some entries, and record the bad ones; return their reasons, counted."""
+        valid, refused = sort_out(page)
+        self._lists_of({entry.user_id for entry in valid})
+        if refused:
+            gone, recorded = set(self._database.gone()), set(self._database.rejected_keys())
+            missing = [key for key in refused if key not in recorded and children(page[key]).get("userId") not in gone]
+            missing = missing[: max(MAX_RECORDS - len(recorded), 0)]
+            self._write({f"{paths.REJECTED}/{key}": record(refused[key]) for key in missing})
+        return Counter(problem.reason for problem in refused.values())
+
+    def _lists_of(self, user_ids: Iterable[str]) -> None:
+        try:
+            done = self._lists.refresh([user_id for user_id in user_ids if paths.is_key(user_id)])
+        except (ListsFailedError, StillChangingError) as problem:
+            logs.alarm("lists-failed", "some lists could not be made", reason=str(problem))
+            return
+        self.repaired["lists"] += done.written
+        self.repaired["farewells"] += done.farewells
+
+    def _records(self, page: Mapping[str, object]) -> None:
+        """Drop the records of entries that are good or gone, and finish removing forged ones."""
+        changes: dict[str, object] = {}
+        for key, found in page.items():
+            entry = self._database.entry(key)
+            problem = problem_of(entry)
+            if is_same_forged(found, entry):
+                self.repaired["records"] += self._database.quarantine(key, entry, children(found))
+            elif is_accepted(entry) or (entry is None and not is_of_forged(found)):
+                changes[f"{paths.REJECTED}/{key}"] = None
+            elif problem is not None and children(found).get("reason") != problem.reason:
+                changes[f"{paths.REJECTED}/{key}"] = record(problem)
+        self._write(changes)
+
+    def _write(self, changes: Mapping[str, object]) -> None:
+        if changes:
+            self._database.update(changes)
+            self.repaired["records"] += len(changes)
+
+
+Until = Callable[[], bool]
+"""Tells whether a run's time is over."""
+
+
+def follow_watermark(sweep: Sweep, database: Database, after: str, settled: str, is_over: Until) -> str:
+    """Look at the entries that follow ``after``; return from where the next run has to look.
+
+    Args:
+        settled: what was added before this key is not looked at again.
+    """
+    while page := database.page(paths.USER_BOOK, after, PAGE):
+        sweep.entries(page)
+        after = list(page)[-1]
+        if len(page) < PAGE or is_over():
+            break
+    return min(after, settled, key=paths.key_order)

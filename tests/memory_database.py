@@ -1,0 +1,157 @@
+"""The Realtime Database in this process, behind the interface of firebase-admin's references.
+
+It is the stand-in's own tree, queries, indexes and rules without the wire, so that the real adapters run over it
+as they are. ``tests/adapters/test_database_port.py`` runs one suite over both.
+"""
+
+import json
+from pathlib import Path
+
+from firebase_admin import db
+
+from emulator.auth import Caller
+from emulator.database import Database
+from emulator.keys import parse_path
+from emulator.query import parse_query
+from emulator.tree import etag, is_parent, to_json
+
+RULES = (Path(__file__).resolve().parents[1] / "database.rules.json").read_text()
+ADMIN = Caller(is_admin=True)
+ATTEMPTS = 25
+"""Of a transaction, as in firebase-admin."""
+
+
+class MemoryDatabase:
+    """One database.
+
+    Args:
+        now_ms: its clock.
+        subscriber: is told of every change.
+        perform: is handed every request, as a function that makes it, with ``"read"`` or ``"write"``: to fail it,
+            to delay it, or to lose its answer.
+    """
+
+    def __init__(self, now_ms, subscriber=lambda change: None, perform=lambda kind, request: request()):
+        self.service = Database("memory", subscriber, now_ms)
+        self.service.set_rules(RULES)
+        self.perform = perform
+
+    def reference(self, path):
+        return Reference(self, parse_path(path))
+
+    def get(self, path):
+        """Read without a request."""
+        return to_json(self.service.read(parse_path(path), ADMIN))
+
+    def update(self, values, caller=ADMIN):
+        """Write at several paths, relative to the root, without a request."""
+        self.service.write({parse_path(path): value for path, value in values.items()}, caller)
+
+
+class Reference:
+    """What the adapters use of ``firebase_admin.db.Reference``."""
+
+    def __init__(self, database, path):
+        self._database, self._path = database, path
+
+    def _read(self, request):
+        return self._database.perform("read", request)
+
+    def _write(self, request):
+        return self._database.perform("write", request)
+
+    def _node(self):
+        return self._database.service.read(self._path, ADMIN)
+
+    def get(self, etag=False, shallow=False):
+        if etag:
+            return self._read(self._value_and_etag)
+        if shallow:
+            return self._read(lambda: dict.fromkeys(node, True) if is_parent(node := self._node()) else node)
+        return self._read(lambda: to_json(self._node()))
+
+    def _value_and_etag(self):
+        node = self._node()
+        return to_json(node), etag(node)
+
+    def get_if_changed(self, known):
+        def request():
+            value, now = self._value_and_etag()
+            return (False, None, None) if now == known else (True, value, now)
+
+        return self._read(request)
+
+    def set(self, value):
+        assert value is not None, "firebase-admin refuses None"
+        self._write(lambda: self._put(value))
+
+    def _put(self, value):
+        json.dumps(value, allow_nan=False)
+        self._database.service.write({self._path: value}, ADMIN)
+
+    def update(self, values):
+        assert values, "firebase-admin refuses an empty update"
+        json.dumps(values, allow_nan=False)
+        writes = {(*self._path, *parse_path(path)): value for path, value in values.items()}
+        self._write(lambda: self._database.service.write(writes, ADMIN))
+
+    def set_if_unchanged(self, expected, value):
+        assert value is not None, "firebase-admin refuses None"
+
+        def request():
+            present, now = self._value_and_etag()
+            if now != expected:
+                return False, present, now
+            self._put(value)
+            return True, value, etag(self._node())
+
+        return self._write(request)
+
+    def transaction(self, change):
+        value, tag = self.get(etag=True)
+        for _ in range(ATTEMPTS):
+            is_done, value, tag = self.set_if_unchanged(tag, change(value))
+            if is_done:
+                return value
+        raise db.TransactionAbortedError("Transaction aborted after failed retries.")
+
+    def order_by_child(self, path):
+        return Query(self, path)
+
+    def order_by_key(self):
+        return Query(self, "$key")
+
+    def order_by_value(self):
+        return Query(self, "$value")
+
+
+class Query:
+    """What the adapters use of ``firebase_admin.db.Query``: like there, each call narrows the same object."""
+
+    def __init__(self, reference, order_by):
+        self._reference, self._parameters = reference, {"orderBy": json.dumps(order_by)}
+
+    def _with(self, name, value):
+        self._parameters[name] = json.dumps(value)
+        return self
+
+    def start_at(self, value):
+        return self._with("startAt", value)
+
+    def end_at(self, value):
+        return self._with("endAt", value)
+
+    def equal_to(self, value):
+        return self._with("equalTo", value)
+
+    def limit_to_first(self, number):
+        return self._with("limitToFirst", number)
+
+    def limit_to_last(self, number):
+        return self._with("limitToLast", number)
+
+    def get(self):
+        query = parse_query(self._parameters)
+        path, service = self._reference._path, self._reference._database.service
+        found = self._reference._read(lambda: service.read(path, ADMIN, query))
+        return {key: to_json(node) for key, node in (found or {}).items()}
