@@ -6,6 +6,7 @@ as they are. ``tests/adapters/test_database_port.py`` runs one suite over both.
 
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 from firebase_admin import db
 
@@ -132,7 +133,7 @@ class Query:
         self._reference, self._parameters = reference, {"orderBy": json.dumps(order_by)}
 
     def _with(self, name, value):
-        self._parameters[name] = json.dumps(value)
+        self._parameters[name] = unquote(json.dumps(value))  # what a text in an address becomes
         return self
 
     def start_at(self, value):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import firebase_admin
 from firebase_admin import db
@@ -22,7 +23,7 @@ from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
 from bookrec.manifest import Pointer, parse_pointer
-from bookrec.paths import children
+from bookrec.paths import children, in_query
 from bookrec.reader import GONE
 from trainer.publish import next_pointer
 
@@ -49,7 +50,7 @@ def connect(project: str, url: str | None = None) -> NodeAt:
     """Return the references of the project's database, or of the one at ``url`` or ``DATABASE_URL``."""
     url = url or os.environ.get("DATABASE_URL") or _default_url(project)
     app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="trainer")
-    return lambda path: db.reference(path, app=app)
+    return lambda path: db.reference(quote(path), app=app)  # the SDK puts the path into the address as it is
 
 
 def disconnect() -> None:
@@ -79,7 +80,7 @@ class Database:
         last: str | None = None
         while True:
             query = self._node(path).order_by_key()
-            found = (query.start_at(last) if last else query).limit_to_first(page_size + bool(last)).get()
+            found = (query.start_at(in_query(last)) if last else query).limit_to_first(page_size + bool(last)).get()
             page = {key: child for key, child in children(found).items() if key != last}
             if page:
                 yield page

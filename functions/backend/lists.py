@@ -13,7 +13,7 @@ from bookrec import paths
 from bookrec.catalogue import Catalogue, parse_catalogue
 from bookrec.errors import BookrecError
 from bookrec.push_keys import push_time
-from bookrec.ranking import Candidate, RecommendationList, top_list
+from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
 from bookrec.reader import GONE, HERE, Reader
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf, build_shelf, sort_out
@@ -168,9 +168,12 @@ def _write(
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{user_id}"] = HERE
     wanted = None if in_use.is_degraded else in_use.version
-    if changes is None and reader.is_served(shelf.digest, wanted, catalogue):
+    is_served = changes is None and reader.is_served(shelf.digest, wanted, catalogue)
+    if is_served and len(reader.isbns) == LIST_SIZE:
         return values
     made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)
+    if is_served and made.list_id == reader.list_id:  # a short list is right as long as the catalogue has no more
+        return values
     values[paths.recommendations(user_id)] = made.to_node(catalogue, TIMESTAMP)
     return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))
 
@@ -183,7 +186,8 @@ def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
     if reader.digest == shelf.digest or (not shelf.entries and reader.digest is None):
         return ()
     times = [push_time(entry.key) for entry in shelf.entries]
-    if reader.digest is None and live is not None and -1 not in times and max(times) < live.pointer.snapshot_at:
+    is_known = reader.mark != GONE and live is not None and -1 not in times
+    if is_known and live and reader.digest is None and max(times) < live.pointer.snapshot_at:
         return ()
     return (shelf.entries[-1].key,) if shelf.entries else (shelf.user_id,)
 

@@ -10,7 +10,7 @@ from backend.lists import ListRefresher, ListsFailedError, StillChangingError
 from backend.ports import Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from bookrec import paths
-from bookrec.entries import is_accepted, problem_of
+from bookrec.entries import is_accepted, problem_of, user_id_of
 from bookrec.paths import children
 from bookrec.shelf import sort_out
 
@@ -56,7 +56,7 @@ class Sweep:
         self._lists_of({entry.user_id for entry in valid})
         if refused:
             gone, recorded = set(self._database.gone()), set(self._database.rejected_keys())
-            missing = [key for key in refused if key not in recorded and children(page[key]).get("userId") not in gone]
+            missing = [key for key in refused if key not in recorded and user_id_of(page[key]) not in gone]
             missing = missing[: max(MAX_RECORDS - len(recorded), 0)]
             self._write({f"{paths.REJECTED}/{key}": record(refused[key]) for key in missing})
         return Counter(problem.reason for problem in refused.values())
@@ -71,14 +71,16 @@ class Sweep:
         self.repaired["farewells"] += done.farewells
 
     def _records(self, page: Mapping[str, object]) -> None:
-        """Drop the records of entries that are good or gone, and finish removing forged ones."""
+        """Drop the records of entries that are good or gone, or whose reader is; finish removing forged ones."""
         changes: dict[str, object] = {}
+        gone = set(self._database.gone()) if page else set()
         for key, found in page.items():
             entry = self._database.entry(key)
             problem = problem_of(entry)
+            is_void = is_accepted(entry) or (entry is None and not is_of_forged(found))
             if is_same_forged(found, entry):
                 self.repaired["records"] += self._database.quarantine(key, entry, children(found))
-            elif is_accepted(entry) or (entry is None and not is_of_forged(found)):
+            elif is_void or user_id_of(entry) in gone:
                 changes[f"{paths.REJECTED}/{key}"] = None
             elif problem is not None and children(found).get("reason") != problem.reason:
                 changes[f"{paths.REJECTED}/{key}"] = record(problem)

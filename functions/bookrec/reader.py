@@ -20,6 +20,7 @@ class Reader:
     Attributes:
         digest: the shelf that the present list was made from; None where there is no list.
         version: the model that it was made with; None where there is no list.
+        list_id: the list's id; None where there is no list.
         isbns: the books on it.
         has_profile: the app keeps a profile.
         mark: what ``/Recommender/readers`` says: ``HERE`` once a profile was seen, ``GONE`` since it was missed, None
@@ -28,6 +29,7 @@ class Reader:
 
     digest: object = None
     version: object = None
+    list_id: object = None
     isbns: tuple[object, ...] = ()
     has_profile: bool = False
     mark: object = None
@@ -63,6 +65,7 @@ def parse_reader(node: object, mark: object) -> Reader:
     return Reader(
         digest=paths.children(found.get("basedOn")).get("digest"),
         version=found.get("modelVersion"),
+        list_id=found.get("listId"),
         isbns=tuple(paths.children(item).get("isbn") for item in items.values()),
         has_profile=bool(profile.keys() - {LIST}),
         mark=mark,

@@ -8,7 +8,7 @@ import requests
 from backend.adapters import cloud_storage
 from bookrec.errors import BadModel, StoreUnavailable
 from local.processes import Processes, free_port
-from local.stack import _storage_program
+from local.stack import storage_program
 
 BUCKET = "demo-bookrec.appspot.com"
 
@@ -18,7 +18,7 @@ def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gcs")
     port, processes = free_port(), Processes()
     url = f"http://127.0.0.1:{port}"
-    command = [str(_storage_program()), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
+    command = [str(storage_program()), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
     processes.start(
         [*command, "-backend", "memory", "-external-url", url, "-public-host", f"127.0.0.1:{port}"],
         log=folder / "gcs.log",

@@ -87,9 +87,9 @@ def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database
 
 
 def test_a_reader_is_profile_list_and_mark(database):
-    listed = {"basedOn": {"entries": 1, "digest": "abc"}, "modelVersion": "v1", "items": [{"isbn": "1"}]}
+    listed = {"listId": "l", "basedOn": {"entries": 1, "digest": "abc"}, "modelVersion": "v1", "items": [{"isbn": "1"}]}
     database.update({paths.recommendations("u"): listed, "Users/v/id": "v", f"{paths.READERS}/v": HERE})
-    expected = {"u": Reader("abc", "v1", ("1",)), "v": Reader(has_profile=True, mark=HERE)}
+    expected = {"u": Reader("abc", "v1", "l", ("1",)), "v": Reader(has_profile=True, mark=HERE)}
     assert database.readers(["u", "v", "w"]) == {**expected, "w": Reader()}
     assert database.readers_page("", 5) == expected
     assert list(database.readers_page("u", 5)) == ["v"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import firebase_admin
 from firebase_admin import db
@@ -11,7 +12,7 @@ from firebase_admin import db
 from backend.ports import Together
 from bookrec import paths
 from bookrec.lease import Lease, read_lease
-from bookrec.paths import children
+from bookrec.paths import children, in_query
 from bookrec.reader import GONE, Reader, parse_reader
 from bookrec.retraining import Pending
 
@@ -26,7 +27,7 @@ class _NoChangeError(Exception):
 def connect(project: str, url: str) -> NodeAt:
     """Return the references of one database."""
     app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="backend")
-    return lambda path: db.reference(path, app=app)
+    return lambda path: db.reference(quote(path), app=app)  # the SDK puts the path into the address as it is
 
 
 class FirebaseDatabase:
@@ -38,7 +39,7 @@ class FirebaseDatabase:
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
         """One indexed query a user, at the same time."""
         node = self._node(paths.USER_BOOK)  # a query object keeps its filters, so each user gets one
-        pages = self._together([node.order_by_child("userId").equal_to(user_id).get for user_id in user_ids])
+        pages = self._together([node.order_by_child("userId").equal_to(in_query(user_id)).get for user_id in user_ids])
         return {key: value for page in pages for key, value in children(page).items()}
 
     def entry(self, key: str) -> object:
@@ -48,7 +49,7 @@ class FirebaseDatabase:
     def page(self, path: str, after: str, size: int) -> Mapping[str, object]:
         """Read by key; what is asked for begins with ``after`` itself, unless that child is gone."""
         query = self._node(path).order_by_key()
-        page = children((query.start_at(after) if after else query).limit_to_first(size + bool(after)).get())
+        page = children((query.start_at(in_query(after)) if after else query).limit_to_first(size + bool(after)).get())
         keys = sorted(page.keys() - {after}, key=paths.key_order)
         return {key: page[key] for key in keys[:size]}
 
@@ -69,7 +70,9 @@ class FirebaseDatabase:
         if not page:
             return {}
         keys = list(page)
-        known = children(self._node(paths.READERS).order_by_key().start_at(keys[0]).end_at(keys[-1]).get())
+        known = children(
+            self._node(paths.READERS).order_by_key().start_at(in_query(keys[0])).end_at(in_query(keys[-1])).get()
+        )
         return {user_id: parse_reader(node, known.get(user_id)) for user_id, node in page.items()}
 
     def pointer(self) -> object:

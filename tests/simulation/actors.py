@@ -1,0 +1,244 @@
+"""Who acts in a simulated world: readers, a librarian, phones, the trainer, and an operator."""
+
+import hashlib
+import json
+from contextlib import suppress
+
+from bookrec import paths
+from bookrec.errors import BadModel, BookrecError, LeaseLost
+from bookrec.manifest import ITEMS, RECOMMEND_MODEL, parse_pointer, read_manifest
+from bookrec.push_keys import first_key
+from bookrec.recommender import Items
+from emulator.auth import Caller
+from emulator.errors import PermissionDeniedError
+from trainer import operate, run
+from trainer.run import Product, RefusedModelError, Services
+from trainer.services import Database
+
+BAD = [
+    {"myRate": 9}, {"myRate": "five"}, {"isbn": None}, {"isbn": "\N{DRAGON}"}, {"extra": 1}, {"userId": "a.b"},
+]  # fmt: skip
+
+
+class Reader:
+    """One reader with the app: signs up, shelves, rates, removes, leaves, comes back."""
+
+    def __init__(self, world, uid):
+        self._world, self.uid, self._keys = world, uid, []
+
+    def write(self, values, *, admin=False):
+        caller = Caller(is_admin=True) if admin else Caller(is_admin=False, auth={"uid": self.uid})
+        self._world.note(self.uid, "writes", json.dumps(values)[:200])
+        self._world.platform.database.update(values, caller)
+
+    def live(self):
+        """Act until the day is over."""
+        world, rng = self._world, self._world.rng
+        if rng.random() < 0.8:
+            self.sign_up()
+        while True:
+            world.scheduler.sleep(int(rng.expovariate(1 / 60_000)) if rng.random() < 0.7 else rng.randrange(300))
+            if not world.is_day:
+                return
+            self._act(rng.random())
+
+    def _act(self, chance):
+        rng = self._world.rng
+        if chance < 0.45 or not self._keys:
+            self.shelve()
+        elif chance < 0.62:
+            self.write({f"{paths.USER_BOOK}/{rng.choice(self._keys)}/myRate": rng.randrange(11) / 2})
+        elif chance < 0.68:
+            self.write({f"{paths.USER_BOOK}/{rng.choice(self._keys)}/isbn": rng.choice(self._world.isbns)})
+        elif chance < 0.80:
+            self.write({f"{paths.USER_BOOK}/{self._keys.pop(rng.randrange(len(self._keys)))}": None})
+        elif chance < 0.88:
+            self._spoil()
+        elif chance < 0.91:
+            self.write({paths.recommendations(self.uid): None})
+        elif chance < 0.94:
+            self.leave()
+        elif chance < 0.97:
+            self.sign_up()
+        else:
+            self.attack()
+
+    def sign_up(self):
+        self.write({f"{paths.USERS}/{self.uid}": {"id": self.uid, "firstname": "A", "lastname": "B"}})
+
+    def shelve(self, **changes):
+        rng = self._world.rng
+        key = first_key(self._world.scheduler.now) + "".join(rng.choices("abcdefghij", k=12))
+        entry = {"userId": self.uid, "bookId": f"b-{key}", "isbn": rng.choice(self._world.isbns)}
+        self.write(
+            {f"{paths.USER_BOOK}/{key}": {**entry, "myRate": rng.randrange(11) / 2, **changes}}, admin=bool(changes)
+        )
+        self._keys.append(key)
+
+    def _spoil(self):
+        """Something gets in that is no entry, past the rules: an import, or an old app."""
+        rng = self._world.rng
+        bad = rng.choice(BAD)
+        if rng.random() < 0.5:
+            self.shelve(**bad)
+            if "userId" in bad:
+                self._keys.pop()
+        else:
+            key = rng.choice(self._keys)
+            self.write({f"{paths.USER_BOOK}/{key}/myRate": 7}, admin=True)
+
+    def leave(self):
+        """Delete the account; the app may or may not remove the entries."""
+        self.write({f"{paths.USERS}/{self.uid}": None})
+        if self._world.rng.random() < 0.5:
+            for key in self._keys:
+                self.write({f"{paths.USER_BOOK}/{key}": None})
+            self._keys.clear()
+
+    def attack(self):
+        """Try what the rules forbid."""
+        other = self._world.rng.choice([u for u in self._world.user_ids if u != self.uid])
+        forged = {"userId": other, "bookId": "b", "isbn": self._world.isbns[0], "myRate": 5}
+        for values in (
+            {f"{paths.USER_BOOK}/forged": forged},
+            {paths.recommendations(other): {"listId": "forged"}},
+            {paths.recommendations(self.uid): {"listId": "forged"}},
+            {f"{paths.MODEL}/version": "forged"},
+        ):
+            with suppress(PermissionDeniedError):
+                self.write(values)
+                self._world.monitor.found(7, f"{self.uid} may write {next(iter(values))}")
+
+
+def librarian(world):
+    """Change the catalogue now and then."""
+    while True:
+        world.scheduler.sleep(int(world.rng.expovariate(1 / 400_000)))
+        if not world.is_day:
+            return
+        number = world.rng.randrange(len(world.isbns))
+        path = f"{paths.ARCHIVE}/a{number:03}"
+        gone = world.platform.database.get(path) is not None
+        world.platform.database.update({path: None if gone else world.book(number)})
+
+
+def phone(world):
+    """Download the live model, slowly; what the pointer names must be whole as long as it takes."""
+    while True:
+        world.scheduler.sleep(int(world.rng.expovariate(1 / 300_000)))
+        if not world.is_day:
+            return
+        pointer = parse_pointer(world.platform.database.get(paths.MODEL))
+        if pointer is None:
+            continue
+        try:
+            objects = world.platform.bucket.objects
+            manifest = read_manifest(pointer.version, objects[pointer.manifest], pointer.manifest_sha256)
+            for name, entry in manifest.files.items():
+                world.scheduler.sleep(world.rng.randrange(120_000))
+                entry.check(name, objects[paths.model_object(pointer.version, name)])
+        except (BadModel, KeyError) as problem:
+            world.monitor.found(4, f"a download of {pointer.version} broke: {problem!r}")
+
+
+class Trainer:
+    """The trainer's real run, over a model that takes no time to make and remembers what it was made from."""
+
+    def __init__(self, world):
+        self._world, self._runs = world, 0
+
+    def services(self, instance):
+        """Return the services of a process."""
+        world = self._world
+
+        def heart(beat, every_s):
+            state = {"stopped": False, "busy": False}
+
+            def life():
+                while True:
+                    world.scheduler.sleep(int(every_s * 1000))
+                    if state["stopped"]:
+                        return
+                    state["busy"] = True
+                    goes_on = beat()
+                    state["busy"] = False
+                    if not goes_on:
+                        return
+
+            world.scheduler.spawn("heart", life, instance)
+
+            def stop():
+                state["stopped"] = True
+                world.scheduler.wait(lambda: not state["busy"])
+
+            return stop
+
+        database = Database(world.platform.database.reference)
+        skew_ms = world.rng.randrange(-1_500, 1_500)
+        return Services(database, world.platform.bucket, world.answers, lambda: world.scheduler.now + skew_ms, heart)
+
+    def start(self, run_id, fence):
+        """Start the job; it takes a while to come up."""
+        self._runs += 1
+        instance = f"trainer-{self._runs}"
+
+        def work():
+            self._world.note(instance, "begins", run_id, fence)
+            try:
+                pointer = run.run(self.services(instance), self.make, run_id, fence)
+                self._world.note(instance, "published", pointer.version)
+            except Exception as problem:
+                self._world.note(instance, "ended:", repr(problem)[:100])
+
+        self._world.scheduler.spawn(instance, work, instance, after_ms=self._world.rng.randrange(30_000))
+
+    def make(self, order, step):
+        """Implement ``trainer.run.Make``."""
+        world, rng = self._world, self._world.rng
+        world.scheduler.sleep(rng.randrange(90_000))
+        step("judging")
+        rows = sorted(zip(order.snapshot.ratings["isbn"], order.snapshot.ratings["myRate"], strict=True))
+        chance = rng.random()
+        if world.is_day and chance < 0.05:
+            world.scheduler.sleep(3_000_000)  # it hangs
+        if world.is_day and chance < 0.20:
+            raise RuntimeError("out of memory")
+        world.monitor.judged(order.snapshot_at, rows)
+        if chance > 0.88:
+            raise RefusedModelError("it loses to popularity")
+        isbns = tuple(sorted({isbn for isbn, _ in rows})) or ("none",)
+        content = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+        is_broken = world.is_day and 0.80 < chance < 0.85
+        model = f"{'broken' if is_broken else 'model'} {order.version} {content}".encode()
+        files = {RECOMMEND_MODEL: model, ITEMS: json.dumps(Items(isbns, isbns[:5]).to_json()).encode()}
+        world.monitor.made(order.version, files)
+        return Product(files, {"data": {"snapshotAt": order.snapshot_at}})
+
+
+class Operator:
+    """Rolls back now and then, and releases what is parked."""
+
+    def __init__(self, world, trainer):
+        self._world, self._trainer = world, trainer
+
+    def watch(self):
+        world = self._world
+        while True:
+            world.scheduler.sleep(int(world.rng.expovariate(1 / 900_000)))
+            if not world.is_day:
+                return
+            pointer = parse_pointer(world.platform.database.get(paths.MODEL))
+            if pointer is not None:
+                self.roll_back(world.rng.choice(sorted(pointer.kept)))
+
+    def roll_back(self, version):
+        def work():
+            with suppress(BookrecError, LeaseLost):
+                operate.rollback(self._trainer.services("operator"), version)
+                self._world.note("rolled back to", version)
+
+        self._world.scheduler.spawn("operator rolls back", work, "operator")
+
+    def release(self):
+        """Release a parked retraining."""
+        operate.release(Database(self._world.platform.database.reference))

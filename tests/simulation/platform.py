@@ -1,0 +1,257 @@
+"""Firebase and Google Cloud as they can be: late, twice, in any order, not at all, and gone in the middle."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from firebase_admin.exceptions import UnavailableError
+
+from backend.composition import Services, build
+from backend.handlers.entry_written import EntryWritten
+from backend.settings import Settings
+from bookrec.errors import StoreUnavailable
+from bookrec.recommender import Recommender
+from bookrec.retraining import Policy
+from emulator.tree import get, to_json
+from tests.fakes import FakeBucket, load_fake
+from tests.memory_database import MemoryDatabase
+from tests.simulation.scheduler import Crash
+
+POLICY = Policy(
+    quiet_ms=20_000, minimum_changes=3, maximum_age_ms=600_000, retry_ms=30_000, longest_retry_ms=120_000, attempts=3
+)
+SETTINGS = Settings(
+    project="demo-bookrec", region="us-central1", database_url="", bucket="", policy=POLICY, trainer_job="",
+    trainer_timeout_s=600, trainer_start_s=120, lease_s=120, fanout_shard_size=2, catalogue_ttl_s=5, is_emulated=True,
+)  # fmt: skip
+INSTANCES = 3
+TASK_ATTEMPTS = 5
+
+
+@dataclass
+class Faults:
+    """The probabilities of what can go wrong; all zero is a quiet day."""
+
+    fail_before: float = 0.0
+    fail_after: float = 0.0
+    crash: float = 0.0
+    drop: float = 0.0
+    duplicate: float = 0.0
+    delay_ms: int = 0
+    damage: float = 0.0
+
+
+class Clock:
+    """A clock that may be wrong by a constant."""
+
+    def __init__(self, scheduler, skew_ms=0):
+        self._scheduler, self._skew_ms = scheduler, skew_ms
+
+    def now_ms(self):
+        return self._scheduler.now + self._skew_ms
+
+    def sleep(self, seconds):
+        self._scheduler.sleep(int(seconds * 1000))
+
+
+class Bucket(FakeBucket):
+    """Cloud Storage; reading for the functions may damage what is read, writing what is written."""
+
+    def __init__(self, platform):
+        super().__init__(Clock(platform.scheduler))
+        self._platform = platform
+
+    def download(self, name, max_bytes):
+        try:
+            content = self._platform.perform("read", lambda: super(Bucket, self).download(name, max_bytes))
+        except UnavailableError as problem:
+            raise StoreUnavailable("the store is away") from problem
+        return self._damaged(content)
+
+    def create(self, name, content, content_type):
+        if name not in self.objects:
+            content = self._damaged(content)
+        self._platform.perform("write", lambda: super(Bucket, self).create(name, content, content_type))
+
+    def read(self, name):
+        return self._platform.perform("read", lambda: super(Bucket, self).read(name))
+
+    def delete(self, name):
+        self._platform.perform("write", lambda: self._platform.monitor.removing(name))
+        super().delete(name)
+
+    def _damaged(self, content):
+        platform = self._platform
+        is_hit = content and platform.faults.damage and platform.rng.random() < platform.faults.damage
+        return content[:-1] + bytes([content[-1] ^ 1]) if is_hit else content
+
+
+class Platform:
+    """All services, with the functions deployed on a few instances.
+
+    Args:
+        forgets_task_ids: a used task id can be used again after an hour, as in Cloud Tasks; else never, and tasks come
+            before their time, as in the emulator.
+    """
+
+    def __init__(self, scheduler, rng, faults, monitor, forgets_task_ids):
+        self.scheduler, self.rng, self.faults, self.monitor = scheduler, rng, faults, monitor
+        self._forgets = forgets_task_ids
+        self.database = MemoryDatabase(lambda: scheduler.now, self._changed, self.perform)
+        self.bucket = Bucket(self)
+        self.authors, self._task_ids, self.waiting_tasks, self._events = {}, {}, 0, 0
+        self._backends, self._skews = {}, [rng.randrange(-1_500, 1_500) for _ in range(INSTANCES)]
+        self.start_trainer = lambda run_id, fence: None
+        scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
+
+    def perform(self, kind, request):
+        """Make one request of a process: it may fail before or after its effect, and others may come in between."""
+        if self.scheduler.current is None:
+            return request()
+        self.scheduler.pause()
+        if self.rng.random() < self.faults.fail_before:
+            self.scheduler.note("FAIL before", kind)
+            raise UnavailableError("the service is away")
+        result = request()
+        if kind == "write":
+            if self.rng.random() < self.faults.crash:
+                self.scheduler.kill(self.scheduler.current.instance)
+                raise Crash
+            if self.rng.random() < self.faults.fail_after:
+                self.scheduler.note("FAIL after", kind)
+                raise UnavailableError("the answer was lost")
+        return result
+
+    # -- functions ---------------------------------------------------------------------------------------------------
+
+    def backend(self, number):
+        """Return the handlers of one instance; a new one where it has died."""
+        name = f"functions-{number}"
+        if name not in self._backends:
+            clock = Clock(self.scheduler, self._skews[number])
+            from backend.adapters.firebase_database import FirebaseDatabase
+
+            services = Services(
+                database=FirebaseDatabase(self.database.reference, self.together),
+                store=self.bucket,
+                load=self.load,
+                tasks=self,
+                jobs=self,
+                clock=clock,
+                together=self.together,
+            )
+            self._backends[name] = build(SETTINGS, services)
+        return self._backends[name]
+
+    def together(self, calls):
+        """Run calls of a process as processes of its instance."""
+        calls = list(calls)
+        parent = self.scheduler.current
+        if parent is None or len(calls) < 2:
+            return [call() for call in calls]
+        children = [self.scheduler.spawn(f"{parent.name}+", call, parent.instance) for call in calls]
+        self.scheduler.wait(lambda: all(child.is_done for child in children))
+        for child in children:
+            if child.error is not None:
+                raise child.error
+        return [child.result for child in children]
+
+    def invoke(self, name, call, after_ms=0):
+        """Run ``call(backend)`` as an invocation on some instance."""
+        number = self.rng.randrange(INSTANCES)
+        instance = f"functions-{number}"
+        return self.scheduler.spawn(name, lambda: self._invoked(name, number, call), instance, after_ms)
+
+    def _invoked(self, name, number, call):
+        self.scheduler.note(name)
+        try:
+            return call(self.backend(number))
+        except Exception as problem:
+            self.scheduler.note(name, "failed:", repr(problem)[:100])
+            raise
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def _changed(self, change):
+        self.monitor.changed(change)
+        for path in change.paths:
+            if path[0] == "User_Book" and len(path) > 1:
+                before, after = (to_json(get(tree, path[:2])) for tree in (change.before, change.after))
+                if before != after:
+                    self._events += 1
+                    author = self.authors.pop(path[1], change.caller.auth_id)
+                    event = EntryWritten(f"event-{self._events}", path[1], before, after, author)
+                    self._deliver(event.event_id, lambda backend, event=event: backend.entry_written(event))
+            elif path[:2] == ("Recommender", "model"):
+                self._deliver("published", lambda backend: backend.model_published())
+
+    def _deliver(self, name, call):
+        chance = self.rng.random()
+        if chance < self.faults.drop:
+            self.scheduler.note("DROP", name)
+            return
+        for _ in range(2 if chance < self.faults.drop + self.faults.duplicate else 1):
+            self.invoke(name, call, self.rng.randrange(self.faults.delay_ms + 1))
+
+    # -- Cloud Tasks -------------------------------------------------------------------------------------------------
+
+    def enqueue(self, function, payload, task_id, at_ms=None):
+        """Implement ``ports.TaskQueue``."""
+        self.perform("write", lambda: self._enqueue(function, dict(payload), task_id, at_ms))
+
+    def _enqueue(self, function, payload, task_id, at_ms):
+        used_at = self._task_ids.get(task_id)
+        if used_at is not None and not (self._forgets and self.scheduler.now - used_at > 3_600_000):
+            return
+        self._task_ids[task_id] = self.scheduler.now
+        wait_ms = max((at_ms or 0) - self.scheduler.now, 0) if self._forgets else 0
+        self.waiting_tasks += 1
+        for copy in range(2 if self.rng.random() < self.faults.duplicate else 1):
+            self.scheduler.spawn(
+                f"task {function}", lambda c=copy: self._dispatch(function, payload, c), after_ms=wait_ms
+            )
+
+    def _dispatch(self, function, payload, copy):
+        """Deliver a task until it is done, or has been tried often enough."""
+        for attempt in range(TASK_ATTEMPTS):
+            process = self.invoke(f"task {function}", lambda backend: _task(backend, function, payload))
+            self.scheduler.wait(lambda: process.is_done)  # noqa: B023
+            if process.error is None and not process.is_dead:
+                break
+            self.scheduler.sleep(10_000 << attempt)
+        if not copy:
+            self.waiting_tasks -= 1
+
+    # -- the trainer -------------------------------------------------------------------------------------------------
+
+    def start(self, run_id, fence):
+        """Implement ``ports.TrainerJobs``."""
+
+        def begin():
+            self.monitor.starting(run_id, fence)
+            self.start_trainer(run_id, fence)
+
+        self.perform("write", begin)
+
+    def load(self, version, model, items):
+        """Implement ``ports.ModelLoader``: scores tell which model gave them."""
+        self.monitor.loading(version, model, items)
+        loaded = load_fake(version, model, items)
+        mark = score_of(version)
+
+        def recommend(**inputs):
+            out = loaded.recommend(**inputs)
+            return {**out, "scores": out["scores"] * 0.01 + mark}
+
+        return Recommender(version, loaded.items, recommend, loaded.rate)
+
+
+def score_of(version):
+    """Return the number that all scores of a version begin with."""
+    return int(hashlib.sha256(version.encode()).hexdigest()[:4], 16) % 1000
+
+
+def _task(backend, function, payload):
+    if function == "retrain":
+        return backend.retrain(payload["notBefore"])
+    return backend.fanout(payload["publication"], payload["shard"], json.loads(json.dumps(payload["users"])))

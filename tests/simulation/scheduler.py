@@ -1,0 +1,142 @@
+"""A world of one thread: processes that take turns at their effects, in an order that a seed decides.
+
+Each process is a greenlet that runs real, synchronous code. Wherever that code reaches for the outside world it calls
+``pause``, ``sleep`` or ``wait``, and the scheduler picks who goes on. Time is virtual: it jumps to the next
+process that has something to do.
+"""
+
+from greenlet import getcurrent, greenlet
+
+MORTAL = ("functions", "trainer", "operator")
+"""Instances whose names begin so can be killed; the rest is the platform, and people."""
+
+
+class Crash(BaseException):
+    """Ends a process in the middle of whatever it does."""
+
+
+class Process:
+    """One thread of control; those with the same ``instance`` die together."""
+
+    def __init__(self, scheduler, name, instance, work, at):
+        self.name, self.instance, self.wake_at = name, instance, at
+        self.condition, self.is_dead, self.is_done, self.error, self.result = None, False, False, None, None
+        self._scheduler, self._work = scheduler, work
+        self.greenlet = greenlet(self._run)
+
+    def _run(self):
+        try:
+            self.result = self._work()
+        except Crash:
+            self.is_dead = True
+        except Exception as problem:
+            self.error = problem
+        finally:
+            self.is_done = True
+
+    def is_ready(self, now):
+        return self.wake_at <= now and (self.condition is None or self.condition())
+
+
+class Scheduler:
+    """Runs processes.
+
+    Attributes:
+        now: milliseconds since 1970.
+        steps: how many turns were taken.
+        crash_rate: the probability that a turn kills the instance whose turn it is.
+    """
+
+    def __init__(self, rng, now):
+        self.rng, self.now, self.steps, self.crash_rate = rng, now, 0, 0.0
+        self.processes, self.on_crash, self.trace = [], lambda instance: None, None
+        self._hub = getcurrent()
+
+    @property
+    def current(self):
+        """The process that runs, or None outside all of them."""
+        found = getcurrent()
+        return next((p for p in self.processes if p.greenlet is found), None)
+
+    def note(self, *words):
+        if self.trace is not None:
+            self.trace.append(f"{self.now} {' '.join(str(word) for word in words)}")
+
+    def spawn(self, name, work, instance=None, after_ms=0):
+        process = Process(self, name, instance if instance is not None else name, work, self.now + after_ms)
+        self.processes.append(process)
+        return process
+
+    def pause(self):
+        """Let others go first; raise ``Crash`` where this process was killed meanwhile."""
+        process = self.current
+        if process is None:
+            return
+        if process.is_dead:
+            raise Crash
+        self._hub.switch()
+        if process.is_dead:
+            raise Crash
+
+    def sleep(self, milliseconds):
+        process = self.current
+        process.wake_at = self.now + milliseconds
+        self.pause()
+
+    def wait(self, condition):
+        process = self.current
+        process.condition = condition
+        self.pause()
+        process.condition = None
+
+    def kill(self, instance):
+        """Kill all processes of an instance, wherever they are."""
+        self.note("CRASH", instance)
+        doomed = [p for p in self.processes if p.instance == instance and not p.is_done]
+        for process in doomed:
+            process.is_dead = True
+        for process in doomed:
+            if process.greenlet is not getcurrent() and process.greenlet:
+                process.greenlet.parent = getcurrent()
+                process.greenlet.throw(Crash)
+            process.is_done = True
+        self.on_crash(instance)
+
+    def is_alive(self, instance):
+        return any(p.instance == instance and not p.is_done for p in self.processes)
+
+    def run(self, until):
+        """Take turns until the time ``until``, or until nobody will ever have anything to do."""
+        while True:
+            self.processes = [p for p in self.processes if not p.is_done]
+            ready = [p for p in self.processes if p.is_ready(self.now)]
+            if not ready:
+                times = [p.wake_at for p in self.processes if p.condition is None and p.wake_at > self.now]
+                if not times or min(times) > until:
+                    self.now = max(self.now, until)
+                    return
+                self.now = min(times)
+                continue
+            process = ready[self.rng.randrange(len(ready))]
+            self.steps += 1
+            self.now += self.rng.randrange(4)
+            if self.crash_rate and process.instance.startswith(MORTAL) and self.rng.random() < self.crash_rate:
+                self.kill(process.instance)
+                continue
+            process.greenlet.parent = self._hub
+            process.greenlet.switch()
+
+
+class Lock:
+    """What ``threading.Lock`` is to threads."""
+
+    def __init__(self, scheduler):
+        self._scheduler, self._is_held = scheduler, False
+
+    def __enter__(self):
+        while self._is_held:
+            self._scheduler.wait(lambda: not self._is_held)
+        self._is_held = True
+
+    def __exit__(self, *error):
+        self._is_held = False

@@ -1,0 +1,121 @@
+"""One simulated history: a day of faults, a quiet night, and the invariants in the morning."""
+
+import random
+from unittest import mock
+
+from backend import lists, logs, models
+from bookrec import paths
+from bookrec.errors import BadModel
+from bookrec.lease import read_lease
+from tests.fakes import load_fake
+from tests.simulation import checks
+from tests.simulation.actors import Operator, Reader, Trainer, librarian, phone
+from tests.simulation.platform import POLICY, Faults, Platform
+from tests.simulation.scheduler import Lock, Scheduler
+
+BEGIN_MS = 1_700_000_000_000
+DAY_MS, RECONCILE_MS = 1_200_000, 300_000
+NIGHTS = 60
+"""How many runs of the reconciler it may take until all is quiet."""
+
+
+class World:
+    """Everything that a seed decides."""
+
+    def __init__(self, seed, trace=False):
+        self.rng = random.Random(seed)
+        self.scheduler = Scheduler(self.rng, BEGIN_MS)
+        self.scheduler.trace = [] if trace else None
+        self.note = self.scheduler.note
+        self.log, self.is_day = [], True
+        self.isbns = [f"isbn-{number:03}" for number in range(16)]
+        self.user_ids = [f"reader-{number}" for number in range(self.rng.randrange(2, 5))]
+        self.monitor = checks.Monitor(self)
+        self.platform = Platform(self.scheduler, self.rng, self._faults(), self.monitor, self.rng.random() < 0.5)
+        for number in range(len(self.isbns)):
+            self.platform.database.update({f"{paths.ARCHIVE}/a{number:03}": self.book(number)})
+        trainer = Trainer(self)
+        self.platform.start_trainer = trainer.start
+        self._operator = Operator(self, trainer)
+
+    def _faults(self):
+        """Return the day's faults: some days everything fails, some days a single thing."""
+        rng = self.rng
+
+        def some(most):
+            return rng.random() * most if rng.random() < 0.5 else 0.0
+
+        self.scheduler.crash_rate = some(0.01)
+        return Faults(
+            some(0.05), some(0.05), some(0.02), some(0.6), some(0.4), rng.choice([0, 500, 60_000]), some(0.05)
+        )
+
+    def book(self, number):
+        """Return a catalogue node; some books are editions of one another."""
+        return {
+            "isbn": self.isbns[number], "title": f"Title {number // 2 if number < 4 else number}", "author": "Author",
+            "publishedYear": str(1990 + number), "rating": str(number % 5),
+        }  # fmt: skip
+
+    def answers(self, version, model, items):
+        """Implement ``trainer.publish.Answers``."""
+        if not model:
+            raise BadModel("it is empty")
+        load_fake(version, model, items)
+
+    def run(self):
+        """Live through the day and the night; return the violations."""
+        spawn = self.scheduler.spawn
+        with (
+            mock.patch.object(models, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
+            mock.patch.object(lists, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
+            mock.patch.object(logs, "logger", _Logger(self.log)),
+        ):
+            for user_id in self.user_ids:
+                spawn(user_id, Reader(self, user_id).live)
+            spawn("librarian", lambda: librarian(self))
+            spawn("phone", lambda: phone(self))
+            spawn("operator watches", self._operator.watch, "human")
+            spawn("scheduler", self._reconcile_for_ever)
+            self.scheduler.run(BEGIN_MS + DAY_MS)
+            self._night()
+            checks.check_all(self)
+        return self.monitor.violations
+
+    def _reconcile_for_ever(self):
+        while self.is_day:
+            self.scheduler.sleep(RECONCILE_MS)
+            self.platform.invoke("reconcile", lambda backend: backend.reconcile())
+
+    def _night(self):
+        self.is_day = False
+        self.platform.faults, self.scheduler.crash_rate = Faults(), 0.0
+        self.note("NIGHT")
+        for _ in range(NIGHTS):
+            process = self.platform.invoke("reconcile", lambda backend: backend.reconcile())
+            self.scheduler.run(self.scheduler.now + RECONCILE_MS)
+            if process.error is not None:
+                self.monitor.found(1, f"the reconciler fails on a quiet night: {process.error!r}")
+                return
+            lease = read_lease(self.platform.database.get(paths.LEASE))
+            if POLICY.is_parked(lease):
+                self._operator.release()
+            if self._is_quiet(lease, process.result):
+                return
+        self.monitor.found(1, f"no rest after {NIGHTS} runs of the reconciler")
+
+    def _is_quiet(self, lease, repaired):
+        pending = self.platform.database.get(paths.CHANGES)
+        return not repaired and not pending and lease.holder is None and not self.platform.waiting_tasks
+
+
+class _Logger:
+    """Takes the place of the functions' logger."""
+
+    def __init__(self, lines):
+        self._lines = lines
+
+    def info(self, message, **fields):
+        self._lines.append(checks.log_line(message, fields))
+
+    warn = info
