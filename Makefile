@@ -1,11 +1,12 @@
 # Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench-quality bench-train data lock clean
+.PHONY: help setup demo test lint simulate mutants bench-quality bench-train data lock clean
 
 PYTHON ?= python3.11
 PY := .venv/bin/python
 DATA ?= emulator-data
 TESTS ?= tests
+SEEDS ?= 1000
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -23,6 +24,12 @@ lint: setup  ## style and types
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy emulator local trainer benchmarks emulator-data/generate.py
 	cd functions && ../.venv/bin/mypy --config-file ../pyproject.toml bookrec backend main.py
+
+simulate: setup  ## whole histories under faults, all invariants checked (SEEDS=10000; about half an hour on two cores)
+	PYTHONPATH=functions $(PY) -m tests.simulation --seeds $(SEEDS)
+
+mutants: setup  ## deliberate faults in the code, each to be found by the simulation; writes docs/simulation.md
+	PYTHONPATH=functions:. $(PY) -m tests.simulation.mutants
 
 # OpenBLAS takes a slow kernel where OPENBLAS_CORETYPE is set for another machine.
 bench-quality: setup  ## the model beside its peers, on real ratings (about 10 minutes; BENCH_DATA=FOLDER)

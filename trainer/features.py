@@ -23,6 +23,10 @@ _COLUMNS = {
 }
 
 
+LONGEST_SERIES = 10_000
+"""A greater number behind a title is no place in a series."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureWeights:
     """How much a kind of feature counts in a book's vector; before tf-idf and normalisation."""
@@ -63,7 +67,8 @@ def item_facts(isbns: tuple[str, ...], books: pd.DataFrame | None) -> Facts:
         name, place = (found.group(1).strip().casefold(), _NUMBER.match(found.group(2))) if found else ("", None)
         author = _text(book, "authors").split(",")[0].strip().casefold()
         series.append(series_ids.setdefault(name, len(series_ids)) if name else -1)
-        numbers.append(float(place.group()) if place else 0.0)
+        number = float(place.group()) if place else 0.0
+        numbers.append(number if number <= LONGEST_SERIES else 0.0)
         authors.append(author_ids.setdefault(author, len(author_ids)) if author else -1)
     return Facts(np.array(series, np.int32), np.array(numbers, np.float32), np.array(authors, np.int32))
 
@@ -109,7 +114,7 @@ def _features(book: Mapping[str, object], weights: FeatureWeights) -> Iterator[t
     for genre in re.split(r"[,;/|]", _text(book, "genre")):
         if genre.strip():
             yield f"genre:{genre.strip().casefold()}", weights.genre
-    year = re.match(r"-?\d+", _text(book, "year"))
+    year = re.match(r"-?\d{1,4}(?!\d)", _text(book, "year"))
     if year:
         yield f"decade:{int(year.group()) // 10}", weights.decade
     if language := _text(book, "language"):

@@ -120,7 +120,8 @@ def _train_and_publish(
     try:
         product = make(Order(version, snapshot, snapshot_at, database.pointer(), bucket.read), record.step)
     except RefusedModelError:
-        database.clear_marks(paths.CHANGES, snapshot_at)  # the same entries would give the same model
+        # The same entries would give the same model.
+        _afterwards(lambda: database.clear_marks(paths.CHANGES, snapshot_at), "clearing the changes")
         raise
     record.step("uploading")
     manifest = publish.make_manifest(version, product.files, product.details)

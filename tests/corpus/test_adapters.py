@@ -21,15 +21,7 @@ HELD = [item for item in ENTRIES if item.stored != corpus.GONE]
 BOOKS = [item for item in corpus.books() if item.is_sendable and item.value not in (None, [], {})]
 ODD_KEYS = [item for item in HELD if not item.key.startswith("-Nodd")]
 USERS = sorted({user_id for item in HELD if item.stored is None and (user_id := user_id_of(item.value))})
-UNQUOTED = pytest.mark.xfail(
-    strict=True, reason="firebase-admin writes paths and the texts of queries into the address as they are"
-)
 REASONS = {item.key: item.stored for item in HELD if item.stored is not None}
-
-
-def known(text):
-    """Return the mark of a text with a character that has a meaning in an address."""
-    return UNQUOTED if set(text) & set("?&%+") else ()
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +41,7 @@ def database(node_at):
     return FirebaseDatabase(node_at, run_together)
 
 
-@pytest.mark.parametrize("size", [pytest.param(7, marks=UNQUOTED), 100])
+@pytest.mark.parametrize("size", [7, 100])
 def test_pages_meet_every_entry_once_and_each_bad_one_has_its_reason(database, size):
     met, after = {}, ""
     while page := database.page(paths.USER_BOOK, after, size):
@@ -61,7 +53,7 @@ def test_pages_meet_every_entry_once_and_each_bad_one_has_its_reason(database, s
     assert {key: problem.reason for key, problem in refused.items()} == REASONS
 
 
-@pytest.mark.parametrize("item", [pytest.param(item, id=item.what, marks=known(item.key)) for item in ODD_KEYS])
+@pytest.mark.parametrize("item", [pytest.param(item, id=item.what) for item in ODD_KEYS])
 def test_an_entry_is_read_and_followed_whatever_its_key(database, item):
     assert sort_out({item.key: database.entry(item.key)})[1].keys() == REASONS.keys() & {item.key}
     assert database.record(item.key) is None
@@ -70,7 +62,7 @@ def test_an_entry_is_read_and_followed_whatever_its_key(database, item):
     assert list(database.page(paths.USER_BOOK, item.key, 2)) == order[place + 1 : place + 3]
 
 
-@pytest.mark.parametrize("user_id", [pytest.param(user, id=repr(user), marks=known(user)) for user in USERS])
+@pytest.mark.parametrize("user_id", [pytest.param(user, id=repr(user)) for user in USERS])
 def test_a_shelf_is_read_whatever_its_readers_id(database, user_id):
     expected = {item.key for item in HELD if user_id_of(item.value) == user_id}
     assert database.shelf_nodes([user_id]).keys() == expected

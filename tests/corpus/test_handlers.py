@@ -5,7 +5,6 @@ import pytest
 from backend.handlers.entry_written import EntryWritten
 from bookrec import paths
 from bookrec.entries import parse_entry
-from bookrec.errors import BookrecError
 from bookrec.shelf import build_shelf
 from tests.corpus import corpus
 from tests.fakes import World
@@ -95,11 +94,6 @@ def test_bad_entries_have_their_records_good_ones_their_lists_and_a_corrected_on
     assert_everything_fits(world, SMALL, corrected)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=BookrecError,
-    reason="backend/sweep.py looks up a userId in a set that can be a list or an object",
-)
 def test_the_same_comes_of_the_reconciler_alone_where_every_trigger_is_lost(world):
     write_among_good_ones(world, SMALL, deliver=False)
     reconcile(world)

@@ -35,6 +35,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=1_000, help="how many histories")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=None, help="processes (default: one a core)")
+    parser.add_argument("--until-failure", action="store_true", help="stop at the first history that fails")
     parser.add_argument("--seed", type=int, help="replay this history")
     parser.add_argument("--trace", action="store_true", help="with --seed: print every event of it")
     arguments = parser.parse_args()
@@ -46,12 +47,16 @@ def main():
     began, failed, by_invariant = time.monotonic(), [], Counter()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     with Pool(arguments.jobs) as pool:
-        for number, (seed, violations) in enumerate(pool.imap_unordered(explore, seeds, chunksize=8), start=1):
+        for number, (seed, violations) in enumerate(
+            pool.imap(explore, seeds, chunksize=1 if arguments.until_failure else 8), start=1
+        ):
             for invariant, what in violations:
                 by_invariant[invariant] += 1
                 if len(failed) < 20:
                     print(f"seed {seed}: invariant {invariant}: {what}", flush=True)
             failed += [seed] if violations else []
+            if failed and arguments.until_failure:
+                return 1
             if number % 500 == 0 or number == len(seeds):
                 print(
                     f"{number} of {len(seeds)} histories, {time.monotonic() - began:.0f} s, {len(failed)} failed",

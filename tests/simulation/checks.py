@@ -102,9 +102,9 @@ class Monitor:
             self.found(4, f"{pointer.version} is live and not whole: {problem!r}")
 
     def _lease_changed(self, before, after):
-        if before.holder is not None and after.holder not in (before.holder, None):
-            if self._world.scheduler.now + 3_000 < before.expires_at:  # clocks differ by so much at most
-                self.found(3, f"{after.holder} took the lease that {before.holder} held")
+        is_early = self._world.scheduler.now + 3_000 < before.expires_at  # clocks differ by so much at most
+        if before.holder is not None and after.holder not in (before.holder, None) and is_early:
+            self.found(3, f"{after.holder} took the lease that {before.holder} held")
         if after.fence < before.fence:
             self.found(3, f"the fence went back from {before.fence} to {after.fence}")
         if before.holder is not None and after.holder is None and after.outcome in ("published", "refused"):
@@ -172,8 +172,13 @@ def _check_lists(world, tree, entries, gone, live):
             monitor.found(2, f"the list of {user_id} is not the one that the shelf gives: {found['modelVersion']}")
         elif live is not None and found["modelVersion"] != live.version:
             monitor.found(2, f"the list of {user_id} is of {found['modelVersion']}, live is {live.version}")
-        elif len(found["items"]) != len(expected["items"]) or not {i["isbn"] for i in found["items"]} <= set(catalogue):
+        elif not _is_whole(found, expected, catalogue):
             monitor.found(2, f"the list of {user_id} is not whole")
+
+
+def _is_whole(found, expected, catalogue):
+    isbns = [item["isbn"] for item in children(found.get("items")).values()]
+    return len(isbns) == len(expected["items"]) and set(isbns) <= set(catalogue)
 
 
 def _check_records(monitor, state, nodes, refused, gone):

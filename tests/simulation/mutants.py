@@ -1,0 +1,217 @@
+"""Deliberate faults in the code: the simulation must find each one. Run as a program, this writes the table.
+
+Each mutant is a text of the code and what takes its place; a text that is no longer there is an error, so that the
+table cannot outlive the code.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "docs" / "simulation.md"
+BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
+SEEDS = 400
+"""Within how many histories a mutant must be caught."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault.
+
+    Attributes:
+        what: what the faulty code does.
+        file: where.
+        code: the text that is replaced.
+        fault: the text that takes its place.
+    """
+
+    what: str
+    file: str
+    code: str
+    fault: str
+
+
+LISTS, LEASE, PUBLISH = "functions/backend/lists.py", "functions/bookrec/lease.py", "trainer/publish.py"
+RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retraining.py"
+# ruff: noqa: E501 - a line of code stays a line
+MUTANTS = [
+    Mutant("skips the fence", PUBLISH, "if live is not None and live.fence >= pointer.fence:", "if False:"),
+    Mutant(
+        "switches the pointer before the files are there", RUN,
+        "    content = publish.upload(bucket, product.files, manifest, services.answers)\n    lease.check()\n",
+        "    import json\n    content = json.dumps(manifest.to_json(), indent=1, sort_keys=True).encode()\n"
+        "    switch(database, publish.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at))\n"
+        "    publish.upload(bucket, product.files, manifest, services.answers)\n    lease.outcome = 'published'\n",
+    ),
+    Mutant(
+        "does not read the upload back", PUBLISH,
+        "    verify(bucket, manifest.version, sha256(content), answers)\n    return content", "    return content",
+    ),
+    Mutant(
+        "does not try the uploaded model out", PUBLISH, "    answers(version, files[RECOMMEND_MODEL], files[ITEMS])\n", "",
+    ),
+    Mutant(
+        "loads files without checking their SHA-256", "functions/backend/models.py",
+        "            entry.check(name, files[name])\n", "",
+    ),
+    Mutant(
+        "does not look at the shelf again after writing", LISTS,
+        "        return [user_id for user_id, shelf in used.items() if present.by_user[user_id].digest != shelf.digest]",
+        "        return []",
+    ),
+    Mutant(
+        "does not look at the model again after writing", LISTS,
+        "        if in_use.version != version:\n            return list(used)\n", "",
+    ),
+    Mutant(
+        "makes the list of the event, not of the shelf", LISTS,
+        "        nodes = self._database.shelf_nodes(user_ids)\n",
+        "        nodes = dict(list(self._database.shelf_nodes(user_ids).items())[-1:])\n",
+    ),
+    Mutant(
+        "writes lists without their marks", LISTS,
+        "    return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))",
+        "    return values | (_marks(shelf, changes) if changes is not None else {})",
+    ),
+    Mutant(
+        "forgets what changed while a run was reading", RUN,
+        "        _afterwards(lambda: database.clear_marks(marks, snapshot_at), f\"clearing {marks}\")  # noqa: B023",
+        "        _afterwards(lambda: database.clear_marks(marks, services.now_ms() + 10_000), marks)  # noqa: B023",
+    ),
+    Mutant(
+        "gives the lease though another run holds it", LEASE,
+        "    if lease.is_held(now):\n        return None\n    free", "    free",
+    ),
+    Mutant(
+        "never frees the lease of a dead run", LEASE,
+        "    if lease.holder is None or lease.is_held(now):\n        return None\n    died", "    return None\n    died",
+    ),
+    Mutant(
+        "keeps renewing the lease of a run that hangs", LEASE,
+        "    if not lease.is_held_by(holder, fence) or now >= lease.ends_by:\n        return None\n"
+        "    return replace(lease, expires_at=min(now + duration_ms, lease.ends_by))",
+        "    if not lease.is_held_by(holder, fence):\n        return None\n"
+        "    return replace(lease, expires_at=now + 1_000 * duration_ms)",
+    ),
+    Mutant(
+        "starts a run for nothing", "functions/bookrec/retraining.py",
+        "    if pending.changes == 0:\n        return Decision(False, \"nothing has changed since the last run\")\n",
+        "    if pending.changes == 0:\n        return Decision(True, \"why not\")\n",
+    ),
+    Mutant(
+        "removes versions that are still kept", PUBLISH, "        if is_past and version not in live.kept and",
+        "        if is_past and version != live.version and now_ms +",
+    ),
+    Mutant(
+        "sweeps over entries only, not over readers", "functions/backend/sweep.py",
+        "PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED)", "PHASES = (paths.USER_BOOK,)",
+    ),
+    Mutant(
+        "counts bad entries instead of recording them", "functions/backend/sweep.py",
+        "            self._write({f\"{paths.REJECTED}/{key}\": record(refused[key]) for key in missing})\n", "",
+    ),
+    Mutant(
+        "serves readers who have left", "functions/bookrec/reader.py",
+        "        return self.mark is not None and not self.has_profile", "        return False",
+    ),
+    Mutant(
+        "trains on readers who have left", RUN, ".without(database.gone())", "",
+    ),
+    Mutant(
+        "stops at an entry that is no entry", "functions/bookrec/shelf.py",
+        "        except BadData as problem:\n            refused[key] = problem",
+        "        except BadData as problem:\n            raise ValueError(key) from problem",
+    ),
+    Mutant(
+        "names readers in the logs", "functions/backend/logs.py",
+        "    return hashlib.sha256(user_id.encode(\"utf-8\", \"replace\")).hexdigest()[:12]", "    return user_id",
+    ),
+    Mutant(
+        "writes user ids into the model's files", RUN,
+        "    manifest = publish.make_manifest(version, product.files, product.details)\n",
+        "    product.files['users.json'] = str(list(snapshot.ratings['userId'])).encode()\n"
+        "    manifest = publish.make_manifest(version, product.files, product.details)\n",
+    ),
+    Mutant(
+        "takes the same task for done after a rollback", "functions/backend/handlers/model_published.py",
+        "            identity = f\"{publication}:{attempt}:{shard}:{','.join(part)}\"",
+        "            identity = f\"{shard}:{','.join(part)}\"",
+    ),
+    Mutant(
+        "lets a stale watermark pass entries that are still unsettled", "functions/backend/sweep.py",
+        "    return min(after, settled, key=paths.key_order)", "    return '~'",
+    ),
+]  # fmt: skip
+
+
+def apply(mutant, folder):
+    """Put the fault into a copy of the project."""
+    path = folder / mutant.file
+    text = path.read_text()
+    if text.count(mutant.code) != 1:
+        raise LookupError(f"{mutant.file} does not hold exactly once what the mutant '{mutant.what}' replaces")
+    path.write_text(text.replace(mutant.code, mutant.fault))
+
+
+def hunt(mutant, seeds):
+    """Return (invariant, first seed that catches the mutant), or None where none of ``seeds`` does."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("functions/bookrec", "functions/backend", "trainer", "emulator", "tests", "database.rules.json"):
+            source, target = ROOT / part, folder / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "venv"))
+            else:
+                shutil.copy(source, target)
+        apply(mutant, folder)
+        command = [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--jobs", "1", "--until-failure"]
+        env = {**os.environ, "PYTHONPATH": f"{folder / 'functions'}:{folder}"}
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=3_600)
+        found = re.search(r"seed (\d+): invariant (\d+): (.*)", done.stdout)
+        return (int(found[2]), int(found[1])) if done.returncode == 1 and found else None
+
+
+def table(results):
+    """Return the table as Markdown."""
+    lines = [BEGIN, "| what the faulty code does | file | caught by invariant | in history |", "|---|---|---|---|"]
+    for mutant, found in results:
+        caught = f"{found[0]} | {found[1]}" if found else "**not caught** | –"
+        lines.append(f"| {mutant.what} | `{mutant.file}` | {caught} |")
+    return "\n".join([*lines, END])
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="histories for each mutant at most")
+    parser.add_argument("--only", default="", help="mutants whose description holds this text")
+    arguments = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if arguments.only in mutant.what]
+
+    def report(mutant):
+        found = hunt(mutant, arguments.seeds)
+        print(
+            f"{'NOT CAUGHT' if found is None else f'invariant {found[0]:2}, seed {found[1]:3}'}  {mutant.what}",
+            flush=True,
+        )
+        return mutant, found
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(report, chosen))
+    if not arguments.only:
+        page = TABLE.read_text()
+        begin, end = page.index(BEGIN), page.index(END) + len(END)
+        TABLE.write_text(page[:begin] + table(results) + page[end:])
+    return 1 if any(found is None for _, found in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
