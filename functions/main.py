@@ -7,6 +7,7 @@ from typing import Any
 from firebase_functions import db_fn, options, scheduler_fn, tasks_fn
 
 from backend import composition
+from backend.logs import reported
 from backend.settings import REGION
 
 # The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest); several events share an
@@ -17,7 +18,8 @@ options.set_global_options(region=REGION, memory=options.MemoryOption.MB_512, cp
 @db_fn.on_value_written(reference="/User_Book/{entryId}")
 def on_user_book_written(event: db_fn.Event[db_fn.Change[Any]]) -> None:
     """A reader shelved, rated or removed a book."""
-    composition.backend().entry_written(composition.entry_written(event))
+    with reported("on_user_book_written"):
+        composition.backend().entry_written(composition.entry_written(event))
 
 
 @tasks_fn.on_task_dispatched(
@@ -27,13 +29,15 @@ def on_user_book_written(event: db_fn.Event[db_fn.Change[Any]]) -> None:
 )
 def retrain(request: tasks_fn.CallableRequest[Any]) -> None:
     """Readers may have been quiet for long enough to retrain."""
-    composition.backend().retrain(int((request.data or {}).get("notBefore", 0)))
+    with reported("retrain"):
+        composition.backend().retrain(int((request.data or {}).get("notBefore", 0)))
 
 
 @db_fn.on_value_written(reference="/Recommender/model")
 def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
     """The pointer names another model."""
-    composition.backend().model_published()
+    with reported("on_model_published"):
+        composition.backend().model_published()
 
 
 @tasks_fn.on_task_dispatched(
@@ -43,11 +47,13 @@ def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
 )
 def fanout(request: tasks_fn.CallableRequest[Any]) -> None:
     """One shard of readers waits for lists of the new model."""
-    shard = request.data
-    composition.backend().fanout(str(shard["publication"]), int(shard["shard"]), list(shard["users"]))
+    with reported("fanout"):
+        shard = request.data
+        composition.backend().fanout(str(shard["publication"]), int(shard["shard"]), list(shard["users"]))
 
 
 @scheduler_fn.on_schedule(schedule="every 5 minutes", timeout_sec=300)
 def reconcile(event: scheduler_fn.ScheduledEvent) -> None:
     """Triggers may have been lost."""
-    composition.backend().reconcile()
+    with reported("reconcile"):
+        composition.backend().reconcile()

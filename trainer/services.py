@@ -137,8 +137,11 @@ class Database:
         return leases.read_lease(self._node(paths.LEASE).transaction(transition))
 
     def record_run(self, run: Mapping[str, object]) -> None:
-        """Write how the run stands to ``/Recommender/status/training/run``."""
-        self._node(f"{paths.STATUS}/training/run").set({**run, "at": TIMESTAMP})
+        """Write how the run stands to ``/Recommender/status/training``, and count its outcome."""
+        values: dict[str, object] = {"run": {**run, "at": TIMESTAMP}}
+        if run["outcome"] != "running":
+            values[f"outcomes/{run['outcome']}"] = {".sv": {"increment": 1}}
+        self._node(f"{paths.STATUS}/training").update(values)
 
     def clear_marks(self, path: str, until: int) -> int:
         """Remove the marks under ``path`` that were made up to ``until`` (ms); return how many.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.models import NO_MODEL, InUse, Live, LiveModel
-from backend.ports import TIMESTAMP, Clock, Database, Together
+from backend.ports import TIMESTAMP, Clock, Database, Together, increment
 from bookrec import paths
 from bookrec.catalogue import Catalogue, parse_catalogue
 from bookrec.errors import BookrecError
@@ -20,6 +20,9 @@ from bookrec.shelf import Shelf, build_shelf, sort_out
 
 MAX_ROUNDS = 10
 """How often a list is made again because its shelf or the model changed meanwhile."""
+
+WRITES = f"{paths.STATUS}/counters/listWrites"
+"""How many multi-path updates have written lists."""
 
 MAX_LISTS_A_WRITE, MAX_BYTES_A_WRITE = 50, 1 << 20
 """Bounds of one multi-path update."""
@@ -123,7 +126,7 @@ class ListRefresher:
                 if write:
                     writes[user_id] = write
             for batch in batches(writes.values()):
-                self._database.update(batch)
+                self._database.update(batch | {WRITES: increment(1)})
             done.farewells += sum(readers[user_id].is_gone for user_id in writes)
             done.written += sum(not readers[user_id].is_gone for user_id in writes)
             waiting = self._outdated({user_id: shelves.by_user[user_id] for user_id in writes}, in_use.version)

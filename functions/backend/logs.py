@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from firebase_functions import logger
@@ -26,3 +29,18 @@ def warning(message: str, **fields: Any) -> None:
 def alarm(name: str, message: str, **fields: Any) -> None:
     """Log what somebody should look into; ``docs/operations.md`` has a page with that name."""
     logger.warn(message, alarm=name, **fields)
+
+
+class FunctionFailedError(Exception):
+    """What the platform is told of a failure: no message of a library, since those name paths and with them users."""
+
+
+@contextmanager
+def reported(function: str) -> Iterator[None]:
+    """Log the failure of a function, where it came from but not what it was about, and pass it on without both."""
+    try:
+        yield
+    except Exception as problem:
+        frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(problem.__traceback__)]
+        alarm("function-failed", "a function failed", function=function, error=type(problem).__name__, at=frames[-4:])
+        raise FunctionFailedError(f"{function}: {type(problem).__name__}") from None

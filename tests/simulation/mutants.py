@@ -198,10 +198,8 @@ def main():
 
     def report(mutant):
         found = hunt(mutant, arguments.seeds)
-        print(
-            f"{'NOT CAUGHT' if found is None else f'invariant {found[0]:2}, seed {found[1]:3}'}  {mutant.what}",
-            flush=True,
-        )
+        caught = f"invariant {found[0]:2}, seed {found[1]:3}" if found else "NOT CAUGHT"
+        print(f"{caught}  {mutant.what}", flush=True)  # noqa: T201
         return mutant, found
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -26,6 +26,8 @@ SETTINGS = Settings(
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5
+STALL_MS = 400_000
+"""The longest time that a request may hang: longer than a lease lasts."""
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Faults:
     duplicate: float = 0.0
     delay_ms: int = 0
     damage: float = 0.0
+    stall: float = 0.0
 
 
 class Clock:
@@ -108,7 +111,8 @@ class Platform:
         """Make one request of a process: it may fail before or after its effect, and others may come in between."""
         if self.scheduler.current is None:
             return request()
-        self.scheduler.pause()
+        is_stalled = self.faults.stall and self.rng.random() < self.faults.stall
+        self.scheduler.sleep(self.rng.randrange(STALL_MS) if is_stalled else 0)
         if self.rng.random() < self.faults.fail_before:
             self.scheduler.note("FAIL before", kind)
             raise UnavailableError("the service is away")

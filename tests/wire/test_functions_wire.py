@@ -9,6 +9,7 @@ from cloudevents.http import CloudEvent
 from flask import Flask, request
 
 from backend import composition
+from backend.logs import FunctionFailedError
 from bookrec import paths
 from tests.fakes import World, entry
 
@@ -153,6 +154,6 @@ def test_tasks_reach_their_handlers(main, world):
 
 
 def test_a_failing_handler_fails_the_event(main, world):
-    world.database.shelf_nodes = None
-    with pytest.raises(TypeError):
+    world.database.on_shelf_read = lambda number: {}[f"/{paths.USERS}/u"]
+    with pytest.raises(FunctionFailedError, match=r"^on_user_book_written: KeyError$"):
         main.on_user_book_written(database_event("User_Book/k1", None, entry("u", "isbn004")))

@@ -89,7 +89,7 @@ class _Run:
         try:
             self._repaired[name] += step()
         except Exception as problem:
-            logs.alarm("reconcile-failed", "a step of the reconciler failed", step=name, reason=repr(problem)[:500])
+            logs.alarm("reconcile-failed", "a step of the reconciler failed", step=name, reason=type(problem).__name__)
             self._failed.append(name)
 
     def _finish_publish(self) -> int:

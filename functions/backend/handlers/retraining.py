@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backend import logs
-from backend.ports import TIMESTAMP, Clock, Database, TaskQueue, TrainerJobs
+from backend.ports import TIMESTAMP, Clock, Database, TaskQueue, TrainerJobs, increment
 from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel
+from bookrec.lease import Lease
 from bookrec.manifest import parse_pointer
+from bookrec.paths import children
 from bookrec.retraining import Policy, check_window, decide
 
 LONGEST_WAIT_S = 120.0
 """How long a task that was delivered before its time waits; Cloud Tasks keeps the time, the emulator does not."""
 
 
-RUN, PARKED = f"{paths.STATUS}/training/run", f"{paths.STATUS}/training/parked"
+TRAINING = f"{paths.STATUS}/training"
+RUN, PARKED, OUTCOMES = f"{TRAINING}/run", f"{TRAINING}/parked", f"{TRAINING}/outcomes"
 RUNNING = "running"
 REASONS = {
     "died": "the run stopped renewing its lease: it was killed, or never started",
@@ -38,7 +41,7 @@ class RetrainingQueue:
         try:
             self._tasks.enqueue("retrain", {"notBefore": at_ms}, task_id, at_ms)
         except Exception as problem:
-            logs.warning("retraining could not be queued", reason=str(problem))
+            logs.alarm("queue-unreachable", "retraining could not be queued", reason=type(problem).__name__)
 
 
 class RetrainHandler:
@@ -78,7 +81,8 @@ class RetrainHandler:
         lease = self._database.change_lease(lambda held: leases.bury(held, now, live_fence))
         if lease is None:
             return 0
-        logs.alarm("run-failed", "a training run ended without a word", outcome=lease.outcome, fence=lease.fence)
+        logs.info("the lease of a run that fell silent is free", outcome=lease.outcome, fence=lease.fence)
+        self._database.update({f"{OUTCOMES}/{lease.outcome}": increment(1)})
         return 1
 
     def note(self) -> int:
@@ -86,28 +90,28 @@ class RetrainHandler:
 
         The lease is the truth. Its record is written by the trainer, which can die before it does.
         """
-        lease = self._database.lease()
-        found = self._database.status("training")
-        state = found if isinstance(found, Mapping) else {}
+        lease, training = self._database.lease(), children(self._database.status("training"))
         changes: dict[str, object] = {}
-        run = state.get("run")
-        if (
-            lease.holder is None
-            and isinstance(run, Mapping)
-            and run.get("outcome") == RUNNING
-            and run.get("fence") == lease.fence
-        ):
-            changes[f"{RUN}/outcome"] = lease.outcome or "died"
-            changes[f"{RUN}/reason"] = REASONS.get(lease.outcome or "died", "")
-        parked = self._policy.is_parked(lease)
-        if parked != (state.get("parked") is not None):
+        run = dict(children(training.get("run")))
+        if run.get("outcome") == RUNNING and run.get("fence") == lease.fence and lease.holder is None:
+            run |= {"outcome": lease.outcome or "died", "reason": REASONS.get(lease.outcome or "died")}
+            changes = {f"{RUN}/outcome": run["outcome"], f"{RUN}/reason": run["reason"]}
+        is_parked = self._policy.is_parked(lease)
+        if is_parked != (training.get("parked") is not None):
             node = {"at": TIMESTAMP, "failures": lease.failures, "outcome": lease.outcome}
-            changes[PARKED] = node if parked else None
-        if parked:
-            logs.alarm("retraining-parked", "retraining waits for an operator", failures=lease.failures)
+            changes[PARKED] = node if is_parked else None
         if changes:
             self._database.update(changes)
+        self._raise_alarms(lease, run, is_parked)
         return len(changes)
+
+    def _raise_alarms(self, lease: Lease, run: Mapping[str, object], is_parked: bool) -> None:
+        if is_parked:
+            logs.alarm("retraining-parked", "retraining waits for an operator", failures=lease.failures)
+        elif lease.failures:
+            logs.alarm("run-failed", "the last training run failed", outcome=lease.outcome, failures=lease.failures)
+        elif lease.outcome == "refused":
+            logs.alarm("model-refused", "the gate refused the last model", reason=str(run.get("reason"))[:500])
 
     def _start(self, reason: str, live_fence: int) -> str:
         now = self._clock.now_ms()
@@ -119,6 +123,9 @@ class RetrainHandler:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
         holder = lease.holder
+        if not self._database.pending().changes:  # another run ended since it was decided
+            self._database.change_lease(lambda held: leases.release(held, holder, lease.fence, None, now))
+            return "waiting"
         try:
             self._jobs.start(holder, lease.fence)
         except Exception:
