@@ -1,12 +1,14 @@
 # Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate mutants bench-quality bench-train data lock clean
+.PHONY: help setup demo test lint simulate mutants chaos bench-quality bench-train data lock clean
 
 PYTHON ?= python3.11
 PY := .venv/bin/python
 DATA ?= emulator-data
 TESTS ?= tests
 SEEDS ?= 1000
+KILLS ?= 20
+SEED ?= 1
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -30,6 +32,9 @@ simulate: setup  ## whole histories under faults, all invariants checked (SEEDS=
 
 mutants: setup  ## deliberate faults in the code, each to be found by the simulation; writes docs/simulation.md
 	PYTHONPATH=functions:. $(PY) -m tests.simulation.mutants
+
+chaos: setup  ## the real stack with lost events, killed runs and restarts (KILLS=20 SEED=1; about 20 minutes)
+	$(PY) -m local.chaos --kills $(KILLS) --seed $(SEED)
 
 # OpenBLAS takes a slow kernel where OPENBLAS_CORETYPE is set for another machine.
 bench-quality: setup  ## the model beside its peers, on real ratings (about 10 minutes; BENCH_DATA=FOLDER)

@@ -165,7 +165,10 @@ class Demo:
         began = time.monotonic()
         while time.monotonic() - began < patience_s:
             state = stack.admin_get("Recommender/status/fanout") or {}
-            if state.get("version") == version and len(state.get("done") or ()) == state["shards"]:
+            if (
+                state.get("publication", "").startswith(f"{version}@")
+                and len(state.get("done") or ()) == state["shards"]
+            ):
                 say(f"   the lists of {state['users']} readers are refreshed, {time.monotonic() - began:.1f} s later")
                 return
             time.sleep(0.2)

@@ -53,6 +53,10 @@ class Reader:
         """Change the stars of an entry in place, as the app does."""
         self.request("PATCH", f"User_Book/{entry_key}", {"myRate": rating}).raise_for_status()
 
+    def replace(self, entry_key: str, isbn: str) -> None:
+        """Make an entry that of another book."""
+        self.request("PATCH", f"User_Book/{entry_key}", {"isbn": isbn}).raise_for_status()
+
     def remove(self, entry_key: str) -> None:
         """Take a book off the shelf."""
         self.request("DELETE", f"User_Book/{entry_key}").raise_for_status()

