@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -182,7 +183,7 @@ def _write(
 
 
 def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
-    """Return which entry stands for what changed unnoticed on a shelf; for one that was emptied, its reader does.
+    """Return which entry stands for what changed unnoticed on a shelf; for one that was emptied, a hash does.
 
     A shelf that never had a list and is older than the live model's snapshot was trained on: it is an import.
     """
@@ -192,7 +193,9 @@ def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
     is_known = reader.mark != GONE and live is not None and -1 not in times
     if is_known and live and reader.digest is None and max(times) < live.pointer.snapshot_at:
         return ()
-    return (shelf.entries[-1].key,) if shelf.entries else (shelf.user_id,)
+    if not shelf.entries:
+        return (hashlib.sha256(shelf.user_id.encode()).hexdigest()[:20],)
+    return (shelf.entries[-1].key,)
 
 
 def _marks(shelf: Shelf, changes: Iterable[str]) -> dict[str, object]:

@@ -1,16 +1,19 @@
 """The handlers over the in-memory twins: what each promises under duplicates, overlap and failures."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from backend import sweep
-from backend.handlers import reconcile
+from backend import models, rejected, sweep
+from backend.handlers import model_published, reconcile, retraining
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import NO_MODEL
 from backend.models import TRY_AGAIN_AFTER_MS
+from bookrec import lease as leases
 from bookrec import paths
-from bookrec.errors import StoreUnavailable
+from bookrec.errors import BookrecError, StoreUnavailable
+from bookrec.push_keys import first_key
 from bookrec.shelf import build_shelf, sort_out
 from tests.fakes import POLICY, World, entry
 
@@ -339,7 +342,8 @@ def test_a_lost_trigger_counts_as_a_change_once_it_is_found(world):
     write(world, "k3", entry("w", "isbn006"), deliver=False)
     world.database.update({f"{paths.USERS}/fresh/id": "fresh"})
     world.backend.reconcile()
-    assert set(world.database.get(paths.CHANGES)) == {"u", "k3"}
+    emptied, changed = sorted(world.database.get(paths.CHANGES), key=len, reverse=True)
+    assert (len(emptied), changed) == (20, "k3")  # the first is a hash of the reader
     assert set(world.database.get(paths.DIRTY)) == {"u", "w"}
 
 
@@ -376,3 +380,232 @@ def test_records_of_entries_that_are_gone_or_good_are_dropped(world):
     write(world, "k2", entry("u", "isbn004"), deliver=False)
     world.backend.reconcile()
     assert set(world.database.get(paths.REJECTED)) == {"k3"}
+
+
+def sign_up(world, user_id):
+    world.database.update({f"{paths.USERS}/{user_id}/id": user_id})
+
+
+def test_a_reader_who_left_leaves_no_trace_and_comes_back_as_one_who_never_left(world):
+    sign_up(world, "u")
+    write(world, "k1", entry("u", "isbn004"))
+    write(world, "k2", {**entry("u", "isbn004"), "myRate": 9})
+    world.backend.reconcile()
+    world.database.update({f"{paths.USERS}/u": None, paths.CHANGES: None})
+    assert world.backend.reconcile()["farewells"] == 1
+    assert world.list_of("u") is None
+    assert world.database.get(paths.DIRTY) is None
+    assert world.database.get(paths.REJECTED) is None
+    assert list(world.database.gone()) == ["u"]
+    assert set(world.database.get(paths.CHANGES)) == {"k1"}  # a model without them is wanted
+    write(world, "k3", {**entry("u", "isbn004"), "myRate": 9})
+    write(world, "k4", entry("u", "isbn005"))
+    assert world.list_of("u") is None
+    world.backend.reconcile()
+    assert world.database.get(paths.REJECTED) is None
+    sign_up(world, "u")
+    world.backend.reconcile()
+    assert_list_matches(world, "u")
+    assert list(world.database.gone()) == []
+
+
+def test_a_reader_who_left_and_whose_entries_are_gone_is_forgotten(world):
+    sign_up(world, "u")
+    write(world, "k1", entry("u", "isbn004"))
+    world.backend.reconcile()
+    world.database.update({f"{paths.USERS}/u": None, f"{paths.USER_BOOK}/k1": None})
+    world.backend.reconcile()
+    world.backend.reconcile()
+    assert world.database.get(paths.READERS) is None
+
+
+def test_who_never_had_a_profile_is_served(world):
+    write(world, "k1", entry("u", "isbn004"), deliver=False)
+    world.backend.reconcile()
+    world.backend.reconcile()
+    assert_list_matches(world, "u")
+
+
+def test_a_list_and_the_mark_of_its_change_are_one_write(world):
+    writes = []
+    update = world.database.update
+    world.database.update = lambda values: (writes.append(set(values)), update(values))
+    write(world, "k1", entry("u", "isbn004"))
+    both = {paths.recommendations("u"), f"{paths.CHANGES}/k1", f"{paths.DIRTY}/u"}
+    assert [both for values in writes if both <= values] == [both]
+
+
+def test_a_duplicate_after_the_training_marks_a_change_but_a_fan_out_marks_none(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.database.update({paths.CHANGES: None})
+    world.publish("v2", 2)
+    world.backend.fanout("v2@2", 0, ["u"])
+    assert_list_matches(world, "u", "v2")
+    assert world.database.get(paths.CHANGES) is None
+
+
+def test_an_import_that_the_live_model_knows_is_no_change(world):
+    old = first_key(world.clock.now - 1_000) + "a" * 12
+    new = first_key(world.clock.now + 1_000) + "a" * 12
+    write(world, old, entry("u", "isbn004"), deliver=False)
+    write(world, new, entry("w", "isbn004"), deliver=False)
+    world.backend.reconcile()
+    assert set(world.database.get(paths.CHANGES)) == {new}
+
+
+def test_an_instance_that_starts_after_a_broken_publish_uses_the_newest_kept_model_that_loads(world):
+    pointers = [world.database.get(paths.MODEL)]
+    for fence, version in ((2, "v2"), (3, "v3")):
+        world.publish(version, fence)
+        pointers.append(world.database.get(paths.MODEL))
+    kept = {node["version"]: node["manifestSha256"] for node in pointers}
+    world.database.update({f"{paths.MODEL}/kept": kept})
+    world.store.objects["models/v3/recommend.tflite"] = b"v4"
+    world.store.objects["models/v2/items.json"] = b"{}"
+    world.backend = world.restarted()
+    write(world, "k1", entry("u", "isbn004"))
+    assert_list_matches(world, "u", "v1")
+    assert world.database.status("model")["using"] == "v1"
+
+
+def test_the_records_of_bad_entries_are_bounded_and_those_of_forged_ones_stay_longest(world, monkeypatch):
+    monkeypatch.setattr(rejected, "MAX_RECORDS", 3)
+    monkeypatch.setattr(sweep, "MAX_RECORDS", 3)
+    write(world, "f", entry("victim", "isbn004"), author="forger")
+    for number in range(5):
+        world.clock.now += 1
+        write(world, f"k{number}", {**entry("u", "isbn004"), "myRate": 7})
+    assert set(world.database.get(paths.REJECTED)) == {"f", "k3", "k4"}
+    world.backend.reconcile()
+    assert set(world.database.get(paths.REJECTED)) == {"f", "k3", "k4"}
+    assert world.database.status("rejected") == {"rating_out_of_range": 5}
+
+
+def test_a_forged_entry_whose_removal_was_interrupted_is_removed_by_the_reconciler(world):
+    forged = entry("victim", "isbn004")
+    write(world, "k1", forged, deliver=False)
+    world.database.update({f"{paths.REJECTED}/k1": rejected.forged_record(forged)})
+    world.backend.reconcile()
+    assert world.database.entry("k1") is None
+    assert world.database.record("k1")["reason"] == "user_forged"
+
+
+def test_a_list_that_cannot_be_made_keeps_no_other_waiting(world):
+    run = world.backend.entry_written
+    write(world, "k1", entry("u", "isbn004"), deliver=False)
+    write(world, "k2", entry("w", "isbn009"), deliver=False)
+    load = models.LiveModel.load
+
+    def broken(self):
+        live = load(self)
+        return replace(live, model=Poisoned(live.model)) if live else None
+
+    class Poisoned:
+        def __init__(self, model):
+            self._model, self.version, self.fill = model, model.version, model.fill
+
+        def candidates(self, shelf):
+            if shelf.user_id == "u":
+                raise RuntimeError("the interpreter has a bad day")
+            return self._model.candidates(shelf)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models.LiveModel, "load", broken)
+        world.backend.reconcile()
+    assert run is world.backend.entry_written
+    assert world.list_of("u") is None
+    assert_list_matches(world, "w")
+    world.backend.reconcile()
+    assert_list_matches(world, "u")
+
+
+def test_a_step_that_fails_keeps_no_other_from_being_done_and_is_named(world, monkeypatch):
+    write(world, "k1", entry("u", "isbn004"), deliver=False)
+    monkeypatch.setattr(world.database, "clear_changes", None)
+    with pytest.raises(BookrecError, match="could not reconcile publish; the next run tries again"):
+        world.backend.reconcile()
+    assert_list_matches(world, "u")
+    assert world.database.status("reconcile")["failed"] == "publish"
+
+
+def start_run(world):
+    world.clock.now += 1  # after the snapshot of the live model
+    for number in range(6):
+        write(world, f"k{number}", entry("u", f"isbn00{number}"))
+    world.clock.now += POLICY.quiet_ms
+    assert world.backend.retrain(0) == "started"
+    run_id, fence = world.jobs.started[-1]
+    world.database.update({f"{paths.STATUS}/training/run": {"runId": run_id, "fence": fence, "outcome": "running"}})
+    return fence
+
+
+def test_the_lease_of_a_dead_run_is_freed_its_record_says_so_and_it_is_tried_again_after_a_while(world):
+    start_run(world)
+    world.clock.now += 599_000
+    assert world.backend.retrain(0) == "busy"
+    world.clock.now += 1_000
+    world.backend.reconcile()
+    assert world.database.lease().outcome == "died"
+    run = world.database.status("training/run")
+    assert (run["outcome"], run["reason"]) == ("died", retraining.REASONS["died"])
+    assert world.database.status("training/outcomes") == {"died": 1}
+    world.clock.now += POLICY.retry_ms
+    world.backend.reconcile()
+    assert len(world.jobs.started) == 2
+
+
+def test_a_run_that_died_right_after_its_publish_published(world):
+    fence = start_run(world)
+    world.publish("v2", fence)
+    world.clock.now += 600_000
+    world.backend.reconcile()
+    assert world.database.status("training/run")["outcome"] == "published"
+    assert world.database.get(paths.CHANGES) is None
+    assert world.database.lease().failures == 0
+
+
+def test_after_so_many_failures_retraining_is_parked_and_an_operator_releases_it(world):
+    start_run(world)
+    for _ in range(POLICY.attempts):
+        world.clock.now += 10_000_000
+        world.backend.reconcile()
+    started = len(world.jobs.started)
+    assert started == POLICY.attempts
+    assert world.database.status("training/parked")["failures"] == POLICY.attempts
+    world.clock.now += 10_000_000
+    world.backend.reconcile()
+    assert len(world.jobs.started) == started
+    world.database.change_lease(leases.forgive)
+    world.backend.reconcile()
+    assert len(world.jobs.started) == started + 1
+    assert world.database.status("training/parked") is None
+
+
+def test_a_fan_out_whose_shards_got_lost_is_queued_once_more_after_a_while(world):
+    for number in range(5):
+        sign_up(world, f"u{number}")
+    world.backend.model_published()
+    tasks = len(world.tasks.queued)
+    world.clock.now += model_published.FANOUT_PATIENCE_MS
+    assert world.backend.reconcile()["fanouts"] == 1
+    assert len(world.tasks.queued) == tasks + 3
+    assert "fanouts" not in world.backend.reconcile()
+
+
+def test_a_version_that_is_live_again_is_fanned_out_again(world):
+    sign_up(world, "u")
+    world.backend.model_published()
+    world.publish("v2", 2)
+    world.backend.model_published()
+    world.publish("v1", 3)
+    world.backend.model_published()
+    publications = [payload["publication"] for name, payload, _ in world.tasks.queued.values() if name == "fanout"]
+    assert publications == ["v1@1", "v2@2", "v1@3"]
+
+
+def test_a_book_that_left_the_catalogue_leaves_lists_that_nobody_touched_too(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.database.update({f"{paths.ARCHIVE}/a005": None})
+    world.clock.now += 1
+    assert world.backend.reconcile()["lists"] == 1
+    assert "isbn005" not in [item["isbn"] for item in world.list_of("u")["items"]]

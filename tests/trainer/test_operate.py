@@ -1,0 +1,160 @@
+"""What an operator does by hand, over the real database adapter in memory."""
+
+import pytest
+
+from bookrec import lease as leases
+from bookrec import paths
+from bookrec.errors import BadModel, LeaseLost
+from bookrec.manifest import parse_pointer
+from tests.fakes import FakeBucket, FakeClock
+from tests.memory_database import MemoryDatabase
+from trainer import operate, publish
+from trainer.run import Product, RefusedModelError, Services, run
+from trainer.services import Database
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+class World:
+    """A database with an entry, a bucket, and runs that make the smallest of models."""
+
+    def __init__(self):
+        self.clock = FakeClock()
+        self.memory = MemoryDatabase(self.clock.now_ms)
+        self.bucket = FakeBucket(self.clock)
+        self.database = Database(self.memory.reference)
+        self.answers = lambda version, model, items: None
+        entry = {"userId": "u", "bookId": "b", "isbn": "1", "myRate": 4}
+        self.memory.update({f"{paths.USER_BOOK}/k1": entry, f"{paths.CHANGES}/k1": {"at": self.clock.now}})
+
+    @property
+    def services(self):
+        return Services(
+            self.database,
+            self.bucket,
+            lambda *files: self.answers(*files),
+            self.clock.now_ms,
+            lambda beat, every_s: lambda: None,
+        )
+
+    def publish(self, problem=None):
+        def make(order, step):
+            self.clock.now += 1_000
+            if problem:
+                raise problem
+            return Product({"recommend.tflite": b"m", "items.json": b"{}"}, {"data": {"snapshotAt": order.snapshot_at}})
+
+        return run(self.services, make)
+
+    def live(self):
+        return parse_pointer(self.memory.get(paths.MODEL))
+
+
+def test_a_rollback_is_a_publish_of_a_kept_version_under_a_new_fence(world):
+    first, second = world.publish(), world.publish()
+    back = operate.rollback(world.services, first.version)
+    assert back == world.live()
+    assert (back.version, back.fence, back.snapshot_at) == (first.version, second.fence + 1, first.snapshot_at)
+    assert second.version in back.kept
+    lease = world.database.lease()
+    assert (lease.holder, lease.outcome) == (None, "published")
+
+
+def test_a_version_that_is_not_kept_is_named_with_those_that_are(world):
+    live = world.publish()
+    with pytest.raises(BadModel, match=f"version v0 is not kept; these are: {live.version}"):
+        operate.rollback(world.services, "v0")
+    assert world.live() == live
+
+
+@pytest.mark.parametrize("damage", ["altered", "missing", "no answer"])
+def test_a_version_that_is_not_whole_any_more_does_not_go_live_again(world, damage):
+    first, second = world.publish(), world.publish()
+    name = paths.model_object(first.version, "recommend.tflite")
+    if damage == "altered":
+        world.bucket.objects[name] = b"n"
+    elif damage == "missing":
+        world.bucket.delete(name)
+    else:
+
+        def refuse(*files):
+            raise BadModel("no answer")
+
+        world.answers = refuse
+    with pytest.raises(BadModel):
+        operate.rollback(world.services, first.version)
+    assert world.live() == second
+
+
+def test_a_rollback_waits_for_no_run_but_is_refused_while_one_is_live(world):
+    first = world.publish()
+    world.database.change_lease(lambda held: leases.acquire(held, "run", world.clock.now, 10_000, 10_000, first.fence))
+    with pytest.raises(LeaseLost, match="the lease is held by run run-2"):
+        operate.rollback(world.services, first.version)
+
+
+def test_a_release_forgives_failures_and_says_how_many(world):
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            world.publish(RuntimeError("out of memory"))
+    run_record = world.memory.get(f"{paths.STATUS}/training")
+    assert (run_record["run"]["outcome"], run_record["run"]["reason"]) == ("failed", "out of memory")
+    assert run_record["outcomes"] == {"failed": 2}
+    assert operate.release(world.database) == 2
+    assert world.database.lease().failures == 0
+    assert operate.release(world.database) == 0
+
+
+def test_a_refused_model_counts_its_entries_as_trained_on_and_is_no_failure(world):
+    with pytest.raises(RefusedModelError):
+        world.publish(RefusedModelError("it loses to popularity"))
+    assert world.memory.get(paths.CHANGES) is None
+    assert (world.database.lease().outcome, world.database.lease().failures) == ("refused", 0)
+    assert world.memory.get(f"{paths.STATUS}/training/run/reason") == "it loses to popularity"
+
+
+def test_a_publish_whose_answer_was_lost_is_a_publish(world):
+    def lose_the_answer(pointer, *, is_rollback=False):
+        publish_now(pointer, is_rollback=is_rollback)
+        raise ConnectionError("reset by peer")
+
+    publish_now, world.database.publish = world.database.publish, lose_the_answer
+    assert world.publish() == world.live()
+    assert world.database.lease().outcome == "published"
+
+
+def test_a_run_that_outlived_its_lease_publishes_nothing(world):
+    live = world.publish()
+
+    def make(order, step):
+        world.clock.now += 10_000_000
+        step("judging")
+
+    with pytest.raises(LeaseLost):
+        run(world.services, make)
+    assert world.live() == live
+
+
+def test_old_versions_go_and_kept_ones_stay(world):
+    versions = []
+    for _ in range(13):
+        versions.append(world.publish().version)
+        world.clock.now += publish.RETIRE_AFTER_MS
+    left = {name.split("/")[1] for name in world.bucket.objects}
+    assert left == set(world.live().kept) == set(versions[-10:])
+
+
+def test_no_model_is_trained_on_a_reader_who_has_left(world):
+    world.memory.update({f"{paths.READERS}/u": "gone"})
+    seen = []
+
+    def make(order, step):
+        seen.append((len(order.snapshot.ratings), order.snapshot.refused))
+        raise RefusedModelError("nothing left")
+
+    with pytest.raises(RefusedModelError):
+        run(world.services, make)
+    assert seen == [(0, {"entry:reader_gone": 1})]
