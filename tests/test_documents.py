@@ -33,7 +33,17 @@ def test_every_make_target_that_a_document_names_exists():
 
 
 @pytest.mark.parametrize(
-    "node", [paths.MODEL, paths.LEASE, paths.CHANGES, paths.DIRTY, paths.REJECTED, paths.STATUS, paths.USER_BOOK]
+    "node",
+    [
+        paths.MODEL,
+        paths.LEASE,
+        paths.CHANGES,
+        paths.DIRTY,
+        paths.READERS,
+        paths.REJECTED,
+        paths.STATUS,
+        paths.USER_BOOK,
+    ],
 )
 def test_every_node_of_the_code_is_in_the_contract(node):
     assert f"`/{node}" in CONTRACT

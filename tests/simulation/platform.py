@@ -26,7 +26,7 @@ SETTINGS = Settings(
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5
-STALL_MS = 400_000
+STALL_MS = 900_000
 """The longest time that a request may hang: longer than a lease lasts."""
 
 

@@ -95,7 +95,7 @@ class World:
             self.is_day = False
             self.platform.faults, self.scheduler.crash_rate = Faults(), 0.0
             self.note("EVENING")
-            self.scheduler.run(self.scheduler.now + 3 * STALL_MS)
+            self.scheduler.run(self.scheduler.now + 2 * STALL_MS)
             if self._is_mild:
                 checks.check_mild(self)
             self._night()
