@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
-    from backend.handlers.reconcile import ReconcileHandler
     from backend.handlers.retraining import RetrainHandler
     from backend.ports import Clock, Database, ModelLoader, ModelStore, TaskQueue, Together, TrainerJobs
     from backend.settings import Settings
@@ -27,7 +27,7 @@ class Backend:
     retrain: RetrainHandler
     model_published: ModelPublishedHandler
     fanout: FanoutHandler
-    reconcile: ReconcileHandler
+    reconcile: Callable[[], Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
-    from backend.handlers.reconcile import ReconcileHandler
+    from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retraining import RetrainHandler, RetrainingQueue
     from backend.lists import CatalogueCache, ListRefresher
     from backend.models import LiveModel
@@ -93,7 +93,7 @@ def build(settings: Settings, services: Services) -> Backend:
         retrain=retrain,
         model_published=published,
         fanout=FanoutHandler(database, lists, model),
-        reconcile=ReconcileHandler(database, lists, published, retrain, clock),
+        reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
     )
 
 

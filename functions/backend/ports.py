@@ -79,7 +79,7 @@ class Database(Protocol):
         ...
 
     def clear_changes(self, until: int) -> int:
-        """Remove the marks of changes that were made up to ``until`` (ms) and not renewed; return how many."""
+        """Remove marks of changes made up to ``until`` (ms) and not renewed, the oldest first; return how many."""
         ...
 
     def lease(self) -> Lease:

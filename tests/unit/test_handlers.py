@@ -522,10 +522,10 @@ def test_a_list_that_cannot_be_made_keeps_no_other_waiting(world):
 def test_a_step_that_fails_keeps_no_other_from_being_done_and_is_named(world, monkeypatch):
     write(world, "k1", entry("u", "isbn004"), deliver=False)
     monkeypatch.setattr(world.database, "clear_changes", None)
-    with pytest.raises(BookrecError, match="could not reconcile publish; the next run tries again"):
+    with pytest.raises(BookrecError, match="could not reconcile marks; the next run tries again"):
         world.backend.reconcile()
     assert_list_matches(world, "u")
-    assert world.database.status("reconcile")["failed"] == "publish"
+    assert world.database.status("reconcile")["failed"] == "marks"
 
 
 def start_run(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,9 @@ from bookrec.lease import Lease, read_lease
 from bookrec.paths import children, in_query
 from bookrec.reader import GONE, Reader, parse_reader
 from bookrec.retraining import Pending
+
+MAX_CLEARED = 1_000
+"""Marks that are removed at a time, so that it takes seconds; the next call removes more."""
 
 NodeAt = Callable[[str], db.Reference]
 """From a path to the reference of its node."""
@@ -117,8 +121,9 @@ class FirebaseDatabase:
 
     def clear_changes(self, until: int) -> int:
         """Remove each mark only if it still is what was read."""
-        marks = children(self._node(paths.CHANGES).order_by_child("at").end_at(until).get())
-        return sum(self._clear(f"{paths.CHANGES}/{key}", until) for key in marks)
+        oldest = self._node(paths.CHANGES).order_by_child("at").end_at(until).limit_to_first(MAX_CLEARED)
+        paths_of_marks = [f"{paths.CHANGES}/{key}" for key in children(oldest.get())]
+        return sum(self._together([partial(self._clear, path, until) for path in paths_of_marks]))
 
     def lease(self) -> Lease:
         """Read the lease."""

@@ -28,8 +28,8 @@ SETTLED_AFTER_MS = 120_000
 STATE = f"{paths.STATUS}/reconcile"
 
 
-class ReconcileHandler:
-    """Compares lists with shelves, records with entries, fan-out and lease with the pointer; repairs what differs.
+class Reconciliation:
+    """One run: compares lists with shelves, records with entries, fan-out and lease with the pointer, and repairs.
 
     Two cursors, kept in ``/Recommender/status/reconcile``. The watermark goes through new entries, so that the next
     run meets whatever was added; the sweep goes through everything, over as many runs as it takes, and meets
@@ -44,33 +44,19 @@ class ReconcileHandler:
         retrain: RetrainHandler,
         clock: Clock,
     ) -> None:
-        self._services = (database, lists, published, retrain, clock)
-
-    def __call__(self) -> dict[str, int]:
-        """Run once; return how many of each kind were repaired.
-
-        Raises:
-            BookrecError: naming the steps that failed; all others were done.
-        """
-        return _Run(*self._services)()
-
-
-class _Run:
-    def __init__(
-        self,
-        database: Database,
-        lists: ListRefresher,
-        published: ModelPublishedHandler,
-        retrain: RetrainHandler,
-        clock: Clock,
-    ) -> None:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
         self._began = clock.now_ms()
         self._sweep = Sweep(database, lists)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
     def __call__(self) -> dict[str, int]:
-        self._step("publish", self._finish_publish)
+        """Do it; return how many of each kind were repaired.
+
+        Raises:
+            BookrecError: naming the steps that failed; all others were done.
+        """
+        self._step("leases", lambda: self._retrain.bury(self._retrain.live_fence()))
+        self._step("marks", self._clear_marks)
         self._step("fanouts", self._repeat_fanout)
         self._step("new entries", self._follow_watermark)
         self._step("sweep", self._go_on_with_sweep)
@@ -92,14 +78,13 @@ class _Run:
             logs.alarm("reconcile-failed", "a step of the reconciler failed", step=name, reason=type(problem).__name__)
             self._failed.append(name)
 
-    def _finish_publish(self) -> int:
-        """Do what a run left undone that died after it had switched the pointer."""
+    def _clear_marks(self) -> int:
+        """Remove the marks of what the live model was trained on, where its run died before it did."""
         try:
             pointer = parse_pointer(self._database.pointer())
         except BadModel:
-            pointer = None
-        cleared = self._database.clear_changes(pointer.snapshot_at) if pointer else 0
-        return cleared + self._retrain.bury(pointer.fence if pointer else 0)
+            return 0
+        return self._database.clear_changes(pointer.snapshot_at) if pointer else 0
 
     def _repeat_fanout(self) -> int:
         try:

@@ -63,7 +63,7 @@ class RetrainHandler:
         early_s = (not_before_ms - self._clock.now_ms()) / 1000
         if early_s > 0:
             self._clock.sleep(min(early_s, LONGEST_WAIT_S))
-        live_fence = self._live_fence()
+        live_fence = self.live_fence()
         self.bury(live_fence)
         lease, pending, now = self._database.lease(), self._database.pending(), self._clock.now_ms()
         if lease.holder is not None:
@@ -134,7 +134,7 @@ class RetrainHandler:
         logs.info("retraining was started", run=holder, fence=lease.fence, reason=reason)
         return "started"
 
-    def _live_fence(self) -> int:
+    def live_fence(self) -> int:
         """Return the live model's fencing number, or 0 where there is none; the next publish repairs a damaged one."""
         try:
             pointer = parse_pointer(self._database.pointer())
