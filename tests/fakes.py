@@ -83,6 +83,8 @@ class FakeBucket:
         if self.is_away:
             raise StoreUnavailable("nobody answers")
         content = self.read(name)
+        if not content:
+            raise BadModel(f"{name} is empty")
         if len(content) > max_bytes:
             raise BadModel(f"{name} is larger than {max_bytes} bytes")
         return content

@@ -1,4 +1,4 @@
-"""Published files through google-cloud-storage, from fake-gcs-server."""
+"""Published files through google-cloud-storage, from fake-gcs-server, and through their twin in memory."""
 
 import time
 
@@ -9,8 +9,8 @@ from backend.adapters import cloud_storage
 from bookrec.errors import BadModel, StoreUnavailable
 from local.processes import Processes, free_port
 from local.stack import storage_program
-
-BUCKET = "demo-bookrec.appspot.com"
+from tests.fakes import FakeBucket, FakeClock
+from trainer.services import Bucket
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def url(tmp_path_factory):
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
-            requests.post(f"{url}/storage/v1/b", json={"name": BUCKET}, timeout=5)
+            requests.get(f"{url}/storage/v1/b", timeout=5)
             break
         except requests.ConnectionError:
             time.sleep(0.05)
@@ -34,42 +34,77 @@ def url(tmp_path_factory):
     processes.stop(patience_s=5)
 
 
-@pytest.fixture
-def store(url, monkeypatch):
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
-    return cloud_storage.CloudModelStore("demo-bookrec", BUCKET)
+class Both:
+    """The bucket as the functions read it and as the trainer writes it."""
+
+    def __init__(self, download, trainers):
+        self.download, self.trainers = download, trainers
+
+    def upload(self, name, content):
+        self.trainers.create(name, content, "application/octet-stream")
 
 
-def upload(url, name, content):
-    query = {"uploadType": "media", "name": name}
-    assert requests.post(f"{url}/upload/storage/v1/b/{BUCKET}/o", params=query, data=content, timeout=5).ok
+@pytest.fixture(params=["in memory", "real"])
+def bucket(request, monkeypatch):
+    if request.param == "in memory":
+        fake = FakeBucket(FakeClock())
+        return Both(fake.download, fake)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", request.getfixturevalue("url"))
+    name = f"bucket-{next(_numbers)}"
+    requests.post(f"{request.getfixturevalue('url')}/storage/v1/b", json={"name": name}, timeout=5).raise_for_status()
+    store = cloud_storage.CloudModelStore("demo-bookrec", name)
+    return Both(store.download, Bucket("demo-bookrec", name))
+
+
+_numbers = iter(range(1_000))
 
 
 @pytest.mark.parametrize("size", [1, 1000, 300_000])
-def test_an_object_is_read_whole(url, store, size):
+def test_an_object_is_read_whole(bucket, size):
     content = bytes(range(250)) * (size // 250) or b"x"
-    upload(url, f"models/v1/{size}", content)
-    assert store.download(f"models/v1/{size}", len(content)) == content
+    bucket.upload(f"models/v1/{size}", content)
+    assert bucket.download(f"models/v1/{size}", len(content)) == content
+    assert bucket.trainers.read(f"models/v1/{size}") == content
 
 
-def test_a_larger_object_than_expected_is_refused(url, store):
-    upload(url, "models/v1/large", b"x" * 1001)
+def test_a_larger_object_than_expected_is_refused(bucket):
+    bucket.upload("models/v1/large", b"x" * 1001)
     with pytest.raises(BadModel, match="larger"):
-        store.download("models/v1/large", 1000)
+        bucket.download("models/v1/large", 1000)
 
 
-def test_a_missing_or_empty_object_is_no_model(url, store):
-    with pytest.raises(BadModel, match="not in bucket"):
-        store.download("models/v1/missing", 1000)
-    upload(url, "models/v1/empty", b"")
+def test_a_missing_or_empty_object_is_no_model(bucket):
+    for read in (bucket.trainers.read, lambda name: bucket.download(name, 1000)):
+        with pytest.raises(BadModel, match="not in"):
+            read("models/v1/missing")
+    bucket.upload("models/v1/empty", b"")
     with pytest.raises(BadModel, match="empty"):
-        store.download("models/v1/empty", 1000)
+        bucket.download("models/v1/empty", 1000)
+
+
+def test_an_object_is_never_replaced(bucket):
+    bucket.upload("models/v1/a", b"a")
+    bucket.upload("models/v1/a", b"a")
+    with pytest.raises(BadModel, match="other content"):
+        bucket.upload("models/v1/a", b"b")
+    assert bucket.trainers.read("models/v1/a") == b"a"
+
+
+def test_objects_of_models_are_listed_with_their_age_and_can_be_removed(bucket):
+    bucket.upload("models/v1/a", b"a")
+    bucket.upload("models/v2/b", b"b")
+    found = dict(bucket.trainers.created())
+    assert set(found) == {"models/v1/a", "models/v2/b"}
+    assert min(found.values()) > 1_600_000_000_000
+    for _ in range(2):
+        bucket.trainers.delete("models/v1/a")
+    assert [name for name, _ in bucket.trainers.created()] == ["models/v2/b"]
 
 
 def test_a_store_that_does_not_answer_is_unavailable_soon(monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr(cloud_storage, "PATIENCE_S", 1.0)
-    store = cloud_storage.CloudModelStore("demo-bookrec", BUCKET)
+    store = cloud_storage.CloudModelStore("demo-bookrec", "bucket")
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         store.download("models/v1/any", 1000)
