@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from functools import lru_cache
 
 from emulator.errors import ServiceError
 
@@ -14,7 +15,7 @@ PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 
 Path = tuple[str, ...]
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d{0,9})")
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,9})", re.ASCII)
 _FORBIDDEN = re.compile(r"[.$#\[\]/\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -47,6 +48,7 @@ def parse_path(text: str) -> Path:
     return tuple(check_key(part) for part in path)
 
 
+@lru_cache(1 << 16)
 def key_order(key: str) -> tuple[int, int, str]:
     """Return what sorts keys as the service does: integers by value first, then texts."""
     if _INTEGER.fullmatch(key) and key != "-0" and -(2**31) <= int(key) < 2**31:

@@ -51,6 +51,13 @@ class Refreshed:
     written: int = 0
     farewells: int = 0
 
+    def count(self, version: str, writes: Mapping[str, Mapping[str, object]], readers: Mapping[str, Reader]) -> None:
+        """Count the writes of one round, by user."""
+        self.version = version
+        for user_id, write in writes.items():
+            self.farewells += readers[user_id].is_gone and bool(write)
+            self.written += write.get(paths.recommendations(user_id)) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class _Shelves:
@@ -116,21 +123,17 @@ class ListRefresher:
                     self._catalogue.current,
                 ]
             )
-            done.version = in_use.version
             writes: dict[str, dict[str, object]] = {}
             for user_id in waiting:
                 try:
-                    write = _write(user_id, shelves, readers[user_id], in_use, catalogue, changes)
+                    writes[user_id] = _write(user_id, shelves, readers[user_id], in_use, catalogue, changes)
                 except Exception as problem:  # one list that cannot be made is no reason to keep others waiting
                     problems[user_id] = problem
-                    continue
-                if write:
-                    writes[user_id] = write
             for batch in batches(writes.values()):
                 self._database.update(batch | {WRITES: increment(1)})
-            done.farewells += sum(readers[user_id].is_gone for user_id in writes)
-            done.written += sum(not readers[user_id].is_gone for user_id in writes)
-            waiting = self._outdated({user_id: shelves.by_user[user_id] for user_id in writes}, in_use.version)
+            done.count(in_use.version, writes, readers)
+            written = {user_id: shelves.by_user[user_id] for user_id, write in writes.items() if write}
+            waiting = self._outdated(written, in_use.version)
         if waiting:
             raise StillChangingError(f"{len(waiting)} shelves changed in each of {MAX_ROUNDS} rounds")
         if problems:
@@ -185,13 +188,13 @@ def _write(
 def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
     """Return which entry stands for what changed unnoticed on a shelf; for one that was emptied, a hash does.
 
-    A shelf that never had a list and is older than the live model's snapshot was trained on: it is an import.
+    The shelf of a reader whom nobody has met was trained on if it is older than the live model's snapshot: an import.
     """
     if reader.digest == shelf.digest or (not shelf.entries and reader.digest is None):
         return ()
-    times = [push_time(entry.key) for entry in shelf.entries]
-    is_known = reader.mark != GONE and live is not None and -1 not in times
-    if is_known and live and reader.digest is None and max(times) < live.pointer.snapshot_at:
+    snapshot_at = live.pointer.snapshot_at if live else 0
+    is_met = reader.digest is not None or reader.mark is not None
+    if not is_met and all(0 <= push_time(entry.key) < snapshot_at for entry in shelf.entries):
         return ()
     if not shelf.entries:
         return (hashlib.sha256(shelf.user_id.encode()).hexdigest()[:20],)

@@ -27,7 +27,7 @@ MAX_KEY_BYTES = 768
 """Longest database key in UTF-8 bytes (Source: Firebase documentation, Structure your database)."""
 
 _FORBIDDEN_IN_KEYS = frozenset(".$#[]/")
-_INTEGER_KEY = re.compile(r"0|-?[1-9]\d{0,9}")
+_INTEGER_KEY = re.compile(r"0|-?[1-9]\d{0,9}", re.ASCII)
 
 
 def recommendations(user_id: str) -> str:

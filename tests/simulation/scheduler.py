@@ -50,13 +50,12 @@ class Scheduler:
     def __init__(self, rng, now):
         self.rng, self.now, self.steps, self.crash_rate = rng, now, 0, 0.0
         self.processes, self.on_crash, self.trace = [], lambda instance: None, None
-        self._hub = getcurrent()
+        self._hub, self._by_greenlet = getcurrent(), {}
 
     @property
     def current(self):
         """The process that runs, or None outside all of them."""
-        found = getcurrent()
-        return next((p for p in self.processes if p.greenlet is found), None)
+        return self._by_greenlet.get(getcurrent())
 
     def note(self, *words):
         if self.trace is not None:
@@ -65,6 +64,7 @@ class Scheduler:
     def spawn(self, name, work, instance=None, after_ms=0):
         process = Process(self, name, instance if instance is not None else name, work, self.now + after_ms)
         self.processes.append(process)
+        self._by_greenlet[process.greenlet] = process
         return process
 
     def pause(self):
@@ -108,7 +108,9 @@ class Scheduler:
     def run(self, until):
         """Take turns until the time ``until``, or until nobody will ever have anything to do."""
         while True:
-            self.processes = [p for p in self.processes if not p.is_done]
+            for process in [p for p in self.processes if p.is_done]:
+                self.processes.remove(process)
+                del self._by_greenlet[process.greenlet]
             ready = [p for p in self.processes if p.is_ready(self.now)]
             if not ready:
                 times = [p.wake_at for p in self.processes if p.condition is None and p.wake_at > self.now]

@@ -14,7 +14,7 @@ from tests.simulation.platform import POLICY, STALL_MS, Faults, Platform
 from tests.simulation.scheduler import Lock, Scheduler
 
 BEGIN_MS = 1_700_000_000_000
-DAY_MS, RECONCILE_MS = 1_200_000, 300_000
+DAY_MS, RECONCILE_MS = 900_000, 300_000
 NIGHTS = 60
 """How many runs of the reconciler it may take until all is quiet."""
 
