@@ -135,7 +135,7 @@ def phone(world):
             objects = world.platform.bucket.objects
             manifest = read_manifest(pointer.version, objects[pointer.manifest], pointer.manifest_sha256)
             for name, entry in manifest.files.items():
-                world.scheduler.sleep(world.rng.randrange(120_000))
+                world.scheduler.sleep(world.rng.randrange(30_000))
                 entry.check(name, objects[paths.model_object(pointer.version, name)])
         except (BadModel, KeyError) as problem:
             world.monitor.found(4, f"a download of {pointer.version} broke: {problem!r}")

@@ -102,13 +102,8 @@ MUTANTS = [
         "    return replace(lease, expires_at=now + 1_000 * duration_ms)",
     ),
     Mutant(
-        "starts a run for nothing", "functions/bookrec/retraining.py",
-        "    if pending.changes == 0:\n        return Decision(False, \"nothing has changed since the last run\")\n",
-        "    if pending.changes == 0:\n        return Decision(True, \"why not\")\n",
-    ),
-    Mutant(
         "removes versions that are still kept", PUBLISH, "        if is_past and version not in live.kept and",
-        "        if is_past and version != live.version and now_ms +",
+        "        if is_past and version != live.version and",
     ),
     Mutant(
         "sweeps over entries only, not over readers", "functions/backend/sweep.py",
@@ -126,9 +121,10 @@ MUTANTS = [
         "trains on readers who have left", RUN, ".without(database.gone())", "",
     ),
     Mutant(
-        "stops at an entry that is no entry", "functions/bookrec/shelf.py",
-        "        except BadData as problem:\n            refused[key] = problem",
-        "        except BadData as problem:\n            raise ValueError(key) from problem",
+        "stops at an entry that is no entry",
+        LISTS,
+        "        entries, _ = sort_out(nodes)\n",
+        "        entries, refused = sort_out(nodes)\n        assert not refused\n",
     ),
     Mutant(
         "names readers in the logs", "functions/backend/logs.py",
@@ -146,8 +142,16 @@ MUTANTS = [
         "            identity = f\"{shard}:{','.join(part)}\"",
     ),
     Mutant(
-        "lets a stale watermark pass entries that are still unsettled", "functions/backend/sweep.py",
-        "    return min(after, settled, key=paths.key_order)", "    return '~'",
+        "starts a run that another one has made needless",
+        RETRAINING,
+        "        if not self._database.pending().changes:  # another run ended since it was decided\n",
+        "        if False:\n",
+    ),
+    Mutant(
+        "ends a sweep after its first page",
+        "functions/backend/sweep.py",
+        "        return list(page)[-1] if len(page) == PAGE else None",
+        "        return None",
     ),
 ]  # fmt: skip
 

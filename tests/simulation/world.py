@@ -3,7 +3,8 @@
 import random
 from unittest import mock
 
-from backend import lists, logs, models
+from backend import lists, logs, models, sweep
+from backend.handlers import reconcile
 from bookrec import paths
 from bookrec.errors import BadModel
 from bookrec.lease import read_lease
@@ -12,10 +13,11 @@ from tests.simulation import checks
 from tests.simulation.actors import Operator, Reader, Trainer, librarian, phone
 from tests.simulation.platform import POLICY, STALL_MS, Faults, Platform
 from tests.simulation.scheduler import Lock, Scheduler
+from trainer import publish
 
 BEGIN_MS = 1_700_000_000_000
 DAY_MS, RECONCILE_MS = 900_000, 300_000
-NIGHTS = 60
+NIGHTS = 200
 """How many runs of the reconciler it may take until all is quiet."""
 
 
@@ -28,6 +30,7 @@ class World:
         self.scheduler.trace = [] if trace else None
         self.note = self.scheduler.note
         self.log, self.is_day = [], True
+        self._page, self._budget_ms = (4, 0) if self.rng.random() < 0.15 else (200, 80_000)
         self.isbns = [f"isbn-{number:03}" for number in range(16)]
         self.user_ids = [f"reader-{number}" for number in range(self.rng.randrange(2, 5))]
         self.monitor = checks.Monitor(self)
@@ -83,6 +86,10 @@ class World:
             mock.patch.object(models, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
             mock.patch.object(lists, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
             mock.patch.object(logs, "logger", _Logger(self.log)),
+            mock.patch.object(publish, "RETIRE_AFTER_MS", 300_000),
+            mock.patch.object(publish, "KEPT_VERSIONS", 4),
+            mock.patch.object(sweep, "PAGE", self._page),
+            mock.patch.multiple(reconcile, BUDGET_MS=self._budget_ms, WATERMARK_MS=self._budget_ms),
         ):
             for user_id in self.user_ids:
                 spawn(user_id, Reader(self, user_id).live)
@@ -109,7 +116,8 @@ class World:
 
     def _night(self):
         self.note("NIGHT")
-        for number in range(NIGHTS):
+        swept = self._sweeps() + 2  # the first only ends what the day began
+        for _ in range(NIGHTS):
             process = self.platform.invoke("reconcile", lambda backend: backend.reconcile())
             self.scheduler.run(self.scheduler.now + RECONCILE_MS)
             if process.error is not None:
@@ -118,9 +126,12 @@ class World:
             lease = read_lease(self.platform.database.get(paths.LEASE))
             if POLICY.is_parked(lease):
                 self._operator.release()
-            if number and self._is_quiet(lease, process.result):  # the first ends the day's sweep
+            if self._sweeps() >= swept and self._is_quiet(lease, process.result):
                 return
         self.monitor.found(1, f"no rest after {NIGHTS} runs of the reconciler")
+
+    def _sweeps(self):
+        return self.platform.database.get(f"{paths.STATUS}/reconcile/sweeps") or 0
 
     def _is_quiet(self, lease, repaired):
         pending = self.platform.database.get(paths.CHANGES)
