@@ -90,7 +90,7 @@ class Monitor:
             self.found(6, f"{new.version} is live, though it does not load")
 
     def check_whole(self, pointer):
-        """The pointer names complete files that match."""
+        """Tell whether the pointer names complete files that match."""
         objects = self._world.platform.bucket.objects
         try:
             manifest = read_manifest(pointer.version, objects[pointer.manifest], pointer.manifest_sha256)
@@ -98,6 +98,8 @@ class Monitor:
                 entry.check(name, objects[paths.model_object(pointer.version, name)])
         except (BadModel, KeyError) as problem:
             self.found(4, f"{pointer.version} is live and not whole: {problem!r}")
+            return False
+        return True
 
     def _lease_changed(self, before, after):
         is_early = self._world.scheduler.now + 3_000 < before.expires_at  # clocks differ by so much at most
@@ -150,9 +152,8 @@ def check_all(world):
     gone = {u for u in readers if not set(tree[paths.USERS].get(u, {})) - {LIST}}
     entries, refused = sort_out(nodes)
     live = _pointer(state.get("model"))
-    if live is not None:
-        monitor.check_whole(live)
-    _check_lists(world, tree, entries, gone, live)
+    if live is None or monitor.check_whole(live):
+        _check_lists(world, tree, entries, gone, live)
     rows = sorted((e.isbn, e.rating) for e in entries if e.user_id not in gone)
     if state.get("changes"):
         monitor.found(1, f"changes are pending for ever: {sorted(state['changes'])}")

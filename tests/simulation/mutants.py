@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "simulation.md"
 BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
-SEEDS = 400
+SEEDS = 2_000
 """Within how many histories a mutant must be caught."""
 
 

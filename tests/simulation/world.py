@@ -106,7 +106,8 @@ class World:
             if self._is_mild:
                 checks.check_mild(self)
             self._night()
-            checks.check_all(self)
+            if not self.monitor.violations:
+                checks.check_all(self)
         return self.monitor.violations
 
     def _reconcile_for_ever(self):
