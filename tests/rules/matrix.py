@@ -46,8 +46,6 @@ node                                      read   create  update  delete
 /Recommender/status                       B      B       B       B
 /Recommender/readers                      B      B       B       B
 /Recommender/readers/{owner}              B      B       B       B
-/Recommender/gone                         B      B       B       B
-/Recommender/gone/{owner}                 B      B       B       B
 /{any other node}                         B      B       B       B
 """
 
@@ -96,7 +94,6 @@ node                            query                                   who
 /Recommender/rejected           orderBy="at" limitToLast=1              B
 /Recommender/rejected           orderBy="$key" equalTo="-Nana"          B
 /Recommender/readers            orderBy="$key" equalTo="ana"            B
-/Recommender/gone               orderBy="$key" equalTo="ana"            B
 /{any other node}               orderBy="$key"                          B
 """
 
