@@ -120,7 +120,7 @@ def test_the_copies_cannot_be_listed(is_refused):
         assert is_refused("Books", **query) == 401
 
 
-@pytest.mark.parametrize("path", ["rejected", "dirty", "changes", "lease", "status", "readers", "gone", ""])
+@pytest.mark.parametrize("path", ["rejected", "dirty", "changes", "lease", "status", "readers", ""])
 def test_the_backends_records_are_not_read_at_any_depth(is_refused, path):
     for deeper in ("", "/ana", "/-Nana", "/-Nana/reason", "/ana/at", "/nothing/there"):
         assert is_refused(f"Recommender/{path}{deeper}".rstrip("/")) == 401

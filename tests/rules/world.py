@@ -41,7 +41,6 @@ WORLD = {
         "rejected": {"-Nana": RECORD},
         "status": {"training": {"state": "idle"}},
         "readers": {"ana": MARK, "ben": MARK},
-        "gone": {"ana": MARK},
     },
     "secrets": {"a": 1},
 }
@@ -89,8 +88,6 @@ SAMPLES = {
     "/Recommender/status": Sample("Recommender/status", {"training": {"state": "busy"}}, {"model": {"version": "v"}}),
     "/Recommender/readers": Sample("Recommender/readers", {"ana": MARK}, {"ana": {"at": 2}}),
     "/Recommender/readers/{owner}": _mark("readers/ana"),
-    "/Recommender/gone": Sample("Recommender/gone", {"ana": MARK}, {"ana": {"at": 2}}),
-    "/Recommender/gone/{owner}": _mark("gone/ana"),
     "/{any other node}": Sample("secrets", {"a": 1}, {"a": 2}),
 }
 for who, reader in (("owner", "ana"), ("another", "ben")):
