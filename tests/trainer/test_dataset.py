@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer import dataset
-from trainer.features import FeatureWeights, item_features
+from trainer.features import FeatureWeights, item_facts, item_features
 from trainer.sources import read_pages
 
 
@@ -101,3 +101,10 @@ def test_a_database_is_read_in_pages_with_a_report():
     assert pd.Timestamp(snapshot.ratings["at"].iloc[0], unit="ms").year == 2023
     assert snapshot.books["year"].tolist() == ["1999"]
     assert snapshot.refused == {"entry:isbn_missing": 1, "book:isbn_missing": 1}
+
+
+def test_a_number_behind_a_title_is_a_place_only_where_a_series_can_be_so_long():
+    titles = ["A (Long Road, #3)", "B (Long Road, #" + "9" * 39 + ")", "C (Long Road, #2.5)", "D"]
+    books = pd.DataFrame({"isbn": list("1234"), "title": titles, "authors": "X", "year": ["1999", "9" * 5000, "x", ""]})
+    assert item_facts(("1", "2", "3", "4"), books).numbers.tolist() == [3.0, 0.0, 2.5, 0.0]
+    assert np.isfinite(item_features(("1", "2", "3", "4"), books, FeatureWeights()).data).all()
