@@ -163,7 +163,7 @@ def check_all(world):
         monitor.found(3, "the lease is still held")
     _check_records(monitor, state, nodes, refused, gone)
     _check_privacy(world, state, gone)
-    if "tensorflow" in sys.modules:
+    if "tensorflow" in sys.modules and not world.had_tensorflow:
         monitor.found(10, "the functions' path has imported TensorFlow")
 
 

@@ -1,6 +1,7 @@
 """One simulated history: a day of faults, a quiet night, and the invariants in the morning."""
 
 import random
+import sys
 from unittest import mock
 
 from backend import lists, logs, models, sweep
@@ -30,6 +31,7 @@ class World:
         self.scheduler.trace = [] if trace else None
         self.note = self.scheduler.note
         self.log, self.is_day = [], True
+        self.had_tensorflow = "tensorflow" in sys.modules  # other tests may have imported it
         self._page, self._budget_ms = (4, 0) if self.rng.random() < 0.15 else (200, 80_000)
         self.isbns = [f"isbn-{number:03}" for number in range(16)]
         self.user_ids = [f"reader-{number}" for number in range(self.rng.randrange(2, 5))]
