@@ -42,6 +42,10 @@ class Database(Protocol):
         """Return profile and list of each of the users."""
         ...
 
+    def readers_page(self, after: str, size: int) -> Mapping[str, Reader]:
+        """Return at most ``size`` readers of ``/Users`` that follow the key ``after`` in ``paths.key_order``."""
+        ...
+
     def pointer(self) -> object:
         """Return ``/Recommender/model``."""
         ...

@@ -38,7 +38,10 @@ class Sweep:
         Args:
             refused: the reasons of the bad entries that are met are added to it.
         """
-        page = self._database.page(phase, after, PAGE)
+        if phase == paths.USERS:
+            page: Mapping[str, object] = self._database.readers_page(after, PAGE)
+        else:
+            page = self._database.page(phase, after, PAGE)
         if phase == paths.USER_BOOK:
             refused.update(self.entries(page))
         elif phase == paths.REJECTED:

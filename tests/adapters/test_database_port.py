@@ -37,6 +37,7 @@ def test_nothing_is_there_at_first(database):
     assert database.page(paths.USER_BOOK, "", 5) == {}
     assert list(database.user_ids()) == []
     assert database.readers(["u"]) == {"u": Reader()}
+    assert database.readers_page("", 5) == {}
     assert list(database.gone()) == []
     assert database.lease() == leases.Lease()
     assert database.records() == {}
@@ -90,7 +91,8 @@ def test_a_reader_is_profile_list_and_mark(database):
     database.update({paths.recommendations("u"): listed, "Users/v/id": "v", f"{paths.READERS}/v": HERE})
     expected = {"u": Reader("abc", "v1", "l", ("1",)), "v": Reader(has_profile=True, mark=HERE)}
     assert database.readers(["u", "v", "w"]) == {**expected, "w": Reader()}
-    assert list(database.page(paths.USERS, "u", 5)) == ["v"]
+    assert database.readers_page("", 5) == expected
+    assert list(database.readers_page("u", 5)) == ["v"]
 
 
 def test_who_is_gone_is_found_by_the_mark(database):

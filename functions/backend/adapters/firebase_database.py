@@ -68,6 +68,17 @@ class FirebaseDatabase:
         rows = zip(user_ids, nodes, known, strict=True)
         return {user_id: parse_reader(node, mark) for user_id, node, mark in rows}
 
+    def readers_page(self, after: str, size: int) -> Mapping[str, Reader]:
+        """Read whole nodes, since a page cannot be shallow; and the marks of the same range."""
+        page = self.page(paths.USERS, after, size)
+        if not page:
+            return {}
+        keys = list(page)
+        known = children(
+            self._node(paths.READERS).order_by_key().start_at(in_query(keys[0])).end_at(in_query(keys[-1])).get()
+        )
+        return {user_id: parse_reader(node, known.get(user_id)) for user_id, node in page.items()}
+
     def pointer(self) -> object:
         """Read the pointer."""
         return self._read(paths.MODEL)
