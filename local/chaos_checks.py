@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -12,12 +13,13 @@ from bookrec import paths
 from bookrec.catalogue import Catalogue, parse_catalogue
 from bookrec.errors import BadModel
 from bookrec.lease import read_lease
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL, Pointer, parse_pointer, read_manifest
+from bookrec.manifest import ITEMS, RECOMMEND_MODEL, Pointer, parse_pointer
 from bookrec.paths import children
 from bookrec.ranking import LIST_SIZE
 from bookrec.reader import parse_reader
 from bookrec.shelf import Shelf, build_shelf, sort_out
 from local.stack import Stack
+from trainer.publish import read_version
 
 
 def read_whole(stack: Stack, pointer: Pointer) -> dict[str, bytes]:
@@ -26,12 +28,7 @@ def read_whole(stack: Stack, pointer: Pointer) -> dict[str, bytes]:
     Raises:
         BadModel: where manifest or files are not the ones that the pointer vouches for.
     """
-    manifest = read_manifest(pointer.version, _object(stack, pointer.manifest), pointer.manifest_sha256)
-    files: dict[str, bytes] = {}
-    for name, entry in manifest.files.items():
-        files[name] = _object(stack, paths.model_object(pointer.version, name))
-        entry.check(name, files[name])
-    return files
+    return read_version(partial(_object, stack), pointer.version, pointer.manifest_sha256)[1]
 
 
 def check_model(stack: Stack) -> list[str]:

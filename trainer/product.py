@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bookrec import paths
 from bookrec.errors import BadModel
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL, Pointer, read_manifest
+from bookrec.manifest import ITEMS, RECOMMEND_MODEL, REQUIRED_FILES, Pointer
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
-from trainer import dataset, export, gate, peers, report, training
+from trainer import dataset, export, gate, peers, publish, report, training
 from trainer.by_user import export_by_user
 from trainer.cold_start import cold_start
 from trainer.config import Config
@@ -153,10 +152,7 @@ def _live_model(order: Order) -> tuple[Recommender, Pointer] | None:
     if pointer is None:
         return None
     try:
-        manifest = read_manifest(pointer.version, order.read(pointer.manifest), pointer.manifest_sha256)
-        files = {name: order.read(paths.model_object(pointer.version, name)) for name in (RECOMMEND_MODEL, ITEMS)}
-        for name, content in files.items():
-            manifest.files[name].check(name, content)
+        _, files = publish.read_version(order.read, pointer.version, pointer.manifest_sha256, REQUIRED_FILES)
         return export.load(files, pointer.version), pointer
     except (BadModel, OSError, ValueError, RuntimeError) as problem:
         log.warning("the live model cannot be compared with: %s", problem)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -20,9 +19,9 @@ from bookrec.manifest import (
     FileEntry,
     Manifest,
     Pointer,
-    parse_pointer,
     read_manifest,
     sha256,
+    usable_pointer,
 )
 
 CONTENT_TYPES = {
@@ -36,8 +35,6 @@ RETIRE_AFTER_MS = 86_400_000
 """Files younger than this are never removed: a phone may be half-way through a download."""
 
 _FENCE = re.compile(r".*-(\d+)")
-
-log = logging.getLogger(__name__)
 
 Answers = Callable[[str, bytes, bytes], object]
 """Loads a version's model and items, and lets them answer; raises ``BadModel`` where they do not."""
@@ -96,13 +93,29 @@ def verify(bucket: Bucket, version: str, manifest_sha256: str, answers: Answers)
     Raises:
         BadModel: saying what is wrong.
     """
-    manifest = read_manifest(version, bucket.read(paths.model_object(version, MANIFEST)), manifest_sha256)
-    files: dict[str, bytes] = {}
-    for name, entry in manifest.files.items():
-        files[name] = bucket.read(paths.model_object(version, name))
-        entry.check(name, files[name])
+    manifest, files = read_version(bucket.read, version, manifest_sha256)
     answers(version, files[RECOMMEND_MODEL], files[ITEMS])
     return manifest
+
+
+def read_version(
+    read: Callable[[str], bytes], version: str, manifest_sha256: str, names: Iterable[str] | None = None
+) -> tuple[Manifest, dict[str, bytes]]:
+    """Return a version's manifest and files by name, each checked against its size and SHA-256.
+
+    Args:
+        read: returns an object of the bucket by name.
+        names: which files; None returns all.
+
+    Raises:
+        BadModel: where manifest or files are not what ``manifest_sha256`` vouches for.
+    """
+    manifest = read_manifest(version, read(paths.model_object(version, MANIFEST)), manifest_sha256)
+    files: dict[str, bytes] = {}
+    for name in manifest.files if names is None else names:
+        files[name] = read(paths.model_object(version, name))
+        manifest.files[name].check(name, files[name])
+    return manifest, files
 
 
 def make_pointer(version: str, manifest: bytes, fence: int, published_at: int, snapshot_at: int) -> Pointer:
@@ -123,10 +136,7 @@ def next_pointer(present: object, pointer: Pointer, *, is_rollback: bool = False
         LeaseLost: where a run with this fence or a later one has published.
         BadModel: where a version to roll back to is no longer kept.
     """
-    try:
-        live = parse_pointer(present)
-    except BadModel:
-        live = None
+    live = usable_pointer(present)
     if live is not None and live.fence >= pointer.fence:
         raise LeaseLost(f"version {live.version} was published under fence {live.fence}, this run has {pointer.fence}")
     if is_rollback and (live is None or pointer.version not in live.kept):

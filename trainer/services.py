@@ -22,7 +22,7 @@ from google.cloud import storage
 from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
-from bookrec.manifest import Pointer, parse_pointer
+from bookrec.manifest import Pointer, parse_pointer, usable_pointer
 from bookrec.paths import children, in_query
 from bookrec.reader import GONE
 from trainer.publish import next_pointer
@@ -100,10 +100,7 @@ class Database:
 
     def pointer(self) -> Pointer | None:
         """Return what is live; a damaged node counts as nothing."""
-        try:
-            return parse_pointer(self._node(paths.MODEL).get())
-        except BadModel:
-            return None
+        return usable_pointer(self._node(paths.MODEL).get())
 
     def publish(self, pointer: Pointer, *, is_rollback: bool = False) -> Pointer:
         """Switch ``/Recommender/model`` in a transaction; return the pointer as it is now.

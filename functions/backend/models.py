@@ -10,7 +10,16 @@ from backend import logs
 from backend.ports import Clock, Database, ModelLoader, ModelStore
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
-from bookrec.manifest import ITEMS, MANIFEST, MAX_MANIFEST_BYTES, RECOMMEND_MODEL, Pointer, parse_pointer, read_manifest
+from bookrec.manifest import (
+    ITEMS,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    RECOMMEND_MODEL,
+    Pointer,
+    parse_pointer,
+    read_manifest,
+    usable_pointer,
+)
 from bookrec.recommender import Recommender
 
 TRY_AGAIN_AFTER_MS = 30_000
@@ -109,19 +118,16 @@ class LiveModel:
 
     def _newest_kept(self, node: object) -> Live | None:
         """Return the newest model before the one that cannot be used: an instance that starts now knows no other."""
-        try:
-            pointer = parse_pointer(node)
-        except BadModel:
+        pointer = usable_pointer(node)
+        if pointer is None:
             return None
-        kept = pointer.kept if pointer else {}
-        for version in sorted(kept, reverse=True):
-            if pointer and version != pointer.version:
-                name = paths.model_object(version, MANIFEST)
-                before = Pointer(version, name, kept[version], 0, pointer.published_at, 0)
-                try:
-                    return Live(None, before, self._fetch(version, kept[version]))
-                except (BadModel, StoreUnavailable) as problem:
-                    logs.info("a kept model cannot be used either", model=version, reason=str(problem))
+        for version in sorted(pointer.kept.keys() - {pointer.version}, reverse=True):
+            name, digest = paths.model_object(version, MANIFEST), pointer.kept[version]
+            before = Pointer(version, name, digest, 0, pointer.published_at, 0)
+            try:
+                return Live(None, before, self._fetch(version, digest))
+            except (BadModel, StoreUnavailable) as problem:
+                logs.info("a kept model cannot be used either", model=version, reason=str(problem))
         return None
 
     def _fetch(self, version: str, manifest_sha256: str) -> Recommender:

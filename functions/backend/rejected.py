@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from backend.ports import TIMESTAMP, Database
@@ -58,5 +57,5 @@ def _is_small(value: object) -> bool:
 
 
 def _at(found: object) -> float:
-    at = found.get("at") if isinstance(found, Mapping) else None
+    at = children(found).get("at")
     return at if isinstance(at, (int, float)) else 0

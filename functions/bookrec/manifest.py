@@ -168,6 +168,14 @@ def parse_pointer(node: object) -> Pointer | None:
     )
 
 
+def usable_pointer(node: object) -> Pointer | None:
+    """Return the pointer in a database node; a damaged one counts as none, and the next publish repairs it."""
+    try:
+        return parse_pointer(node)
+    except BadModel:
+        return None
+
+
 def _kept(node: object) -> dict[str, str]:
     kept = node if isinstance(node, Mapping) else {}
     return {

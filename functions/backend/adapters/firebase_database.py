@@ -62,7 +62,7 @@ class FirebaseDatabase:
         return sorted(children(self._node(paths.USERS).get(shallow=True)))
 
     def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
-        """Two reads a user, all at the same time."""
+        """Two reads a user: all profiles and lists at the same time, then all marks."""
         nodes = self._together([self._node(f"{paths.USERS}/{user_id}").get for user_id in user_ids])
         known = self._together([self._node(f"{paths.READERS}/{user_id}").get for user_id in user_ids])
         rows = zip(user_ids, nodes, known, strict=True)

@@ -44,8 +44,7 @@ class ModelPublishedHandler:
             return False  # it will not get better; a store that is away is left to propagate
         if live is None:
             return False  # the pointer was removed
-        state = self._database.status("fanout")
-        state = state if isinstance(state, Mapping) else {}
+        state = paths.children(self._database.status("fanout"))
         attempt = self._attempt(state, live.pointer.publication)
         if attempt is not None:
             self._fan_out(live.pointer.publication, attempt)

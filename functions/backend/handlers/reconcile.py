@@ -14,8 +14,8 @@ from backend.ports import TIMESTAMP, Clock, Database, increment
 from backend.rejected import trim_records
 from backend.sweep import PHASES, Sweep, follow_watermark
 from bookrec import paths
-from bookrec.errors import BadModel, BookrecError, StoreUnavailable
-from bookrec.manifest import parse_pointer
+from bookrec.errors import BookrecError, StoreUnavailable
+from bookrec.manifest import usable_pointer
 from bookrec.paths import children
 from bookrec.push_keys import first_key
 
@@ -80,10 +80,7 @@ class Reconciliation:
 
     def _clear_marks(self) -> int:
         """Remove the marks of what the live model was trained on, where its run died before it did."""
-        try:
-            pointer = parse_pointer(self._database.pointer())
-        except BadModel:
-            return 0
+        pointer = usable_pointer(self._database.pointer())
         return self._database.clear_changes(pointer.snapshot_at) if pointer else 0
 
     def _repeat_fanout(self) -> int:

@@ -8,15 +8,13 @@ from backend import logs
 from backend.ports import TIMESTAMP, Clock, Database, TaskQueue, TrainerJobs, increment
 from bookrec import lease as leases
 from bookrec import paths
-from bookrec.errors import BadModel
 from bookrec.lease import Lease
-from bookrec.manifest import parse_pointer
+from bookrec.manifest import usable_pointer
 from bookrec.paths import children
 from bookrec.retraining import Policy, check_window, decide
 
 LONGEST_WAIT_S = 120.0
 """How long a task that was delivered before its time waits; Cloud Tasks keeps the time, the emulator does not."""
-
 
 TRAINING = f"{paths.STATUS}/training"
 RUN, PARKED, OUTCOMES = f"{TRAINING}/run", f"{TRAINING}/parked", f"{TRAINING}/outcomes"
@@ -135,9 +133,6 @@ class RetrainHandler:
         return "started"
 
     def live_fence(self) -> int:
-        """Return the live model's fencing number, or 0 where there is none; the next publish repairs a damaged one."""
-        try:
-            pointer = parse_pointer(self._database.pointer())
-        except BadModel:
-            return 0
+        """Return the live model's fencing number, or 0 where there is none."""
+        pointer = usable_pointer(self._database.pointer())
         return pointer.fence if pointer else 0
