@@ -18,7 +18,7 @@ setup: .setup/dev .setup/functions .setup/node  ## install everything, once
 demo: setup  ## the main job, start to end (DATA=FOLDER: with other ratings)
 	$(PY) -m local.demo --data $(DATA)
 
-test: setup lint  ## all tests (TESTS=tests/unit: some of them)
+test: setup .setup/conformance lint  ## all tests (TESTS=tests/unit: some of them)
 	$(PY) -m pytest $(TESTS)
 
 lint: setup  ## style and types
@@ -52,7 +52,7 @@ lock:  ## resolve the requirements anew (needs pip-tools)
 	    --no-emit-trusted-host -o $$file.txt $$file.in || exit 1; done
 
 clean:  ## remove what was installed and written
-	rm -rf .venv functions/venv node_modules .setup out
+	rm -rf .venv functions/venv node_modules tests/conformance/node_modules .setup out
 
 # One stamp an environment: a second `make` installs nothing.
 .setup/dev: requirements-dev.txt
@@ -74,4 +74,9 @@ clean:  ## remove what was installed and written
 .setup/node: package-lock.json
 	@echo "== Installing firebase-tools into node_modules (about 300 MB)"
 	npm ci --no-audit --no-fund
+	@mkdir -p .setup && touch $@
+
+.setup/conformance: tests/conformance/package-lock.json
+	@echo "== Installing the clients that the database emulator is tested with (about 280 MB)"
+	cd tests/conformance && npm ci --no-audit --no-fund
 	@mkdir -p .setup && touch $@
