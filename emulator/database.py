@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.auth import Caller
-from emulator.errors import PermissionDeniedError, ServiceError
-from emulator.keys import Path
-from emulator.query import Index, Query
+from emulator.errors import IndexNotDefinedError, PermissionDeniedError
+from emulator.index import Index
+from emulator.keys import PRIORITY, Path, node_path
+from emulator.places import PlaceMap
+from emulator.query import Query
 from emulator.rules.parser import parse_rules
 from emulator.rules.ruleset import Rules
 from emulator.server_values import resolve
-from emulator.tree import Node, check_depth, from_json, get, is_parent, put
+from emulator.tree import Node, check_depth, check_priority, children, from_json, get, put
+from emulator.watches import Listener, Watches
 
 OPEN_RULES = '{"rules": {".read": true, ".write": true}}'
 """What holds where no rules were set, as in Google's emulator."""
@@ -27,7 +30,7 @@ class Change:
     Attributes:
         before: the whole tree before it.
         after: the whole tree after it.
-        paths: the places that were written.
+        paths: the places that were written; one that ends in ``.priority`` is of a node's priority alone.
     """
 
     namespace: str
@@ -49,17 +52,22 @@ class Database:
     """One namespace. Not for threads: one event loop calls it."""
 
     def __init__(self, namespace: str, subscriber: Subscriber, now_ms: Callable[[], int] = system_time) -> None:
-        self.namespace, self._now_ms = namespace, now_ms
+        self.namespace, self.now_ms = namespace, now_ms
         self.root: Node = None
         self.rules_text = OPEN_RULES
         self._rules: Rules = parse_rules(OPEN_RULES)
         self._subscriber = subscriber
-        self._indexes: dict[tuple[Path, str], Index] = {}
+        self._indexes: PlaceMap[dict[str, Index]] = PlaceMap()
+        self._watches = Watches(self._index_of)
+        self._conditional: dict[Listener, None] = {}
 
     def set_rules(self, text: str) -> None:
         """Replace the rules; bad ones raise ``BadRulesError`` and change nothing."""
         self._rules = parse_rules(text)
         self.rules_text = text
+        listeners = self._watches.all()
+        self._conditional = {each: None for each in listeners if self._rules.reads_depend_on_data(each.path)}
+        self.check_listeners(listeners)
 
     def read(self, path: Path, caller: Caller, query: Query | None = None) -> Node:
         """Return the node at ``path``, narrowed by ``query``.
@@ -67,57 +75,124 @@ class Database:
         Raises:
             ServiceError: 401 without permission, 400 without the index that the query needs.
         """
-        if not caller.is_admin and not self._rules.may_read(self.root, path, caller.auth, query):
-            raise PermissionDeniedError
-        node = get(self.root, path)
+        self._check_read(path, caller, query)
         if query is None:
-            return node
-        if query.needs_index and query.index_name not in self._rules.indexes(path):
-            raise ServiceError(
-                400,
-                f'Index not defined, add ".indexOn": "{query.index_name}", for path "/{"/".join(path)}", to the rules',
-            )
-        if not is_parent(node):
-            return None
-        key = (path, query.order_by)
-        if key not in self._indexes:
-            self._indexes[key] = Index(query.order_by, node)
-        return query.select(self._indexes[key], node)
+            return get(self.root, path)
+        if not self.has_index(path, query):
+            raise IndexNotDefinedError(path, query.index_name)
+        return self._select(path, query)
+
+    def has_index(self, path: Path, query: Query) -> bool:
+        """Tell whether the rules name the index that a query needs, if it needs one."""
+        return not query.needs_index or query.index_name in self._rules.indexes(path)
+
+    def listen(self, listener: Listener) -> Node:
+        """Add a listener; return the node as it stands, which it is not told.
+
+        Raises:
+            ServiceError: as ``read``; it is no listener then.
+        """
+        if listener.is_filtered:
+            node = self.read(listener.path, listener.caller, listener.query)
+        else:
+            self._check_read(listener.path, listener.caller, listener.query)
+            node = get(self.root, listener.path)
+        self._watches.add(listener)
+        if self._rules.reads_depend_on_data(listener.path):
+            self._conditional[listener] = None
+        return node
+
+    def unlisten(self, listener: Listener) -> None:
+        """Remove a listener; one that is unknown is ignored."""
+        self._watches.remove(listener)
+        self._conditional.pop(listener, None)
+
+    def check_listeners(self, listeners: list[Listener]) -> None:
+        """Revoke those that the rules don't allow, or don't allow any more."""
+        for listener in listeners:
+            if not self._may_read(listener.path, listener.caller, listener.query):
+                self.unlisten(listener)
+                listener.revoke()
 
     def write(self, values: Mapping[Path, Any], caller: Caller, *, silent: bool = False) -> dict[Path, Node]:
         """Write JSON values at several places as one; return the nodes that stand there now.
 
         Args:
             values: by path; no path lies within another.
-            silent: tell no subscriber (an import).
+            silent: start no trigger (an import).
 
         Raises:
             ServiceError: 400 for bad data, 401 without permission; nothing is written then.
         """
-        now_ms = self._now_ms()
-        before = after = self.root
-        nodes: dict[Path, Node] = {}
-        for path, value in values.items():
-            check_depth(len(path))
-            nodes[path] = from_json(resolve(value, get(before, path), now_ms, len(path)), len(path))
-            after = put(after, path, nodes[path])
-        if not caller.is_admin and not self._rules.may_write(before, after, nodes, caller.auth, now_ms):
-            raise PermissionDeniedError
+        before, (after, nodes) = self.root, self._prepare(values, caller)
         self.root = after
         self._update_indexes(before, tuple(nodes))
-        if not silent and after is not before:
-            self._subscriber(Change(self.namespace, before, after, tuple(nodes), caller))
+        if after is not before:
+            change = Change(self.namespace, before, after, tuple(nodes), caller)
+            self._watches.tell(change)
+            self.check_listeners(list(self._conditional))
+            if not silent:
+                self._subscriber(change)
         return nodes
+
+    def check_write(self, values: Mapping[Path, Any], caller: Caller) -> None:
+        """Raise what ``write`` would raise now."""
+        self._prepare(values, caller)
+
+    def _prepare(self, values: Mapping[Path, Any], caller: Caller) -> tuple[Node, dict[Path, Node]]:
+        """Return the tree as it would be, and the nodes at the places written."""
+        now_ms = self.now_ms()
+        after = self.root
+        nodes: dict[Path, Node] = {}
+        for path, value in values.items():
+            resolved = resolve(value, get(self.root, path), now_ms, len(path))
+            if path[-1:] == (PRIORITY,):
+                nodes[path] = check_priority(resolved)
+            else:
+                check_depth(len(path))
+                nodes[path] = from_json(resolved, len(path))
+            after = put(after, path, nodes[path])
+        if not caller.is_admin:
+            ruled = {node: get(after, node) for node in map(node_path, nodes)}
+            if not self._rules.may_write(self.root, after, ruled, caller.auth, now_ms):
+                raise PermissionDeniedError
+        return after, nodes
+
+    def _check_read(self, path: Path, caller: Caller, query: Query | None) -> None:
+        if not self._may_read(path, caller, query):
+            raise PermissionDeniedError
+
+    def _may_read(self, path: Path, caller: Caller, query: Query | None) -> bool:
+        return caller.is_admin or self._rules.may_read(self.root, path, caller.auth, query, self.now_ms())
+
+    def _select(self, path: Path, query: Query) -> Node:
+        index, node = self._index_of(path, query), children(get(self.root, path))
+        return {key: node[key] for key in index.keys(*index.span(query))} if index else None
+
+    def _index_of(self, path: Path, query: Query) -> Index | None:
+        """Return the index for a query, made at its first use; None where there are no children."""
+        kept = self._indexes.get(path)
+        if kept is not None and query.order_by in kept:
+            return kept[query.order_by]
+        node = get(self.root, path)
+        if not children(node):
+            return None
+        if kept is None:
+            self._indexes.set(path, kept := {})
+        return kept.setdefault(query.order_by, Index(query.order_by, node))
 
     def _update_indexes(self, before: Node, written: tuple[Path, ...]) -> None:
         """Bring each index up to date, or drop it where a write replaced its whole node."""
-        for (path, order_by), index in list(self._indexes.items()):
-            below = {place[len(path)] for place in written if len(place) > len(path) and place[: len(path)] == path}
-            if any(path[: len(place)] == place for place in written) or not is_parent(get(before, path)):
-                del self._indexes[(path, order_by)]
-                continue
-            for key in below:
-                index.replace(key, get(before, (*path, key)), get(self.root, (*path, key)))
+        changed: dict[Path, set[str]] = {}
+        for place in map(node_path, written):
+            self._indexes.cut(place)
+            for depth, _ in self._indexes.along(place):
+                changed.setdefault(place[:depth], set()).add(place[depth])
+        for path, keys in changed.items():
+            old, new = children(get(before, path)), children(get(self.root, path))
+            for index in (self._indexes.get(path) or {}).values():
+                for key in keys:
+                    index.replace(key, old.get(key), new.get(key))
 
 
 class Databases:

@@ -16,6 +16,14 @@ class ServiceError(Exception):
         self.message = message
 
 
+class IndexNotDefinedError(ServiceError):
+    """A query needs an index that the rules do not name."""
+
+    def __init__(self, path: tuple[str, ...], name: str) -> None:
+        where = f'".indexOn": "{name}", for path "/{"/".join(path)}", to the rules'
+        super().__init__(400, f"Index not defined, add {where}")
+
+
 class PermissionDeniedError(ServiceError):
     """The security rules do not allow it."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from emulator.children import changed_keys
 from emulator.database import Change
 from emulator.keys import Path
-from emulator.tree import Node, get, is_parent, same, to_json
+from emulator.tree import Node, bare, get, is_parent, same, to_json
 from emulator.triggers import EVENT_PREFIX, Trigger
 
 DATA_TYPE = "type.googleapis.com/google.events.firebase.database.v1.ReferenceEventData"
@@ -61,6 +61,7 @@ def difference(before: Node, after: Node) -> tuple[Any, Any]:
     In the change None stands for what is gone. What is read as an array is given whole, since nothing can be
     merged into an array; and where an array becomes an object, the one before is given as an object too.
     """
+    before, after = bare(before), bare(after)
     if not is_parent(before) or not is_parent(after):
         return to_json(before), to_json(after)
     whole = to_json(after)

@@ -15,7 +15,10 @@ PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 
 Path = tuple[str, ...]
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d{0,9})", re.ASCII)
+PRIORITY = ".priority"
+"""The last part of a path that means a node's priority; no key of data."""
+
+_INTEGER = re.compile(r"-?0*\d{1,10}", re.ASCII)
 _FORBIDDEN = re.compile(r"[.$#\[\]/\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -34,13 +37,15 @@ def check_key(key: str) -> str:
     return key
 
 
-def parse_path(text: str) -> Path:
-    """Return the keys of a slash-separated path.
+def parse_path(text: str, *, may_be_priority: bool = False) -> Path:
+    """Return the keys of a slash-separated path, the last of which may be ``.priority`` where that is allowed.
 
     Raises:
         ServiceError: 400 for a key that no node can have, or a path that is too deep.
     """
     path = tuple(part for part in text.split("/") if part)
+    if may_be_priority and path[-1:] == (PRIORITY,):
+        return (*parse_path("/".join(path[:-1])), PRIORITY)
     if any(_FORBIDDEN.search(part) for part in path):
         raise ServiceError(400, 'Invalid path: Invalid token in path. Paths must not contain ".", "#", "$", "[" or "]"')
     if len(path) > MAX_DEPTH:
@@ -48,12 +53,38 @@ def parse_path(text: str) -> Path:
     return tuple(check_key(part) for part in path)
 
 
+def node_path(path: Path) -> Path:
+    """Return the path of the node that a path is for: what stands before ``.priority``, or all of it."""
+    return path[:-1] if path[-1:] == (PRIORITY,) else path
+
+
+Order = tuple[int, int, int, str]
+"""What sorts keys."""
+
+BEFORE_KEYS: Order = (-1, 0, 0, "")
+"""Sorts before every key."""
+
+AFTER_KEYS: Order = (2, 0, 0, "")
+"""Sorts after every key."""
+
+
 @lru_cache(1 << 16)
-def key_order(key: str) -> tuple[int, int, str]:
-    """Return what sorts keys as the service does: integers by value first, then texts."""
-    if _INTEGER.fullmatch(key) and key != "-0" and -(2**31) <= int(key) < 2**31:
-        return (0, int(key), "")
-    return (1, 0, key)
+def key_order(key: str) -> Order:
+    """Return what sorts keys as the service does: integers of 32 bits by value, shorter first, then texts.
+
+    Source: the documentation of ``orderByKey``; leading zeros as the client SDKs compare them.
+    """
+    if _INTEGER.fullmatch(key) and -(2**31) <= int(key) < 2**31:
+        return (0, int(key), len(key), key)
+    return (1, 0, 0, text_order(key))
+
+
+def text_order(text: str) -> str:
+    """Return what sorts texts as the service does, by UTF-16 units: other than ours where a pair of them is needed."""
+    if text.isascii() or max(text) <= "\uffff":
+        return text
+    units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")
+    return "".join(map(chr, units))
 
 
 class PushKeys:

@@ -1,20 +1,37 @@
-"""Queries: the order of values, ranges and limits as the documentation gives them."""
+"""Queries: an order, a range and a limit, as REST parameters and the client SDKs write them."""
 
 from __future__ import annotations
 
-import bisect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from emulator.errors import ServiceError
-from emulator.keys import key_order, parse_path
-from emulator.tree import Node, children, get
+from emulator.keys import parse_path
 
 FILTERS = ("startAt", "startAfter", "endAt", "endBefore", "equalTo")
 LIMITS = ("limitToFirst", "limitToLast")
 SPECIAL = ("$key", "$value", "$priority")
+
+_WIRE_INDEX = {".key": "$key", ".value": "$value", ".priority": "$priority"}
+_NO_KEY = (None, "[MIN_NAME]", "[MAX_NAME]")
+"""What the SDKs send as key of a bound that stands before, or after, all that have its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where a range starts or ends.
+
+    Attributes:
+        value: what children are compared with; a key where the order is ``$key``.
+        key: among children with that value, the key to compare with; None for all of them.
+        is_inclusive: whether what equals it is in the range.
+    """
+
+    value: str | int | float | bool | None
+    key: str | None = None
+    is_inclusive: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +40,17 @@ class Query:
 
     Attributes:
         order_by: ``$key``, ``$value``, ``$priority`` or the path of a child.
-        filters: by name, the values given.
-        limit_first: keep so many of the first, or None.
-        limit_last: keep so many of the last, or None.
+        start: where the range begins; None for the first of all.
+        end: where it ends; None for the last of all. The same object as ``start`` is what ``equalTo`` asked for.
+        limit: keep so many at most; None for all.
+        from_end: those are the last rather than the first.
     """
 
     order_by: str
-    filters: Mapping[str, Any]
-    limit_first: int | None = None
-    limit_last: int | None = None
+    start: Bound | None = None
+    end: Bound | None = None
+    limit: int | None = None
+    from_end: bool = False
 
     @property
     def needs_index(self) -> bool:
@@ -43,74 +62,28 @@ class Query:
         """Return what ``.indexOn`` has to name."""
         return ".value" if self.order_by == "$value" else self.order_by
 
-    def run(self, node: Node) -> dict[str, Node]:
-        """Return the children of ``node`` that the query selects, in its order."""
-        return self.select(Index(self.order_by, node), node)
+    @property
+    def filters(self) -> Mapping[str, Any]:
+        """Return the values of the bounds by their names as parameters: ``equalTo``, or a start and an end."""
+        start, end = self.start, self.end
+        if start is not None and start is end:
+            return {"equalTo": start.value}
+        found = {}
+        if start is not None:
+            found["startAt" if start.is_inclusive else "startAfter"] = start.value
+        if end is not None:
+            found["endAt" if end.is_inclusive else "endBefore"] = end.value
+        return found
 
-    def select(self, index: Index, node: Node) -> dict[str, Node]:
-        """Return what the query selects, by an index of its order over the children of ``node``."""
-        rows = index.rows
-        low, high = 0, len(rows)
-        for name, value in self.filters.items():
-            bound = key_order(value) if self.order_by == "$key" else value_order(value)
-            if name in ("equalTo", "startAt"):
-                low = max(low, bisect.bisect_left(rows, bound, key=_value))
-            if name == "startAfter":
-                low = max(low, bisect.bisect_right(rows, bound, key=_value))
-            if name in ("equalTo", "endAt"):
-                high = min(high, bisect.bisect_right(rows, bound, key=_value))
-            if name == "endBefore":
-                high = min(high, bisect.bisect_left(rows, bound, key=_value))
-        if self.limit_first is not None:
-            high = min(high, low + self.limit_first)
-        if self.limit_last is not None:
-            low = max(low, high - self.limit_last)
-        return {row[2]: node[row[2]] for row in rows[low:high]}
+    @property
+    def limit_first(self) -> int | None:
+        """Return how many of the first to keep, or None."""
+        return None if self.from_end else self.limit
 
-
-Row = tuple[tuple[int, float, str], tuple[int, int, str], str]
-"""The order of a child's value, the order of its key, and the key."""
-
-
-class Index:
-    """The children of one node in one order, kept up to date as single children change."""
-
-    def __init__(self, order_by: str, node: Node) -> None:
-        self._order_by = order_by
-        self._child_path = () if order_by.startswith("$") else parse_path(order_by)
-        self.rows: list[Row] = sorted(self._row(k, c) for k, c in children(node).items())
-
-    def replace(self, key: str, before: Node, after: Node) -> None:
-        """Take over that the child ``key`` changed from ``before`` to ``after``; None is no child."""
-        if before is not None:
-            row = self._row(key, before)
-            del self.rows[bisect.bisect_left(self.rows, row)]
-        if after is not None:
-            bisect.insort(self.rows, self._row(key, after))
-
-    def _row(self, key: str, child: Node) -> Row:
-        if self._order_by == "$key":
-            return (key_order(key), (0, 0, ""), key)
-        value = None if self._order_by == "$priority" else get(child, self._child_path)
-        return (value_order(value), key_order(key), key)
-
-
-def _value(row: Row) -> tuple[int, float, str]:
-    return row[0]
-
-
-def value_order(value: Node) -> tuple[int, float, str]:
-    """Return what sorts values: null, false, true, numbers, texts, objects.
-
-    Source: Firebase documentation, "Retrieving Data", How query data is ordered.
-    """
-    if value is None:
-        return (0, 0, "")
-    if isinstance(value, bool):
-        return (2 if value else 1, 0, "")
-    if isinstance(value, (int, float)):
-        return (3, value, "")
-    return (4, 0, value) if isinstance(value, str) else (5, 0, "")
+    @property
+    def limit_last(self) -> int | None:
+        """Return how many of the last to keep, or None."""
+        return self.limit if self.from_end else None
 
 
 def parse_query(parameters: Mapping[str, str]) -> Query | None:
@@ -137,14 +110,63 @@ def parse_query(parameters: Mapping[str, str]) -> Query | None:
         raise ServiceError(400, "Only one of limitToFirst and limitToLast can be specified")
     if order_by == "$key" and not all(isinstance(value, str) for value in given.values()):
         raise ServiceError(400, "When ordering by $key, startAt, endAt and equalTo must be strings")
-    return Query(order_by, given, limits.get("limitToFirst"), limits.get("limitToLast"))
+    start, end = _bound(given, "startAt", "startAfter"), _bound(given, "endAt", "endBefore")
+    if "equalTo" in given:
+        if start or end:
+            raise ServiceError(400, "equalTo cannot be specified beside startAt, startAfter, endAt or endBefore")
+        start = end = Bound(given["equalTo"])
+    return Query(order_by, start, end, next(iter(limits.values()), None), "limitToLast" in limits)
+
+
+def _bound(given: Mapping[str, Any], inclusive: str, exclusive: str) -> Bound | None:
+    if inclusive in given and exclusive in given:
+        raise ServiceError(400, f"Only one of {inclusive} and {exclusive} can be specified")
+    name = inclusive if inclusive in given else exclusive
+    return Bound(given[name], is_inclusive=name == inclusive) if name in given else None
+
+
+def parse_wire_query(value: Any) -> Query | None:
+    """Return the query as the client SDKs send it over their connection, or None where there is none.
+
+    Raises:
+        ServiceError: 400 for what makes no sense.
+    """
+    if value is None or value == {}:
+        return None
+    if not isinstance(value, Mapping):
+        raise ServiceError(400, "Invalid query: an object is expected")
+    index, limit = value.get("i", ".priority"), value.get("l")
+    if not isinstance(index, str):
+        raise ServiceError(400, "Invalid query: the index must be a string")
+    order_by = _WIRE_INDEX.get(index) or "/".join(parse_path(index))
+    start, end = _wire_bound(value, "sp", "sn", "sin"), _wire_bound(value, "ep", "en", "ein")
+    if start is not None and start.is_inclusive and repr(start) == repr(end):
+        end = start  # they send equalTo as its two bounds; repr, since 1 and True are equal
+    if limit is not None:
+        limit = _limit("limit", limit)
+    view_from = value.get("vf") or ("l" if start is not None else "r")
+    return Query(order_by, start, end, limit, limit is not None and view_from == "r")
+
+
+def _wire_bound(value: Mapping[str, Any], name: str, key_name: str, inclusive_name: str) -> Bound | None:
+    if name not in value:
+        return None
+    key = value.get(key_name)
+    key = None if key in _NO_KEY else str(key)
+    return Bound(_scalar(name, value[name]), key, value.get(inclusive_name, True) is not False)
 
 
 def _json(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return _scalar(name, json.loads(text))
     except (ValueError, RecursionError) as problem:
         raise ServiceError(400, f"{name} must be a valid JSON encoded value") from problem
+
+
+def _scalar(name: str, value: Any) -> Any:
+    if isinstance(value, (Mapping, list)):
+        raise ServiceError(400, f"{name} must be a string, a number, a boolean or null")
+    return value
 
 
 def _limit(name: str, value: Any) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.errors import ServiceError
-from emulator.tree import Node, check_depth, children
+from emulator.tree import Node, bare, check_depth, children
 
 
 def resolve(value: Any, present: Node, now_ms: int, depth: int = 0) -> Any:
@@ -27,7 +27,8 @@ def resolve(value: Any, present: Node, now_ms: int, depth: int = 0) -> Any:
         return value
     if ".sv" in value:
         return _fill(value[".sv"], present, now_ms)
-    check_depth(depth + 1)
+    if ".value" not in value:
+        check_depth(depth + 1)
     there = children(present)
     return {key: resolve(child, there.get(key), now_ms, depth + 1) for key, child in value.items()}
 
@@ -38,6 +39,7 @@ def _fill(placeholder: Any, present: Node, now_ms: int) -> int | float:
     if isinstance(placeholder, Mapping) and set(placeholder) == {"increment"}:
         step = placeholder["increment"]
         if isinstance(step, (int, float)) and not isinstance(step, bool):
+            present = bare(present)
             is_number = isinstance(present, (int, float)) and not isinstance(present, bool)
             return present + step if is_number else step
     raise ServiceError(400, "Invalid data; couldn't parse JSON object, array, or value. Unknown server value.")

@@ -1,55 +1,88 @@
 """The tree of one database: values that are never changed, only replaced.
 
-A node is None, a scalar, or children without None among them. A write makes new children along its path and
-shares all others, so that before and after can both be read and compared cheaply.
+A node is None, a scalar, or children without None among them; with a priority it is ``Prioritized``. A write makes
+new children along its path and shares all others, so that before and after can both be read and compared cheaply.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
-import json
 import math
+import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from emulator.children import Children, Wide, changed_keys, compact, with_child
 from emulator.errors import ServiceError
-from emulator.keys import MAX_DEPTH, Path, check_key, key_order
+from emulator.keys import MAX_DEPTH, PRIORITY, Path, check_key, key_order, text_order
 
 Node = Any
-"""None | bool | int | float | str | Children."""
+"""None | bool | int | float | str | Children | Prioritized."""
 
 MAX_STRING_BYTES = 10 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Prioritized:
+    """A node that has a priority.
+
+    Attributes:
+        value: a scalar or children; never None.
+        priority: a number or a text.
+    """
+
+    value: Any
+    priority: int | float | str
+
+
+def bare(node: Node) -> Node:
+    """Return a node without its priority."""
+    return node.value if isinstance(node, Prioritized) else node
+
+
+def priority_of(node: Node) -> int | float | str | None:
+    """Return a node's priority, or None."""
+    return node.priority if isinstance(node, Prioritized) else None
+
+
+def with_priority(node: Node, priority: int | float | str | None) -> Node:
+    """Return a node with another priority, None for none; what does not exist has none."""
+    value = bare(node)
+    return value if value is None or priority is None else Prioritized(value, priority)
+
+
 def is_parent(node: Node) -> TypeGuard[Children]:
-    """Tell whether a node has children."""
+    """Tell whether a node is children, without a priority."""
     return isinstance(node, (dict, Wide))
 
 
 def children(node: Node) -> Children:
     """Return the children of a node; a scalar and None have none."""
-    return node if is_parent(node) else {}
+    value = bare(node)
+    return value if is_parent(value) else {}
 
 
 def from_json(value: Any, depth: int = 0) -> Node:
     """Return the node that a JSON value stands for: empty objects vanish, arrays become objects.
 
     Raises:
-        ServiceError: 400 for keys, depths, numbers or texts that the service does not store.
+        ServiceError: 400 for keys, depths, numbers, texts or priorities that the service does not store.
     """
     if isinstance(value, list):
         value = {str(i): child for i, child in enumerate(value)}
     if isinstance(value, Mapping):
-        check_depth(depth + 1)
+        priority = check_priority(value.get(PRIORITY))
         if ".value" in value:
-            return _prioritized(value, depth)
+            return with_priority(_scalar(value, depth), priority)
+        check_depth(depth + 1)
         found = {
             check_key(key): node
             for key, child in value.items()
-            if key != ".priority" and (node := from_json(child, depth + 1)) is not None
+            if key != PRIORITY and (node := from_json(child, depth + 1)) is not None
         }
-        return compact(found) if found else None
+        return with_priority(compact(found), priority) if found else None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _number(value)
     return _text(value) if isinstance(value, str) else value
@@ -61,9 +94,20 @@ def check_depth(depth: int) -> None:
         raise ServiceError(400, f"Invalid data; data is more than {MAX_DEPTH} levels deep")
 
 
-def _prioritized(value: Mapping[str, Any], depth: int) -> Node:
+def check_priority(value: Any) -> int | float | str | None:
+    """Return a priority that is valid: a number, a text, or None.
+
+    Raises:
+        ServiceError: 400 for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, type(None))):
+        raise ServiceError(400, "Invalid data; a priority must be a number, a string or null")
+    return _number(value) if isinstance(value, (int, float)) else value
+
+
+def _scalar(value: Mapping[str, Any], depth: int) -> Node:
     inner = value[".value"]
-    if not value.keys() <= {".value", ".priority"} or isinstance(inner, (list, Mapping)):
+    if not value.keys() <= {".value", PRIORITY} or isinstance(inner, (list, Mapping)):
         raise ServiceError(400, "Invalid data; .value takes a scalar, and no children beside it")
     return from_json(inner, depth)
 
@@ -93,28 +137,40 @@ def _text(value: str) -> str:
     return value
 
 
-def to_json(node: Node) -> Any:
-    """Return the JSON value of a node: keys in order; an object of mostly small integers as an array."""
+def to_json(node: Node, *, export: bool = False) -> Any:
+    """Return the JSON value of a node: keys in order; an object of mostly small integers as an array.
+
+    With ``export`` priorities are told too: ``{".value": …, ".priority": …}``, or ``.priority`` among the children.
+    """
+    priority = priority_of(node) if export else None
+    node = bare(node)
     if not is_parent(node):
-        return node
+        return node if priority is None else {".value": node, PRIORITY: priority}
     keys = sorted(node, key=key_order)
+    if priority is not None:
+        return {PRIORITY: priority, **{key: to_json(node[key], export=export) for key in keys}}
     if is_array(keys):
-        found = {int(key): to_json(node[key]) for key in keys}
+        found = {int(key): to_json(node[key], export=export) for key in keys}
         return [found.get(i) for i in range(int(keys[-1]) + 1)]
-    return {key: to_json(node[key]) for key in keys}
+    return {key: to_json(node[key], export=export) for key in keys}
 
 
 def is_array(keys: list[str]) -> bool:
     """All keys, in order, are integers, and more than half of those from 0 to the greatest are there."""
-    orders = [key_order(key) for key in (keys[0], keys[-1])] if keys else [(1, 0, "")]
-    if orders[0][0] != 0 or orders[0][1] < 0 or orders[-1][0] != 0:
+    if not keys:
         return False
-    return len(keys) * 2 > orders[-1][1] + 1
+    first, last = key_order(keys[0]), key_order(keys[-1])
+    if first[0] != 0 or first[1] < 0 or last[0] != 0 or len(keys) * 2 <= last[1] + 1:
+        return False
+    return all(str(int(key)) == key for key in keys)
 
 
 def get(node: Node, path: Path) -> Node:
-    """Return the node at ``path``, or None."""
+    """Return the node at ``path``, or None; at ``.priority`` the priority of the node above."""
     for key in path:
+        if key == PRIORITY:
+            return priority_of(node)
+        node = bare(node)
         if not is_parent(node):
             return None
         node = node.get(key)
@@ -122,20 +178,25 @@ def get(node: Node, path: Path) -> Node:
 
 
 def put(node: Node, path: Path, value: Node) -> Node:
-    """Return ``node`` with ``value`` at ``path``; what becomes empty vanishes."""
+    """Return ``node`` with ``value`` at ``path``; what becomes empty vanishes, and its priority with it."""
     if not path:
         return value
     key, present = path[0], children(node)
+    if key == PRIORITY:
+        return with_priority(node, value)
     child = put(present.get(key), path[1:], value)
     if child is None and key not in present:
         return node
-    return with_child(present, key, child) or None
+    return with_priority(with_child(present, key, child) or None, priority_of(node))
 
 
 def same(left: Node, right: Node) -> bool:
     """Tell whether two nodes hold the same; shared parts are not looked into."""
     if left is right:
         return True
+    if isinstance(left, Prioritized) or isinstance(right, Prioritized):
+        # One and the same for 1 and 1.0, as for values; a priority is never true or false.
+        return priority_of(left) == priority_of(right) and same(bare(left), bare(right))
     if is_parent(left) and is_parent(right):
         if len(left) != len(right):
             return False
@@ -145,9 +206,51 @@ def same(left: Node, right: Node) -> bool:
     return bool(left == right)
 
 
+def value_order(value: Node) -> tuple[int, float, str]:
+    """Return what sorts values: null, false, true, numbers, texts, objects.
+
+    Source: Firebase documentation, "Retrieving Data", How query data is ordered.
+    """
+    value = bare(value)
+    if value is None:
+        return (0, 0, "")
+    if isinstance(value, bool):
+        return (2 if value else 1, 0, "")
+    if isinstance(value, (int, float)):
+        return (3, value, "")
+    return (4, 0, text_order(value)) if isinstance(value, str) else (5, 0, "")
+
+
 def etag(node: Node) -> str:
-    """Return the ETag of a node: equal exactly for equal values, ``null_etag`` for none."""
-    if node is None:
-        return "null_etag"
-    text = json.dumps(node, sort_keys=True, separators=(",", ":"), default=dict)
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    """Return the ETag of a node: its hash, or ``null_etag`` where there is none."""
+    return hash_of(node) or "null_etag"
+
+
+def hash_of(node: Node) -> str:
+    """Return the hash by which clients and the service compare nodes: equal exactly for equal ones, empty for None.
+
+    Source: the hashes that the client SDKs send with listens and transactions: SHA-1, in Base64, of a node's
+    priority and value, or of its children's keys and hashes in the order of their priorities.
+    """
+    text, value = "", bare(node)
+    if isinstance(node, Prioritized):
+        text = f"priority:{_hashed(node.priority)}:"
+    if is_parent(value):
+        rows = [(key, value[key]) for key in sorted(value, key=key_order)]
+        if any(isinstance(child, Prioritized) for _, child in rows):
+            rows.sort(key=lambda row: value_order(priority_of(row[1])))
+        text += "".join(f":{key}:{hash_of(child)}" for key, child in rows)
+    elif value is not None:
+        text += _hashed(value)
+    if not text:
+        return ""
+    digest = hashlib.sha1(text.encode("utf-8", "replace"), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def _hashed(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"boolean:{'true' if value else 'false'}"
+    if isinstance(value, str):
+        return f"string:{value}"
+    return f"number:{struct.pack('>d', value).hex()}"

