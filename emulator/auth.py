@@ -24,10 +24,12 @@ class Caller:
     Attributes:
         is_admin: security rules do not apply.
         auth: what rules see as ``auth``; None for nobody.
+        expires: when the identity ends, in seconds since 1970; None for never.
     """
 
     is_admin: bool
     auth: Mapping[str, Any] | None = None
+    expires: float | None = None
 
     @property
     def auth_type(self) -> AuthType:
@@ -43,6 +45,9 @@ class Caller:
         return None if uid is None else str(uid)
 
 
+NOBODY = Caller(is_admin=False)
+
+
 def identify(headers: Mapping[str, str], parameters: Mapping[str, str]) -> Caller:
     """Return who sends a request.
 
@@ -53,28 +58,42 @@ def identify(headers: Mapping[str, str], parameters: Mapping[str, str]) -> Calle
     token = bearer if scheme.lower() == "bearer" else None
     token = token or parameters.get("access_token") or parameters.get("auth")
     if not token:
-        return Caller(is_admin=False)
-    if token != ADMIN_TOKEN:
-        return Caller(is_admin=False, auth=_user(token))
+        return NOBODY
     if "auth_variable_override" in parameters:
-        return Caller(is_admin=False, auth=_override(parameters["auth_variable_override"]))
-    return Caller(is_admin=True)
+        return caller_of(token, _parsed(parameters["auth_variable_override"]))
+    return caller_of(token)
 
 
-def _override(text: str) -> Mapping[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except ValueError as problem:
-        raise ServiceError(400, "auth_variable_override must be a valid JSON encoded object or null") from problem
-    if value is None:
-        return None
-    if not isinstance(value, dict):
+def caller_of(token: str, *override: Any) -> Caller:
+    """Return who a token belongs to.
+
+    Args:
+        token: an admin's, or an ID token of the Auth emulator.
+        override: what an admin wants to be seen as: the value of ``auth``, None for nobody.
+
+    Raises:
+        ServiceError: 401 for a token that cannot be read or has expired, 400 for an override that is no object.
+    """
+    if token != ADMIN_TOKEN:
+        return _user(token)
+    if not override:
+        return Caller(is_admin=True)
+    if override[0] is None:
+        return NOBODY
+    if not isinstance(override[0], Mapping):
         raise ServiceError(400, "auth_variable_override must be a valid JSON encoded object or null")
-    return {"token": {}, **value}
+    return Caller(is_admin=False, auth={"token": {}, **override[0]})
 
 
-def _user(token: str) -> Mapping[str, Any]:
-    """Return ``auth`` for an ID token of the Auth emulator: a JWT that nobody signed."""
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise ServiceError(400, "auth_variable_override must be a valid JSON encoded object or null") from problem
+
+
+def _user(token: str) -> Caller:
+    """Return who an ID token of the Auth emulator belongs to: a JWT that nobody signed."""
     claims = _claims(token)
     uid, expires, firebase = claims.get("user_id") or claims.get("sub"), claims.get("exp"), claims.get("firebase")
     if not isinstance(uid, str) or not (expires is None or isinstance(expires, (int, float))):
@@ -82,7 +101,8 @@ def _user(token: str) -> Mapping[str, Any]:
     if expires is not None and expires < time.time():
         raise ServiceError(401, "Auth token is expired")
     sign_in = firebase.get("sign_in_provider") if isinstance(firebase, dict) else None
-    return {"uid": uid, "token": claims, "provider": sign_in or claims.get("provider_id", "custom")}
+    auth = {"uid": uid, "token": claims, "provider": sign_in or claims.get("provider_id", "custom")}
+    return Caller(is_admin=False, auth=auth, expires=expires)
 
 
 def _claims(token: str) -> dict[str, Any]:

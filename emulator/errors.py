@@ -8,12 +8,14 @@ class ServiceError(Exception):
 
     Attributes:
         status: the HTTP status.
+        code: what the client SDKs get in its place.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.code = code or ("unavailable" if status >= 500 else "invalid_data")
 
 
 class IndexNotDefinedError(ServiceError):
@@ -28,4 +30,4 @@ class PermissionDeniedError(ServiceError):
     """The security rules do not allow it."""
 
     def __init__(self) -> None:
-        super().__init__(401, "Permission denied")
+        super().__init__(401, "Permission denied", "permission_denied")

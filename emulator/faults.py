@@ -11,7 +11,7 @@ import asyncio
 import fnmatch
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -113,6 +113,10 @@ class Faults:
                 counts.update(passed=not fails, failed=fails, stalled=stall_s > 0)
                 return Fault(stall_s, rule.status if fails else None, rule.after_effect)
         return None
+
+    def watch_connection(self, namespace: str, cut: Callable[[], None]) -> Callable[[], None]:
+        """Learn of a connection that may be cut; return what to call at its end."""
+        return lambda: None
 
     def _rule_of(self, trigger: Trigger) -> DeliveryRule | None:
         if not self._deliveries:

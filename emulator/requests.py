@@ -15,6 +15,11 @@ from emulator.keys import Path, parse_path
 MAX_WRITE = 256 << 20
 """Bytes of one write, but for an import."""
 
+MAX_SDK_WRITE = 16 << 20
+"""Bytes of one write of a client SDK."""
+
+TOO_BIG = "Data to write exceeds the maximum size that can be modified with a single request."
+
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
@@ -45,7 +50,7 @@ async def body_of(request: web.Request) -> Any:
     """
     body = await request.read()
     if len(body) > MAX_WRITE and request.query.get("writeSizeLimit") != "unlimited":
-        raise ServiceError(400, "Data to write exceeds the maximum size that can be modified with a single request.")
+        raise ServiceError(400, TOO_BIG)
     try:
         return json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as problem:
@@ -60,7 +65,7 @@ def update_of(path: Path, value: Any) -> dict[Path, Any]:
     """
     if not isinstance(value, Mapping):
         raise ServiceError(400, "Invalid data; couldn't parse JSON object. Are you sending a JSON object?")
-    places = {path + parse_path(key): child for key, child in value.items()}
+    places = {path + parse_path(key, may_be_priority=True): child for key, child in value.items()}
     if len(places) < len(value):
         raise ServiceError(400, "Invalid data; one path of the update is there twice")
     for place in places:

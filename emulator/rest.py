@@ -9,24 +9,28 @@ from aiohttp import web
 from emulator.auth import Caller
 from emulator.database import Database
 from emulator.errors import ServiceError
+from emulator.faults import Faults
 from emulator.keys import Path, PushKeys
 from emulator.query import parse_query
 from emulator.requests import body_of, method_of, update_of, wants_etag
 from emulator.responses import CORS, error_response, value_response
-from emulator.tree import etag, get, is_parent, to_json
+from emulator.streaming import stream
+from emulator.tree import children, etag, get, to_json
 
 _push_key = PushKeys()
 
 
-async def answer(request: web.Request, database: Database, path: Path, caller: Caller) -> web.StreamResponse:
-    """Read or write the node at ``path``.
+async def answer(
+    request: web.Request, database: Database, path: Path, caller: Caller, faults: Faults
+) -> web.StreamResponse:
+    """Read, write or stream the node at ``path``.
 
     Raises:
         ServiceError: for what the service refuses.
     """
     method = method_of(request)
-    if "text/event-stream" in request.headers.get("Accept", ""):
-        raise ServiceError(501, "This emulator does not stream yet")
+    if method == "GET" and "text/event-stream" in request.headers.get("Accept", ""):
+        return await stream(request, database, path, parse_query(request.query), caller, faults)
     if method == "GET":
         return _read(request, database, path, caller)
     if method not in ("PUT", "PATCH", "POST", "DELETE"):
@@ -66,7 +70,8 @@ def _read(request: web.Request, database: Database, path: Path, caller: Caller) 
     # firebase-tools limits the shallow read by which it looks for namespaces to export.
     query = None if shallow else parse_query(request.query)
     node = database.read(path, caller, query)
-    value = dict.fromkeys(sorted(node), True) if shallow and is_parent(node) else to_json(node)
+    export = request.query.get("format") == "export"
+    value = dict.fromkeys(sorted(children(node)), True) if shallow and children(node) else to_json(node, export=export)
     known = request.headers.get("if-none-match")
     tag = etag(node) if known is not None or wants_etag(request) else None
     if known is not None and known == tag:

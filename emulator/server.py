@@ -14,6 +14,7 @@ from emulator.keys import Path, parse_path
 from emulator.requests import method_of, namespace_of, places_of
 from emulator.responses import CORS, error_response
 from emulator.settings import PREFIXES, Settings
+from emulator.websocket import converse
 
 MAX_BODY = 1 << 30
 """Bytes of one request, imports included."""
@@ -47,16 +48,21 @@ class Server:
         if request.method == "OPTIONS":
             return web.Response(headers=CORS)  # a preflight carries no credentials
         path, caller = request.match_info["path"], identify(request.headers, request.query)
+        if path == ".ws":
+            return await converse(request, self._databases[namespace_of(request)], self._faults)
         if path.startswith(PREFIXES):
             return await self._settings.answer(request, path, caller)
         if path == "":
             return web.Response(text="Realtime Database\n")
         if not path.endswith(".json"):
             return error_response(404, "404 Not Found")
-        database, place = self._databases[namespace_of(request)], parse_path(path.removesuffix(".json"))
+        database, place = (
+            self._databases[namespace_of(request)],
+            parse_path(path.removesuffix(".json"), may_be_priority=True),
+        )
         if self._faults.concern_requests:
             return await self._answer_with_faults(request, database, place, caller)
-        return await rest.answer(request, database, place, caller)
+        return await rest.answer(request, database, place, caller, self._faults)
 
     async def _answer_with_faults(
         self, request: web.Request, database: Database, place: Path, caller: Caller
@@ -65,7 +71,7 @@ class Server:
         if fault is not None and not fault.after_effect:
             await fault.strike()
         try:
-            answer = await rest.answer(request, database, place, caller)
+            answer = await rest.answer(request, database, place, caller, self._faults)
         except ServiceError as problem:
             answer = error_response(problem.status, problem.message)
         if fault is not None and fault.after_effect:

@@ -1,0 +1,269 @@
+"""One client's conversation: what it asks for over its connection, and what it is told without asking.
+
+Source: the client SDKs' protocol, version 5, as the open-source SDKs speak it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from emulator.auth import NOBODY, Caller, caller_of
+from emulator.database import Database
+from emulator.errors import ServiceError
+from emulator.faults import Faults
+from emulator.keys import Path, parse_path
+from emulator.query import Query, parse_wire_query
+from emulator.requests import MAX_SDK_WRITE, TOO_BIG, update_of
+from emulator.tree import get, hash_of, to_json
+from emulator.watches import Listener, Update
+
+VERSION = "5"
+
+Body = Mapping[str, Any]
+Answer = tuple[str, Any]
+"""The status of a response, ``ok`` or what went wrong, and its data."""
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """Answers one client's requests, in their order.
+
+    Args:
+        database: what it talks to.
+        faults: what is to go wrong.
+        send: sends a JSON text. May be called from within a write of another client.
+        later: calls a function after so many seconds, unless the function that it returns is called before.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        faults: Faults,
+        send: Callable[[str], None],
+        later: Callable[[float, Callable[[], None]], Callable[[], None]],
+    ) -> None:
+        self._database, self._faults, self._send, self._later = database, faults, send, later
+        self._caller = NOBODY
+        self._listeners: dict[str, Listener] = {}
+        self._on_disconnect: dict[Path, Any] = {}
+        self._keep_token: Callable[[], None] = lambda: None
+
+    def greet(self, host: str, session_id: str) -> None:
+        """Send the handshake; ``host`` is where the client is to connect from now on."""
+        now = self._database.now_ms()
+        self._control("h", {"ts": now, "v": VERSION, "h": host, "s": session_id})
+
+    async def take(self, text: str) -> None:
+        """Answer one message; one that makes no sense is logged and ignored."""
+        try:
+            message = json.loads(text)
+            kind, content = message["t"], message["d"]
+            if kind == "c":
+                if content["t"] == "p":
+                    self._control("o", None)
+                return
+            number, action, body = content["r"], content["a"], content["b"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            log.warning("a client sent a message that is none of its protocol's")
+            return
+        try:
+            status, data = await self._answer(action, body, len(text))
+        except ServiceError as problem:
+            status, data = problem.code, problem.message
+        self._send(_text({"t": "d", "d": {"r": number, "b": {"s": status, "d": data}}}))
+
+    def end(self) -> None:
+        """Forget the client, and write what it left to be written at its end."""
+        self._keep_token()
+        for listener in self._listeners.values():
+            self._database.unlisten(listener)
+        for path, value in self._on_disconnect.items():
+            try:
+                self._database.write({path: value}, self._caller)
+            except ServiceError as problem:
+                log.info("a write at a client's end was refused: %s", problem.message)
+
+    def _revoke(self, listener: Listener, query: Any) -> None:
+        """Tell the client that it may not listen any more."""
+        self._listeners.pop(_name(listener.path, listener.query), None)
+        body = {"p": "/".join(listener.path)} | ({"q": [query]} if query else {})
+        self._push("c", body)
+
+    async def _answer(self, action: str, body: Body, size: int) -> Answer:
+        handler = self._HANDLERS.get(action)
+        if handler is None or not isinstance(body, Mapping):
+            return "error", f"unknown request {action!r}"
+        if action in self._METHODS:
+            return await self._with_faults(self._METHODS[action], partial(handler, self, body, size), body)
+        return handler(self, body, size)
+
+    async def _with_faults(self, method: str, answer: Callable[[], Answer], body: Body) -> Answer:
+        if not self._faults.concern_requests:
+            return answer()
+        path = _path(body)
+        places = [path, *update_of(path, body.get("d"))] if method == "PATCH" else [path]
+        fault = self._faults.of_request(method, places)
+        if fault is not None and not fault.after_effect:
+            await fault.strike()
+        try:
+            found = answer()
+        except ServiceError as problem:
+            found = problem.code, problem.message
+        if fault is not None and fault.after_effect:
+            await fault.strike()
+        return found
+
+    def _listen(self, body: Body, size: int) -> Answer:
+        path, query = _path(body), parse_wire_query(body.get("q"))
+        tag = body.get("t")
+        listener = Listener(
+            path,
+            query,
+            self._caller,
+            tell=partial(self._tell, tag),
+            revoke=lambda: self._revoke(listener, body.get("q")),
+            is_filtered=query is not None and self._database.has_index(path, query),
+        )
+        self._unlisten(body, size)
+        node = self._database.listen(listener)
+        self._listeners[_name(path, query)] = listener
+        if body.get("h") != hash_of(node):
+            self._tell(tag, Update(path, {(): node}, is_merge=False))
+        # Without an index the client gets everything, and selects for itself.
+        return "ok", {} if listener.is_filtered or query is None else {"w": ["no_index"]}
+
+    def _tell(self, tag: Any, update: Update) -> None:
+        key = ("wire", tag)
+        if key not in update.memo:
+            tail = "" if tag is None else f',"t":{json.dumps(tag)}'
+            place = json.dumps("/".join(update.path), ensure_ascii=False)
+            action = "m" if update.is_merge else "d"
+            body = f'{{"p":{place},"d":{update.text(export=True)}{tail}}}'
+            update.memo[key] = f'{{"t":"d","d":{{"a":"{action}","b":{body}}}}}'
+        self._send(update.memo[key])
+
+    def _unlisten(self, body: Body, size: int) -> Answer:
+        listener = self._listeners.pop(_name(_path(body), parse_wire_query(body.get("q"))), None)
+        if listener is not None:
+            self._database.unlisten(listener)
+        return "ok", ""
+
+    def _get(self, body: Body, size: int) -> Answer:
+        node = self._database.read(_path(body), self._caller, parse_wire_query(body.get("q")))
+        return "ok", to_json(node, export=True)
+
+    def _put(self, body: Body, size: int) -> Answer:
+        path = _path(body)
+        if "h" in body and body["h"] != hash_of(get(self._database.root, path)):
+            return "datastale", "Transaction hash does not match"
+        self._database.write({path: _data(body, size)}, self._caller)
+        return "ok", ""
+
+    def _merge(self, body: Body, size: int) -> Answer:
+        self._database.write(update_of(_path(body), _data(body, size)), self._caller)
+        return "ok", ""
+
+    def _put_at_end(self, body: Body, size: int) -> Answer:
+        return self._write_at_end({_path(body): _data(body, size)})
+
+    def _merge_at_end(self, body: Body, size: int) -> Answer:
+        return self._write_at_end(update_of(_path(body), _data(body, size)))
+
+    def _write_at_end(self, values: Mapping[Path, Any]) -> Answer:
+        self._database.check_write(values, self._caller)
+        for path, value in values.items():
+            self._cancel(path)
+            self._on_disconnect[path] = value
+        return "ok", ""
+
+    def _cancel_at_end(self, body: Body, size: int) -> Answer:
+        self._cancel(_path(body))
+        return "ok", ""
+
+    def _cancel(self, path: Path) -> None:
+        for place in [place for place in self._on_disconnect if place[: len(path)] == path]:
+            del self._on_disconnect[place]
+
+    def _authenticate(self, body: Body, size: int) -> Answer:
+        override = None if body.get("noauth") else body.get("authvar")
+        narrowed = body.get("noauth") or "authvar" in body
+        try:
+            caller = caller_of(str(body.get("cred")), *([override] if narrowed else []))
+        except ServiceError as problem:
+            self._become(NOBODY)
+            return ("expired_token" if "expired" in problem.message else "invalid_token"), problem.message
+        self._become(caller)
+        return "ok", {"auth": caller.auth, "expires": caller.expires}
+
+    def _sign_out(self, body: Body, size: int) -> Answer:
+        self._become(NOBODY)
+        return "ok", ""
+
+    def _become(self, caller: Caller) -> None:
+        """Go on as another caller; what it may not listen to is revoked."""
+        self._keep_token()
+        self._caller = caller
+        if caller.expires is not None:
+            wait_s = max(0.0, caller.expires - self._database.now_ms() / 1000)
+            self._keep_token = self._later(wait_s, self._expire)
+        for listener in self._listeners.values():
+            listener.caller = caller
+        self._database.check_listeners(list(self._listeners.values()))
+
+    def _expire(self) -> None:
+        self._push("ac", {"s": "expired_token", "d": "Auth token is expired"})
+        self._become(NOBODY)
+
+    def _ignore(self, body: Body, size: int) -> Answer:
+        return "ok", ""
+
+    def _control(self, kind: str, data: Any) -> None:
+        self._send(_text({"t": "c", "d": {"t": kind, "d": data}}))
+
+    def _push(self, action: str, body: Any) -> None:
+        self._send(_text({"t": "d", "d": {"a": action, "b": body}}))
+
+    _HANDLERS: Mapping[str, Callable[[Session, Body, int], Answer]] = {
+        "q": _listen,
+        "n": _unlisten,
+        "g": _get,
+        "p": _put,
+        "m": _merge,
+        "o": _put_at_end,
+        "om": _merge_at_end,
+        "oc": _cancel_at_end,
+        "auth": _authenticate,
+        "gauth": _authenticate,
+        "unauth": _sign_out,
+        "s": _ignore,  # statistics
+        "appcheck": _ignore,
+        "unappcheck": _ignore,
+    }
+    _METHODS: Mapping[str, str] = {"q": "GET", "g": "GET", "p": "PUT", "m": "PATCH"}
+    """What faults take a request for."""
+
+
+def _path(body: Body) -> Path:
+    path = body.get("p")
+    if not isinstance(path, str):
+        raise ServiceError(400, "Invalid path: a string is expected")
+    return parse_path(path, may_be_priority=True)
+
+
+def _data(body: Body, size: int) -> Any:
+    if size > MAX_SDK_WRITE:
+        raise ServiceError(400, TOO_BIG, "write_too_big")
+    return body.get("d")
+
+
+def _name(path: Path, query: Query | None) -> str:
+    return repr((path, query))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
