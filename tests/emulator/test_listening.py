@@ -239,7 +239,8 @@ def test_every_listener_ends_with_what_the_database_and_a_plain_dict_hold(writes
             for path, each in written.items():
                 model = naive_put(model, list(filter(None, path.split("/"))), each)
         else:  # one place within another
-            assert action == "m" and len(written) > 1
+            assert action == "m"
+            assert len(written) > 1
         assert text(plain(clients[0].ask("g", "")["d"])) == text(model)
         for client in clients:
             for (place, tag), copy in client.copies.items():
