@@ -1,112 +1,149 @@
-"""A rules file as JSON whose every entry knows where it stands, so that a refusal can say where."""
+"""A rules file as JSON whose every part knows where it stands, so that a refusal can say where."""
 
 from __future__ import annotations
 
 import importlib.resources
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedInput, VisitError
+from lark.tree import Meta
 
 
 class BadRulesError(ValueError):
-    """A rules file that is refused; the message is ``line:column: reason``."""
+    """A rules file that is refused; the message has a line ``line:column: reason`` for each fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong at one place of a file; lines and columns count from 1."""
+
+    line: int
+    column: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}: {self.reason}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of the file.
+
+    Attributes:
+        content: a scalar, a list of values, or the tuple of an object's entries.
+        line: where it begins, from 1.
+        column: the same, in its line.
+        raw: a text as it is written, quotes included.
+    """
+
+    content: Any
+    line: int
+    column: int
+    raw: str = ""
+
+    def refuse(self, reason: str) -> BadRulesError:
+        """Return the error that says what is wrong here."""
+        return BadRulesError(str(Fault(self.line, self.column, reason)))
+
+    def fault(self, offset: int, reason: str) -> Fault:
+        """Return what is wrong at a character of a text, counted from 0 in the text that is meant."""
+        before = "".join(_CHARACTER.findall(self.raw[1:-1])[:offset])
+        lines = before.count("\n")
+        column = len(before) - before.rfind("\n") if lines else self.column + 1 + len(before)
+        return Fault(self.line + lines, column, reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One property of an object.
-
-    Attributes:
-        value: a scalar, a list, or the tuple of an object's entries.
-        line: where its key stands, from 1.
-        column: the same, in its line.
-    """
+    """One property of an object; ``line`` and ``column`` tell where its key stands."""
 
     key: str
-    value: Any
+    value: Value
     line: int
     column: int
 
     def refuse(self, reason: str) -> BadRulesError:
-        """Return the error that says what is wrong here."""
-        return BadRulesError(f"{self.line}:{self.column}: {reason}")
+        """Return the error that says what is wrong with the key."""
+        return BadRulesError(str(Fault(self.line, self.column, reason)))
 
 
-def parse_document(text: str) -> tuple[Entry, ...]:
-    """Return the entries of the object in a rules file.
+_CHARACTER = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[\s\S]|[\s\S]")
+"""What stands for one character in a JSON text."""
+
+
+def parse_document(text: str) -> Value:
+    """Return what a rules file says: JSON that may have comments, and texts over several lines.
 
     Raises:
-        BadRulesError: for what is no JSON object, or names a key twice.
+        BadRulesError: for what is no JSON, or names a key twice.
     """
     try:
-        value = _Reader().transform(_parser().parse(text))
+        found: Value = _Reader().transform(_parser().parse(text))
     except UnexpectedInput as problem:
         raise BadRulesError(_describe(problem, text)) from problem
     except VisitError as problem:
         raise BadRulesError(str(problem.orig_exc)) from problem
     except RecursionError as problem:
-        raise BadRulesError("1:1: Parse error: nested too deeply.") from problem
-    if not isinstance(value, tuple):
-        raise BadRulesError("1:1: Parse error: an object is expected.")
-    return value
+        raise BadRulesError("1:1: Parse error.\n") from problem
+    return found
 
 
 def _describe(problem: UnexpectedInput, text: str) -> str:
     token = getattr(problem, "token", None)
-    if token is not None and token.type == "$END":
-        return f"{text.count(chr(10)) + 1}:1: Parse error: unexpected end of the file."
-    found = str(token) if token is not None else text[problem.pos_in_stream or 0 :][:1]
-    return f"{problem.line}:{problem.column}: Parse error: unexpected {found[:20]!r}."
+    at_end = token is not None and token.type == "$END"
+    place = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}" if at_end else None
+    return f"{place or f'{problem.line}:{problem.column}'}: Parse error.\n"
 
 
 @cache
 def _parser() -> Lark:
     grammar = importlib.resources.files("emulator.rules").joinpath("document.lark").read_text()
-    return Lark(grammar, parser="lalr")
+    return Lark(grammar, parser="lalr", propagate_positions=True)
 
 
-@v_args(inline=True)
+@v_args(inline=True, meta=True)
 class _Reader(Transformer[Token, Any]):
-    """Turns the parsed file into entries, bottom up."""
+    """Turns the parsed file into values, bottom up."""
 
-    def start(self, value: Any) -> Any:
+    def start(self, meta: Meta, value: Value) -> Value:
         return value
 
-    def text(self, token: Token) -> str:
-        return _decode(token)
+    def text(self, meta: Meta, token: Token) -> Value:
+        return Value(_decode(token), meta.line, meta.column, str(token))
 
-    def number(self, token: Token) -> Any:
-        return json.loads(token)
+    def number(self, meta: Meta, token: Token) -> Value:
+        return Value(json.loads(token), meta.line, meta.column)
 
-    def true(self) -> bool:
-        return True
+    def true(self, meta: Meta) -> Value:
+        return Value(True, meta.line, meta.column)
 
-    def false(self) -> bool:
-        return False
+    def false(self, meta: Meta) -> Value:
+        return Value(False, meta.line, meta.column)
 
-    def null(self) -> None:
-        return None
+    def null(self, meta: Meta) -> Value:
+        return Value(None, meta.line, meta.column)
 
-    def array(self, *items: Any) -> list[Any]:
-        return list(items) if items != (None,) else []
+    def array(self, meta: Meta, *items: Value | None) -> Value:
+        return Value([item for item in items if item is not None], meta.line, meta.column)
 
-    def entry(self, key: Token, value: Any) -> Entry:
+    def entry(self, meta: Meta, key: Token, value: Value) -> Entry:
         return Entry(_decode(key), value, key.line or 1, key.column or 1)
 
-    def object(self, *entries: Entry | None) -> tuple[Entry, ...]:
+    def object(self, meta: Meta, *entries: Entry | None) -> Value:
         found: dict[str, Entry] = {}
         for entry in entries:
             if entry is not None and found.setdefault(entry.key, entry) is not entry:
                 raise entry.refuse(f"'{entry.key}' is there twice.")
-        return tuple(found.values())
+        return Value(tuple(found.values()), meta.line, meta.column)
 
 
 def _decode(token: Token) -> str:
     try:
         return str(json.loads(token, strict=False))
     except ValueError as problem:
-        raise BadRulesError(f"{token.line}:{token.column}: Parse error: not a text that JSON knows.") from problem
+        raise BadRulesError(f"{token.line}:{token.column}: Parse error.\n") from problem

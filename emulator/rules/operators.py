@@ -1,13 +1,20 @@
-"""What the operators and text methods of rule expressions mean."""
+"""What the operators and members of rule expressions mean when they are evaluated.
+
+Where the documentation says no more than "JavaScript's expression syntax with a few changes", numbers are JavaScript's:
+64-bit floating point, with NaN for a division by zero (the fixtures of goldibex/targaryen record that of the service).
+"""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emulator.rules.snapshot import RuleError
+from emulator.keys import text_order
+from emulator.rules.pattern import Pattern
+from emulator.rules.snapshot import METHODS, RuleError, Snapshot
+
+_SAFE = 2**53
 
 
 def is_number(value: Any) -> bool:
@@ -23,8 +30,16 @@ def truth(value: Any) -> bool:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Compare without conversion: 1 and true differ."""
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+    """Compare without conversion: 1 and true differ.
+
+    Objects equal nothing, not even themselves: that is not documented, and is what was seen of the service
+    (https://github.com/goldibex/targaryen/issues/133).
+    """
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if is_number(left) or isinstance(left, str) or left is None:
+        return bool(left == right)
+    return False
 
 
 def compare(left: Any, operator: str, right: Any) -> bool:
@@ -33,10 +48,19 @@ def compare(left: Any, operator: str, right: Any) -> bool:
         return equal(left, right)
     if operator in ("!=", "!=="):
         return not equal(left, right)
-    if not ((is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str))):
+    if isinstance(left, str) and isinstance(right, str):
+        left, right = text_order(left), text_order(right)
+    elif not (is_number(left) and is_number(right)):
         raise RuleError(f"{operator} compares two numbers or two texts")
     results = {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}
     return bool(results[operator])
+
+
+def negate(value: Any) -> Any:
+    """Return a number with the other sign."""
+    if not is_number(value):
+        raise RuleError("- takes a number")
+    return -value
 
 
 def arithmetic(left: Any, operator: str, right: Any) -> Any:
@@ -45,24 +69,88 @@ def arithmetic(left: Any, operator: str, right: Any) -> Any:
         return _text(left) + _text(right)
     if not (is_number(left) and is_number(right)):
         raise RuleError(f"{operator} takes numbers")
-    if operator in ("/", "%") and right == 0:
-        raise RuleError("division by zero")
-    operations: Mapping[str, Callable[[Any, Any], Any]] = {
-        "+": lambda a, b: a + b,
-        "-": lambda a, b: a - b,
-        "*": lambda a, b: a * b,
-        "/": lambda a, b: a / b,
-        "%": math.fmod,  # the sign of the left side, as in JavaScript
-    }
-    return operations[operator](left, right)
+    return _whole(_ARITHMETIC[operator](float(left), float(right)))
+
+
+def _whole(value: float) -> int | float:
+    """Return a number as the tree keeps it, without a fraction where there is none."""
+    return int(value) if value.is_integer() and abs(value) < _SAFE else value
+
+
+def _remainder(left: float, right: float) -> float:
+    # The sign of the left side, as in JavaScript.
+    return math.nan if right == 0 or math.isinf(left) else math.fmod(left, right)
+
+
+_ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: math.nan if b == 0 else a / b,
+    "%": _remainder,
+}
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if is_number(value):
-        return str(int(value)) if value == int(value) else str(value)
+        return number_text(value)
     raise RuleError("+ joins texts and numbers")
+
+
+def number_text(value: float) -> str:
+    """Return a number as JavaScript writes it."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = f"{abs(float(value))!r}e0".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    power = int(exponent.split("e")[0]) + len(whole)
+    digits = (whole + fraction).rstrip("0") or "0"
+    power -= len(digits) - len(digits.lstrip("0"))
+    digits = digits.lstrip("0") or "0"
+    if digits == "0":
+        return "0"
+    return sign + _digits(digits, power)
+
+
+def _digits(digits: str, power: int) -> str:
+    """Write ``0.digits`` times 10 to the ``power``."""
+    if len(digits) <= power <= 21:
+        return digits.ljust(power, "0")
+    if 0 < power <= 21:
+        return f"{digits[:power]}.{digits[power:]}"
+    if -6 < power <= 0:
+        return f"0.{'0' * -power}{digits}"
+    rest = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{digits[0]}{rest}e{power - 1:+d}"
+
+
+def member(owner: Any, name: Any) -> Any:
+    """Return a property of ``auth``, of ``query`` or of a text; what is not there is null."""
+    if isinstance(owner, Mapping):
+        return owner.get(name if isinstance(name, str) else _key(name))
+    if name == "length" and isinstance(owner, (str, list)):
+        return len(owner) if isinstance(owner, list) else len(owner.encode("utf-16-le", "surrogatepass")) // 2
+    if isinstance(owner, list):
+        place = int(_key(name)) if _key(name).isdecimal() else len(owner)
+        return owner[place] if place < len(owner) else None
+    return None
+
+
+def _key(name: Any) -> str:
+    return number_text(name) if is_number(name) else str(name)
+
+
+def call(owner: Any, name: str, arguments: list[Any]) -> Any:
+    """Call a method of a snapshot or of a text."""
+    methods = METHODS if isinstance(owner, Snapshot) else STRING_METHODS if isinstance(owner, str) else {}
+    if name not in methods:
+        raise RuleError(f"no method {name}() here")
+    return methods[name](owner, *arguments)
 
 
 def _string(argument: Any) -> str:
@@ -71,10 +159,8 @@ def _string(argument: Any) -> str:
     return argument
 
 
-def _matches(text: str, pattern: Any) -> bool:
-    if not isinstance(pattern, re.Pattern):
-        raise RuleError("matches() takes a regular expression")
-    return pattern.search(text) is not None
+def _matches(text: str, pattern: Pattern) -> bool:
+    return pattern.matches(text)
 
 
 STRING_METHODS: Mapping[str, Callable[..., Any]] = {

@@ -1,17 +1,31 @@
-"""From the text of a rules file to ``Rules``."""
+"""From the text of a rules file to ``Rules``.
+
+The service reads the file first, and refuses it at the first thing that has no place in it; then it checks all
+expressions, and tells of all that are wrong. Source of its words: see ``types.py``; of its places: what
+``firebase deploy`` says in firebase/codelab-friendlychat-web issue 294 and jgudo/ecommerce-react issue 11 (a part of
+an expression stands where it begins), and in firebase/firebase-tools issues 87 (the last fault comes first), 2782 and
+9008.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from emulator.errors import ServiceError
 from emulator.keys import check_key
-from emulator.rules.document import BadRulesError, Entry, parse_document
-from emulator.rules.expression import GLOBALS, BadExpressionError, Expression, compile_expression
+from emulator.rules.document import BadRulesError, Entry, Fault, Value, parse_document
+from emulator.rules.expression import GLOBALS, Expression, compile_expression, constant
 from emulator.rules.ruleset import Rule, Rules
+from emulator.rules.syntax import BadExpressionError, parse
 
 READABLE = GLOBALS - {"newData"}
+
+_KINDS = (".read", ".write", ".validate")
+_BAD_KEY = 'String can\'t contain ".", "#", "$", "/", "[", or "]"'
+_BAD_RULE = "Invalid rule expression.  Expected 'true', 'false', or an expression string."
+_BAD_INDEX = "Invalid indexOn expression. Must be either a string or an array of strings"
+_NO_OBJECT = "Expected '{'."
 
 
 @lru_cache(16)
@@ -21,65 +35,93 @@ def parse_rules(text: str) -> Rules:
     Raises:
         BadRulesError: with line, column and reason.
     """
-    top = parse_document(text)
-    if len(top) != 1 or top[0].key != "rules" or not isinstance(top[0].value, tuple):
-        raise BadRulesError('1:1: Expected one "rules" property at the top.')
-    return Rules(_rule(top[0], frozenset()))
+    document = parse_document(text)
+    entries = _entries(document)
+    if len(entries) != 1 or entries[0].key != "rules":
+        place = next((entry for entry in entries if entry.key != "rules"), None)
+        line, column = (place.line, place.column) if place else (document.line, document.column + 1)
+        raise BadRulesError(str(Fault(line, column, "Expected 'rules' property.")))
+    reader = _Reader()
+    root = reader.rule(entries[0].value, frozenset())
+    reader.compile()
+    return Rules(root)
 
 
-def _rule(entry: Entry, wildcards: frozenset[str]) -> Rule:
-    if not isinstance(entry.value, tuple):
-        raise entry.refuse(f"'{entry.key}' takes an object of rules.")
-    rule = Rule()
-    for inner in entry.value:
-        _add(rule, inner, wildcards)
-    return rule
+def _entries(value: Value) -> tuple[Entry, ...]:
+    if not isinstance(value.content, tuple):
+        raise value.refuse(_NO_OBJECT)
+    found: tuple[Entry, ...] = value.content
+    return found
 
 
-def _add(rule: Rule, entry: Entry, wildcards: frozenset[str]) -> None:
-    """Put one entry of an object of rules in its place."""
-    if entry.key in (".read", ".write", ".validate"):
-        names = (READABLE if entry.key == ".read" else GLOBALS) | wildcards
-        setattr(rule, entry.key[1:], _expression(entry, names))
-    elif entry.key == ".indexOn":
-        rule.index_on = _index(entry)
-    elif entry.key.startswith("$"):
-        if rule.wildcard is not None or entry.key in wildcards:
-            raise entry.refuse("Only one $ wildcard here, with a name of its own.")
-        rule.wildcard = (entry.key, _rule(entry, wildcards | {entry.key}))
-    elif entry.key.startswith("."):
-        raise entry.refuse(f"Unknown rule type '{entry.key}'.")
-    else:
-        _child(rule, entry, wildcards)
+@dataclass(slots=True)
+class _Reader:
+    """Reads the tree of a file, and keeps the expressions in it for later."""
+
+    _expressions: list[tuple[Rule, str, Value, frozenset[str]]] = field(default_factory=list)
+
+    def rule(self, value: Value, wildcards: frozenset[str]) -> Rule:
+        """Return the rules in an object, without their expressions."""
+        rule = Rule()
+        for entry in _entries(value):
+            self._add(rule, entry, wildcards)
+        return rule
+
+    def _add(self, rule: Rule, entry: Entry, wildcards: frozenset[str]) -> None:
+        if entry.key in _KINDS:
+            self._keep(rule, entry, wildcards)
+        elif entry.key == ".indexOn":
+            rule.index_on = _index(entry.value)
+        elif entry.key.startswith("$"):
+            if rule.wildcard is not None:
+                raise entry.refuse(f"Cannot have multiple default rules ('{rule.wildcard[0]}' and '{entry.key}').")
+            if entry.key in wildcards:
+                # How the service says this is not known.
+                raise entry.refuse(f"Variable '{entry.key}' is taken already.")
+            below = self._child(entry, entry.key[1:] or "$", wildcards | {entry.key})
+            rule.wildcard = (entry.key, below)
+        else:
+            rule.children[entry.key] = self._child(entry, entry.key, wildcards)
+
+    def _child(self, entry: Entry, key: str, wildcards: frozenset[str]) -> Rule:
+        """Return the rules of a child; a value that is no object is told of before a bad key, as the service does."""
+        _entries(entry.value)
+        try:
+            check_key(key)
+        except ServiceError as problem:
+            raise entry.refuse(_BAD_KEY) from problem
+        return self.rule(entry.value, wildcards)
+
+    def _keep(self, rule: Rule, entry: Entry, wildcards: frozenset[str]) -> None:
+        value, kind = entry.value, entry.key[1:]
+        if isinstance(value.content, bool):
+            setattr(rule, kind, constant(value.content))
+        elif isinstance(value.content, str):
+            try:
+                parse(value.content)
+            except BadExpressionError as problem:
+                raise BadRulesError(str(value.fault(*problem.problems[0]))) from problem
+            names = (READABLE if kind == "read" else GLOBALS) | wildcards
+            self._expressions.append((rule, kind, value, names))
+        else:
+            raise value.refuse(_BAD_RULE)
+
+    def compile(self) -> None:
+        """Check and compile all expressions that were kept."""
+        faults: list[Fault] = []
+        for rule, kind, value, names in self._expressions:
+            try:
+                compiled: Expression = compile_expression(value.content, names)
+                setattr(rule, kind, compiled)
+            except BadExpressionError as problem:
+                faults.extend(value.fault(*each) for each in problem.problems)
+        if faults:
+            raise BadRulesError("".join(map(str, reversed(faults))))
 
 
-def _child(rule: Rule, entry: Entry, wildcards: frozenset[str]) -> None:
-    first, _, rest = entry.key.strip("/").partition("/")
-    try:
-        check_key(first)
-    except ServiceError as problem:
-        raise entry.refuse(f"'{entry.key}' is no valid key.") from problem
-    if first in rule.children:
-        raise entry.refuse(f"'{first}' is there twice.")
-    if rest:
-        entry = Entry(first, (Entry(rest, entry.value, entry.line, entry.column),), entry.line, entry.column)
-    rule.children[first] = _rule(entry, wildcards)
-
-
-def _index(entry: Entry) -> tuple[str, ...]:
-    found: Any = entry.value if isinstance(entry.value, list) else [entry.value]
-    if not all(isinstance(name, str) and name.strip("/") for name in found):
-        raise entry.refuse(".indexOn takes a text or a list of texts.")
-    return tuple(name.strip("/") for name in found)
-
-
-def _expression(entry: Entry, names: frozenset[str]) -> Expression:
-    value = entry.value
-    if isinstance(value, bool):
-        return lambda scope: value
-    if not isinstance(value, str):
-        raise entry.refuse(f"{entry.key} is true, false or an expression.")
-    try:
-        return compile_expression(value, names)
-    except BadExpressionError as problem:
-        raise entry.refuse(f"{entry.key}: {problem}.") from problem
+def _index(value: Value) -> tuple[str, ...]:
+    items = value.content if isinstance(value.content, list) else [value]
+    names = [item.content for item in items]
+    if not all(isinstance(name, str) and name.strip("/") for name in names):
+        raise value.refuse(_BAD_INDEX)
+    return tuple(name.strip("/") for name in names)

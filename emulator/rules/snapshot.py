@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.keys import Path
-from emulator.tree import Node, bare, get, is_parent
+from emulator.keys import PRIORITY, Path
+from emulator.tree import Node, bare, children, get, priority_of
 
 
 class RuleError(Exception):
@@ -23,12 +23,12 @@ class Snapshot:
 
     @property
     def node(self) -> Node:
-        """The node that stands there."""
-        return bare(get(self.root, self.path))
+        """The node that stands there, with its priority; ``.priority`` is no child."""
+        return None if PRIORITY in self.path else get(self.root, self.path)
 
     def val(self) -> Any:
         """Return the value: a scalar, a mapping, or None."""
-        return self.node
+        return bare(self.node)
 
     def child(self, path: Any) -> Snapshot:
         """Return a place below; ``path`` may have several keys."""
@@ -47,32 +47,32 @@ class Snapshot:
         return self.child(path).exists()
 
     def has_children(self, keys: Any = None) -> bool:
-        """Tell whether there are children, or all the named ones."""
+        """Tell whether there are children, or all the named ones; an empty list is true, as the service has it."""
         if keys is None:
-            return is_parent(self.node)
-        if not isinstance(keys, list) or not keys:
-            raise RuleError("hasChildren() takes a list of at least one key")
+            return bool(children(self.node))
+        if not isinstance(keys, list):
+            raise RuleError("hasChildren() takes a list of keys")
         return all(self.has_child(key) for key in keys)
 
     def exists(self) -> bool:
         """Tell whether a node stands there."""
         return self.node is not None
 
-    def get_priority(self) -> None:
-        """Return no priority: none is kept."""
-        return None
+    def get_priority(self) -> int | float | str | None:
+        """Return the node's priority, or None."""
+        return priority_of(self.node)
 
     def is_string(self) -> bool:
         """Tell whether the node is a text."""
-        return isinstance(self.node, str)
+        return isinstance(self.val(), str)
 
     def is_number(self) -> bool:
         """Tell whether the node is a number."""
-        return isinstance(self.node, (int, float)) and not isinstance(self.node, bool)
+        return isinstance(self.val(), (int, float)) and not self.is_boolean()
 
     def is_boolean(self) -> bool:
         """Tell whether the node is true or false."""
-        return isinstance(self.node, bool)
+        return isinstance(self.val(), bool)
 
 
 METHODS: Mapping[str, Callable[..., Any]] = {
