@@ -1,6 +1,6 @@
 # Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate mutants chaos bench-quality bench-train data lock clean
+.PHONY: help setup demo test lint simulate mutants chaos bench-quality bench-train bench-emulator data lock clean
 
 PYTHON ?= python3.11
 PY := .venv/bin/python
@@ -42,6 +42,9 @@ bench-quality: setup  ## the model beside its peers, on real ratings (about 10 m
 
 bench-train: setup  ## training against the notebook's loop, and the exported files (about 8 minutes)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks.train
+
+bench-emulator: setup  ## the database emulator: writes, listeners, queries, memory (about 3 minutes)
+	$(PY) -m benchmarks.emulator
 
 data: setup  ## write emulator-data anew
 	PYTHONPATH=. $(PY) emulator-data/generate.py

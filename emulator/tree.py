@@ -64,6 +64,11 @@ def children(node: Node) -> Children:
     return value if is_parent(value) else {}
 
 
+def is_empty(node: Node) -> bool:
+    """Tell whether nothing stands there; what a query selects may be children without any."""
+    return node is None or (is_parent(node) and not node)
+
+
 def from_json(value: Any, depth: int = 0) -> Node:
     """Return the node that a JSON value stands for: empty objects vanish, arrays become objects.
 
