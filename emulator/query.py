@@ -92,35 +92,30 @@ def parse_query(parameters: Mapping[str, str]) -> Query | None:
     Raises:
         ServiceError: 400 for filters without an order, or values that are no JSON.
     """
-    given = {name: _json(name, parameters[name]) for name in (*FILTERS, *LIMITS, "orderBy") if name in parameters}
+    given = {name: parameters[name] for name in (*FILTERS, *LIMITS, "orderBy") if name in parameters}
     if not given:
         return None
-    order_by = given.pop("orderBy", None)
-    if order_by is None:
+    if "orderBy" not in given:
         raise ServiceError(400, "orderBy must be defined when other query parameters are defined")
-    if (
-        not isinstance(order_by, str)
-        or not order_by.strip("/")
-        or (order_by.startswith("$") and order_by not in SPECIAL)
-    ):
-        raise ServiceError(400, "orderBy must be a valid JSON encoded path")
-    order_by = order_by if order_by in SPECIAL else "/".join(parse_path(order_by))
-    limits = {name: _limit(name, given.pop(name)) for name in LIMITS if name in given}
+    order_by = _order(given.pop("orderBy"))
+    limits = {name: _limit(name, _json(given.pop(name))) for name in LIMITS if name in given}
     if len(limits) == 2:
-        raise ServiceError(400, "Only one of limitToFirst and limitToLast can be specified")
-    if order_by == "$key" and not all(isinstance(value, str) for value in given.values()):
-        raise ServiceError(400, "When ordering by $key, startAt, endAt and equalTo must be strings")
-    start, end = _bound(given, "startAt", "startAfter"), _bound(given, "endAt", "endBefore")
-    if "equalTo" in given:
+        raise ServiceError(400, "Only one of limitToFirst and limitToLast may be specified")
+    values = {name: _scalar(_json(text)) for name, text in given.items()}
+    if order_by == "$key" and not all(isinstance(value, str) for value in values.values()):
+        raise ServiceError(400, "Provided key index type is invalid, must be string")
+    start, end = _bound(values, "startAt", "startAfter"), _bound(values, "endAt", "endBefore")
+    if "equalTo" in values:
         if start or end:
-            raise ServiceError(400, "equalTo cannot be specified beside startAt, startAfter, endAt or endBefore")
-        start = end = Bound(given["equalTo"])
+            names = "startAfter, startAt, endAt, or endBefore"
+            raise ServiceError(400, f"equalTo cannot be specified in addition to {names}")
+        start = end = Bound(values["equalTo"])
     return Query(order_by, start, end, next(iter(limits.values()), None), "limitToLast" in limits)
 
 
 def _bound(given: Mapping[str, Any], inclusive: str, exclusive: str) -> Bound | None:
     if inclusive in given and exclusive in given:
-        raise ServiceError(400, f"Only one of {inclusive} and {exclusive} can be specified")
+        raise ServiceError(400, f"Only one of {inclusive} and {exclusive} may be specified")
     name = inclusive if inclusive in given else exclusive
     return Bound(given[name], is_inclusive=name == inclusive) if name in given else None
 
@@ -153,23 +148,36 @@ def _wire_bound(value: Mapping[str, Any], name: str, key_name: str, inclusive_na
         return None
     key = value.get(key_name)
     key = None if key in _NO_KEY else str(key)
-    return Bound(_scalar(name, value[name]), key, value.get(inclusive_name, True) is not False)
+    return Bound(_scalar(value[name]), key, value.get(inclusive_name, True) is not False)
 
 
-def _json(name: str, text: str) -> Any:
+_NO_JSON = object()
+
+
+def _json(text: str) -> Any:
     try:
-        return _scalar(name, json.loads(text))
-    except (ValueError, RecursionError) as problem:
-        raise ServiceError(400, f"{name} must be a valid JSON encoded value") from problem
+        return json.loads(text, parse_constant=lambda constant: _NO_JSON)
+    except (ValueError, RecursionError):
+        return _NO_JSON
 
 
-def _scalar(name: str, value: Any) -> Any:
-    if isinstance(value, (Mapping, list)):
-        raise ServiceError(400, f"{name} must be a string, a number, a boolean or null")
+def _order(text: str) -> str:
+    value = _json(text)
+    is_path = isinstance(value, str) and value.strip("/") and (value in SPECIAL or not value.startswith("$"))
+    if not is_path:
+        raise ServiceError(400, "orderBy must be a valid JSON encoded path")
+    return str(value) if value in SPECIAL else "/".join(parse_path(value))
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, (str, int, float, type(None))):
+        raise ServiceError(400, "Constraint index field must be a JSON primitive")
     return value
 
 
 def _limit(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ServiceError(400, f"{name} must be a positive integer")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ServiceError(400, f"{name} must be an integer")
+    if value <= 0:
+        raise ServiceError(400, f"{name} must be positive")
     return value

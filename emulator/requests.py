@@ -11,6 +11,7 @@ from aiohttp import web
 
 from emulator.errors import ServiceError
 from emulator.keys import Path, parse_path
+from emulator.query import FILTERS, LIMITS
 
 MAX_WRITE = 256 << 20
 """Bytes of one write, but for an import."""
@@ -19,6 +20,16 @@ MAX_SDK_WRITE = 16 << 20
 """Bytes of one write of a client SDK."""
 
 TOO_BIG = "Data to write exceeds the maximum size that can be modified with a single request."
+
+LONGEST_READ_S = 15 * 60.0
+"""The longest ``timeout`` of a read, and the one that holds where none is given."""
+
+WRITE_SIZES = ("tiny", "small", "medium", "large", "unlimited")
+"""What ``writeSizeLimit`` takes."""
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0}
+_TIMEOUT = re.compile(r"(\d{1,9})(ms|s|min)", re.ASCII)
+_CALLBACK = re.compile(r"[A-Za-z_$][\w$.\[\]]{0,200}", re.ASCII)
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
@@ -32,9 +43,49 @@ def namespace_of(request: web.Request) -> str:
 
 
 def method_of(request: web.Request) -> str:
-    """Return what is to be done; a client that knows only GET and POST can say otherwise."""
-    override = request.headers.get("X-HTTP-Method-Override") or request.query.get("x-http-method-override")
-    return (override or request.method).upper()
+    """Return what is to be done: a POST can say that it stands for something else, and HEAD is a GET."""
+    method = request.method
+    if method == "POST":
+        override = request.headers.get("X-HTTP-Method-Override") or request.query.get("x-http-method-override")
+        method = (override or method).upper()
+    return "GET" if method == "HEAD" else method
+
+
+def is_stream(request: web.Request) -> bool:
+    """Tell whether a node is to be told of for as long as the client listens."""
+    return request.method == "GET" and "text/event-stream" in request.headers.get("Accept", "").lower()
+
+
+def read_timeout(request: web.Request) -> float:
+    """Return how many seconds a read may take, ``LONGEST_READ_S`` where the request does not say.
+
+    Raises:
+        ServiceError: 400 for what is no number with a unit, not positive, or more than ``LONGEST_READ_S``.
+    """
+    text = request.query.get("timeout")
+    if text is None:
+        return LONGEST_READ_S
+    found = _TIMEOUT.fullmatch(text)
+    timeout_s = int(found[1]) * _UNITS_S[found[2]] if found else 0.0
+    if not 0 < timeout_s <= LONGEST_READ_S:
+        raise ServiceError(400, "timeout must be a positive number with a unit (3ms, 3s or 3min), at most 15min")
+    return timeout_s
+
+
+def check_parameters(request: web.Request) -> None:
+    """Refuse the parameters that a read or a write of a node must not have.
+
+    Raises:
+        ServiceError: 400, saying which.
+    """
+    size = request.query.get("writeSizeLimit")
+    if size is not None and size not in WRITE_SIZES:
+        raise ServiceError(400, f"writeSizeLimit must be one of {', '.join(WRITE_SIZES)}")
+    callback = request.query.get("callback")
+    if callback is not None and not _CALLBACK.fullmatch(callback):
+        raise ServiceError(400, "callback must be the name of a function")
+    if method_of(request) != "GET" and any(name in request.query for name in ("orderBy", *FILTERS, *LIMITS)):
+        raise ServiceError(400, "Querying related parameters not supported on this request type")
 
 
 def wants_etag(request: web.Request) -> bool:
@@ -48,7 +99,10 @@ async def body_of(request: web.Request) -> Any:
     Raises:
         ServiceError: 400 for what is none, or is too large.
     """
-    body = await request.read()
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge as problem:
+        raise ServiceError(400, TOO_BIG) from problem
     if len(body) > MAX_WRITE and request.query.get("writeSizeLimit") != "unlimited":
         raise ServiceError(400, TOO_BIG)
     try:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
+
+from emulator.errors import ServiceError
+
+MAX_READ = 256 << 20
+"""Bytes of one answer, but for an export."""
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -19,24 +25,57 @@ CORS = {
 """What lets a page of any origin call, with credentials."""
 
 
+def preflight(request: web.Request) -> web.Response:
+    """Return what a browser asks for before it sends a request of a page of another origin."""
+    headers = {**CORS, "Access-Control-Max-Age": "3600"}
+    asked = request.headers.get("Access-Control-Request-Headers")
+    return web.Response(headers={**headers, "Access-Control-Allow-Headers": asked} if asked else headers)
+
+
 def value_response(request: web.Request, value: Any, tag: str | None, status: int = 200) -> web.Response:
-    """Return the answer with a value, printed as the request asks, and its ETag if there is one."""
-    headers = {"ETag": tag} if tag is not None else {}
-    if request.query.get("print") == "silent" and status == 200:
+    """Return the answer with a value in the form that the request asks for, and its ETag if there is one.
+
+    Raises:
+        ServiceError: 400 for an answer that is too large.
+    """
+    query, headers = request.query, {"Cache-Control": "no-cache"}
+    if tag is not None:
+        headers["ETag"] = tag
+    if query.get("print") == "silent" and status == 200:
         return web.Response(status=204, headers={**CORS, **headers})
-    return json_response(value, status, headers, pretty=request.query.get("print") == "pretty")
+    text = _text(value, pretty=query.get("print") == "pretty")
+    if request.method not in ("GET", "HEAD"):
+        return _response(text, status, headers)
+    if query.get("format") != "export" and len(text) > MAX_READ:
+        raise ServiceError(400, "Data requested exceeds the maximum size that can be accessed with a single request.")
+    if query.get("download"):
+        name = quote(query["download"], safe=" ()+,;=@!&")
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    if "callback" in query:
+        return _response(f"{query['callback']}({text});", status, headers, "application/javascript")
+    return _response(text, status, headers)
 
 
-def json_response(
-    value: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, pretty: bool = False
-) -> web.Response:
+def json_response(value: Any, status: int = 200) -> web.Response:
     """Return an answer that is JSON."""
-    text = json.dumps(
-        value, indent=2 if pretty else None, separators=None if pretty else (",", ":"), ensure_ascii=False
-    )
-    return web.Response(text=text, status=status, headers={**CORS, **(headers or {})}, content_type="application/json")
+    return _response(_text(value, pretty=False), status, {})
 
 
 def error_response(status: int, message: str) -> web.Response:
     """Return a refusal."""
-    return json_response({"error": message}, status)
+    return _response(_text({"error": message}, pretty=True), status, {})
+
+
+def _text(value: Any, *, pretty: bool) -> str:
+    """Return JSON text; the service puts spaces around the colon where it is to be read."""
+    if pretty:
+        return json.dumps(value, indent=2, separators=(",", " : "), ensure_ascii=False)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _response(
+    text: str, status: int, headers: Mapping[str, str], content_type: str = "application/json"
+) -> web.Response:
+    return web.Response(
+        text=text, status=status, headers={**CORS, **headers}, content_type=content_type, charset="utf-8"
+    )

@@ -1,7 +1,12 @@
-"""The REST interface of one database."""
+"""The REST interface of one database.
+
+Source: Firebase Database REST API, reference and guides. Where an answer differs from those, a comment says why.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 from aiohttp import web
@@ -10,12 +15,24 @@ from emulator.auth import Caller
 from emulator.database import Database
 from emulator.errors import ServiceError
 from emulator.faults import Faults
+from emulator.index import Index
 from emulator.keys import Path, PushKeys
-from emulator.query import parse_query
-from emulator.requests import body_of, method_of, update_of, wants_etag
+from emulator.query import FILTERS, LIMITS, parse_query
+from emulator.requests import (
+    body_of,
+    check_parameters,
+    is_stream,
+    method_of,
+    places_of,
+    read_timeout,
+    update_of,
+    wants_etag,
+)
 from emulator.responses import CORS, error_response, value_response
 from emulator.streaming import stream
-from emulator.tree import children, etag, get, to_json
+from emulator.tree import Node, children, etag, get, to_json
+
+_WRITES = ("PUT", "PATCH", "POST", "DELETE")
 
 _push_key = PushKeys()
 
@@ -23,23 +40,63 @@ _push_key = PushKeys()
 async def answer(
     request: web.Request, database: Database, path: Path, caller: Caller, faults: Faults
 ) -> web.StreamResponse:
-    """Read, write or stream the node at ``path``.
+    """Read, write or stream the node at ``path``, if nothing is to go wrong.
 
     Raises:
-        ServiceError: for what the service refuses.
+        ServiceError: for what the service refuses, or does by a fault on purpose.
     """
-    method = method_of(request)
-    if method == "GET" and "text/event-stream" in request.headers.get("Accept", ""):
+    check_parameters(request)
+    if is_stream(request):
+        await _strike_stream(database, path, faults)
         return await stream(request, database, path, parse_query(request.query), caller, faults)
+    if method_of(request) != "GET":
+        return await _with_faults(request, database, path, caller, faults)
+    timeout_s, began = read_timeout(request), asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(timeout_s):
+            found = await _with_faults(request, database, path, caller, faults)
+    except TimeoutError:
+        found = None
+    if found is None or asyncio.get_running_loop().time() - began > timeout_s:
+        raise ServiceError(400, "The read took longer than its timeout allows")
+    return found
+
+
+async def _strike_stream(database: Database, path: Path, faults: Faults) -> None:
+    """Let the opening of a stream fail or stall; it has no effect that it could come after."""
+    fault = faults.of_request("GET", [path]) if faults.concern_requests else None
+    if fault is not None:
+        await fault.strike()
+
+
+async def _with_faults(
+    request: web.Request, database: Database, path: Path, caller: Caller, faults: Faults
+) -> web.Response:
+    if not faults.concern_requests:
+        return await _carry_out(request, database, path, caller)
+    fault = faults.of_request(method_of(request), await places_of(request, path))
+    if fault is not None and not fault.after_effect:
+        await fault.strike()
+    try:
+        found = await _carry_out(request, database, path, caller)
+    except ServiceError as problem:
+        found = error_response(problem.status, problem.message)
+    if fault is not None and fault.after_effect:
+        await fault.strike()
+    return found
+
+
+async def _carry_out(request: web.Request, database: Database, path: Path, caller: Caller) -> web.Response:
+    method = method_of(request)
     if method == "GET":
         return _read(request, database, path, caller)
-    if method not in ("PUT", "PATCH", "POST", "DELETE"):
+    if method not in _WRITES:
         return error_response(405, "405 Method Not Allowed")
     value = None if method == "DELETE" else await body_of(request)
     # From here on nothing waits: the check of an ETag and the write are one step.
     if "if-match" in request.headers:
         if method in ("PATCH", "POST"):
-            raise ServiceError(400, "If-Match is for PUT and DELETE")
+            raise ServiceError(400, "if-match is for PUT and DELETE")
         present = database.read(path, caller)
         if etag(present) != request.headers["if-match"]:
             return value_response(request, to_json(present), etag(present), status=412)
@@ -64,16 +121,32 @@ def _write(
 
 
 def _read(request: web.Request, database: Database, path: Path, caller: Caller) -> web.Response:
-    shallow = request.query.get("shallow") == "true"
-    if shallow and "orderBy" in request.query:
-        raise ServiceError(400, "shallow cannot be used with other query parameters")
-    # firebase-tools limits the shallow read by which it looks for namespaces to export.
-    query = None if shallow else parse_query(request.query)
-    node = database.read(path, caller, query)
-    export = request.query.get("format") == "export"
-    value = dict.fromkeys(sorted(children(node)), True) if shallow and children(node) else to_json(node, export=export)
+    if request.query.get("shallow") == "true":
+        node: Node = database.read(path, caller)
+        value = _shallow(request, node)
+    else:
+        node = database.read(path, caller, parse_query(request.query))
+        value = to_json(node, export=request.query.get("format") == "export")
     known = request.headers.get("if-none-match")
     tag = etag(node) if known is not None or wants_etag(request) else None
     if known is not None and known == tag:
         return web.Response(status=304, headers={**CORS, "ETag": known})
     return value_response(request, value, tag)
+
+
+def _shallow(request: web.Request, node: Node) -> Any:
+    """Return a scalar, or the keys of an object, each with true.
+
+    The documentation has no other parameter beside ``shallow``; firebase-tools, whose listing of keys is for Google's
+    service and for its emulator alike, adds ``limitToFirst`` and a key to ``startAfter``, which is no JSON.
+    """
+    given = request.query
+    if any(name in given for name in ("orderBy", "limitToLast", *FILTERS) if name != "startAfter"):
+        raise ServiceError(400, "Mixing 'shallow' and querying parameters is not supported")
+    if not children(node):
+        return to_json(node)
+    page = {"orderBy": '"$key"', **{name: given[name] for name in LIMITS if name in given}}
+    if "startAfter" in given:
+        page["startAfter"] = json.dumps(given["startAfter"].strip('"'))
+    index, query = Index("$key", node), parse_query(page)
+    return dict.fromkeys(index.keys(*index.span(query)), True) if query else None

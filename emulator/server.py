@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from aiohttp import web
 
 from emulator import rest
-from emulator.auth import Caller, identify
-from emulator.database import Database, Databases
+from emulator.auth import identify
+from emulator.database import Databases
 from emulator.delivery import Dispatcher
 from emulator.errors import ServiceError
 from emulator.faults import Faults
-from emulator.keys import Path, parse_path
-from emulator.requests import method_of, namespace_of, places_of
-from emulator.responses import CORS, error_response
+from emulator.keys import parse_path
+from emulator.requests import namespace_of
+from emulator.responses import error_response, preflight
 from emulator.settings import PREFIXES, Settings
 from emulator.websocket import converse
 
@@ -31,7 +33,7 @@ class Server:
     def application(self) -> web.Application:
         """Return the application to serve."""
         app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._answer)
         app.on_cleanup.append(self._close)
         return app
 
@@ -46,8 +48,8 @@ class Server:
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         if request.method == "OPTIONS":
-            return web.Response(headers=CORS)  # a preflight carries no credentials
-        path, caller = request.match_info["path"], identify(request.headers, request.query)
+            return preflight(request)  # it carries no credentials
+        path, caller = _path(request), identify(request.headers, request.query)
         if path == ".ws":
             return await converse(request, self._databases[namespace_of(request)], self._faults)
         if path.startswith(PREFIXES):
@@ -56,24 +58,18 @@ class Server:
             return web.Response(text="Realtime Database\n")
         if not path.endswith(".json"):
             return error_response(404, "404 Not Found")
-        database, place = (
-            self._databases[namespace_of(request)],
-            parse_path(path.removesuffix(".json"), may_be_priority=True),
-        )
-        if self._faults.concern_requests:
-            return await self._answer_with_faults(request, database, place, caller)
+        database = self._databases[namespace_of(request)]
+        place = parse_path(path.removesuffix(".json"), may_be_priority=True)
         return await rest.answer(request, database, place, caller, self._faults)
 
-    async def _answer_with_faults(
-        self, request: web.Request, database: Database, place: Path, caller: Caller
-    ) -> web.StreamResponse:
-        fault = self._faults.of_request(method_of(request), await places_of(request, place))
-        if fault is not None and not fault.after_effect:
-            await fault.strike()
-        try:
-            answer = await rest.answer(request, database, place, caller, self._faults)
-        except ServiceError as problem:
-            answer = error_response(problem.status, problem.message)
-        if fault is not None and fault.after_effect:
-            await fault.strike()
-        return answer
+
+def _path(request: web.Request) -> str:
+    """Return the path of a request without the first slash; a ``%2F`` in it is a slash like any other.
+
+    Raises:
+        ServiceError: 400 for bytes that are no text.
+    """
+    try:
+        return unquote(request.rel_url.raw_path, errors="strict").removeprefix("/")
+    except UnicodeDecodeError as problem:
+        raise ServiceError(400, "Invalid path: it is not encoded as UTF-8") from problem
