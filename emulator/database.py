@@ -75,32 +75,29 @@ class Database:
         Raises:
             ServiceError: 401 without permission, 400 without the index that the query needs.
         """
-        self._check_read(path, caller, query)
-        if query is None:
-            return get(self.root, path)
-        if not self.has_index(path, query):
-            raise IndexNotDefinedError(path, query.index_name)
+        if not self._may_read(path, caller, query):
+            raise PermissionDeniedError
+        if query is not None:
+            self.check_index(path, query)
         return self._select(path, query)
 
-    def has_index(self, path: Path, query: Query) -> bool:
-        """Tell whether the rules name the index that a query needs, if it needs one."""
-        return not query.needs_index or query.index_name in self._rules.indexes(path)
+    def check_index(self, path: Path, query: Query) -> None:
+        """Raise ``IndexNotDefinedError`` where the rules do not name the index that a query needs."""
+        if query.needs_index and query.index_name not in self._rules.indexes(path):
+            raise IndexNotDefinedError(path, query.index_name)
 
     def listen(self, listener: Listener) -> Node:
-        """Add a listener; return the node as it stands, which it is not told.
+        """Add a listener; return the node as it stands, which it is not told. It needs no index.
 
         Raises:
-            ServiceError: as ``read``; it is no listener then.
+            ServiceError: 401 without permission; it is no listener then.
         """
-        if listener.is_filtered:
-            node = self.read(listener.path, listener.caller, listener.query)
-        else:
-            self._check_read(listener.path, listener.caller, listener.query)
-            node = get(self.root, listener.path)
+        if not self._may_read(listener.path, listener.caller, listener.query):
+            raise PermissionDeniedError
         self._watches.add(listener)
         if self._rules.reads_depend_on_data(listener.path):
             self._conditional[listener] = None
-        return node
+        return self._select(listener.path, listener.query)
 
     def unlisten(self, listener: Listener) -> None:
         """Remove a listener; one that is unknown is ignored."""
@@ -158,14 +155,12 @@ class Database:
                 raise PermissionDeniedError
         return after, nodes
 
-    def _check_read(self, path: Path, caller: Caller, query: Query | None) -> None:
-        if not self._may_read(path, caller, query):
-            raise PermissionDeniedError
-
     def _may_read(self, path: Path, caller: Caller, query: Query | None) -> bool:
         return caller.is_admin or self._rules.may_read(self.root, path, caller.auth, query, self.now_ms())
 
-    def _select(self, path: Path, query: Query) -> Node:
+    def _select(self, path: Path, query: Query | None) -> Node:
+        if query is None:
+            return get(self.root, path)
         index, node = self._index_of(path, query), children(get(self.root, path))
         return {key: node[key] for key in index.keys(*index.span(query))} if index else None
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from emulator.auth import NOBODY, Caller, caller_of
 from emulator.database import Database
-from emulator.errors import ServiceError
+from emulator.errors import IndexNotDefinedError, ServiceError
 from emulator.faults import Faults
 from emulator.keys import Path, parse_path
 from emulator.query import Query, parse_wire_query
 from emulator.requests import MAX_SDK_WRITE, TOO_BIG, update_of
 from emulator.tree import Node, get, hash_of, is_empty, to_json
 from emulator.watches import Listener, Update
+from emulator.writes_at_end import WritesAtEnd
 
 VERSION = "5"
 
@@ -50,7 +51,7 @@ class Session:
         self._database, self._faults, self._send, self._later = database, faults, send, later
         self._caller = NOBODY
         self._listeners: dict[str, Listener] = {}
-        self._on_disconnect: dict[Path, Any] = {}
+        self._at_end = WritesAtEnd()
         self._keep_token: Callable[[], None] = lambda: None
 
     def greet(self, host: str, session_id: str) -> None:
@@ -82,9 +83,9 @@ class Session:
         self._keep_token()
         for listener in self._listeners.values():
             self._database.unlisten(listener)
-        for path, value in self._on_disconnect.items():
+        for values in self._at_end:
             try:
-                self._database.write({path: value}, self._caller)
+                self._database.write(values, self._caller)
             except ServiceError as problem:
                 log.info("a write at a client's end was refused: %s", problem.message)
 
@@ -127,15 +128,18 @@ class Session:
             self._caller,
             tell=partial(self._tell, tag),
             revoke=lambda: self._revoke(listener, body.get("q")),
-            is_filtered=query is not None and self._database.has_index(path, query),
         )
         self._unlisten(body, size)
         node = self._database.listen(listener)
         self._listeners[_name(path, query)] = listener
         if not _is_known(node, body.get("h")):
             self._tell(tag, Update(path, {(): node}, is_merge=False))
-        # Without an index the client gets everything, and selects for itself.
-        return "ok", {} if listener.is_filtered or query is None else {"w": ["no_index"]}
+        try:
+            if query is not None:
+                self._database.check_index(path, query)
+        except IndexNotDefinedError:
+            return "ok", {"w": ["no_index"]}  # a warning for the client's log
+        return "ok", {}
 
     def _tell(self, tag: Any, update: Update) -> None:
         key = ("wire", tag)
@@ -174,20 +178,14 @@ class Session:
     def _merge_at_end(self, body: Body, size: int) -> Answer:
         return self._write_at_end(update_of(_path(body), _data(body, size)))
 
-    def _write_at_end(self, values: Mapping[Path, Any]) -> Answer:
+    def _write_at_end(self, values: dict[Path, Any]) -> Answer:
         self._database.check_write(values, self._caller)
-        for path, value in values.items():
-            self._cancel(path)
-            self._on_disconnect[path] = value
+        self._at_end.add(values)
         return "ok", ""
 
     def _cancel_at_end(self, body: Body, size: int) -> Answer:
-        self._cancel(_path(body))
+        self._at_end.cancel(_path(body))
         return "ok", ""
-
-    def _cancel(self, path: Path) -> None:
-        for place in [place for place in self._on_disconnect if place[: len(path)] == path]:
-            del self._on_disconnect[place]
 
     def _authenticate(self, body: Body, size: int) -> Answer:
         override = None if body.get("noauth") else body.get("authvar")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -20,7 +21,16 @@ from emulator.responses import CORS
 from emulator.watches import Listener, Update
 
 KEEP_ALIVE_S = 30.0
+"""How often a client is told that the stream still lives, where nothing changes."""
+
+LOOK_S = 1.0
+"""How often to look whether the client is still there, where nothing changes."""
+
+MAX_BACKLOG = 256 << 20
+"""Characters that may wait for a client that does not read; it is cut off then."""
+
 REVOKED = "credential is no longer valid"
+"""What ``auth_revoked`` says; the documentation only calls it a string."""
 
 
 async def stream(
@@ -31,37 +41,21 @@ async def stream(
     Raises:
         ServiceError: 401 without permission, 400 without the index that the query needs.
     """
-    export = request.query.get("format") == "export"
-    events: asyncio.Queue[str | None] = asyncio.Queue()
-
-    def tell(update: Update) -> None:
-        key = ("events", export)
-        if update.path[-1:] == (PRIORITY,) and not export:
-            return
-        if key not in update.memo:
-            place = json.dumps("/" + "/".join(update.path[len(path) :]), ensure_ascii=False)
-            kind = "patch" if update.is_merge else "put"
-            update.memo[key] = _event(kind, f'{{"path":{place},"data":{update.text(export=export)}}}')
-        events.put_nowait(update.memo[key])
-
-    def end(kind: str, data: str) -> None:
-        events.put_nowait(_event(kind, data))
-        events.put_nowait(None)
-
-    listener = Listener(path, query, caller, tell, revoke=lambda: end("cancel", "null"))
+    outbox = _Outbox(request, path, export=request.query.get("format") == "export")
+    listener = Listener(path, query, caller, outbox.tell, revoke=lambda: outbox.end("cancel", "null"))
     node = database.listen(listener)
-    tell(Update(path, {(): node}, is_merge=False))
-    loop = asyncio.get_running_loop()
+    outbox.tell(Update(path, {(): node}, is_merge=False))
     expiry = None
     if caller.expires is not None:
-        expiry = loop.call_later(max(0.0, caller.expires - time.time()), end, "auth_revoked", json.dumps(REVOKED))
-    release = faults.watch_connection(database.namespace, lambda: _cut(request))
-    response = web.StreamResponse(
-        headers={**CORS, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
-    )
+        wait_s = max(0.0, caller.expires - time.time())
+        loop = asyncio.get_running_loop()
+        expiry = loop.call_later(wait_s, outbox.end, "auth_revoked", json.dumps(REVOKED))
+    release = faults.watch_connection(database.namespace, outbox.cut)
+    headers = {**CORS, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+    response = web.StreamResponse(headers=headers)
     try:
         await response.prepare(request)
-        await _send(response, events)
+        await outbox.send(response)
     except ConnectionError:
         pass  # the client left
     finally:
@@ -72,22 +66,84 @@ async def stream(
     return response
 
 
-async def _send(response: web.StreamResponse, events: asyncio.Queue[str | None]) -> None:
-    """Send events as they come, until there is a None among them."""
-    while True:
-        try:
-            event = await asyncio.wait_for(events.get(), KEEP_ALIVE_S)
-        except TimeoutError:
-            event = _event("keep-alive", "null")
-        if event is None:
-            return
-        await response.write(event.encode())
+@dataclass(eq=False, slots=True)
+class _Outbox:
+    """The events that one client is still to get.
+
+    Attributes:
+        path: the place that it listens to.
+        export: whether it is told of priorities.
+        backlog: characters that wait.
+    """
+
+    request: web.Request
+    path: Path
+    export: bool
+    backlog: int = 0
+    _events: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
+
+    def tell(self, update: Update) -> None:
+        """Queue what changed; several clients that get the same share its text."""
+        key = ("events", self.export)
+        if key not in update.memo:
+            update.memo[key] = self._text(update)
+        if update.memo[key] is not None:
+            self._put(update.memo[key])
+
+    def end(self, kind: str, data: str) -> None:
+        """Queue the last event."""
+        self._put(_event(kind, data))
+        self._events.put_nowait(None)
+
+    def cut(self) -> None:
+        """End the connection as a broken network does."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+    async def send(self, response: web.StreamResponse) -> None:
+        """Send events as they come, until the last one or until the client is gone.
+
+        Raises:
+            ConnectionError: where the client left while something was sent.
+        """
+        quiet_s = 0.0
+        while self._is_open():
+            try:
+                event = await asyncio.wait_for(self._events.get(), min(LOOK_S, KEEP_ALIVE_S))
+            except TimeoutError:
+                quiet_s += min(LOOK_S, KEEP_ALIVE_S)
+                if quiet_s < KEEP_ALIVE_S:
+                    continue
+                event = _event("keep-alive", "null")
+                self.backlog += len(event)
+            if event is None:
+                return
+            quiet_s = 0.0
+            await response.write(event.encode())
+            self.backlog -= len(event)
+
+    def _is_open(self) -> bool:
+        return self.request.transport is not None and not self.request.transport.is_closing()
+
+    def _put(self, event: str) -> None:
+        self.backlog += len(event)
+        self._events.put_nowait(event)
+        if self.backlog > MAX_BACKLOG:
+            self.cut()
+
+    def _text(self, update: Update) -> str | None:
+        """Return the event for an update, None where all of it is priorities that the client does not ask for."""
+        if not self.export:
+            if update.path[-1:] == (PRIORITY,):
+                return None
+            nodes = {place: node for place, node in update.nodes.items() if place[-1:] != (PRIORITY,)}
+            if not nodes:
+                return None
+            update = Update(update.path, nodes, is_merge=update.is_merge)
+        place = json.dumps("/" + "/".join(update.path[len(self.path) :]), ensure_ascii=False)
+        data = update.text(export=self.export)
+        return _event("patch" if update.is_merge else "put", f'{{"path":{place},"data":{data}}}')
 
 
 def _event(kind: str, data: str) -> str:
     return f"event: {kind}\ndata: {data}\n\n"
-
-
-def _cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

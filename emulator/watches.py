@@ -54,7 +54,6 @@ class Listener:
         caller: who asks; whoever has more than one listener may change it.
         tell: is called with what changed, from within the write.
         revoke: is called when the rules don't allow it any more; it is no listener then.
-        is_filtered: whether it gets only what the query selects; otherwise all of the node.
     """
 
     path: Path
@@ -62,7 +61,6 @@ class Listener:
     caller: Caller
     tell: Callable[[Update], None]
     revoke: Callable[[], None]
-    is_filtered: bool = True
 
 
 @dataclass(eq=False, slots=True)
@@ -96,16 +94,15 @@ class Watches:
         watches = self._by_path.get(listener.path)
         if watches is None:
             self._by_path.set(listener.path, watches := {})
-        query = listener.query if listener.is_filtered else None
-        watch = watches.setdefault(repr(query), _Watch(listener.path, query))
+        watch = watches.setdefault(repr(listener.query), _Watch(listener.path, listener.query))
         watch.listeners[listener] = None
-        if query is not None and len(watch.listeners) == 1:
-            watch.ends = self._ends(watch.path, query)
+        if listener.query is not None and len(watch.listeners) == 1:
+            watch.ends = self._ends(watch.path, listener.query)
 
     def remove(self, listener: Listener) -> None:
         """Stop telling a listener; one that is unknown is ignored."""
         watches = self._by_path.get(listener.path) or {}
-        name = repr(listener.query if listener.is_filtered else None)
+        name = repr(listener.query)
         if name in watches:
             watches[name].listeners.pop(listener, None)
             if not watches[name].listeners:

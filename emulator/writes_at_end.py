@@ -1,0 +1,52 @@
+"""What a client left to be written when its connection ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from emulator.keys import PRIORITY, Path
+
+
+class WritesAtEnd:
+    """JSON values by path, in the order in which they were left; those that came as one are written as one."""
+
+    def __init__(self) -> None:
+        self._writes: list[dict[Path, Any]] = []
+
+    def __iter__(self) -> Iterator[dict[Path, Any]]:
+        return iter([dict(values) for values in self._writes])
+
+    def add(self, values: Mapping[Path, Any]) -> None:
+        """Leave values; what was left before at the same places, or below them, is void."""
+        for path in values:
+            self._drop(path)
+        self._writes.append(dict(values))
+
+    def cancel(self, path: Path) -> None:
+        """Cancel what was left at ``path`` and below it; of a write above it, the siblings stay.
+
+        Source: the SDKs' documentation of ``OnDisconnect.cancel``.
+        """
+        for values in self._writes:
+            for place in [place for place in values if place == path[: len(place)]]:
+                _split(values, place, path)
+        self._drop(path)
+
+    def _drop(self, path: Path) -> None:
+        for values in self._writes:
+            for place in [place for place in values if place[: len(path)] == path]:
+                del values[place]
+        self._writes = [values for values in self._writes if values]
+
+
+def _split(values: dict[Path, Any], place: Path, path: Path) -> None:
+    """Replace the value at ``place`` by its children, down to ``path``, so that this one alone can be dropped."""
+    while place != path and isinstance(values.get(place), (Mapping, list)):
+        value = values[place]
+        if ".value" in value or ".sv" in value:
+            return  # a scalar
+        del values[place]
+        items = enumerate(value) if isinstance(value, list) else value.items()
+        values.update({(*place, str(key)): child for key, child in items if key != PRIORITY})
+        place = path[: len(place) + 1]
