@@ -137,11 +137,16 @@ class _Checker(Interpreter[Token, Type]):
         return self._logical(tree, "||")
 
     def _logical(self, tree: Branch, operator: str) -> Type:
-        left, right = (self._scalar(branch(tree, side)) for side in (0, 1))
-        for side, found in (("Left", left), ("Right", right)):
-            if found not in TRUTHS:
-                return self._refuse(tree, f"{side} operand of {operator} must be boolean.")
-        return Type.WRONG if Type.WRONG in (left, right) else Type.BOOLEAN
+        """Check a chain, which stands for the pairs that it is made of from the left."""
+        found, *others = [self._scalar(part) for part in given(tree.children)]
+        for other in others:
+            sides = (("Left", found), ("Right", other))
+            wrong = next((side for side, operand in sides if operand not in TRUTHS), None)
+            if wrong:
+                found = self._refuse(tree, f"{wrong} operand of {operator} must be boolean.")
+            elif other is Type.WRONG:
+                found = other
+        return found
 
     def compare(self, tree: Branch) -> Type:
         return self._binary(tree)

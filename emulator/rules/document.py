@@ -117,7 +117,7 @@ class _Reader(Transformer[Token, Any]):
         return Value(_decode(token), meta.line, meta.column, str(token))
 
     def number(self, meta: Meta, token: Token) -> Value:
-        return Value(json.loads(token), meta.line, meta.column)
+        return Value(float(token), meta.line, meta.column)
 
     def true(self, meta: Meta) -> Value:
         return Value(True, meta.line, meta.column)

@@ -137,12 +137,12 @@ class _Compiler(Interpreter[Token, Function]):
         return lambda scope: negate(operand(scope))
 
     def and_(self, tree: Branch) -> Function:
-        left, right = (self.visit(branch(tree, side)) for side in (0, 1))
-        return lambda scope: truth(left(scope)) and truth(right(scope))
+        parts = [self.visit(part) for part in given(tree.children)]
+        return lambda scope: all(truth(part(scope)) for part in parts)
 
     def or_(self, tree: Branch) -> Function:
-        left, right = (self.visit(branch(tree, side)) for side in (0, 1))
-        return lambda scope: truth(left(scope)) or truth(right(scope))
+        parts = [self.visit(part) for part in given(tree.children)]
+        return lambda scope: any(truth(part(scope)) for part in parts)
 
     def compare(self, tree: Branch) -> Function:
         left, operator, right = self.visit(branch(tree, 0)), str(tree.children[1]), self.visit(branch(tree, 2))

@@ -83,10 +83,9 @@ def string_value(token: str) -> str:
 
 
 def number_value(token: str) -> int | float:
-    """Return the number that a literal means."""
-    if token[:2] in ("0x", "0X"):
-        return int(token, 16)
-    return int(token) if token.isdecimal() else float(token)
+    """Return the number that a literal means, as JavaScript has numbers."""
+    value = float(min(int(token, 16), 2**1023)) if token[:2] in ("0x", "0X") else float(token)
+    return int(value) if value.is_integer() and value < 2**53 else value
 
 
 def called(tree: Branch) -> tuple[Branch, str] | None:

@@ -98,8 +98,18 @@ TOKEN = {"admin": True, "level": 2, "role": "a", "firebase": {"sign_in_provider"
 AUTHS = (None, {"uid": "u1", "provider": "custom", "token": TOKEN}, {"uid": "a", "provider": "anonymous", "token": {}})
 
 scalars = st.sampled_from([*TEXTS, 0, 1, 2, -1, 1.5, 10, NOW, True, False])
+priorities = st.sampled_from([None, None, None, None, 2, "p"])
+
+
+def _with_priority(value: Any, priority: Any) -> Any:
+    if priority is None or value is None:
+        return value
+    return {**(value if isinstance(value, dict) else {".value": value}), ".priority": priority}
+
+
 trees = st.recursive(
-    st.one_of(scalars, scalars, st.none()), lambda below: st.dictionaries(st.sampled_from(KEYS), below, max_size=3)
+    st.builds(_with_priority, st.one_of(scalars, scalars, st.none()), priorities),
+    lambda below: st.builds(_with_priority, st.dictionaries(st.sampled_from(KEYS), below, max_size=3), priorities),
 )
 paths = st.lists(st.sampled_from(KEYS), max_size=3).map("/".join)
 

@@ -135,6 +135,15 @@ def test_a_deeply_nested_expression_is_answered_or_refused():
         assert holds("!" * 3000 + "true") in (True, False)
 
 
+def test_long_chains_are_no_nesting():
+    assert holds(" && ".join(["true"] * 3000) + " || " + " || ".join(["false"] * 3000))
+    assert not holds(" && ".join(["true"] * 3000) + " && false")
+
+
+def test_numbers_of_any_length_are_numbers():
+    assert holds(f"{'9' * 5000} > 1 && 0x{'f' * 500} > 1 && 9007199254740993 == 9007199254740992")
+
+
 @given(
     st.lists(
         st.sampled_from([*"()[].,!?:+-*/%<>=", "==", "&&", "||", "auth", "data", "null", "1", "'a'", "uid", "/a/"])

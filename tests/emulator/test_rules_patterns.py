@@ -14,6 +14,7 @@ from emulator.rules.pattern import BadPatternError, compile_literal, compile_pat
     ("pattern", "text", "answer"),
     [
         ("/a/", "bab", True),
+        ("/ a[/]/", "b a/", True),
         ("/^a/", "ba", False),
         ("/a$/", "ab", False),
         ("/^a$/", "a\n", False),
