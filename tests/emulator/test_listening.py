@@ -1,6 +1,5 @@
 """Whatever is written, every listener ends with what stands in the database, and with what a plain dict holds."""
 
-import asyncio
 import functools
 import json
 
@@ -9,10 +8,9 @@ from hypothesis import strategies as st
 
 from emulator.auth import Caller
 from emulator.database import Databases
-from emulator.faults import Faults
 from emulator.keys import parse_path
-from emulator.session import Session
 from emulator.tree import get, hash_of
+from tests.emulator.conversation import Conversation
 
 RULES = '{"rules": {".read": true, ".write": true, "n": {".indexOn": ["a", "a/b", ".value"]}}}'
 KEYS = ["a", "b", "c", "2", "10", "-3", "x\U0001f600"]
@@ -166,31 +164,20 @@ def queries(draw):
     return query
 
 
-class Client:
-    """Speaks the protocol, and keeps of each listen what it was told, as a client would."""
+class Client(Conversation):
+    """Keeps of each listen what it was told, as a client would."""
 
     def __init__(self, database):
-        self.copies, self.answers, self._numbers = {}, {}, 0
-        self.session = Session(database, Faults(), self._receive, lambda wait_s, act: lambda: None)
-
-    def ask(self, action, path, **body):
-        self._numbers += 1
-        message = {"t": "d", "d": {"r": self._numbers, "a": action, "b": {"p": path, **body}}}
-        asyncio.run(self.session.take(json.dumps(message)))
-        return self.answers[self._numbers]
+        super().__init__(database)
+        self.copies = {}
 
     def listen(self, path, query=None, tag=None):
         self.copies[(path, tag)] = None
         body = {} if query is None else {"q": query, "t": tag}
         return self.ask("q", path, h="", **body)
 
-    def _receive(self, text):
-        message = json.loads(text)["d"]
-        if "r" in message:
-            self.answers[message["r"]] = message["b"]
-            return
-        body = message["b"]
-        told = {"": body["d"]} if message["a"] == "d" else body["d"]
+    def told(self, action, body):
+        told = {"": body["d"]} if action == "d" else body["d"]
         for key in list(self.copies):
             # Without a tag the data are for every listen without one.
             if key[1] == body.get("t"):

@@ -1,0 +1,33 @@
+from emulator.writes_at_end import WritesAtEnd
+
+
+def left(*calls):
+    writes = WritesAtEnd()
+    for name, argument in calls:
+        getattr(writes, name)(argument)
+    return list(writes)
+
+
+def test_a_write_replaces_what_was_left_there_and_below():
+    assert left(("add", {("a", "b"): 1}), ("add", {("a",): {"c": 2}})) == [{("a",): {"c": 2}}]
+
+
+def test_a_write_below_comes_after_the_one_above():
+    assert left(("add", {("a",): {"c": 2}}), ("add", {("a", "b"): 1})) == [{("a",): {"c": 2}}, {("a", "b"): 1}]
+
+
+def test_cancel_takes_what_lies_below():
+    assert left(("add", {("a", "b"): 1, ("c",): 2}), ("cancel", ("a",))) == [{("c",): 2}]
+    assert left(("add", {("a",): 1}), ("cancel", ())) == []
+
+
+def test_cancel_of_a_child_leaves_its_siblings():
+    value = {"x": {"y": 1, "z": 2}, "w": [3, 4], ".priority": 5}
+    expected = [{("a", "x", "z"): 2, ("a", "w"): [3, 4]}]
+    assert left(("add", {("a",): value}), ("cancel", ("a", "x", "y"))) == expected
+    assert left(("add", {("a",): [3, 4]}), ("cancel", ("a", "0"))) == [{("a", "1"): 4}]
+
+
+def test_cancel_below_a_scalar_changes_nothing():
+    for value in (1, {".value": 1, ".priority": 2}, {".sv": "timestamp"}):
+        assert left(("add", {("a",): value}), ("cancel", ("a", "b"))) == [{("a",): value}]
