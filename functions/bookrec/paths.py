@@ -27,7 +27,7 @@ MAX_KEY_BYTES = 768
 """Longest database key in UTF-8 bytes (Source: Firebase documentation, Structure your database)."""
 
 _FORBIDDEN_IN_KEYS = frozenset(".$#[]/")
-_INTEGER_KEY = re.compile(r"0|-?[1-9]\d{0,9}", re.ASCII)
+_INTEGER_KEY = re.compile(r"-?0*\d{1,10}", re.ASCII)
 
 
 def recommendations(user_id: str) -> str:
@@ -58,14 +58,15 @@ def is_key(text: str) -> bool:
     return not any(c in _FORBIDDEN_IN_KEYS or ord(c) < 32 or ord(c) == 127 for c in text)
 
 
-def key_order(key: str) -> tuple[int, int, str]:
-    """Return what sorts keys as the database does: 32-bit integers by value first, then texts.
+def key_order(key: str) -> tuple[int, int, bytes]:
+    """Return what sorts keys as the database does: 32-bit integers by value first, then texts by their UTF-16 units.
 
     Whoever pages by key needs it: the text order puts the key ``5`` behind every push key, the database before.
+    Source: the documentation of ``orderByKey``; leading zeros (``7`` before ``07``) as the client SDKs compare them.
     """
     if _INTEGER_KEY.fullmatch(key) and -(2**31) <= int(key) < 2**31:
-        return 0, int(key), ""
-    return 1, 0, key
+        return 0, int(key), bytes(len(key))
+    return 1, 0, key.encode("utf-16-be", "surrogatepass")
 
 
 def model_object(version: str, file_name: str) -> str:
