@@ -57,15 +57,38 @@ class RequestRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionRule:
+    """What happens to connections that stay open: streams, and those of the client SDKs.
+
+    Attributes:
+        connection: a pattern of the namespace that a connection is for.
+        cut: the probability that a connection that is open, or opens later, is cut.
+        cut_after_ms: shortest and longest wait before that, in milliseconds.
+    """
+
+    connection: str
+    cut: float = 0.0
+    cut_after_ms: Range = (0, 0)
+
+
+Rule = DeliveryRule | RequestRule | ConnectionRule
+
+_KINDS: Mapping[str, type[Rule]] = {"trigger": DeliveryRule, "path": RequestRule, "connection": ConnectionRule}
+"""The kinds of rules by the field that only they have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that is set to go wrong: of several rules for one thing, the first holds."""
 
     seed: int = 0
-    rules: tuple[DeliveryRule | RequestRule, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 def parse_plan(body: Any) -> Plan:
-    """Return the plan in ``{"seed": whole number, "rules": [rule, ...]}``; a rule has a trigger or a path.
+    """Return the plan in ``{"seed": whole number, "rules": [rule, ...]}``.
+
+    A rule has a trigger, a path or a connection.
 
     Raises:
         ServiceError: 400, saying which field is wrong and what it may be.
@@ -81,10 +104,12 @@ def parse_plan(body: Any) -> Plan:
     return Plan(seed, tuple(_rule(value, f"rules[{number}]") for number, value in enumerate(body["rules"])))
 
 
-def _rule(value: Any, place: str) -> DeliveryRule | RequestRule:
-    if not isinstance(value, Mapping) or ("trigger" in value) == ("path" in value):
-        raise ServiceError(400, f"{place} is {_shown(value)}: give an object with either a trigger or a path")
-    kind = DeliveryRule if "trigger" in value else RequestRule
+def _rule(value: Any, place: str) -> Rule:
+    kinds = [kind for name, kind in _KINDS.items() if isinstance(value, Mapping) and name in value]
+    if len(kinds) != 1:
+        hint = "give an object with either a trigger or a path or a connection"
+        raise ServiceError(400, f"{place} is {_shown(value)}: {hint}")
+    kind = kinds[0]
     _check_fields(value, place, [field.name for field in fields(kind)])
     rule = kind(**{name: _READERS[name](given, f"{place}.{name}") for name, given in value.items()})
     if isinstance(rule, DeliveryRule) and rule.drop + rule.duplicate > 1 + 1e-9:
@@ -148,6 +173,9 @@ def _flag(value: Any, place: str) -> bool:
 _READERS: Mapping[str, Any] = {
     "trigger": _text,
     "path": _path,
+    "connection": _text,
+    "cut": _probability,
+    "cut_after_ms": _range,
     "drop": _probability,
     "duplicate": _probability,
     "fail": _probability,

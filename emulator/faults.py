@@ -1,8 +1,9 @@
-"""Faults on purpose: which deliveries are lost, doubled or late, and which requests fail or stall.
+"""Faults on purpose: which deliveries are lost, doubled or late, which requests fail or stall, what is cut off.
 
-Every trigger and every rule for requests has a random generator of its own, made of the plan's seed and its name.
-The same seed and the same sequence of events of a trigger (or of requests that a rule is for) therefore give the
-same decisions, whatever else happens meanwhile. Only which delivery ``reorder`` takes depends on how many wait.
+Every trigger and every rule for requests or connections has a random generator of its own, made of the plan's seed
+and its name. The same seed and the same sequence of events of a trigger (or of requests or connections that a rule is
+for) therefore give the same decisions, whatever else happens meanwhile. Only which delivery ``reorder`` takes depends
+on how many wait.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from emulator.errors import ServiceError
-from emulator.fault_rules import DeliveryRule, Plan, Range, RequestRule
+from emulator.fault_rules import ConnectionRule, DeliveryRule, Plan, Range, RequestRule
 from emulator.keys import Path
 from emulator.triggers import Trigger
 
@@ -25,6 +26,7 @@ AS_IS = (0.0,)
 
 _NO_DELIVERIES = {"delivered": 0, "dropped": 0, "duplicated": 0, "delayed": 0}
 _NO_REQUESTS = {"passed": 0, "failed": 0, "stalled": 0}
+_NO_CONNECTIONS = {"kept": 0, "cut": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +55,43 @@ class Fault:
             raise ServiceError(self.status, f"A fault on purpose, {when} the request was carried out")
 
 
+@dataclass(eq=False, slots=True)
+class _Connection:
+    """One that is open.
+
+    Attributes:
+        cut: ends it.
+        keep: calls off a cut that was decided on.
+    """
+
+    namespace: str
+    cut: Callable[[], None]
+    keep: Callable[[], None] = lambda: None
+
+
 class Faults:
     """Decides by a plan, and counts what it decided. Not for threads: one event loop calls it."""
 
     def __init__(self) -> None:
+        self._open: dict[_Connection, None] = {}
         self.follow(Plan())
 
     def follow(self, plan: Plan) -> None:
-        """Replace the plan, with new generators and counts; deliveries already decided on stay as they are."""
+        """Replace the plan, with new generators and counts; deliveries already decided on stay as they are.
+
+        Of every open connection it is decided anew whether it is cut, in the order in which they came.
+        """
         self._plan = plan
+        self._connections = [rule for rule in plan.rules if isinstance(rule, ConnectionRule)]
         self._deliveries = [rule for rule in plan.rules if isinstance(rule, DeliveryRule)]
         self._requests = [rule for rule in plan.rules if isinstance(rule, RequestRule)]
         self._generators: dict[str, random.Random] = {}
         self._by_trigger: dict[str, Counter[str]] = defaultdict(lambda: Counter(_NO_DELIVERIES))
         self._by_path: dict[str, Counter[str]] = defaultdict(lambda: Counter(_NO_REQUESTS))
+        self._by_namespace: dict[str, Counter[str]] = defaultdict(lambda: Counter(_NO_CONNECTIONS))
+        for connection in self._open:
+            connection.keep()
+            self._decide(connection)
 
     @property
     def concern_requests(self) -> bool:
@@ -77,9 +102,10 @@ class Faults:
         """Return the plan as JSON, and under ``counts`` what was decided so far.
 
         By trigger: events ``delivered`` and ``dropped``; of those delivered, the ``duplicated``; deliveries
-        ``delayed``. By path: requests ``passed`` and ``failed``, and those of either that were ``stalled``.
+        ``delayed``. By path: requests ``passed`` and ``failed``, and those of either that were ``stalled``. By
+        pattern of namespaces: connections ``kept`` and ``cut``, or about to be cut.
         """
-        counts = {"triggers": self._by_trigger, "requests": self._by_path}
+        counts = {"triggers": self._by_trigger, "requests": self._by_path, "connections": self._by_namespace}
         rules = [asdict(rule) for rule in self._plan.rules]
         return {"seed": self._plan.seed, "rules": rules, "counts": counts}
 
@@ -115,8 +141,33 @@ class Faults:
         return None
 
     def watch_connection(self, namespace: str, cut: Callable[[], None]) -> Callable[[], None]:
-        """Learn of a connection that may be cut; return what to call at its end."""
-        return lambda: None
+        """Learn of a connection that opened; return what to call at its end.
+
+        Args:
+            namespace: what it is for.
+            cut: is called where it is to be cut, never from within this call.
+        """
+        connection = _Connection(namespace, cut)
+        self._open[connection] = None
+        self._decide(connection)
+
+        def release() -> None:
+            connection.keep()
+            self._open.pop(connection, None)
+
+        return release
+
+    def _decide(self, connection: _Connection) -> None:
+        """Decide by the plan whether a connection is cut, and when."""
+        connection.keep = lambda: None
+        for number, rule in enumerate(self._connections):
+            if fnmatch.fnmatchcase(connection.namespace, rule.connection):
+                chance, counts = self._generator(f"connection rule {number}"), self._by_namespace[rule.connection]
+                is_cut, wait_s = chance.random() < rule.cut, _seconds(chance, rule.cut_after_ms)
+                counts.update(kept=not is_cut, cut=is_cut)
+                if is_cut:
+                    connection.keep = asyncio.get_running_loop().call_later(wait_s, connection.cut).cancel
+                return
 
     def _rule_of(self, trigger: Trigger) -> DeliveryRule | None:
         if not self._deliveries:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import web
 
@@ -43,26 +45,21 @@ async def stream(
     """
     outbox = _Outbox(request, path, export=request.query.get("format") == "export")
     listener = Listener(path, query, caller, outbox.tell, revoke=lambda: outbox.end("cancel", "null"))
-    node = database.listen(listener)
-    outbox.tell(Update(path, {(): node}, is_merge=False))
-    expiry = None
-    if caller.expires is not None:
-        wait_s = max(0.0, caller.expires - time.time())
-        loop = asyncio.get_running_loop()
-        expiry = loop.call_later(wait_s, outbox.end, "auth_revoked", json.dumps(REVOKED))
-    release = faults.watch_connection(database.namespace, outbox.cut)
     headers = {**CORS, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
     response = web.StreamResponse(headers=headers)
-    try:
-        await response.prepare(request)
-        await outbox.send(response)
-    except ConnectionError:
-        pass  # the client left
-    finally:
-        database.unlisten(listener)
-        release()
-        if expiry is not None:
-            expiry.cancel()
+    with ExitStack() as ending:
+        ending.callback(database.unlisten, listener)
+        outbox.tell(Update(path, {(): database.listen(listener)}, is_merge=False))
+        if query is not None:
+            database.check_index(path, query)  # other than the client SDKs, who get everything then
+        if caller.expires is not None:
+            wait_s = max(0.0, caller.expires - time.time())
+            end = partial(outbox.end, "auth_revoked", json.dumps(REVOKED))
+            ending.callback(asyncio.get_running_loop().call_later(wait_s, end).cancel)
+        ending.callback(faults.watch_connection(database.namespace, outbox.cut))
+        with suppress(ConnectionError):  # the client left
+            await response.prepare(request)
+            await outbox.send(response)
     return response
 
 

@@ -1,12 +1,16 @@
 """Faults on purpose, over the wire: events lost, doubled, late and out of order; requests that fail or stall."""
 
+import asyncio
 import time
 from collections import Counter
 
 import pytest
+import requests
+from aiohttp import ClientSession, WSCloseCode
 
 from emulator.fault_rules import parse_plan
 from emulator.faults import Faults
+from tests.database_server import ADMIN
 from tests.emulator.test_delivery import ADMIN as CALLER
 from tests.emulator.test_delivery import Receiver, run, until
 
@@ -192,7 +196,7 @@ def test_settings_and_other_requests_never_fail(server, faults):
 
 
 def test_clearing_restores_and_what_is_set_can_be_set_again(server, faults, events):
-    nothing = {"seed": 0, "rules": [], "counts": {"triggers": {}, "requests": {}}}
+    nothing = {"seed": 0, "rules": [], "counts": {"triggers": {}, "requests": {}, "connections": {}}}
     faults({"trigger": "on_faulty_written", "drop": 1}, {"path": "a", "fail": 1, "methods": ["GET"]})
     shown = server.get(".settings/faults")
     faults(*shown["rules"], seed=shown["seed"])
@@ -219,3 +223,71 @@ def test_a_body_that_makes_no_sense_is_refused_and_changes_nothing(server, fault
     assert answer.status_code == 400
     assert answer.json() == {"error": "rules[0].fail is 2: give a probability from 0 to 1"}
     assert server.get(".settings/faults")["seed"] == 3
+
+
+CONNECTIONS = 40
+
+
+@pytest.mark.parametrize("opened_first", [True, False])
+def test_which_connections_are_cut_is_the_seeds_in_the_order_in_which_they_came(opened_first):
+    def cut_of(seed):
+        async def scenario():
+            faults, cut = Faults(), []
+            plan = parse_plan({"seed": seed, "rules": [{"connection": "app-*", "cut": 0.5, "cut_after_ms": [0, 1]}]})
+            if not opened_first:
+                faults.follow(plan)
+            for number in range(CONNECTIONS):
+                faults.watch_connection("app-1", lambda number=number: cut.append(number))
+            faults.watch_connection("other", lambda: cut.append("other"))
+            if opened_first:
+                faults.follow(plan)
+            counts = faults.report()["counts"]["connections"]["app-*"]
+            await until(lambda: len(cut) == counts["cut"])
+            assert counts["kept"] + counts["cut"] == CONNECTIONS
+            return sorted(cut)
+
+        return asyncio.run(scenario())
+
+    assert cut_of(1) == cut_of(1) != cut_of(2)
+    assert 10 < len(cut_of(1)) < 30
+
+
+def test_a_connection_that_ended_or_a_plan_that_is_replaced_cuts_nothing():
+    async def scenario():
+        faults, cut = Faults(), []
+        faults.follow(parse_plan({"rules": [{"connection": "*", "cut": 1, "cut_after_ms": [1, 1]}]}))
+        release = faults.watch_connection("n", lambda: cut.append("ended"))
+        faults.watch_connection("n", lambda: cut.append("replaced"))
+        release()
+        faults.follow(parse_plan({"rules": []}))
+        faults.follow(parse_plan({"rules": [{"connection": "*", "cut": 1}]}))
+        await until(lambda: cut)
+        assert cut == ["replaced"]  # by the third plan alone
+        assert faults.report()["counts"]["connections"] == {"*": {"kept": 0, "cut": 1}}
+
+    asyncio.run(scenario())
+
+
+def test_streams_and_websockets_are_cut(server, faults):
+    stream = requests.get(
+        f"http://{server.host}/n.json",
+        params={"ns": server.namespace},
+        headers={**ADMIN, "Accept": "text/event-stream"},
+        stream=True,
+        timeout=10,
+    )
+    faults({"connection": server.namespace, "cut": 1, "cut_after_ms": [0, 20]})
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        _ = stream.content
+
+    async def open_socket():
+        async with (
+            ClientSession() as session,
+            session.ws_connect(f"ws://{server.host}/.ws?v=5&ns={server.namespace}") as socket,
+        ):
+            return [message.type async for message in socket][:-1], socket.close_code
+
+    greetings, code = asyncio.run(open_socket())
+    assert len(greetings) <= 1
+    assert code == WSCloseCode.ABNORMAL_CLOSURE
+    assert counts(server, "connections") == {server.namespace: {"kept": 0, "cut": 2}}
