@@ -122,7 +122,7 @@ class Dispatcher:
             timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
         url = f"http://{self._functions}{trigger.url_path}"
-        headers = {"content-type": "application/cloudevents+json"}
+        headers = {"content-type": "application/json" if trigger.is_legacy else "application/cloudevents+json"}
         event = json.dumps(occurrence.event(trigger, self._host))
         place = "/".join(occurrence.place)
         try:

@@ -11,7 +11,7 @@ from emulator.children import changed_keys
 from emulator.database import Change
 from emulator.keys import Path
 from emulator.tree import Node, bare, get, is_parent, same, to_json
-from emulator.triggers import EVENT_PREFIX, Trigger
+from emulator.triggers import Trigger
 
 DATA_TYPE = "type.googleapis.com/google.events.firebase.database.v1.ReferenceEventData"
 
@@ -31,7 +31,12 @@ class Occurrence:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def event(self, trigger: Trigger, host: str) -> dict[str, Any]:
-        """Return the structured CloudEvent; ``host`` is what it names as the database's."""
+        """Return the structured CloudEvent, or the event that functions of the first generation take.
+
+        ``host`` is what it names as the database's.
+        """
+        if trigger.is_legacy:
+            return self._legacy_event(trigger)
         change, ref = self.change, "/".join(self.place)
         data, delta = difference(get(change.before, self.place), get(change.after, self.place))
         location = trigger.location
@@ -40,8 +45,8 @@ class Occurrence:
             "id": self.id,
             "source": f"//firebasedatabase.googleapis.com/projects/_/locations/{location}/instances/{change.namespace}",
             "subject": f"refs/{ref}",
-            "type": EVENT_PREFIX + trigger.kind,
-            "time": self.at.isoformat().replace("+00:00", "Z"),
+            "type": trigger.event_type,
+            "time": self._time,
             "datacontenttype": "application/json",
             "location": location,
             "instance": change.namespace,
@@ -53,6 +58,28 @@ class Occurrence:
         if change.caller.auth_id is not None:
             event["authid"] = change.caller.auth_id
         return event
+
+    @property
+    def _time(self) -> str:
+        return self.at.isoformat().replace("+00:00", "Z")
+
+    def _legacy_event(self, trigger: Trigger) -> dict[str, Any]:
+        """Return the event of a function of the first generation.
+
+        Source: what firebase-functions for Node reads of it (``v1/cloud-functions`` and ``v1/providers/database``).
+        """
+        change, caller = self.change, self.change.caller
+        data, delta = difference(get(change.before, self.place), get(change.after, self.place))
+        name = f"projects/_/instances/{change.namespace}/refs/{'/'.join(self.place)}"
+        context: dict[str, Any] = {
+            "eventId": self.id,
+            "timestamp": self._time,
+            "eventType": trigger.event_type,
+            "resource": {"service": "firebaseio.com", "name": name},
+            "domain": "firebaseio.com",
+            "auth": {"admin": caller.is_admin, **({"variable": caller.auth} if caller.auth else {})},
+        }
+        return {"context": context, "data": {"data": data, "delta": delta}}
 
 
 def difference(before: Node, after: Node) -> tuple[Any, Any]:

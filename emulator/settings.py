@@ -56,7 +56,8 @@ class Settings:
     async def _triggers(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
             return json_response(self._dispatcher.names)
-        self._dispatcher.register(parse_trigger(await body_of(request)))
+        namespace = request.query.get("ns") and namespace_of(request)
+        self._dispatcher.register(parse_trigger(await body_of(request), namespace))
         return json_response({"status": "ok"})
 
     async def _set_faults(self, request: web.Request) -> web.StreamResponse:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from emulator.children import changed_keys
@@ -17,7 +17,11 @@ from emulator.tree import Node, children, get, same
 EVENT_PREFIX = "google.firebase.database.ref.v1."
 EVENT_KINDS = ("created", "updated", "deleted", "written")
 
-_CAPTURE = re.compile(r"\{[^{}=]*(?:=\*)?\}")
+LEGACY_PREFIX = "providers/google.firebase.database/eventTypes/ref."
+LEGACY_KINDS = {"create": "created", "update": "updated", "delete": "deleted", "write": "written"}
+"""What functions of the first generation wait for, in the words of the second."""
+
+_CAPTURE = re.compile(r"\{[^{}=]*(?:=([^{}/]*))?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +29,26 @@ class Trigger:
     """One registered trigger.
 
     Attributes:
-        name: ``projects/P/locations/R/triggers/KEY``.
+        name: ``projects/P/locations/R/triggers/KEY``, or ``projects/P/locations/_/functions/KEY`` of a function of
+            the first generation.
         pattern: the parts of its path, each a key or a pattern in which ``*`` stands for any text.
         kind: one of ``EVENT_KINDS``.
         namespaces: a pattern, ``*`` for all.
+        is_legacy: whether the function is of the first generation, which takes other events.
     """
 
     name: str
     pattern: Path
     kind: str
     namespaces: str
+    is_legacy: bool = False
+
+    @property
+    def event_type(self) -> str:
+        """What its events are called."""
+        if not self.is_legacy:
+            return EVENT_PREFIX + self.kind
+        return LEGACY_PREFIX + next(name for name, kind in LEGACY_KINDS.items() if kind == self.kind)
 
     @property
     def location(self) -> str:
@@ -49,7 +63,7 @@ class Trigger:
 
     def places(self, change: Change) -> Iterator[Path]:
         """Yield each place that it is called for, once."""
-        if not fnmatch.fnmatchcase(change.namespace, self.namespaces):
+        if not _matches(self.namespaces, change.namespace):
             return
         for place in matches(self.pattern, change):
             if self.wants(get(change.before, place), get(change.after, place)):
@@ -61,16 +75,25 @@ class Trigger:
         return self.kind in ("written", happened)
 
 
-def parse_trigger(value: Any) -> Trigger:
-    """Return the trigger in a registration; ``{names}`` in its path match any key.
+def parse_trigger(value: Any, namespace: str | None = None) -> Trigger:
+    """Return the trigger in a registration.
+
+    ``{name}`` in its path matches any key, ``{name=pattern}`` the keys of a pattern with ``*`` in it.
+
+    Args:
+        value: the registration, as firebase-tools sends it.
+        namespace: the only one that a function of the first generation is for; None for all.
 
     Raises:
-        ServiceError: 400 where a field is missing or the event is not of the database.
+        ServiceError: 400 where a field is missing, the event is not of the database, or a part of the path stands for
+            more than one key (``**``), which the database does not support.
     """
     try:
-        name, kind = value["name"], value["event"].removeprefix(EVENT_PREFIX)
-        pattern = tuple(_CAPTURE.sub("*", part) for part in value["path"].split("/") if part)
-        namespaces = _CAPTURE.sub("*", value.get("namespacePattern", "*"))
+        name, event = value["name"], value["event"]
+        is_legacy = event.startswith(LEGACY_PREFIX)
+        kind = LEGACY_KINDS.get(event.removeprefix(LEGACY_PREFIX)) if is_legacy else event.removeprefix(EVENT_PREFIX)
+        pattern = tuple(_as_pattern(part) for part in value["path"].split("/") if part)
+        namespaces = _as_pattern(value.get("namespacePattern") or (namespace if is_legacy and namespace else "*"))
         parts = name.split("/")
     except (KeyError, TypeError, AttributeError) as problem:
         raise ServiceError(400, "a trigger has name, path and event") from problem
@@ -78,7 +101,12 @@ def parse_trigger(value: Any) -> Trigger:
         raise ServiceError(400, f"a trigger's event is {EVENT_PREFIX} and one of {', '.join(EVENT_KINDS)}")
     if any("**" in part or "{" in part for part in pattern):
         raise ServiceError(400, "a part of a trigger's path is a key or a pattern of one key")
-    return Trigger(name, pattern, kind, namespaces)
+    return Trigger(name, pattern, kind, namespaces, is_legacy)
+
+
+def _as_pattern(part: str) -> str:
+    """Return a part of a path with ``*`` for each capture that does not say what it captures."""
+    return _CAPTURE.sub(lambda found: found[1] or "*", part)
 
 
 def matches(pattern: Path, change: Change) -> Iterator[Path]:
@@ -96,7 +124,12 @@ def matches(pattern: Path, change: Change) -> Iterator[Path]:
 
 
 def _matches(part: str, key: str) -> bool:
-    return part in ("*", key) or ("*" in part and fnmatch.fnmatchcase(key, part))
+    return part in ("*", key) or ("*" in part and _expression(part).fullmatch(key) is not None)
+
+
+@lru_cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
 
 def _below(pattern: Path, place: Path, before: Node, after: Node) -> Iterator[Path]:

@@ -90,4 +90,7 @@ def test_patterns_of_keys_and_namespaces():
     assert list(trigger("/a/*/", namespacePattern="app-*").places(change)) == [("a", "x-1"), ("a", "y")]
     assert list(trigger("a/y", "created", namespacePattern="{db}").places(change)) == [("a", "y")]
     assert not list(trigger("a/y", "updated").places(change))
+    assert list(trigger("a/{id=x-*}").places(change)) == list(trigger("a/{id=*-1}").places(change)) == [("a", "x-1")]
+    assert list(trigger("a/{id=y}").places(change)) == [("a", "y")]
+    assert not list(trigger("a/{id=?}").places(change))  # only * is a wildcard
     assert not list(trigger("a/y", namespacePattern="other").places(change))
