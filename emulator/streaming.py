@@ -32,7 +32,7 @@ MAX_BACKLOG = 256 << 20
 """Characters that may wait for a client that does not read; it is cut off then."""
 
 REVOKED = "credential is no longer valid"
-"""What ``auth_revoked`` says; the documentation only calls it a string."""
+"""What ``auth_revoked`` says, without quotes: so firebase-admin for Python knows that it has to connect anew."""
 
 
 async def stream(
@@ -54,7 +54,7 @@ async def stream(
             database.check_index(path, query)  # other than the client SDKs, who get everything then
         if caller.expires is not None:
             wait_s = max(0.0, caller.expires - time.time())
-            end = partial(outbox.end, "auth_revoked", json.dumps(REVOKED))
+            end = partial(outbox.end, "auth_revoked", REVOKED)
             ending.callback(asyncio.get_running_loop().call_later(wait_s, end).cancel)
         ending.callback(faults.watch_connection(database.namespace, outbox.cut))
         with suppress(ConnectionError):  # the client left
