@@ -36,7 +36,15 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 def namespace_of(request: web.Request) -> str:
     """Return the database that is meant: ``ns``, or the first part of the host name."""
-    name = request.query.get("ns") or (request.host.split(".")[0] if "." in request.host else "")
+    return check_namespace(request.query.get("ns") or (request.host.split(".")[0] if "." in request.host else ""))
+
+
+def check_namespace(name: str) -> str:
+    """Return the name of a database, if it can be one.
+
+    Raises:
+        ServiceError: 400 otherwise.
+    """
     if not _NAMESPACE.fullmatch(name) or name.isdigit():
         raise ServiceError(400, "Please specify a namespace: add ?ns=NAME to the address")
     return name

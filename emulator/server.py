@@ -23,12 +23,12 @@ MAX_BODY = 1 << 30
 
 
 class Server:
-    """Answers requests for all databases of one process."""
+    """Answers requests for all databases of one process, which are its ``databases``."""
 
     def __init__(self, dispatcher: Dispatcher, faults: Faults) -> None:
-        self._databases = Databases(dispatcher)
+        self.databases = Databases(dispatcher)
         self._dispatcher, self._faults = dispatcher, faults
-        self._settings = Settings(self._databases, dispatcher, faults)
+        self._settings = Settings(self.databases, dispatcher, faults)
 
     def application(self) -> web.Application:
         """Return the application to serve."""
@@ -51,14 +51,14 @@ class Server:
             return preflight(request)  # it carries no credentials
         path, caller = _path(request), identify(request.headers, request.query)
         if path == ".ws":
-            return await converse(request, self._databases[namespace_of(request)], self._faults)
+            return await converse(request, self.databases[namespace_of(request)], self._faults)
         if path.startswith(PREFIXES):
             return await self._settings.answer(request, path, caller)
         if path == "":
             return web.Response(text="Realtime Database\n")
         if not path.endswith(".json"):
             return error_response(404, "404 Not Found")
-        database = self._databases[namespace_of(request)]
+        database = self.databases[namespace_of(request)]
         place = parse_path(path.removesuffix(".json"), may_be_priority=True)
         return await rest.answer(request, database, place, caller, self._faults)
 
