@@ -1,0 +1,29 @@
+/** The cases within a page: `start` is called by run_browser.mjs, which also provides `askWorld` and `say`. */
+
+import { forceWebSockets } from 'firebase/database';
+import cases from './cases/index.mjs';
+import { run, strayError } from './harness.mjs';
+
+/** The world as a page has it: the runner's, but for pages within this one. */
+class PageWorld {
+  constructor(port) {
+    this.port = port;
+    for (const what of ['rest', 'openGate', 'tellGate', 'restart']) this[what] = (...rest) => globalThis.askWorld(what, ...rest);
+  }
+
+  /** Another page with a client, to be taken away: see visitor.mjs. */
+  async visitor(namespace, place) {
+    const frame = document.createElement('iframe');
+    frame.src = `visitor.html?${new URLSearchParams({ port: this.port, namespace, place })}`;
+    document.body.append(frame);
+    return { kill: () => frame.remove() };
+  }
+}
+
+export async function start({ port, names }) {
+  // Otherwise the SDK would remember a connection that was refused, as during a restart, and poll from then on.
+  forceWebSockets();
+  addEventListener('unhandledrejection', ({ reason }) => strayError(reason));
+  addEventListener('error', ({ error }) => strayError(error));
+  await run(cases, names, new PageWorld(port), globalThis.say);
+}
