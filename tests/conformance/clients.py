@@ -24,8 +24,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 @functools.cache
 def names() -> Mapping[str, Sequence[str]]:
     """Return the names of all cases by suite."""
-    if not (HERE / "node_modules").exists():
-        raise RuntimeError("the clients are not installed: run `make .setup/conformance` (needs Node 20)")
+    if not (HERE / "node_modules").exists() or shutil.which("node") is None:
+        raise RuntimeError("the clients are not installed: `make .setup/conformance` does it, and needs Node 20")
     listed = subprocess.run(["node", "run_node.mjs", "--list"], cwd=HERE, capture_output=True, text=True, timeout=60)
     if listed.returncode:
         raise RuntimeError(f"the cases cannot be listed:\n{listed.stderr}")
@@ -57,7 +57,7 @@ class Run:
     """
 
     def __init__(self, suite: str, cases: Sequence[str], emulator: Emulator, folder: Path) -> None:
-        self._emulator, self._log = emulator, folder / f"{suite}.log"
+        self._cases, self._emulator, self._log = list(cases), emulator, folder / f"{suite}.log"
         self._outcomes: dict[str, Outcome] = {}
         self._changed, self._is_over = threading.Condition(), False
         script = ["run_browser.mjs"] if suite == "browser" else ["run_node.mjs", suite]
@@ -73,7 +73,7 @@ class Run:
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
-        self._tell({"port": emulator.port, "names": list(cases)})
+        self._tell({"port": emulator.port, "names": self._cases})
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
@@ -90,9 +90,9 @@ class Run:
         return Outcome(f"the case never ran; the runner ended with {self._runner.poll()}, and its log is:\n{log}", 0)
 
     def end(self) -> None:
-        """End the runner."""
+        """End the runner; one that is done gets the time to end by itself."""
         try:
-            self._runner.wait(10 if self._is_over else 0)
+            self._runner.wait(10 if len(self._outcomes) == len(self._cases) else 0)
         except subprocess.TimeoutExpired:
             self._runner.terminate()
         self._runner.wait()

@@ -182,7 +182,7 @@ export default cases({
     await test.rules({
       admin: { '.write': 'auth.token.admin === true' },
       team: { $team: { '.write': 'auth.token.teams[$team] === true' } },
-      mail: { '.write': "auth.token.email.endsWith('@example.com') && auth.token.email_verified" },
+      mail: { '.write': "auth.token.email.endsWith('@example.com') && auth.token.email_verified === true" },
       provider: { '.write': "auth.token.firebase.sign_in_provider === 'google.com'" },
     });
     const user = { sub: 'ada', admin: true, email: 'ada@example.com', email_verified: true, teams: { red: true }, firebase: { sign_in_provider: 'google.com', identities: {} } };
