@@ -71,7 +71,10 @@ def write_snapshot(folder: Path, databases: Databases) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if previous.exists() and not folder.exists():
             previous.rename(folder)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        unfinished = f".{folder.name}.new-"
+        for left in [each for each in folder.parent.iterdir() if each.name.startswith(unfinished)]:
+            shutil.rmtree(left, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix=unfinished, dir=folder.parent))
         _fill(new, folder, databases)
         if folder.exists():
             shutil.rmtree(previous, ignore_errors=True)

@@ -131,6 +131,7 @@ def test_wherever_an_export_is_interrupted_one_whole_snapshot_is_read(tmp_path, 
         seen.add(state)
         write_snapshot(folder, new)  # and the next export works
         assert read(folder).names == ["more", "one"]
+        assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".snapshot")]
     assert len(seen) == 2
 
 
