@@ -12,7 +12,8 @@ import asyncio
 import fnmatch
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -128,6 +129,22 @@ class Faults:
         """Return which of so many waiting deliveries comes next: the first, unless they are to be reordered."""
         rule = self._rule_of(trigger)
         return self._generator(f"order of {trigger.name}").randrange(waiting) if rule and rule.reorder else 0
+
+    @asynccontextmanager
+    async def around(self, method: str, places: Iterable[Path]) -> AsyncIterator[None]:
+        """Let a request that is for any of ``places`` stall or fail as it is to, before it or after its effect.
+
+        Raises:
+            ServiceError: if it is to fail; whatever came of the request is not heard of then.
+        """
+        fault = self.of_request(method, places)
+        if fault is not None and not fault.after_effect:
+            await fault.strike()
+        try:
+            yield
+        finally:
+            if fault is not None and fault.after_effect:
+                await fault.strike()
 
     def of_request(self, method: str, places: Iterable[Path]) -> Fault | None:
         """Return what is to happen to a request that is for any of ``places``, or None for nothing."""

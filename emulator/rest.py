@@ -47,7 +47,8 @@ async def answer(
     """
     check_parameters(request)
     if is_stream(request):
-        await _strike_stream(database, path, faults)
+        async with faults.around("GET", [path]):
+            pass  # its opening has no effect that a fault could come after
         return await stream(request, database, path, parse_query(request.query), caller, faults)
     if method_of(request) != "GET":
         return await _with_faults(request, database, path, caller, faults)
@@ -62,28 +63,12 @@ async def answer(
     return found
 
 
-async def _strike_stream(database: Database, path: Path, faults: Faults) -> None:
-    """Let the opening of a stream fail or stall; it has no effect that it could come after."""
-    fault = faults.of_request("GET", [path]) if faults.concern_requests else None
-    if fault is not None:
-        await fault.strike()
-
-
 async def _with_faults(
     request: web.Request, database: Database, path: Path, caller: Caller, faults: Faults
 ) -> web.Response:
-    if not faults.concern_requests:
+    places = await places_of(request, path) if faults.concern_requests else []
+    async with faults.around(method_of(request), places):
         return await _carry_out(request, database, path, caller)
-    fault = faults.of_request(method_of(request), await places_of(request, path))
-    if fault is not None and not fault.after_effect:
-        await fault.strike()
-    try:
-        found = await _carry_out(request, database, path, caller)
-    except ServiceError as problem:
-        found = error_response(problem.status, problem.message)
-    if fault is not None and fault.after_effect:
-        await fault.strike()
-    return found
 
 
 async def _carry_out(request: web.Request, database: Database, path: Path, caller: Caller) -> web.Response:
