@@ -83,6 +83,13 @@ class Session:
         self._keep_token()
         for listener in self._listeners.values():
             self._database.unlisten(listener)
+        try:
+            self._database.write(self._at_end.as_one(), self._caller)
+        except ServiceError:
+            self._write_one_by_one()
+
+    def _write_one_by_one(self) -> None:
+        """Write what may be written of what was left, since together it was refused."""
         for values in self._at_end:
             try:
                 self._database.write(values, self._caller)
@@ -99,25 +106,10 @@ class Session:
         handler = self._HANDLERS.get(action)
         if handler is None or not isinstance(body, Mapping):
             return "error", f"unknown request {action!r}"
-        if action in self._METHODS:
-            return await self._with_faults(self._METHODS[action], partial(handler, self, body, size), body)
-        return handler(self, body, size)
-
-    async def _with_faults(self, method: str, answer: Callable[[], Answer], body: Body) -> Answer:
-        if not self._faults.concern_requests:
-            return answer()
-        path = _path(body)
-        places = [path, *update_of(path, body.get("d"))] if method == "PATCH" else [path]
-        fault = self._faults.of_request(method, places)
-        if fault is not None and not fault.after_effect:
-            await fault.strike()
-        try:
-            found = answer()
-        except ServiceError as problem:
-            found = problem.code, problem.message
-        if fault is not None and fault.after_effect:
-            await fault.strike()
-        return found
+        if action not in self._METHODS or not self._faults.concern_requests:
+            return handler(self, body, size)
+        async with self._faults.around(self._METHODS[action], _places(action, body)):
+            return handler(self, body, size)
 
     def _listen(self, body: Body, size: int) -> Answer:
         path, query = _path(body), parse_wire_query(body.get("q"))
@@ -251,6 +243,12 @@ def _path(body: Body) -> Path:
     if not isinstance(path, str):
         raise ServiceError(400, "Invalid path: a string is expected")
     return parse_path(path, may_be_priority=True)
+
+
+def _places(action: str, body: Body) -> list[Path]:
+    """Return the places that a request reads or writes."""
+    path = _path(body)
+    return [path, *update_of(path, body.get("d"))] if action == "m" else [path]
 
 
 def _data(body: Body, size: int) -> Any:

@@ -9,13 +9,25 @@ from emulator.keys import PRIORITY, Path
 
 
 class WritesAtEnd:
-    """JSON values by path, in the order in which they were left; those that came as one are written as one."""
+    """JSON values by path, in the order in which they were left, those that came as one together."""
 
     def __init__(self) -> None:
         self._writes: list[dict[Path, Any]] = []
 
     def __iter__(self) -> Iterator[dict[Path, Any]]:
         return iter([dict(values) for values in self._writes])
+
+    def as_one(self) -> dict[Path, Any]:
+        """Return all of it as one write: what was left below another value, and after it, is part of that value."""
+        found: dict[Path, Any] = {}
+        for values in self._writes:
+            for path, value in values.items():
+                above = next((path[:depth] for depth in range(len(path)) if path[:depth] in found), None)
+                if above is None:
+                    found[path] = value
+                else:
+                    found[above] = _grafted(found[above], path[len(above) :], value)
+        return found
 
     def add(self, values: Mapping[Path, Any]) -> None:
         """Leave values; what was left before at the same places, or below them, is void."""
@@ -38,6 +50,22 @@ class WritesAtEnd:
             for place in [place for place in values if place[: len(path)] == path]:
                 del values[place]
         self._writes = [values for values in self._writes if values]
+
+
+def _grafted(value: Any, path: Path, part: Any) -> Any:
+    """Return a JSON value with another one at ``path`` in it."""
+    if not path:
+        return part
+    key = path[0]
+    if isinstance(value, list):
+        value = {str(i): child for i, child in enumerate(value)}
+    if not isinstance(value, Mapping) or ".sv" in value:
+        value = {".value": value}
+    if key == PRIORITY:
+        return {**value, PRIORITY: part}
+    if ".value" in value:
+        value = {PRIORITY: value.get(PRIORITY)}  # a scalar gives way to children, and leaves its priority
+    return {**value, key: _grafted(value.get(key), path[1:], part)}
 
 
 def _split(values: dict[Path, Any], place: Path, path: Path) -> None:

@@ -179,7 +179,29 @@ def test_writes_at_the_end(database, client):
     watcher.ask("q", "a", h="")
     client.session.end()
     assert to_json(database.root) == {"a": {"n": 5, "x": 3, "y": 2, "z": {"deep": 3}}}
-    assert watcher.pushes[1:] == [("d", {"p": "a/x", "d": 3}), ("m", {"p": "a", "d": {"y": 2, "z/deep": 3}})]
+    assert watcher.pushes[1:] == [("m", {"p": "a", "d": {"x": 3, "y": 2, "z/deep": 3}})]
+
+
+def test_writes_at_the_end_take_effect_as_one(database, client):
+    client.ask("o", "a", d={"x": 1, "y": 2})
+    client.ask("om", "a", d={"z": 3})
+    client.ask("o", "a/y", d=None)
+    watcher, windowed = Conversation(database), Conversation(database)
+    watcher.ask("q", "", h="")
+    windowed.ask("q", "a", q={"l": 2, "vf": "r"}, t=1, h="")
+    client.session.end()
+    assert watcher.pushes == [("d", {"p": "a", "d": {"x": 1, "z": 3}})]
+    assert [body["d"] for _, body in windowed.pushes] == [{"x": 1, "z": 3}]
+
+
+def test_of_writes_at_the_end_that_may_not_be_one_each_is_tried(database, client):
+    database.set_rules('{"rules": {"a": {".write": true}, "b": {".write": "auth !== null"}}}')
+    client.ask("auth", cred=token("ada"))
+    client.ask("o", "b", d=1)
+    client.ask("o", "a", d=2)
+    client.ask("unauth")
+    client.session.end()
+    assert to_json(database.root) == {"a": 2}
 
 
 def test_writes_at_the_end_are_checked_when_left_and_again_at_the_end(database, client):

@@ -1,3 +1,5 @@
+import pytest
+
 from emulator.writes_at_end import WritesAtEnd
 
 
@@ -31,3 +33,31 @@ def test_cancel_of_a_child_leaves_its_siblings():
 def test_cancel_below_a_scalar_changes_nothing():
     for value in (1, {".value": 1, ".priority": 2}, {".sv": "timestamp"}):
         assert left(("add", {("a",): value}), ("cancel", ("a", "b"))) == [{("a",): value}]
+
+
+@pytest.mark.parametrize(
+    ("first", "path", "second", "expected"),
+    [
+        ({"x": 1, "y": 2}, ("z",), 3, {"x": 1, "y": 2, "z": 3}),
+        ({"x": {"y": 1, "z": 2}}, ("x", "y"), None, {"x": {"y": None, "z": 2}}),
+        (None, ("x", "y"), 1, {".priority": None, "x": {".priority": None, "y": 1}}),
+        (5, ("x",), 1, {".priority": None, "x": 1}),
+        ({".value": 5, ".priority": 7}, ("x",), 1, {".priority": 7, "x": 1}),
+        ({".sv": "timestamp"}, ("x",), 1, {".priority": None, "x": 1}),
+        ([4, 5], ("1",), 6, {"0": 4, "1": 6}),
+        (5, (".priority",), 7, {".value": 5, ".priority": 7}),
+        ({".value": 5, ".priority": 1}, (".priority",), 7, {".value": 5, ".priority": 7}),
+        ({"x": 1}, (".priority",), 7, {"x": 1, ".priority": 7}),
+        (None, (".priority",), 7, {".value": None, ".priority": 7}),
+    ],
+)
+def test_what_is_left_later_becomes_part_of_what_was_left_above(first, path, second, expected):
+    writes = WritesAtEnd()
+    writes.add({("a",): first, ("b",): 1})
+    writes.add({("a", *path): second})
+    assert writes.as_one() == {("a",): expected, ("b",): 1}
+    assert next(iter(writes))[("a",)] == first
+
+
+def test_nothing_left_is_no_write():
+    assert WritesAtEnd().as_one() == {}
