@@ -12,16 +12,21 @@ class PageWorld {
   }
 
   /** Another page with a client, to be taken away: see visitor.mjs. */
-  async visitor(namespace, place) {
+  async visitor(namespace, place, port = this.port) {
     const frame = document.createElement('iframe');
-    frame.src = `visitor.html?${new URLSearchParams({ port: this.port, namespace, place })}`;
+    frame.src = `visitor.html?${new URLSearchParams({ port, namespace, place })}`;
     document.body.append(frame);
-    return { kill: () => frame.remove() };
+    return {
+      kill() {
+        frame.remove();
+        localStorage.clear(); // where the SDK keeps what it learnt about transports, for all pages
+      },
+    };
   }
 }
 
 export async function start({ port, names }) {
-  // Otherwise the SDK would remember a connection that was refused, as during a restart, and poll from then on.
+  // The cases are about WebSockets: the SDK would poll in their place once one was refused. The visitor may poll.
   forceWebSockets();
   addEventListener('unhandledrejection', ({ reason }) => strayError(reason));
   addEventListener('error', ({ error }) => strayError(error));

@@ -46,7 +46,11 @@ async function serve() {
 
 const { port, names, lines } = await instructions();
 const world = new World(port, lines);
-const browser = await launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+const browser = await launch({
+  executablePath: process.env.CHROMIUM,
+  args: ['--no-sandbox', '--disable-dev-shm-usage'],
+  protocolTimeout: 0, // one call runs all cases
+});
 try {
   const tab = await browser.newPage();
   tab.on('console', (message) => console.error(message.text()));

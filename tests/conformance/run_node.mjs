@@ -15,8 +15,8 @@ const SUITES = { sdk: sdkCases, admin: adminCases, rules: rulesCases };
 
 class NodeWorld extends World {
   /** Another program with a client, to be killed: see visitor.mjs. */
-  async visitor(namespace, place) {
-    const visitor = fork(fileURLToPath(new URL('visitor.mjs', import.meta.url)), [this.port, namespace, place]);
+  async visitor(namespace, place, port = this.port) {
+    const visitor = fork(fileURLToPath(new URL('visitor.mjs', import.meta.url)), [port, namespace, place]);
     return { kill: () => visitor.kill('SIGKILL') };
   }
 }

@@ -1,7 +1,7 @@
 /** Connections that end and come back. Source: "Enabling offline capabilities", the typings of goOffline and OnDisconnect. */
 
 import { get, goOffline, goOnline, onDisconnect, push, ref, remove, serverTimestamp, set, update } from 'firebase/database';
-import { cases, equal, eventually, ok, refused, until } from '../harness.mjs';
+import { cases, equal, eventually, ok, pause, refused, until } from '../harness.mjs';
 import { connect, settle, watch, watchChildren } from '../sdk.mjs';
 
 /** Two clients of the case; the second is connected. */
@@ -11,7 +11,7 @@ async function pair(test, options) {
   return [other, db];
 }
 
-export default cases({
+const connections = cases({
   '.info/connected follows the connection': async (test) => {
     const db = connect(test);
     const log = watch(db, ref(db, '.info/connected'));
@@ -187,7 +187,7 @@ export default cases({
     await set(ref(db, 'queued'), serverTimestamp());
     const log = watch(other, ref(other, 'seen'));
     await log.become([null]);
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await pause(60);
     goOffline(db);
     await until(() => log.events.length === 2, 'the time');
     const late = log.events[1] - (await test.stored('queued'));
@@ -350,3 +350,26 @@ export default cases({
     await eventually(() => log.events.at(-1), [0, true]);
   },
 });
+
+const refusals = cases(
+  {
+    'a program comes back by itself after connections were refused': async (test) => {
+      const gate = await test.gate();
+      const other = connect(test);
+      const [status, answer] = [watch(other, ref(other, 'status')), watch(other, ref(other, 'status-answer'))];
+      const visitor = await test.world.visitor(test.namespace, 'status', gate.port);
+      test.defer(visitor.kill);
+      await until(() => status.events.includes('here'), 'the visitor');
+      await gate.shut();
+      await until(() => status.events.includes('gone'), 'the loss of the visitor');
+      await pause(3000); // long enough for some attempts to connect
+      await gate.open();
+      await set(ref(other, 'status-ask'), 'are you there?');
+      for (let n = 0; n < 300 && answer.events.at(-1) !== 'are you there?'; n += 1) await pause(100);
+      equal(answer.events.at(-1), 'are you there?', 'the answer of the visitor');
+    },
+  },
+  { seconds: 50 },
+);
+
+export default [...connections, ...refusals];
