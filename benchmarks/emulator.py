@@ -10,18 +10,16 @@ import os
 import random
 import statistics
 import struct
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
 import psutil
 
 from benchmarks.data import OUT
-from local.processes import free_port
+from emulator.process import Emulator, running
 
 LISTENERS = 100
 TARGET_WRITES = 1_000
@@ -30,6 +28,7 @@ TARGET_WRITES = 1_000
 IN_FLIGHT = 64
 """Writes of one client that wait for their answers."""
 
+CALLS = 200
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 RULES = '{"rules": {".read": true, ".write": true, "n": {".indexOn": "a"}}}'
 ADMIN = {"Authorization": "Bearer owner"}
@@ -38,15 +37,8 @@ ADMIN = {"Authorization": "Bearer owner"}
 class Server:
     """The emulator as a process of its own, on a core of its own where there are two."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
-        command = [sys.executable, "-m", "emulator", "--port", str(self.port)]
-        self._process = psutil.Popen(command, stdout=subprocess.DEVNULL)
-        cores = sorted(os.sched_getaffinity(0))
-        self._process.cpu_affinity(cores[:1])
-        if len(cores) > 1:
-            os.sched_setaffinity(0, set(cores[1:]))
-        self._cores = cores
+    def __init__(self, emulator: Emulator) -> None:
+        self.port, self._process = emulator.port, psutil.Process(emulator.process.pid)
 
     def cpu_s(self) -> float:
         """Return the processor time that it has used, in seconds."""
@@ -57,33 +49,18 @@ class Server:
         """Return its resident memory in MB."""
         return float(self._process.memory_info().rss) / 1e6
 
-    async def ready(self) -> None:
-        """Wait until it answers."""
-        async with aiohttp.ClientSession() as session:
-            for _ in range(400):
-                try:
-                    async with session.get(f"http://127.0.0.1:{self.port}/"):
-                        return
-                except aiohttp.ClientConnectionError:
-                    await asyncio.sleep(0.05)
-        raise RuntimeError("the emulator did not come up within 20 s")
 
-    def stop(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.wait(20)
-        os.sched_setaffinity(0, set(self._cores))
-
-
-@asynccontextmanager
-async def running() -> AsyncIterator[Server]:
-    """Run a server."""
-    server = Server()
-    try:
-        await server.ready()
-        yield server
-    finally:
-        server.stop()
+@contextmanager
+def alone() -> Iterator[Server]:
+    """Run an emulator on one core, and this on the others."""
+    cores = sorted(os.sched_getaffinity(0))
+    with running() as emulator:
+        os.sched_setaffinity(emulator.process.pid, cores[:1])
+        os.sched_setaffinity(0, cores[1:] or cores)
+        try:
+            yield Server(emulator)
+        finally:
+            os.sched_setaffinity(0, cores)
 
 
 class Connection(asyncio.Protocol):
@@ -162,24 +139,25 @@ async def _rest_writes(port: int, writes: int, places: int) -> None:
         await asyncio.gather(*(work(session) for _ in range(8)))
 
 
-async def _load(write: Callable[[int, int, int], Awaitable[None]], writes: int, *, shared: bool) -> dict[str, float]:
+async def _load(
+    server: Server, write: Callable[[int, int, int], Awaitable[None]], writes: int, *, shared: bool
+) -> dict[str, float]:
     """Measure writes while ``LISTENERS`` clients listen: each to a place of its own, or all to the one written."""
-    async with running() as server:
-        listeners = [await Connection.open(server.port, "load") for _ in range(LISTENERS)]
-        places = 1 if shared else LISTENERS
-        for number, listener in enumerate(listeners):
-            listener.send(1, "q", {"p": f"n/{0 if shared else number}", "h": ""})
-            await listener.wait(lambda listener=listener: listener.answers == 1)  # type: ignore[misc]
-        # The hash of nothing is what they sent: there was nothing to tell yet.
-        expected = writes if shared else writes // LISTENERS
-        cpu, start = server.cpu_s(), time.perf_counter()
-        await write(server.port, writes, places)
-        for listener in listeners:
-            await listener.wait(lambda listener=listener: listener.events >= expected)  # type: ignore[misc]
-        took, used = time.perf_counter() - start, server.cpu_s() - cpu
-        told = sum(listener.events for listener in listeners)
-        for listener in listeners:
-            listener.transport.close()
+    listeners = [await Connection.open(server.port, "load") for _ in range(LISTENERS)]
+    places = 1 if shared else LISTENERS
+    for number, listener in enumerate(listeners):
+        listener.send(1, "q", {"p": f"n/{0 if shared else number}", "h": ""})
+        await listener.wait(lambda listener=listener: listener.answers == 1)  # type: ignore[misc]
+    # The hash of nothing is what they sent: there was nothing to tell yet.
+    expected = writes if shared else writes // LISTENERS
+    cpu, start = server.cpu_s(), time.perf_counter()
+    await write(server.port, writes, places)
+    for listener in listeners:
+        await listener.wait(lambda listener=listener: listener.events >= expected)  # type: ignore[misc]
+    took, used = time.perf_counter() - start, server.cpu_s() - cpu
+    told = sum(listener.events for listener in listeners)
+    for listener in listeners:
+        listener.transport.close()
     return {
         "writes": writes,
         "events told": told,
@@ -195,64 +173,55 @@ def _entry(number: int, chance: random.Random) -> dict[str, Any]:
     return {"a": chance.random(), "b": number}
 
 
-async def _sizes(calls: int) -> list[dict[str, float]]:
-    """Measure a query over an index and a write of one child, beside ever more siblings."""
-    rows = []
-    for size in SIZES:
-        async with running() as server, aiohttp.ClientSession(headers=ADMIN) as session:
-            base, chance = f"http://127.0.0.1:{server.port}", random.Random(1)
-            await _put(session, f"{base}/.settings/rules.json?ns=load", RULES)
-            before = server.memory_mb()
-            body = json.dumps({f"k{number}": _entry(number, chance) for number in range(size)})
-            await _put(session, f"{base}/n.json?ns=load&print=silent&writeSizeLimit=unlimited", body)
-            del body
-            memory = server.memory_mb() - before
-            query = f'{base}/n.json?ns=load&orderBy="a"&startAt=0.5&limitToFirst=10'
+async def _among(server: Server, size: int, calls: int) -> dict[str, float]:
+    """Measure a query over an index and a write of one child, beside so many siblings."""
+    base, chance = f"http://127.0.0.1:{server.port}", random.Random(1)
+    async with aiohttp.ClientSession(headers=ADMIN) as session:
+        await _put(session, f"{base}/.settings/rules.json?ns=load", RULES)
+        before = server.memory_mb()
+        body = json.dumps({f"k{number}": _entry(number, chance) for number in range(size)})
+        await _put(session, f"{base}/n.json?ns=load&print=silent&writeSizeLimit=unlimited", body)
+        memory = server.memory_mb() - before
+        query = f'{base}/n.json?ns=load&orderBy="a"&startAt=0.5&limitToFirst=10'
+        start = time.perf_counter()
+        await _get(session, query)
+        first = time.perf_counter() - start
+        queries, writes = [], []
+        for number in range(calls):
             start = time.perf_counter()
-            await _get(session, query)
-            first = time.perf_counter() - start
-            times, writes = [], []
-            for number in range(calls):
-                start = time.perf_counter()
-                assert len(await _get(session, query)) == 10
-                times.append(time.perf_counter() - start)
-                place = f"{base}/n/k{number * 7 % size}.json?ns=load&print=silent"
-                body = json.dumps(_entry(number, chance))
-                start = time.perf_counter()
-                await _put(session, place, body)
-                writes.append(time.perf_counter() - start)
-            rows.append(
-                {
-                    "children": size,
-                    "memory MB": memory,
-                    "first query s": first,
-                    "query ms": statistics.median(times) * 1e3,
-                    "write ms": statistics.median(writes) * 1e3,
-                }
-            )
-    return rows
+            assert len(await _get(session, query)) == 10
+            queries.append(time.perf_counter() - start)
+            place = f"{base}/n/k{number * 7 % size}.json?ns=load&print=silent"
+            body = json.dumps(_entry(number, chance))
+            start = time.perf_counter()
+            await _put(session, place, body)
+            writes.append(time.perf_counter() - start)
+    return {
+        "children": size,
+        "memory MB": memory,
+        "first query s": first,
+        "query ms": statistics.median(queries) * 1e3,
+        "write ms": statistics.median(writes) * 1e3,
+    }
 
 
-async def _memory(nodes: int) -> dict[str, float]:
-    """Measure the memory of so many scalars, as one flat node and as entries of ten fields."""
-    found = {}
+def _shapes(nodes: int) -> Iterator[tuple[str, Any]]:
+    """Yield so many scalars, as one flat node and as entries of ten fields."""
+    yield "flat", {f"k{number}": number for number in range(nodes)}
     chance = random.Random(1)
     fields = ("author", "bookId", "isbn", "myRate", "pages", "publisher", "shelf", "title", "userId", "year")
-    shapes: dict[str, Callable[[], Any]] = {
-        "flat": lambda: {f"k{number}": number for number in range(nodes)},
-        "entries": lambda: {
-            f"-N{number:018d}": {field: chance.randrange(10**6) for field in fields} for number in range(nodes // 10)
-        },
-    }
-    for name, make in shapes.items():
-        async with running() as server, aiohttp.ClientSession(headers=ADMIN) as session:
-            before = server.memory_mb()
-            body = json.dumps(make())
-            url = f"http://127.0.0.1:{server.port}/n.json?ns=load&print=silent&writeSizeLimit=unlimited"
-            await _put(session, url, body)
-            found[f"{name}: JSON MB"] = len(body) / 1e6
-            found[f"{name}: memory MB"] = server.memory_mb() - before
-    return found
+    entries = range(nodes // 10)
+    yield "entries", {f"-N{number:018d}": {field: chance.randrange(10**6) for field in fields} for number in entries}
+
+
+async def _memory(server: Server, value: Any) -> dict[str, float]:
+    """Measure the memory that a value takes."""
+    before = server.memory_mb()
+    body = json.dumps(value)
+    async with aiohttp.ClientSession(headers=ADMIN) as session:
+        url = f"http://127.0.0.1:{server.port}/n.json?ns=load&print=silent&writeSizeLimit=unlimited"
+        await _put(session, url, body)
+    return {"JSON MB": len(body) / 1e6, "memory MB": server.memory_mb() - before}
 
 
 async def _put(session: aiohttp.ClientSession, url: str, body: str) -> None:
@@ -279,21 +248,29 @@ def main() -> None:
         ("REST, each listener its own node", _rest_writes, False),
         ("REST, all listeners the node written", _rest_writes, True),
     ):
-        row = results[name] = asyncio.run(_load(write, arguments.writes // (4 if shared else 1), shared=shared))
+        with alone() as server:
+            row = asyncio.run(_load(server, write, arguments.writes // (4 if shared else 1), shared=shared))
+        results[name] = row
         verdict = "met" if row["writes a second"] >= TARGET_WRITES else "MISSED"
         print(f"{name}: {row['writes a second']:,.0f} writes/s ({verdict}); {row['events told']:,.0f} events told")
         print(f"  server: {row['processor ms a write']:.3f} ms of processor time a write")
-    results["sizes"] = asyncio.run(_sizes(200))
-    for row in results["sizes"]:
+    results["sizes"] = []
+    for size in SIZES:
+        with alone() as server:
+            row = asyncio.run(_among(server, size, CALLS))
+        results["sizes"].append(row)
         print("  ".join(f"{name} {value:,.3g}" for name, value in row.items()))
     first, last = results["sizes"][0], results["sizes"][-1]
     for what in ("query ms", "write ms"):
+        ratio = last[what] / first[what]
+        print(f"{what}: {ratio:.2f} times as long among {last['children']:,} as among {first['children']:,}")
+    results["memory"] = {}
+    for name, value in _shapes(arguments.nodes):
+        with alone() as server:
+            row = results["memory"][name] = asyncio.run(_memory(server, value))
         print(
-            f"{what}: {last[what] / first[what]:.2f} times as long among {last['children']:,} as {first['children']:,}"
+            f"{arguments.nodes:,} nodes, {name}: {row['JSON MB']:,.0f} MB of JSON, {row['memory MB']:,.0f} MB of memory"
         )
-    results["memory"] = asyncio.run(_memory(arguments.nodes))
-    for name, value in results["memory"].items():
-        print(f"{arguments.nodes:,} nodes, {name} {value:,.0f}")
     OUT.mkdir(exist_ok=True)
     (OUT / "emulator.json").write_text(json.dumps(results, indent=1))
     print(f"written: {OUT}/emulator.json")

@@ -17,7 +17,8 @@ from typing import Any
 import requests
 
 from emulator.launch import environment as database_environment
-from local.processes import Processes, free_port, is_free
+from emulator.process import free_port
+from local.processes import Processes, is_free
 
 ROOT = Path(__file__).resolve().parent.parent
 EMULATORS = ("auth", "functions", "database", "tasks")

@@ -2,17 +2,14 @@
 
 import json
 import queue
-import subprocess
-import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import requests
 
-from local.processes import free_port
+from emulator.process import running
 
 ROOT = Path(__file__).resolve().parents[1]
 ADMIN = {"Authorization": "Bearer owner"}
@@ -69,20 +66,10 @@ def deliveries():
 
 @pytest.fixture(scope="session")
 def port(deliveries):
-    port = free_port()
-    command = [sys.executable, "-m", "emulator", "--port", str(port), "--single_project_mode", "Warning"]
-    command += ["--functions_emulator_host", "127.0.0.1", "--functions_emulator_port", str(deliveries.port)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            requests.get(f"http://127.0.0.1:{port}/", timeout=1)
-            break
-        except requests.ConnectionError:
-            time.sleep(0.05)
-    yield port
-    process.terminate()
-    assert process.wait(10) == 0
+    options = ["--single_project_mode", "Warning", "--functions_emulator_host", "127.0.0.1"]
+    with running(*options, "--functions_emulator_port", str(deliveries.port)) as emulator:
+        yield emulator.port
+    assert emulator.process.returncode == 0
 
 
 _numbers = iter(range(10_000))

@@ -7,7 +7,8 @@ import requests
 
 from backend.adapters import cloud_storage
 from bookrec.errors import BadModel, StoreUnavailable
-from local.processes import Processes, free_port
+from emulator.process import free_port
+from local.processes import Processes
 from local.stack import storage_program
 from tests.fakes import FakeBucket, FakeClock
 from trainer.services import Bucket

@@ -11,7 +11,8 @@ from pathlib import Path
 import requests
 
 from emulator.launch import environment
-from local.processes import Processes, free_port
+from emulator.process import free_port
+from local.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "demo-conformance"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.processes import Processes, free_port
+from emulator.process import free_port
+from local.processes import Processes
 from tests.database_server import Server
 
 ROOT = Path(__file__).resolve().parents[2]

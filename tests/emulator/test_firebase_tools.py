@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from emulator.launch import environment
+from emulator.process import free_port
 from emulator.snapshots import METADATA, write_snapshot
-from local.processes import free_port
 from tests.database_server import ROOT
 from tests.emulator.test_snapshots import PRIORITIZED, holding, read
 

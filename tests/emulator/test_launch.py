@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from emulator import launch
-from local.processes import free_port
+from emulator.process import free_port
 
 
 def test_ours_comes_first_on_the_path_and_passes_for_java():

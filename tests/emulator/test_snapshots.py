@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -14,10 +13,10 @@ from hypothesis import given
 from emulator import snapshots
 from emulator.auth import Caller
 from emulator.database import Databases
+from emulator.process import start
 from emulator.snapshots import METADATA, SnapshotError, read_snapshot, write_snapshot
 from emulator.tree import same
-from local.processes import free_port
-from tests.database_server import ROOT, Server
+from tests.database_server import Server
 from tests.emulator.test_listening import VALUES
 
 ADMIN = Caller(is_admin=True)
@@ -171,42 +170,29 @@ def test_a_bad_snapshot_is_refused_with_the_file_and_what_to_do(tmp_path, file, 
         read(tmp_path)
 
 
-class Running:
-    """A stand-alone emulator with options of its own."""
-
-    def __init__(self, *options):
-        self.port = free_port()
-        command = [sys.executable, "-m", "emulator", "--port", str(self.port), *map(str, options)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while "Running on" not in (line := self.process.stdout.readline()) and line:
-            pass
-
-    def end(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        _, errors = self.process.communicate(timeout=10)
-        return self.process.returncode, errors
-
-
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_what_an_emulator_held_when_it_was_told_to_stop_is_there_at_the_next_start(tmp_path, how):
     folder = tmp_path / "s"
-    first = Running("--export-on-exit", folder)
+    first = start("--export-on-exit", str(folder))
     Server(first.port, "one").put("", PRIORITIZED)
     Server(first.port, "two").put("a", 1)
-    assert first.end(how)[0] == 0
-    second = Running("--import", folder, "--export-on-exit", folder)
+    assert first.stop(how) == 0
+    second = start("--import", str(folder), "--export-on-exit", str(folder))
     assert Server(second.port, "one").get("", format="export") == PRIORITIZED
     assert Server(second.port, "two").get("") == {"a": 1}
     Server(second.port, "two").put("a", 2)
-    assert second.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    assert second.stop(signal.SIGKILL) == -signal.SIGKILL
     assert read(folder)["two"].root == {"a": 1}
 
 
 def test_a_snapshot_that_cannot_be_read_or_written_ends_the_emulator_with_1(tmp_path):
-    code, errors = Running("--import", tmp_path / "none").end()
-    assert code == 1
+    unread = start("--import", str(tmp_path / "none"), stderr=subprocess.PIPE)
+    _, errors = unread.process.communicate(timeout=10)
+    assert unread.process.returncode == 1
     assert "none/firebase-export-metadata.json does not exist" in errors
     (tmp_path / "file").write_text("")
-    code, errors = Running("--export-on-exit", tmp_path / "file" / "s").end()
-    assert code == 1
+    unwritten = start("--export-on-exit", str(tmp_path / "file" / "s"), stderr=subprocess.PIPE)
+    unwritten.process.terminate()
+    _, errors = unwritten.process.communicate(timeout=10)
+    assert unwritten.process.returncode == 1
     assert "cannot export to" in errors

@@ -4,8 +4,6 @@ import contextlib
 import json
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -13,8 +11,8 @@ import pytest
 import requests
 
 from emulator import streaming
-from local.processes import free_port
-from tests.database_server import ADMIN, ROOT, Server
+from emulator.process import free_port, start
+from tests.database_server import ADMIN, Server
 from tests.emulator.test_rest import token
 
 RULES = {
@@ -219,19 +217,12 @@ def test_where_nothing_changes_the_client_hears_that_the_stream_lives(monkeypatc
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_an_emulator_with_open_streams_ends_at_once(stop):
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    while "Running on" not in process.stdout.readline():
-        pass
-    stream = Stream(Server(port, "n"), "a")
+    emulator = start()
+    stream = Stream(Server(emulator.port, "n"), "a")
     assert stream.next() == put("/", None)
-    process.send_signal(stop)
-    assert process.wait(5) == 0
+    assert emulator.stop(stop) == 0
     assert stream.next() is None
     stream.close()
-    process.stdout.close()
 
 
 @pytest.mark.parametrize("fault", [{"fail": 1}, {"fail": 1, "after_effect": True}])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.process import start
 from emulator.websocket import MAX_FRAME, _framed, _Inbox
 
 
@@ -59,3 +60,23 @@ def test_a_conversation_over_the_wire(server, port):
 def test_a_connection_needs_a_namespace(port):
     with pytest.raises(aiohttp.WSServerHandshakeError):
         asyncio.run(conversation(port, "", [], 0))
+
+
+async def at_the_end_of(emulator):
+    """Leave a write for the connection's end, stop the server; return how it ended."""
+    left = {"t": "d", "d": {"r": 1, "a": "o", "b": {"p": "left", "d": 1}}}
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"http://{emulator.address}/.ws?v=5&ns=ws") as socket:
+        await socket.receive_json(timeout=10)
+        await socket.send_json(left)
+        await socket.receive_json(timeout=10)
+        emulator.process.terminate()
+        message = await socket.receive(timeout=10)
+        return message.type
+
+
+def test_a_server_that_is_stopped_ends_its_connections(tmp_path):
+    emulator = start("--export-on-exit", str(tmp_path / "kept"))
+    kind = asyncio.run(at_the_end_of(emulator))
+    assert emulator.process.wait(10) == 0
+    assert kind in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+    assert json.loads((tmp_path / "kept/database_export/ws.json").read_text()) == {"left": 1}
