@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ LIMITS = ("limitToFirst", "limitToLast")
 SPECIAL = ("$key", "$value", "$priority")
 
 _WIRE_INDEX = {".key": "$key", ".value": "$value", ".priority": "$priority"}
-_NO_KEY = (None, "[MIN_NAME]", "[MAX_NAME]")
+_FIRST_KEYS, _LAST_KEYS = ("[MIN_NAME]", "[MIN_KEY]"), ("[MAX_NAME]", "[MAX_KEY]")
 """What the SDKs send as key of a bound that stands before, or after, all that have its value."""
 
 
@@ -134,7 +134,7 @@ def parse_wire_query(value: Any) -> Query | None:
     if not isinstance(index, str):
         raise ServiceError(400, "Invalid query: the index must be a string")
     order_by = _WIRE_INDEX.get(index) or "/".join(parse_path(index))
-    start, end = _wire_bound(value, "sp", "sn", "sin"), _wire_bound(value, "ep", "en", "ein")
+    start, end = _wire_bound(value, "sp", "sn", "sin", _LAST_KEYS), _wire_bound(value, "ep", "en", "ein", _FIRST_KEYS)
     if start is not None and start.is_inclusive and repr(start) == repr(end):
         end = start  # they send equalTo as its two bounds; repr, since 1 and True are equal
     if limit is not None:
@@ -143,12 +143,16 @@ def parse_wire_query(value: Any) -> Query | None:
     return Query(order_by, start, end, limit, limit is not None and view_from == "r")
 
 
-def _wire_bound(value: Mapping[str, Any], name: str, key_name: str, inclusive_name: str) -> Bound | None:
+def _wire_bound(
+    value: Mapping[str, Any], name: str, key_name: str, inclusive_name: str, excluding_keys: Sequence[str]
+) -> Bound | None:
     if name not in value:
         return None
     key = value.get(key_name)
-    key = None if key in _NO_KEY else str(key)
-    return Bound(_scalar(value[name]), key, value.get(inclusive_name, True) is not False)
+    # Older SDKs say that a bound is exclusive by its key alone.
+    is_inclusive = value.get(inclusive_name, True) is not False and key not in excluding_keys
+    key = None if key in (None, *_FIRST_KEYS, *_LAST_KEYS) else str(key)
+    return Bound(_scalar(value[name]), key, is_inclusive)
 
 
 _NO_JSON = object()

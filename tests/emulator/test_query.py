@@ -2,13 +2,15 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.auth import Caller
 from emulator.database import Databases
+from emulator.index import Index
 from emulator.keys import key_order
-from emulator.query import parse_query
+from emulator.query import parse_query, parse_wire_query
 from emulator.tree import from_json, get, put, value_order
 
 ADMIN = Caller(is_admin=True)
@@ -85,3 +87,27 @@ def test_writes_end_in_the_tree_that_a_plain_dict_models(writes):
         tree = put(tree, path, from_json(value))
         model = model_put(model, path, value)
     assert tree == model
+
+
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        ({"sp": 1}, "bcde"),
+        ({"sp": 1, "sn": "[MIN_NAME]"}, "bcde"),
+        ({"sp": 1, "sn": "[MAX_NAME]"}, "de"),
+        ({"sp": 1, "sn": "[MAX_KEY]"}, "de"),
+        ({"sp": 1, "sn": "[MAX_NAME]", "sin": False}, "de"),
+        ({"sp": 1, "sn": "b", "sin": False}, "cde"),
+        ({"ep": 1}, "abc"),
+        ({"ep": 1, "en": "[MAX_NAME]"}, "abc"),
+        ({"ep": 1, "en": "[MIN_NAME]"}, "a"),
+        ({"ep": 1, "en": "[MIN_KEY]"}, "a"),
+        ({"ep": 1, "en": "[MIN_NAME]", "ein": False}, "a"),
+        ({"sp": 1, "sn": "[MIN_NAME]", "ep": 1, "en": "[MAX_NAME]"}, "bc"),
+        ({"sp": 1, "sn": "[MAX_NAME]", "l": 1, "vf": "l"}, "d"),
+    ],
+)
+def test_the_keys_before_and_after_all_keys_make_a_bound_exclusive(wire, expected):
+    node = from_json({"a": 0, "b": 1, "c": 1, "d": 2, "e": 3})
+    index, query = Index("$value", node), parse_wire_query({"i": ".value", **wire})
+    assert "".join(index.keys(*index.span(query))) == expected
