@@ -55,8 +55,12 @@ class Session:
         self._keep_token: Callable[[], None] = lambda: None
 
     def greet(self, host: str, session_id: str) -> None:
-        """Send the handshake; ``host`` is where the client is to connect from now on."""
-        now = self._database.now_ms()
+        """Send the handshake; ``host`` is where the client is to connect from now on.
+
+        The time in it is a little old when the client reads it, as with a server that is not on the same machine: what
+        the client makes of it never equals the time of a write that follows, which takes effect as a change then.
+        """
+        now = self._database.now_ms() - 1
         self._control("h", {"ts": now, "v": VERSION, "h": host, "s": session_id})
 
     async def take(self, text: str) -> None:

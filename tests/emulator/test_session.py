@@ -42,6 +42,15 @@ def test_the_handshake_names_the_host_and_the_time(database, client):
     assert abs(control["d"]["ts"] - time.time() * 1000) < 60_000
 
 
+def test_the_time_of_the_handshake_is_never_that_of_a_write_after_it():
+    database = Databases()["x"]
+    database.now_ms = lambda: 1_700_000_000_000
+    client = Conversation(database)
+    client.session.greet("127.0.0.1:9000", "id")
+    client.ask("p", "at", d={".sv": "timestamp"})
+    assert client.controls[0]["d"]["ts"] < to_json(database.root)["at"]
+
+
 def test_a_ping_is_answered(client):
     client.say({"t": "c", "d": {"t": "p", "d": {}}})
     assert client.controls == [{"t": "o", "d": None}]
