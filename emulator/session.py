@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from emulator.auth import NOBODY, Caller, caller_of
+from emulator.compound_hash import CompoundHash, parse_compound_hash
 from emulator.database import Database
 from emulator.errors import IndexNotDefinedError, ServiceError
 from emulator.faults import Faults
@@ -129,13 +130,21 @@ class Session:
         node = self._database.listen(listener)
         self._listeners[_name(path, query)] = listener
         if not _is_known(node, body.get("h")):
-            self._tell(tag, Update(path, {(): node}, is_merge=False))
+            self._tell_all(path, node, parse_compound_hash(body.get("ch")), tag)
         try:
             if query is not None:
                 self._database.check_index(path, query)
         except IndexNotDefinedError:
             return "ok", {"w": ["no_index"]}  # a warning for the client's log
         return "ok", {}
+
+    def _tell_all(self, path: Path, node: Node, known: CompoundHash | None, tag: Any) -> None:
+        """Send a node, or what of it the client does not have."""
+        if known is None:
+            self._tell(tag, Update(path, {(): node}, is_merge=False))
+        elif merges := known.merges(node):
+            tagged = {} if tag is None else {"t": tag}
+            self._push("rm", {"p": "/".join(path), "d": merges, **tagged})
 
     def _tell(self, tag: Any, update: Update) -> None:
         key = ("wire", tag)

@@ -239,21 +239,22 @@ def hash_of(node: Node) -> str:
     """
     text, value = "", bare(node)
     if isinstance(node, Prioritized):
-        text = f"priority:{_hashed(node.priority)}:"
+        text = f"priority:{hashed(node.priority)}:"
     if is_parent(value):
         rows = [(key, value[key]) for key in sorted(value, key=key_order)]
         if any(isinstance(child, Prioritized) for _, child in rows):
             rows.sort(key=lambda row: value_order(priority_of(row[1])))
         text += "".join(f":{key}:{hash_of(child)}" for key, child in rows)
     elif value is not None:
-        text += _hashed(value)
+        text += hashed(value)
     if not text:
         return ""
     digest = hashlib.sha1(text.encode("utf-8", "replace"), usedforsecurity=False).digest()
     return base64.b64encode(digest).decode()
 
 
-def _hashed(value: Any) -> str:
+def hashed(value: Any) -> str:
+    """Return the text that stands for a scalar in what is hashed."""
     if isinstance(value, bool):
         return f"boolean:{'true' if value else 'false'}"
     if isinstance(value, str):
