@@ -13,6 +13,7 @@ from emulator.delivery import Dispatcher
 from emulator.errors import ServiceError
 from emulator.faults import Faults
 from emulator.keys import parse_path
+from emulator.polling import Polls
 from emulator.requests import namespace_of
 from emulator.responses import error_response, preflight
 from emulator.settings import PREFIXES, Settings
@@ -28,6 +29,7 @@ class Server:
     def __init__(self, dispatcher: Dispatcher, faults: Faults) -> None:
         self.databases = Databases(dispatcher)
         self._dispatcher, self._faults = dispatcher, faults
+        self._polls = Polls(faults)
         self._settings = Settings(self.databases, dispatcher, faults)
 
     def application(self) -> web.Application:
@@ -51,7 +53,9 @@ class Server:
             return preflight(request)  # it carries no credentials
         path, caller = _path(request), identify(request.headers, request.query)
         if path == ".ws":
-            return await converse(request, self.databases[namespace_of(request)], self._faults)
+            return await converse(request, self.databases[namespace_of(request)], self._faults, self._polls)
+        if path == ".lp":
+            return await self._polls.answer(request, self.databases[namespace_of(request)])
         if path.startswith(PREFIXES):
             return await self._settings.answer(request, path, caller)
         if path == "":

@@ -5,6 +5,7 @@ Source: the client SDKs' protocol, version 5, as the open-source SDKs speak it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -28,6 +29,9 @@ VERSION = "5"
 Body = Mapping[str, Any]
 Answer = tuple[str, Any]
 """The status of a response, ``ok`` or what went wrong, and its data."""
+
+PONG = '{"t":"c","d":{"t":"o","d":null}}'
+"""The answer to a ping."""
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,7 @@ class Session:
         self._listeners: dict[str, Listener] = {}
         self._at_end = WritesAtEnd()
         self._keep_token: Callable[[], None] = lambda: None
+        self._offered: tuple[Callable[[str], None], asyncio.Event] | None = None
 
     def greet(self, host: str, session_id: str) -> None:
         """Send the handshake; ``host`` is where the client is to connect from now on.
@@ -62,7 +67,7 @@ class Session:
         the client makes of it never equals the time of a write that follows, which takes effect as a change then.
         """
         now = self._database.now_ms() - 1
-        self._control("h", {"ts": now, "v": VERSION, "h": host, "s": session_id})
+        self._send(_control("h", {"ts": now, "v": VERSION, "h": host, "s": session_id}))
 
     async def take(self, text: str) -> None:
         """Answer one message; one that makes no sense is logged and ignored."""
@@ -70,8 +75,7 @@ class Session:
             message = json.loads(text)
             kind, content = message["t"], message["d"]
             if kind == "c":
-                if content["t"] == "p":
-                    self._control("o", None)
+                self._take_control(content["t"])
                 return
             number, action, body = content["r"], content["a"], content["b"]
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -82,6 +86,17 @@ class Session:
         except ServiceError as problem:
             status, data = problem.code, problem.message
         self._send(_text({"t": "d", "d": {"r": number, "b": {"s": status, "d": data}}}))
+
+    def offer(self, send: Callable[[str], None]) -> asyncio.Event:
+        """Offer another connection of the same client; return what is set once the client goes on with it alone."""
+        self._offered = (send, asyncio.Event())
+        send(_control("a", {}))
+        return self._offered[1]
+
+    @property
+    def has_moved(self) -> bool:
+        """Tell whether the client has gone on to a connection that was offered."""
+        return self._offered is not None and self._offered[1].is_set()
 
     def end(self) -> None:
         """Forget the client, and write what it left to be written at its end."""
@@ -225,8 +240,13 @@ class Session:
     def _ignore(self, body: Body, size: int) -> Answer:
         return "ok", ""
 
-    def _control(self, kind: str, data: Any) -> None:
-        self._send(_text({"t": "c", "d": {"t": kind, "d": data}}))
+    def _take_control(self, kind: str) -> None:
+        if kind == "p":
+            self._send(PONG)
+        if kind == "n" and self._offered is not None:
+            self._send(_control("n", {}))
+            self._send, moved = self._offered
+            moved.set()
 
     def _push(self, action: str, body: Any) -> None:
         self._send(_text({"t": "d", "d": {"a": action, "b": body}}))
@@ -249,6 +269,16 @@ class Session:
     }
     _METHODS: Mapping[str, str] = {"q": "GET", "g": "GET", "p": "PUT", "m": "PATCH"}
     """What faults take a request for."""
+
+
+def later(wait_s: float, act: Callable[[], None]) -> Callable[[], None]:
+    """Call a function after so many seconds, unless the function that is returned is called before."""
+    return asyncio.get_running_loop().call_later(wait_s, act).cancel
+
+
+def _control(kind: str, data: Any) -> str:
+    """Return a message about the connection itself."""
+    return _text({"t": "c", "d": {"t": kind, "d": data}})
 
 
 def _path(body: Body) -> Path:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
 from emulator.database import Database
 from emulator.faults import Faults
-from emulator.session import Session
+from emulator.polling import Polls
+from emulator.session import PONG, Session, later
 
 MAX_FRAME = 16_384
 """Characters in a frame; a longer message is sent as its number of frames, then the frames."""
@@ -25,30 +27,60 @@ MAX_BACKLOG = 256 << 20
 HEARTBEAT_S = 30.0
 """How often a client has to answer, so that one that vanished is noticed."""
 
+MOVE_S = 30.0
+"""How long a client that polled may take to go on."""
 
-async def converse(request: web.Request, database: Database, faults: Faults) -> web.StreamResponse:
-    """Serve one client until either side ends the connection."""
+PING = '{"t":"c","d":{"t":"p","d":{}}}'
+
+
+async def converse(request: web.Request, database: Database, faults: Faults, polls: Polls) -> web.StreamResponse:
+    """Serve one client until either side ends the connection; it may have polled until now."""
     socket = web.WebSocketResponse(compress=False, heartbeat=HEARTBEAT_S, max_msg_size=1 << 20)
     await socket.prepare(request)
-    loop = asyncio.get_running_loop()
-    outbox = _Outbox(request, loop)
-
-    def later(wait_s: float, act: Callable[[], None]) -> Callable[[], None]:
-        return loop.call_later(wait_s, act).cancel
-
-    session = Session(database, faults, outbox.send, later)
+    outbox = _Outbox(request, asyncio.get_running_loop())
     release = faults.watch_connection(database.namespace, outbox.cut)
     try:
-        session.greet(request.host, secrets.token_urlsafe(24))
-        inbox = _Inbox()
-        async for message in socket:
-            if message.type is WSMsgType.TEXT and (text := inbox.add(message.data)) is not None:
-                await session.take(text)
+        polled = polls.session(request.query.get("s", ""))
+        if polled is not None:
+            await _go_on(socket, outbox, polled)
+        else:
+            session = Session(database, faults, outbox.send, later)
+            session.greet(request.host, secrets.token_urlsafe(24))
+            await _serve(socket, session)
     finally:
         release()
-        session.end()
         outbox.flush()
     return socket
+
+
+async def _serve(socket: web.WebSocketResponse, session: Session) -> None:
+    try:
+        async for text in _messages(socket):
+            await session.take(text)
+    finally:
+        session.end()
+
+
+async def _go_on(socket: web.WebSocketResponse, outbox: _Outbox, session: Session) -> None:
+    """Serve a client that polled: what it asks here waits until all that it asked there has come."""
+    moved = session.offer(outbox.send)
+    async for text in _messages(socket):
+        if text == PING:
+            outbox.send(PONG)
+            continue
+        with suppress(TimeoutError):
+            await asyncio.wait_for(moved.wait(), MOVE_S)
+        break
+    if moved.is_set():
+        await session.take(text)
+        await _serve(socket, session)
+
+
+async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[str]:
+    inbox = _Inbox()
+    async for message in socket:
+        if message.type is WSMsgType.TEXT and (text := inbox.add(message.data)) is not None:
+            yield text
 
 
 class _Inbox:
