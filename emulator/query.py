@@ -101,23 +101,38 @@ def parse_query(parameters: Mapping[str, str]) -> Query | None:
     limits = {name: _limit(name, _json(given.pop(name))) for name in LIMITS if name in given}
     if len(limits) == 2:
         raise ServiceError(400, "Only one of limitToFirst and limitToLast may be specified")
-    values = {name: _scalar(_json(text)) for name, text in given.items()}
-    if order_by == "$key" and not all(isinstance(value, str) for value in values.values()):
+    bounds = {name: _rest_bound(name, text) for name, text in given.items()}
+    if order_by == "$key" and not all(isinstance(bound.value, str) for bound in bounds.values()):
         raise ServiceError(400, "Provided key index type is invalid, must be string")
-    start, end = _bound(values, "startAt", "startAfter"), _bound(values, "endAt", "endBefore")
-    if "equalTo" in values:
+    start, end = _one_of(bounds, "startAt", "startAfter"), _one_of(bounds, "endAt", "endBefore")
+    if "equalTo" in bounds:
         if start or end:
             names = "startAfter, startAt, endAt, or endBefore"
             raise ServiceError(400, f"equalTo cannot be specified in addition to {names}")
-        start = end = Bound(values["equalTo"])
+        start = end = bounds["equalTo"]
     return Query(order_by, start, end, next(iter(limits.values()), None), "limitToLast" in limits)
 
 
-def _bound(given: Mapping[str, Any], inclusive: str, exclusive: str) -> Bound | None:
+def _rest_bound(name: str, text: str) -> Bound:
+    """Return the bound in a parameter: a value, or a value and a key, as the JavaScript SDK's REST client sends it."""
+    value = _json(text)
+    given = [value] if value is not _NO_JSON else _json(f"[{text}]")
+    if not isinstance(given, list) or not (len(given) == 1 or (len(given) == 2 and isinstance(given[1], str))):
+        given = [_NO_JSON]
+    excluding_keys = {"startAt": _LAST_KEYS, "endAt": _FIRST_KEYS}.get(name, ())
+    return _bound(*given, is_inclusive=name not in ("startAfter", "endBefore"), excluding_keys=excluding_keys)
+
+
+def _bound(value: Any, key: Any = None, *, is_inclusive: bool, excluding_keys: Sequence[str]) -> Bound:
+    """Return a bound whose key may be one that stands before, or after, all keys."""
+    is_inclusive = is_inclusive and key not in excluding_keys
+    return Bound(_scalar(value), None if key in (None, *_FIRST_KEYS, *_LAST_KEYS) else str(key), is_inclusive)
+
+
+def _one_of(given: Mapping[str, Bound], inclusive: str, exclusive: str) -> Bound | None:
     if inclusive in given and exclusive in given:
         raise ServiceError(400, f"Only one of {inclusive} and {exclusive} may be specified")
-    name = inclusive if inclusive in given else exclusive
-    return Bound(given[name], is_inclusive=name == inclusive) if name in given else None
+    return given.get(inclusive) or given.get(exclusive)
 
 
 def parse_wire_query(value: Any) -> Query | None:
@@ -148,11 +163,9 @@ def _wire_bound(
 ) -> Bound | None:
     if name not in value:
         return None
-    key = value.get(key_name)
     # Older SDKs say that a bound is exclusive by its key alone.
-    is_inclusive = value.get(inclusive_name, True) is not False and key not in excluding_keys
-    key = None if key in (None, *_FIRST_KEYS, *_LAST_KEYS) else str(key)
-    return Bound(_scalar(value[name]), key, is_inclusive)
+    is_inclusive = value.get(inclusive_name, True) is not False
+    return _bound(value[name], value.get(key_name), is_inclusive=is_inclusive, excluding_keys=excluding_keys)
 
 
 _NO_JSON = object()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from emulator.auth import Caller
 from emulator.database import Databases
+from emulator.errors import ServiceError
 from emulator.index import Index
 from emulator.keys import key_order
 from emulator.query import parse_query, parse_wire_query
@@ -111,3 +112,26 @@ def test_the_keys_before_and_after_all_keys_make_a_bound_exclusive(wire, expecte
     node = from_json({"a": 0, "b": 1, "c": 1, "d": 2, "e": 3})
     index, query = Index("$value", node), parse_wire_query({"i": ".value", **wire})
     assert "".join(index.keys(*index.span(query))) == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"startAt": '1,"c"'}, "cde"),
+        ({"startAfter": '1,"b"', "endAt": '2,"d"'}, "cd"),
+        ({"startAfter": '1,"[MAX_NAME]"'}, "de"),
+        ({"startAt": '1,"[MAX_NAME]"'}, "de"),
+        ({"endBefore": '2,"[MIN_NAME]"'}, "abc"),
+        ({"equalTo": '1,"c"'}, "c"),
+    ],
+)
+def test_rest_takes_a_key_beside_a_bound(parameters, expected):
+    node = from_json({"a": 0, "b": 1, "c": 1, "d": 2, "e": 3})
+    index, query = Index("$value", node), parse_query({"orderBy": '"$value"', **parameters})
+    assert "".join(index.keys(*index.span(query))) == expected
+
+
+@pytest.mark.parametrize("text", ["1,2", '1,"a",3', "1,", "[1]", '[1,"a"]', "x", "", "],["])
+def test_a_bound_that_is_no_value_is_refused(text):
+    with pytest.raises(ServiceError, match="primitive"):
+        parse_query({"orderBy": '"$value"', "startAt": text})
