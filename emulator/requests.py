@@ -120,11 +120,13 @@ async def body_of(request: web.Request) -> Any:
 
 
 def update_of(path: Path, value: Any) -> dict[Path, Any]:
-    """Return what a PATCH at ``path`` writes by place; its keys may be paths themselves.
+    """Return what a PATCH at ``path`` writes by place; its keys may be paths themselves. Null is for the node itself.
 
     Raises:
         ServiceError: 400 where it is no object, or where one place lies within another.
     """
+    if value is None:
+        return {path: None}  # so firebase-tools removes a node
     if not isinstance(value, Mapping):
         raise ServiceError(400, "Invalid data; couldn't parse JSON object. Are you sending a JSON object?")
     places = {path + parse_path(key, may_be_priority=True): child for key, child in value.items()}

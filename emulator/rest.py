@@ -99,7 +99,7 @@ def _write(
     if method == "PATCH":
         nodes = database.write(update_of(path, value), caller, silent=silent)
         written = {"/".join(place[len(path) :]): to_json(node) for place, node in nodes.items()}
-        return value_response(request, written, None)
+        return value_response(request, written if value is not None else None, None)
     database.write({path: value}, caller, silent=silent)
     node = get(database.root, path)
     return value_response(request, to_json(node), etag(node) if wants_etag(request) else None)

@@ -45,6 +45,13 @@ def test_a_multi_path_update_is_all_or_nothing(server):
     assert server.get("") == {"c": {"d": "new"}}
 
 
+def test_an_update_that_is_null_removes_the_node(server):
+    server.put("a", {"b": {"c": 1}, "d": "text"})
+    assert server.request("PATCH", "a/b", data="null").text == "null"
+    assert server.request("PATCH", "a/d", data="null", print="silent", writeSizeLimit="tiny").status_code == 204
+    assert server.get("") is None
+
+
 def test_push_keys_ascend_also_within_a_millisecond(server):
     keys = [server.request("POST", "list", n).json()["name"] for n in range(20)]
     assert keys == sorted(keys)
