@@ -12,7 +12,8 @@ from emulator.fault_rules import Plan, parse_plan
 from emulator.faults import Faults
 from emulator.requests import body_of, namespace_of
 from emulator.responses import error_response, json_response
-from emulator.rules.document import BadRulesError
+from emulator.rules.document import BadRulesError, plain_json
+from emulator.rules.parser import parse_rules
 from emulator.triggers import parse_trigger
 
 PREFIXES = (".settings/", ".inspect/")
@@ -46,9 +47,15 @@ class Settings:
     async def _rules(self, request: web.Request) -> web.StreamResponse:
         database = self._databases[namespace_of(request)]
         if request.method == "GET":
+            if request.query.get("format") == "strict":
+                return json_response(plain_json(database.rules_text))
             return web.Response(text=database.rules_text, content_type="application/json")
         try:
-            database.set_rules((await request.read()).decode())
+            text = (await request.read()).decode()
+            if request.query.get("dryRun") == "true":
+                parse_rules(text)
+            else:
+                database.set_rules(text)
         except (BadRulesError, UnicodeDecodeError) as problem:
             raise ServiceError(400, str(problem)) from problem
         return json_response({"status": "ok"})

@@ -93,6 +93,22 @@ def parse_document(text: str) -> Value:
     return found
 
 
+def plain_json(text: str) -> Any:
+    """Return the JSON value of a rules file, whose comments are lost.
+
+    Raises:
+        BadRulesError: as ``parse_document``.
+    """
+    return _plain(parse_document(text))
+
+
+def _plain(value: Value) -> Any:
+    content = value.content
+    if isinstance(content, tuple):
+        return {entry.key: _plain(entry.value) for entry in content}
+    return [_plain(item) for item in content] if isinstance(content, list) else content
+
+
 def _describe(problem: UnexpectedInput, text: str) -> str:
     token = getattr(problem, "token", None)
     at_end = token is not None and token.type == "$END"

@@ -202,6 +202,22 @@ def test_bad_rules_are_refused_with_line_and_reason_and_the_old_ones_stay(server
     assert server.request("GET", "x", headers={}).ok
 
 
+def test_rules_come_back_as_they_were_or_strictly_as_json(server):
+    text = '// all\n{"rules": {".read": true, /* why */ "n": {".indexOn": ["v", ".value"]},},}'
+    assert server.request("PUT", ".settings/rules", data=text).ok
+    assert server.request("GET", ".settings/rules").text == text
+    expected = {"rules": {".read": True, "n": {".indexOn": ["v", ".value"]}}}
+    assert server.request("GET", ".settings/rules", format="strict").json() == expected
+
+
+def test_rules_are_tried_without_being_taken(server):
+    server.request("PUT", ".settings/rules", OPEN)
+    closed = {"rules": {".read": False}}
+    assert server.request("PUT", ".settings/rules", closed, dryRun="true").ok
+    assert server.request("PUT", ".settings/rules", data='{"rules": 1}', dryRun="true").status_code == 400
+    assert server.request("GET", "x", headers={}).ok
+
+
 def test_a_busy_port_is_a_clear_error(port):
     done = subprocess.run(
         [sys.executable, "-m", "emulator", "--port", str(port)], cwd=ROOT, capture_output=True, text=True, timeout=20
