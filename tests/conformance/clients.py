@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.conformance.server import Emulator
 
 HERE = Path(__file__).resolve().parent
+IN_BROWSERS = ("browser", "polling")
 SILENCE_S = 150
 """How long nothing may be said about any case."""
 
@@ -60,7 +61,7 @@ class Run:
         self._cases, self._emulator, self._log = list(cases), emulator, folder / f"{suite}.log"
         self._outcomes: dict[str, Outcome] = {}
         self._changed, self._is_over = threading.Condition(), False
-        script = ["run_browser.mjs"] if suite == "browser" else ["run_node.mjs", suite]
+        script = ["run_browser.mjs" if suite in IN_BROWSERS else "run_node.mjs", suite]
         environment = {**os.environ, "FIREBASE_DATABASE_EMULATOR_HOST": f"127.0.0.1:{emulator.port}"}
         environment.pop("FIREBASE_EMULATOR_HUB", None)
         with self._log.open("w") as log:

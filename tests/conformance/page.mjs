@@ -1,6 +1,6 @@
 /** The cases within a page: `start` is called by run_browser.mjs, which also provides `askWorld` and `say`. */
 
-import { forceWebSockets } from 'firebase/database';
+import { forceLongPolling, forceWebSockets } from 'firebase/database';
 import cases from './cases/index.mjs';
 import { run, strayError } from './harness.mjs';
 
@@ -25,9 +25,9 @@ class PageWorld {
   }
 }
 
-export async function start({ port, names }) {
-  // The cases are about WebSockets: the SDK would poll in their place once one was refused. The visitor may poll.
-  forceWebSockets();
+export async function start({ port, names, polls }) {
+  // One or the other: the SDK would poll in place of a WebSocket once one was refused. The visitor may do either.
+  (polls ? forceLongPolling : forceWebSockets)();
   addEventListener('unhandledrejection', ({ reason }) => strayError(reason));
   addEventListener('error', ({ error }) => strayError(error));
   await run(cases, names, new PageWorld(port), globalThis.say);

@@ -1,4 +1,7 @@
-/** Run the SDK's cases in a headless Chromium, told and telling the same as run_node.mjs; the program is in CHROMIUM. */
+/**
+ * Run the SDK's cases in a headless Chromium, told and telling the same as run_node.mjs; the program is in CHROMIUM.
+ * `node run_browser.mjs polling`: with long polling in place of WebSockets.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -58,7 +61,11 @@ try {
   await tab.exposeFunction('askWorld', (what, ...rest) => world[what](...rest));
   await tab.exposeFunction('say', say);
   await tab.goto(`${await serve()}/page.html`);
-  await tab.evaluate(async (told) => (await import('/page.mjs')).start(told), { port, names });
+  await tab.evaluate(async (told) => (await import('/page.mjs')).start(told), {
+    port,
+    names,
+    polls: process.argv[2] === 'polling',
+  });
 } finally {
   await browser.close();
 }

@@ -55,6 +55,12 @@ def outcome_of(request, emulator, folder):
         run.end()
 
 
+def need_browser():
+    if clients.browser() is None:
+        message = "no Chromium: install it (Debian: apt-get install chromium), or say where it is in CHROMIUM"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+
+
 def check(outcome):
     if outcome.error is not None:
         pytest.fail(outcome.error, pytrace=False)
@@ -67,10 +73,14 @@ def test_javascript_sdk_in_node(case, outcome_of):
 
 @suite_of("browser")
 def test_javascript_sdk_in_chromium(case, outcome_of):
-    if clients.browser() is None:
-        message = "no Chromium: install it (Debian: apt-get install chromium), or say where it is in CHROMIUM"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    need_browser()
     check(outcome_of("browser", case))
+
+
+@suite_of("polling")
+def test_javascript_sdk_in_chromium_with_long_polling(case, outcome_of):
+    need_browser()
+    check(outcome_of("polling", case))
 
 
 @suite_of("admin")
