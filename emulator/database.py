@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from emulator.auth import Caller
 from emulator.errors import IndexNotDefinedError, PermissionDeniedError
@@ -18,6 +19,9 @@ from emulator.rules.ruleset import Rules
 from emulator.server_values import resolve
 from emulator.tree import Node, check_depth, check_priority, children, from_json, get, put
 from emulator.watches import Listener, Watches
+
+if TYPE_CHECKING:
+    from emulator.session import Session
 
 OPEN_RULES = '{"rules": {".read": true, ".write": true}}'
 """What holds where no rules were set, as in Google's emulator."""
@@ -49,7 +53,11 @@ def system_time() -> int:
 
 
 class Database:
-    """One namespace. Not for threads: one event loop calls it."""
+    """One namespace. Not for threads: one event loop calls it.
+
+    Attributes:
+        sessions: of the clients that are connected, by the ids that they know.
+    """
 
     def __init__(self, namespace: str, subscriber: Subscriber, now_ms: Callable[[], int] = system_time) -> None:
         self.namespace, self.now_ms = namespace, now_ms
@@ -60,6 +68,7 @@ class Database:
         self._indexes: PlaceMap[dict[str, Index]] = PlaceMap()
         self._watches = Watches(self._index_of)
         self._conditional: dict[Listener, None] = {}
+        self.sessions: WeakValueDictionary[str, Session] = WeakValueDictionary()
 
     def set_rules(self, text: str) -> None:
         """Replace the rules; bad ones raise ``BadRulesError`` and change nothing."""

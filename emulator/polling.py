@@ -88,7 +88,8 @@ class Polls:
         poll_id = secrets.token_urlsafe(24)
         poll = _Poll(database, self._faults, on_end=lambda: self._by_id.pop(poll_id, None))
         self._by_id[poll_id] = poll
-        poll.session.greet(request.host, poll_id)
+        poll.session.hang_up = poll.end
+        poll.session.greet(request.host, poll_id, request.query.get("ls", ""))
         return f"{_FUNCTIONS.format(callback)}pLPCommand('start','{poll_id}','{poll.password}');{poll.taken()}"
 
 

@@ -44,6 +44,9 @@ class Session:
         faults: what is to go wrong.
         send: sends a JSON text. May be called from within a write of another client.
         later: calls a function after so many seconds, unless the function that it returns is called before.
+
+    Attributes:
+        hang_up: ends the client's connection; whoever serves it sets this.
     """
 
     def __init__(
@@ -59,18 +62,28 @@ class Session:
         self._at_end = WritesAtEnd()
         self._keep_token: Callable[[], None] = lambda: None
         self._offered: tuple[Callable[[str], None], asyncio.Event] | None = None
+        self._is_over = False
+        self.hang_up: Callable[[], None] = lambda: None
 
-    def greet(self, host: str, session_id: str) -> None:
+    def greet(self, host: str, session_id: str, last_session_id: str = "") -> None:
         """Send the handshake; ``host`` is where the client is to connect from now on.
 
+        The session that the client had before is over, even where nobody has noticed yet that its connection broke.
         The time in it is a little old when the client reads it, as with a server that is not on the same machine: what
         the client makes of it never equals the time of a write that follows, which takes effect as a change then.
         """
+        last = self._database.sessions.get(last_session_id)
+        if last is not None and not last._is_over:
+            last.end()
+            last.hang_up()
+        self._database.sessions[session_id] = self
         now = self._database.now_ms() - 1
         self._send(_control("h", {"ts": now, "v": VERSION, "h": host, "s": session_id}))
 
     async def take(self, text: str) -> None:
         """Answer one message; one that makes no sense is logged and ignored."""
+        if self._is_over:
+            return
         try:
             message = json.loads(text)
             kind, content = message["t"], message["d"]
@@ -100,6 +113,9 @@ class Session:
 
     def end(self) -> None:
         """Forget the client, and write what it left to be written at its end."""
+        if self._is_over:
+            return
+        self._is_over = True
         self._keep_token()
         for listener in self._listeners.values():
             self._database.unlisten(listener)

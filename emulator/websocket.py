@@ -45,15 +45,16 @@ async def converse(request: web.Request, database: Database, faults: Faults, pol
             await _go_on(socket, outbox, polled)
         else:
             session = Session(database, faults, outbox.send, later)
-            session.greet(request.host, secrets.token_urlsafe(24))
-            await _serve(socket, session)
+            session.greet(request.host, secrets.token_urlsafe(24), request.query.get("ls", ""))
+            await _serve(socket, outbox, session)
     finally:
         release()
         outbox.flush()
     return socket
 
 
-async def _serve(socket: web.WebSocketResponse, session: Session) -> None:
+async def _serve(socket: web.WebSocketResponse, outbox: _Outbox, session: Session) -> None:
+    session.hang_up = outbox.cut
     try:
         async for text in _messages(socket):
             await session.take(text)
@@ -73,7 +74,7 @@ async def _go_on(socket: web.WebSocketResponse, outbox: _Outbox, session: Sessio
         break
     if moved.is_set():
         await session.take(text)
-        await _serve(socket, session)
+        await _serve(socket, outbox, session)
 
 
 async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[str]:

@@ -223,6 +223,23 @@ def test_writes_at_the_end_are_checked_when_left_and_again_at_the_end(database, 
     assert database.root is None
 
 
+def test_who_comes_again_ends_the_session_that_it_had(database, client):
+    ends = []
+    client.session.hang_up = lambda: ends.append("old")
+    client.session.greet("127.0.0.1:9000", "old")
+    client.ask("q", "online", h="")
+    client.ask("o", "online", d={".sv": {"increment": -1}})
+    again = Conversation(database)
+    again.session.greet("127.0.0.1:9000", "new", "old")
+    assert ends == ["old"]
+    assert to_json(database.root) == {"online": -1}
+    client.session.end()  # its connection breaks for the server, too
+    client.say({"t": "d", "d": {"r": 9, "a": "p", "b": {"p": "online", "d": 5}}})
+    assert to_json(database.root) == {"online": -1}
+    assert client.pushes == []
+    again.session.greet("127.0.0.1:9000", "newer", "unknown")
+
+
 def test_who_left_is_told_nothing(database, client):
     client.ask("q", "a", h="")
     client.session.end()

@@ -57,6 +57,28 @@ def test_a_conversation_over_the_wire(server, port):
     assert answers == [{"t": "d", "d": {"r": 1, "b": {"s": "ok", "d": 1}}}] * 2
 
 
+async def come_again(port, namespace):
+    """Connect twice as one client; return whether the first connection is over then."""
+    url = f"http://127.0.0.1:{port}/.ws?v=5&ns={namespace}"
+    async with aiohttp.ClientSession() as http, http.ws_connect(url) as first:
+        hello = await first.receive_json(timeout=10)
+        await first.send_json({"t": "d", "d": {"r": 1, "a": "o", "b": {"p": "a", "d": "left"}}})
+        await first.receive_json(timeout=10)
+        async with http.ws_connect(f"{url}&ls={hello['d']['d']['s']}") as second:
+            await second.receive_json(timeout=10)
+            await second.send_json({"t": "d", "d": {"r": 1, "a": "g", "b": {"p": "a"}}})
+            read = await second.receive_json(timeout=10)
+            ended = await first.receive(timeout=10)
+            return read["d"]["b"]["d"], ended.type
+
+
+def test_a_client_that_comes_again_has_one_connection(server, port):
+    closed = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+    value, ended = asyncio.run(come_again(port, server.namespace))
+    assert value == "left"
+    assert ended in closed
+
+
 def test_a_connection_needs_a_namespace(port):
     with pytest.raises(aiohttp.WSServerHandshakeError):
         asyncio.run(conversation(port, "", [], 0))
