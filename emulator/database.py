@@ -23,8 +23,8 @@ from emulator.watches import Listener, Watches
 if TYPE_CHECKING:
     from emulator.session import Session
 
-OPEN_RULES = '{"rules": {".read": true, ".write": true}}'
-"""What holds where no rules were set, as in Google's emulator."""
+OPEN_RULES = '{\n    "rules": {\n        ".read": true,\n        ".write": true\n    }\n}'
+"""What holds where no rules were set, as Google's emulator hands it out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,20 @@ _CALLBACK = re.compile(r"[A-Za-z_$][\w$.\[\]]{0,200}", re.ASCII)
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
+DEFAULT_NAMESPACE = "fake-server"
+"""The database of those who name none, as Google's emulator calls it."""
+
+
 def namespace_of(request: web.Request) -> str:
-    """Return the database that is meant: ``ns``, or the first part of the host name."""
-    return check_namespace(request.query.get("ns") or (request.host.split(".")[0] if "." in request.host else ""))
+    """Return the database that is meant: ``ns``, or the first part of a host name that has parts, or the default.
+
+    Raises:
+        ServiceError: 400 for a name that no database can have.
+    """
+    if request.query.get("ns"):
+        return check_namespace(request.query["ns"])
+    name, dot, _ = request.host.partition(".")
+    return name if dot and _NAMESPACE.fullmatch(name) and not name.isdigit() else DEFAULT_NAMESPACE
 
 
 def check_namespace(name: str) -> str:
@@ -45,7 +56,7 @@ def check_namespace(name: str) -> str:
     Raises:
         ServiceError: 400 otherwise.
     """
-    if not _NAMESPACE.fullmatch(name) or name.isdigit():
+    if not _NAMESPACE.fullmatch(name):
         raise ServiceError(400, "Please specify a namespace: add ?ns=NAME to the address")
     return name
 

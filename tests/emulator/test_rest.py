@@ -11,7 +11,7 @@ import firebase_admin
 import pytest
 from firebase_admin import db
 
-from tests.database_server import ADMIN, ROOT
+from tests.database_server import ADMIN, ROOT, Server
 
 OPEN = {"rules": {".read": True, ".write": True, "people": {".indexOn": ["age", "name/last"]}}}
 
@@ -200,6 +200,19 @@ def test_bad_rules_are_refused_with_line_and_reason_and_the_old_ones_stay(server
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("4:")
     assert server.request("GET", "x", headers={}).ok
+
+
+def test_who_names_no_database_means_the_default_one(server):
+    default, named, digits = (Server(server.host.rpartition(":")[2], name) for name in ("", "fake-server", "10"))
+    default.put("unnamed", 1)
+    assert named.get("unnamed") == 1
+    assert server.get("unnamed") is None
+    digits.put("unnamed", 2)
+    assert digits.get("unnamed") == 2
+    assert default.get("unnamed") == 1
+    assert server.request("GET", "unnamed", headers={**ADMIN, "Host": "127.0.0.1:9000"}, ns="").json() == 1
+    assert server.request("GET", "unnamed", headers={**ADMIN, "Host": "other.localhost"}, ns="").json() is None
+    assert server.request("GET", "unnamed", ns="a.b").status_code == 400
 
 
 def test_rules_come_back_as_they_were_or_strictly_as_json(server):

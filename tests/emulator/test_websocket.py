@@ -79,9 +79,9 @@ def test_a_client_that_comes_again_has_one_connection(server, port):
     assert ended in closed
 
 
-def test_a_connection_needs_a_namespace(port):
+def test_a_connection_to_what_can_be_no_database_is_refused(port):
     with pytest.raises(aiohttp.WSServerHandshakeError):
-        asyncio.run(conversation(port, "", [], 0))
+        asyncio.run(conversation(port, "a.b", [], 0))
 
 
 async def at_the_end_of(emulator):
