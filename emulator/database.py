@@ -135,8 +135,8 @@ class Database:
         self._update_indexes(before, tuple(nodes))
         if after is not before:
             change = Change(self.namespace, before, after, tuple(nodes), caller)
+            self.check_listeners(list(self._conditional))  # first: nobody is told what is forbidden from now on
             self._watches.tell(change)
-            self.check_listeners(list(self._conditional))
             if not silent:
                 self._subscriber(change)
         return nodes

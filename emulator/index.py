@@ -55,6 +55,10 @@ class Index:
         """Return how many rows sort before one, which need not be there."""
         return int(self._rows.bisect_left(row))
 
+    def place_after(self, row: Row) -> int:
+        """Return how many rows sort before one, or are it."""
+        return int(self._rows.bisect_right(row))
+
     def at(self, place: int) -> Row:
         """Return the row at a place."""
         row: Row = self._rows[place]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -47,8 +46,6 @@ _FRAME = (
     "location.href.replace('dframe=t','disconn=t')))</script>"
 )
 
-log = logging.getLogger(__name__)
-
 
 class Polls:
     """The clients of one process that poll."""
@@ -67,7 +64,7 @@ class Polls:
         if "start" in given:
             return _script(self._begin(request, database))
         poll = self._by_id.get(given.get("id", ""))
-        if poll is None or not secrets.compare_digest(poll.password, given.get("pw", "")):
+        if poll is None or not secrets.compare_digest(poll.password.encode(), given.get("pw", "").encode()):
             return _script(_CLOSE)
         if "dframe" in given:
             return web.Response(text=_FRAME, content_type="text/html", headers=CORS)
@@ -130,6 +127,8 @@ class _Poll:
         if self.session.has_moved:
             self.end()
             return f"{script}pLPCommand('close',{self._packets - 1});"
+        if self.session.is_over:
+            return _CLOSE
         self._keep()
         self._keep = later(IDLE_S, self.end)
         return script

@@ -47,6 +47,7 @@ class Session:
 
     Attributes:
         hang_up: ends the client's connection; whoever serves it sets this.
+        is_over: whether the client has left.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Session:
         self._at_end = WritesAtEnd()
         self._keep_token: Callable[[], None] = lambda: None
         self._offered: tuple[Callable[[str], None], asyncio.Event] | None = None
-        self._is_over = False
+        self.is_over = False
         self.hang_up: Callable[[], None] = lambda: None
 
     def greet(self, host: str, session_id: str, last_session_id: str = "") -> None:
@@ -73,7 +74,7 @@ class Session:
         the client makes of it never equals the time of a write that follows, which takes effect as a change then.
         """
         last = self._database.sessions.get(last_session_id)
-        if last is not None and not last._is_over:
+        if last is not None and not last.is_over:
             last.end()
             last.hang_up()
         self._database.sessions[session_id] = self
@@ -82,7 +83,7 @@ class Session:
 
     async def take(self, text: str) -> None:
         """Answer one message; one that makes no sense is logged and ignored."""
-        if self._is_over:
+        if self.is_over:
             return
         try:
             message = json.loads(text)
@@ -113,9 +114,9 @@ class Session:
 
     def end(self) -> None:
         """Forget the client, and write what it left to be written at its end."""
-        if self._is_over:
+        if self.is_over:
             return
-        self._is_over = True
+        self.is_over = True
         self._keep_token()
         for listener in self._listeners.values():
             self._database.unlisten(listener)

@@ -147,19 +147,21 @@ class Watches:
         if index is None or places is None:
             node = {key: children(after)[key] for key in index.keys(*index.span(query))} if index else None
             return None if old is None and new is None else Update(path, {(): node or None}, is_merge=False)
-        touched = {place[0] for place in places if place != (PRIORITY,)}
+        touched: dict[str, list[Path]] = {}
+        for place in places:
+            if place != (PRIORITY,):
+                touched.setdefault(place[0], []).append(place)
         nodes: dict[Path, Node] = {}
-        for key in touched:
+        for key, inner in touched.items():
             child, now = children(before).get(key), children(after).get(key)
             was_in = child is not None and _is_within(index.row(key, child), old)
             is_in = now is not None and _is_within(index.row(key, now), new)
             if was_in and is_in:
-                inner = [place for place in places if place[0] == key]
                 nodes.update(_changed(inner, before, after))
             elif was_in or is_in:
                 nodes[(key,)] = now if is_in else None
         # The others can only have entered or left at the two ends.
-        was = (index.place(old[0]), _place_after(index, old[1])) if old else (0, 0)
+        was = (index.place(old[0]), index.place_after(old[1])) if old else (0, 0)
         low, high = index.span(query)
         for key in _outside((low, high), was, index):
             if key not in touched:
@@ -168,10 +170,6 @@ class Watches:
             if key not in touched:
                 nodes[(key,)] = None
         return Update(path, nodes, is_merge=True) if nodes else None
-
-
-def _place_after(index: Index, row: Row) -> int:
-    return index.place((row[0], (*row[1], 0), ""))  # type: ignore[arg-type]
 
 
 def _outside(span: tuple[int, int], other: tuple[int, int], index: Index) -> list[str]:

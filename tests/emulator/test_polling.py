@@ -140,6 +140,7 @@ def test_a_client_without_requests_has_left(monkeypatch):
 def test_who_does_not_know_the_password_is_nobody(server):
     poller = Poller(server)
     assert poller.load(id=poller.id, pw="x") == "pLPCommand('close');"
+    assert poller.load(id=poller.id, pw="é") == "pLPCommand('close');"
     assert poller.load(id="x", pw=poller.password) == "pLPCommand('close');"
     assert poller.load() == "pLPCommand('close');"
 
