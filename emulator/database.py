@@ -90,9 +90,13 @@ class Database:
             self.check_index(path, query)
         return self._select(path, query)
 
+    def has_index(self, path: Path, query: Query) -> bool:
+        """Tell whether the rules name the index that a query needs, if it needs one."""
+        return not query.needs_index or query.index_name in self._rules.indexes(path)
+
     def check_index(self, path: Path, query: Query) -> None:
         """Raise ``IndexNotDefinedError`` where the rules do not name the index that a query needs."""
-        if query.needs_index and query.index_name not in self._rules.indexes(path):
+        if not self.has_index(path, query):
             raise IndexNotDefinedError(path, query.index_name)
 
     def listen(self, listener: Listener) -> Node:
@@ -159,8 +163,8 @@ class Database:
                 nodes[path] = from_json(resolved, len(path))
             after = put(after, path, nodes[path])
         if not caller.is_admin:
-            ruled = {node: get(after, node) for node in map(node_path, nodes)}
-            if not self._rules.may_write(self.root, after, ruled, caller.auth, now_ms):
+            places = dict.fromkeys(map(node_path, nodes))
+            if not self._rules.may_write(self.root, after, places, caller.auth, now_ms):
                 raise PermissionDeniedError
         return after, nodes
 

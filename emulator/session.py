@@ -15,7 +15,7 @@ from typing import Any
 from emulator.auth import NOBODY, Caller, caller_of
 from emulator.compound_hash import CompoundHash, parse_compound_hash
 from emulator.database import Database
-from emulator.errors import IndexNotDefinedError, ServiceError
+from emulator.errors import ServiceError
 from emulator.faults import Faults
 from emulator.keys import Path, parse_path
 from emulator.query import Query, parse_wire_query
@@ -163,12 +163,8 @@ class Session:
         self._listeners[_name(path, query)] = listener
         if not _is_known(node, body.get("h")):
             self._tell_all(path, node, parse_compound_hash(body.get("ch")), tag)
-        try:
-            if query is not None:
-                self._database.check_index(path, query)
-        except IndexNotDefinedError:
-            return "ok", {"w": ["no_index"]}  # a warning for the client's log
-        return "ok", {}
+        is_indexed = query is None or self._database.has_index(path, query)
+        return "ok", {} if is_indexed else {"w": ["no_index"]}  # a warning for the client's log
 
     def _tell_all(self, path: Path, node: Node, known: CompoundHash | None, tag: Any) -> None:
         """Send a node, or what of it the client does not have."""

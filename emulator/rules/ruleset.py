@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,8 +61,8 @@ class Rules:
             for rule, place, wildcards in self._along(path)
         )
 
-    def may_write(self, before: Node, after: Node, writes: Mapping[Path, Node], auth: Auth, now_ms: int) -> bool:
-        """Tell whether all of ``writes`` (the new node by path) are granted and valid, seen as one.
+    def may_write(self, before: Node, after: Node, places: Iterable[Path], auth: Auth, now_ms: int) -> bool:
+        """Tell whether the writes at all of ``places`` are granted and valid, seen as one.
 
         A write of a priority is one of its node. What does not exist afterwards is not validated; the nodes above it
         that still exist are, as https://github.com/davideast/pyric records (r15, r21). ``now_ms`` is the time that
@@ -76,7 +76,7 @@ class Rules:
         return all(
             any(r.write is not None and allows(r.write, scope(p, w)) for r, p, w in self._along(path))
             and self._is_valid(after, path, scope)
-            for path in writes
+            for path in places
         )
 
     def indexes(self, path: Path) -> tuple[str, ...]:
