@@ -84,29 +84,24 @@ class Database:
         Raises:
             ServiceError: 401 without permission, 400 without the index that the query needs.
         """
-        if not self._may_read(path, caller, query):
-            raise PermissionDeniedError
-        if query is not None:
-            self.check_index(path, query)
+        self._check_read(path, caller, query, needs_index=True)
         return self._select(path, query)
 
     def has_index(self, path: Path, query: Query) -> bool:
         """Tell whether the rules name the index that a query needs, if it needs one."""
         return not query.needs_index or query.index_name in self._rules.indexes(path)
 
-    def check_index(self, path: Path, query: Query) -> None:
-        """Raise ``IndexNotDefinedError`` where the rules do not name the index that a query needs."""
-        if not self.has_index(path, query):
-            raise IndexNotDefinedError(path, query.index_name)
+    def listen(self, listener: Listener, *, needs_index: bool) -> Node:
+        """Add a listener; return the node as it stands, which it is not told.
 
-    def listen(self, listener: Listener) -> Node:
-        """Add a listener; return the node as it stands, which it is not told. It needs no index.
+        Args:
+            listener: who is told from now on.
+            needs_index: whether a query without its index is refused; the client SDKs' are not.
 
         Raises:
-            ServiceError: 401 without permission; it is no listener then.
+            ServiceError: as ``read``; it is no listener then.
         """
-        if not self._may_read(listener.path, listener.caller, listener.query):
-            raise PermissionDeniedError
+        self._check_read(listener.path, listener.caller, listener.query, needs_index=needs_index)
         self._watches.add(listener)
         if self._rules.reads_depend_on_data(listener.path):
             self._conditional[listener] = None
@@ -167,6 +162,12 @@ class Database:
             if not self._rules.may_write(self.root, after, places, caller.auth, now_ms):
                 raise PermissionDeniedError
         return after, nodes
+
+    def _check_read(self, path: Path, caller: Caller, query: Query | None, *, needs_index: bool) -> None:
+        if not self._may_read(path, caller, query):
+            raise PermissionDeniedError
+        if needs_index and query is not None and not self.has_index(path, query):
+            raise IndexNotDefinedError(path, query.index_name)
 
     def _may_read(self, path: Path, caller: Caller, query: Query | None) -> bool:
         return caller.is_admin or self._rules.may_read(self.root, path, caller.auth, query, self.now_ms())

@@ -159,7 +159,7 @@ class Session:
             revoke=lambda: self._revoke(listener, body.get("q")),
         )
         self._unlisten(body, size)
-        node = self._database.listen(listener)
+        node = self._database.listen(listener, needs_index=False)
         self._listeners[_name(path, query)] = listener
         if not _is_known(node, body.get("h")):
             self._tell_all(path, node, parse_compound_hash(body.get("ch")), tag)

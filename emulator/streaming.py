@@ -49,9 +49,7 @@ async def stream(
     response = web.StreamResponse(headers=headers)
     with ExitStack() as ending:
         ending.callback(database.unlisten, listener)
-        outbox.tell(Update(path, {(): database.listen(listener)}, is_merge=False))
-        if query is not None:
-            database.check_index(path, query)  # other than the client SDKs, who get everything then
+        outbox.tell(Update(path, {(): database.listen(listener, needs_index=True)}, is_merge=False))
         if caller.expires is not None:
             wait_s = max(0.0, caller.expires - time.time())
             end = partial(outbox.end, "auth_revoked", REVOKED)

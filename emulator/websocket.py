@@ -13,6 +13,7 @@ from aiohttp import WSMsgType, web
 from emulator.database import Database
 from emulator.faults import Faults
 from emulator.polling import Polls
+from emulator.requests import MAX_SDK_WRITE
 from emulator.session import PONG, Session, later
 
 MAX_FRAME = 16_384
@@ -35,7 +36,7 @@ PING = '{"t":"c","d":{"t":"p","d":{}}}'
 
 async def converse(request: web.Request, database: Database, faults: Faults, polls: Polls) -> web.StreamResponse:
     """Serve one client until either side ends the connection; it may have polled until now."""
-    socket = web.WebSocketResponse(compress=False, heartbeat=HEARTBEAT_S, max_msg_size=1 << 20)
+    socket = web.WebSocketResponse(compress=False, heartbeat=HEARTBEAT_S, max_msg_size=MAX_SDK_WRITE)
     await socket.prepare(request)
     outbox = _Outbox(request, asyncio.get_running_loop())
     release = faults.watch_connection(database.namespace, outbox.cut)
