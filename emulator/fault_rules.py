@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from emulator.errors import ServiceError
+from emulator.tree import is_number
 
 METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE")
 LONGEST_MS = 600_000
@@ -139,13 +140,13 @@ def _path(value: Any, place: str) -> str:
 
 
 def _probability(value: Any, place: str) -> float:
-    if not _is_number(value) or not 0 <= value <= 1:
+    if not is_number(value) or not 0 <= value <= 1:
         raise ServiceError(400, f"{place} is {_shown(value)}: give a probability from 0 to 1")
     return float(value)
 
 
 def _range(value: Any, place: str) -> Range:
-    pair = value if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) else (1, 0)
+    pair = value if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) else (1, 0)
     if not 0 <= pair[0] <= pair[1] <= LONGEST_MS:
         hint = f"give [shortest, longest] in milliseconds, from 0 to {LONGEST_MS}"
         raise ServiceError(400, f"{place} is {_shown(value)}: {hint}")
@@ -186,10 +187,6 @@ _READERS: Mapping[str, Any] = {
     "reorder": _flag,
     "after_effect": _flag,
 }
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

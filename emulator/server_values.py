@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.errors import ServiceError
-from emulator.tree import Node, bare, check_depth, children
+from emulator.tree import Node, bare, check_depth, children, is_number
 
 
 def resolve(value: Any, present: Node, now_ms: int, depth: int = 0) -> Any:
@@ -38,8 +38,7 @@ def _fill(placeholder: Any, present: Node, now_ms: int) -> int | float:
         return now_ms
     if isinstance(placeholder, Mapping) and set(placeholder) == {"increment"}:
         step = placeholder["increment"]
-        if isinstance(step, (int, float)) and not isinstance(step, bool):
+        if is_number(step):
             present = bare(present)
-            is_number = isinstance(present, (int, float)) and not isinstance(present, bool)
-            return present + step if is_number else step
+            return present + step if is_number(present) else step
     raise ServiceError(400, "Invalid data; couldn't parse JSON object, array, or value. Unknown server value.")

@@ -64,6 +64,11 @@ def children(node: Node) -> Children:
     return value if is_parent(value) else {}
 
 
+def is_number(value: Any) -> TypeGuard[float]:
+    """Tell whether a value is a number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def is_empty(node: Node) -> bool:
     """Tell whether nothing stands there; what a query selects may be children without any."""
     return node is None or (is_parent(node) and not node)
@@ -88,7 +93,7 @@ def from_json(value: Any, depth: int = 0) -> Node:
             if key != PRIORITY and (node := from_json(child, depth + 1)) is not None
         }
         return with_priority(compact(found), priority) if found else None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if is_number(value):
         return _number(value)
     return _text(value) if isinstance(value, str) else value
 

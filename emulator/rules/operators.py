@@ -13,13 +13,9 @@ from typing import Any
 from emulator.keys import text_order
 from emulator.rules.pattern import Pattern
 from emulator.rules.snapshot import METHODS, RuleError, Snapshot
+from emulator.tree import is_number
 
 _SAFE = 2**53
-
-
-def is_number(value: Any) -> bool:
-    """Tell whether a value is a number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def truth(value: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.keys import PRIORITY, Path
-from emulator.tree import Node, bare, children, get, priority_of
+from emulator.tree import Node, bare, children, get, is_number, priority_of
 
 
 class RuleError(Exception):
@@ -68,7 +68,7 @@ class Snapshot:
 
     def is_number(self) -> bool:
         """Tell whether the node is a number."""
-        return isinstance(self.val(), (int, float)) and not self.is_boolean()
+        return is_number(self.val())
 
     def is_boolean(self) -> bool:
         """Tell whether the node is true or false."""
