@@ -20,7 +20,6 @@ from emulator.rules.syntax import (
     called,
     given,
     number_value,
-    parse,
     string_value,
     variables,
 )
@@ -51,18 +50,17 @@ def constant(value: bool) -> Expression:
     return Expression(lambda scope: value)
 
 
-def compile_expression(text: str, names: frozenset[str]) -> Expression:
+def compile_expression(tree: Branch, names: frozenset[str]) -> Expression:
     """Return what an expression means.
 
     Args:
-        text: the expression.
+        tree: the expression, as ``parse`` returns it.
         names: the variables that it may use: of ``GLOBALS``, and the ``$names`` of the path above it.
 
     Raises:
         BadExpressionError: saying what is wrong, and where.
     """
     try:
-        tree = parse(text)
         problems = check(tree, names)
         if problems:
             raise BadExpressionError(problems)

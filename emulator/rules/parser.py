@@ -15,9 +15,9 @@ from functools import lru_cache
 from emulator.errors import ServiceError
 from emulator.keys import check_key
 from emulator.rules.document import BadRulesError, Entry, Fault, Value, parse_document
-from emulator.rules.expression import GLOBALS, Expression, compile_expression, constant
+from emulator.rules.expression import GLOBALS, compile_expression, constant
 from emulator.rules.ruleset import Rule, Rules
-from emulator.rules.syntax import BadExpressionError, parse
+from emulator.rules.syntax import BadExpressionError, Branch, parse
 
 READABLE = GLOBALS - {"newData"}
 
@@ -58,7 +58,7 @@ def _entries(value: Value) -> tuple[Entry, ...]:
 class _Reader:
     """Reads the tree of a file, and keeps the expressions in it for later."""
 
-    _expressions: list[tuple[Rule, str, Value, frozenset[str]]] = field(default_factory=list)
+    _expressions: list[tuple[Rule, str, Value, Branch, frozenset[str]]] = field(default_factory=list)
 
     def rule(self, value: Value, wildcards: frozenset[str]) -> Rule:
         """Return the rules in an object, without their expressions."""
@@ -98,21 +98,20 @@ class _Reader:
             setattr(rule, kind, constant(value.content))
         elif isinstance(value.content, str):
             try:
-                parse(value.content)
+                tree = parse(value.content)
             except BadExpressionError as problem:
                 raise BadRulesError(str(value.fault(*problem.problems[0]))) from problem
             names = (READABLE if kind == "read" else GLOBALS) | wildcards
-            self._expressions.append((rule, kind, value, names))
+            self._expressions.append((rule, kind, value, tree, names))
         else:
             raise value.refuse(_BAD_RULE)
 
     def compile(self) -> None:
         """Check and compile all expressions that were kept."""
         faults: list[Fault] = []
-        for rule, kind, value, names in self._expressions:
+        for rule, kind, value, tree, names in self._expressions:
             try:
-                compiled: Expression = compile_expression(value.content, names)
-                setattr(rule, kind, compiled)
+                setattr(rule, kind, compile_expression(tree, names))
             except BadExpressionError as problem:
                 faults.extend(value.fault(*each) for each in problem.problems)
         if faults:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.rules.expression import GLOBALS, BadExpressionError, allows, compile_expression
+from emulator.rules.expression import GLOBALS, allows, compile_expression
 from emulator.rules.operators import number_text
 from emulator.rules.snapshot import Snapshot
+from emulator.rules.syntax import BadExpressionError, parse
 from emulator.tree import from_json
 
 OLD = {"a": {"n": 5, "s": "text", "t": True}, "list": {"0": "x"}}
@@ -16,7 +17,7 @@ NEW = {**OLD, "b": {"n": 6}}
 
 
 def holds(expression, auth=None):
-    compiled = compile_expression(expression, GLOBALS | {"$key"})
+    compiled = compile_expression(parse(expression), GLOBALS | {"$key"})
     scope = {"auth": auth, "now": 1000, "root": Snapshot(OLD, ()), "$key": "k1", "query": {"limitToFirst": 3}}
     return allows(compiled, {**scope, "data": Snapshot(OLD, ("a",)), "newData": Snapshot(NEW, ("b",))})
 
@@ -125,7 +126,7 @@ def test_priorities_are_read_and_values_come_without_them():
         "data.child('q').getPriority() == 'b' && data.child('q').hasChildren(['x']) && data.child('q/x').val() == 1",
         "data.getPriority() == null && data.child('p').getPriority() >= 1 && !data.child('p').hasChildren()",
     ):
-        assert allows(compile_expression(expression, GLOBALS), scope)
+        assert allows(compile_expression(parse(expression), GLOBALS), scope)
 
 
 def test_a_deeply_nested_expression_is_answered_or_refused():
@@ -152,7 +153,7 @@ def test_numbers_of_any_length_are_numbers():
 def test_any_text_is_an_expression_that_answers_or_is_refused(tokens):
     text = " ".join(tokens)
     with contextlib.suppress(BadExpressionError):
-        compiled = compile_expression(text, GLOBALS)
+        compiled = compile_expression(parse(text), GLOBALS)
         assert allows(compiled, {"auth": {"uid": "u"}, "data": Snapshot(OLD, ())}) in (True, False)
 
 
