@@ -4,19 +4,19 @@ import json
 import os
 import subprocess
 
-import pytest
-
 from emulator.launch import environment
 from emulator.process import free_port
 from emulator.snapshots import METADATA, write_snapshot
 from tests.database_server import ROOT
 from tests.emulator.test_snapshots import PRIORITIZED, holding, read
+from tests.missing import skip_without
 
 FIREBASE = ROOT / "node_modules" / ".bin" / "firebase"
 
 
-@pytest.mark.skipif(not FIREBASE.exists(), reason="firebase-tools is not installed: run npm ci")
 def test_firebase_tools_imports_what_we_exported_and_we_import_what_it_exports(tmp_path):
+    if not FIREBASE.exists():
+        skip_without("firebase-tools is not installed: run npm ci")
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     write_snapshot(ours, holding(one=PRIORITIZED, two={"a": [1, 2]}))
     ports = {name: {"host": "127.0.0.1", "port": free_port()} for name in ("database", "hub", "logging")}
@@ -27,10 +27,12 @@ def test_firebase_tools_imports_what_we_exported_and_we_import_what_it_exports(t
     (tmp_path / "firebase.json").write_text(json.dumps(config))
     (tmp_path / "rules.json").write_text('{"rules": {".read": true, ".write": true}}')
     change = f"http://127.0.0.1:{ports['database']['port']}/new.json?ns=three"
-    script = f"curl -sSf -X PUT -d '{{\".value\": 1, \".priority\": 2}}' '{change}'"
+    put = f"""const answer = await fetch("{change}", {{method: "PUT", body: '{{".value": 1, ".priority": 2}}'}});
+    process.exit(answer.ok ? 0 : 1);"""
+    (tmp_path / "put.mjs").write_text(put)
     command = [FIREBASE, "emulators:exec", "--only", "database", "--project", "demo-snapshots"]
     done = subprocess.run(
-        [*command, "--import", ours, "--export-on-exit", theirs, script],
+        [*command, "--import", ours, "--export-on-exit", theirs, "node put.mjs"],
         cwd=tmp_path,
         env=environment(os.environ),
         capture_output=True,
