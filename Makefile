@@ -49,10 +49,10 @@ bench-emulator: setup  ## the database emulator: writes, listeners, queries, mem
 data: setup  ## write emulator-data anew
 	PYTHONPATH=. $(PY) emulator-data/generate.py
 
-lock:  ## resolve the requirements anew (needs pip-tools)
+lock:  ## resolve the requirements anew (needs uv)
 	for file in functions/requirements trainer/requirements requirements-dev; do \
-	  pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
-	    --no-emit-trusted-host -o $$file.txt $$file.in || exit 1; done
+	  uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate -o $$file.txt $$file.in \
+	    || exit 1; done
 
 clean:  ## remove what was installed and written
 	rm -rf .venv functions/venv node_modules tests/conformance/node_modules .setup out
