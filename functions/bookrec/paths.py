@@ -26,7 +26,7 @@ STATUS = "Recommender/status"
 MAX_KEY_BYTES = 768
 """Longest database key in UTF-8 bytes (Source: Firebase documentation, Structure your database)."""
 
-_FORBIDDEN_IN_KEYS = frozenset(".$#[]/")
+_KEY = re.compile(r"[^.$#\[\]/\x00-\x1f\x7f]+")
 _INTEGER_KEY = re.compile(r"-?0*\d{1,10}", re.ASCII)
 
 
@@ -53,9 +53,7 @@ def is_key(text: str) -> bool:
         size = len(text.encode("utf-8"))
     except UnicodeEncodeError:  # a lone surrogate
         return False
-    if not 1 <= size <= MAX_KEY_BYTES:
-        return False
-    return not any(c in _FORBIDDEN_IN_KEYS or ord(c) < 32 or ord(c) == 127 for c in text)
+    return size <= MAX_KEY_BYTES and _KEY.fullmatch(text) is not None
 
 
 def key_order(key: str) -> tuple[int, int, bytes]:

@@ -5,19 +5,24 @@ Source: Firebase blog, "The 2^120 Ways to Ensure Unique Identifiers" (2015): 8 c
 
 from __future__ import annotations
 
+import re
+
 CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 """The 64 digits, ascending."""
 
 LENGTH, _TIME_DIGITS = 20, 8
 
+_VALUES = {char: value for value, char in enumerate(CHARS)}
+_PUSH_KEY = re.compile(f"[{CHARS}]{{{LENGTH}}}")  # the first digit is "-": it means itself there
+
 
 def push_time(key: str) -> int:
     """Return when a push key was made, in milliseconds since 1970, or -1 where the key is none."""
-    if len(key) != LENGTH or any(char not in CHARS for char in key):
+    if not _PUSH_KEY.fullmatch(key):
         return -1
     milliseconds = 0
     for char in key[:_TIME_DIGITS]:
-        milliseconds = milliseconds * 64 + CHARS.index(char)
+        milliseconds = milliseconds * 64 + _VALUES[char]
     return milliseconds
 
 
