@@ -108,3 +108,20 @@ def test_a_number_behind_a_title_is_a_place_only_where_a_series_can_be_so_long()
     books = pd.DataFrame({"isbn": list("1234"), "title": titles, "authors": "X", "year": ["1999", "9" * 5000, "x", ""]})
     assert item_facts(("1", "2", "3", "4"), books).numbers.tolist() == [3.0, 0.0, 2.5, 0.0]
     assert np.isfinite(item_features(("1", "2", "3", "4"), books, FeatureWeights()).data).all()
+
+
+def test_categorical_columns_are_cleaned_as_texts_are():
+    rows = frame(("u", "a", 4), ("v", "#", 3), ("", "b", 2), ("u", "a", 0.0), ("v", "b", 0.5), ("u", "b", 9))
+    texts, dropped = dataset.clean(rows)
+    categories = rows.assign(userId=rows["userId"].astype("category"), isbn=rows["isbn"].astype("category"))
+    cleaned, also_dropped = dataset.clean(categories.assign(myRate=rows["myRate"].astype(np.float32)))
+    assert also_dropped == dropped == {"isbn_invalid": 1, "user_missing": 1, "rating_out_of_range": 1, "duplicate": 1}
+    assert cleaned["isbn"].dtype == "category"
+    assert cleaned.astype(object).values.tolist() == texts.astype(object).values.tolist()
+    ours, theirs = dataset.build(cleaned, None), dataset.build(texts, None)
+    assert (ours.user_ids, ours.isbns) == (theirs.user_ids, theirs.isbns) == (("u", "v"), ("a", "b"))
+    assert ours.items.tolist() == theirs.items.tolist()
+
+
+def test_true_is_no_rating_of_one():
+    assert dataset.clean(frame(("u", "a", 1), ("u", "b", True)))[1] == {"rating_not_number": 1}
