@@ -11,6 +11,7 @@ from trainer.biases import Biases
 from trainer.dataset import Ratings
 from trainer.metrics import rmse, user_metrics
 from trainer.serving import MASKED
+from trainer.topk import top_inner_products
 
 VALIDATION_USERS = 2_000
 """At most so many readers are ranked for a validation figure."""
@@ -46,10 +47,26 @@ class Validation:
             best = np.argpartition(-scores, min(10, scores.shape[1] - 1), axis=1)[:, :10]
             order = np.lexsort((best, -np.take_along_axis(scores, best, axis=1)), axis=1)
             ranked = np.take_along_axis(best, order, axis=1).astype(np.int32)
-            for row, found in enumerate(ranked, start=start):
-                relevant = set(self._wanted[row].indices.tolist())
-                figures.append(user_metrics(found, relevant, set())["ndcg"])
+            figures.extend(self._ndcg(ranked, start))
         return float(np.mean(figures)) if figures else 0.0
+
+    def ndcg_of_vectors(self, vectors: Floats) -> float:
+        """Return the mean NDCG@10 where a book's score is the inner product with the sum of the shelf's vectors.
+
+        Args:
+            vectors: float32 [items, embedding_dim].
+        """
+        readers = np.asarray(self.shelves @ vectors, np.float32)
+        ranked, _ = top_inner_products(readers, vectors, 10, self.shelves)
+        figures = self._ndcg(ranked, 0)
+        return float(np.mean(figures)) if figures else 0.0
+
+    def _ndcg(self, ranked: npt.NDArray[np.int32], first: int) -> list[float]:
+        """Return the NDCG@10 of the books [rows, 10] that were found for the readers from row ``first`` on."""
+        return [
+            user_metrics(found, set(self._wanted[row].indices.tolist()), set())["ndcg"]
+            for row, found in enumerate(ranked, start=first)
+        ]
 
     def rmse(self, biases: Biases, vectors: Floats, interaction: float) -> float:
         """Return the error of the multi-task model's ratings of the held-out entries; NaN where none is rated.
