@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import random_model
 from benchmarks.data import OUT, read_split
+from benchmarks.random_model import BOOKS
 from trainer import dataset, export
-from trainer.biases import Biases
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
-from trainer.features import Facts, item_features
+from trainer.features import item_features
 from trainer.learning import learn
-from trainer.serving import Ranker, ServingModel, Table
 from trainer.validation import Validation
 
-BOOKS = 10_000
 SHELF_SIZES = (1, 10, 50, 200)
 CALLS = 300
 SHELVES = 1_000
@@ -96,7 +95,7 @@ def _run(seed: int, quick: bool) -> dict[str, Any]:
 
 def _files(seed: int, quick: bool) -> dict[str, Any]:
     """Size, latency and parity of a file for 10,000 books, with random weights of the real shape."""
-    serving = _random_model(np.random.default_rng(seed))
+    serving = random_model.make(seed)
     files = export.export(serving)
     size = len(files["recommend.tflite"])
     print(f"\n== recommend.tflite for {BOOKS:,} books, random weights of the real shape, seed {seed}")
@@ -121,38 +120,6 @@ def _files(seed: int, quick: bool) -> dict[str, Any]:
     export.verify(serving, files, shelves)
     print(f"the top ten of {len(shelves):,} shelves is TensorFlow's, in both runtimes")
     return {"bytes": size, "latencies": latencies, "parity_shelves": len(shelves)}
-
-
-def _random_model(rng: np.random.Generator) -> ServingModel:
-    from trainer.graph import FEATURES
-
-    def table() -> Table:
-        near = np.stack([rng.choice(BOOKS, DEFAULTS.neighbours, replace=False) for _ in range(BOOKS)])
-        return Table(near.astype(np.int32), rng.gamma(1, 0.1, near.shape).astype(np.float32), 0.5)
-
-    vectors = rng.normal(size=(BOOKS, max(dim for _, dim in DEFAULTS.embedding_dims)))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    groups = rng.integers(-1, 4_000, (2, BOOKS)).astype(np.int32)
-    facts = Facts(groups[0], rng.integers(0, 8, BOOKS).astype(np.float32), groups[1])
-    networks, width, count = DEFAULTS.ranking_members, DEFAULTS.ranking_width, len(FEATURES)
-    ranker = Ranker(
-        np.zeros(count, np.float32),
-        np.ones(count, np.float32),
-        rng.normal(0, 0.1, (networks, count, width)).astype(np.float32),
-        np.zeros((networks, width), np.float32),
-        rng.normal(0, 0.1, (networks, width)).astype(np.float32),
-    )
-    return ServingModel(
-        tuple(f"0978{book:010}" for book in range(BOOKS)),
-        (table(), table()),
-        vectors.astype(np.float32),
-        rng.random(BOOKS).astype(np.float32),
-        Biases(3.9, rng.normal(0, 0.3, BOOKS).astype(np.float32), DEFAULTS.user_shrinkage),
-        facts,
-        0.5,
-        0.5,
-        ranker,
-    )
 
 
 def _verdict(met: bool) -> str:

@@ -1,8 +1,8 @@
 """The serving model as a TensorFlow graph for one shelf: retrieval of candidates, then their ranking.
 
 The same functions make the features that the ranking stage is trained on and the exported file, so that what is
-trained is what is served. Large constants are integers with a scale, which keeps the file small; nothing else is
-rounded, so that every runtime gives TensorFlow's scores.
+trained is what is served. The constants are those of ``trainer/quantised.py``, as they are in every other form of the
+model, so that every runtime gives TensorFlow's scores.
 """
 
 from __future__ import annotations
@@ -14,36 +14,21 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bookrec.recommender import UNKNOWN
+from trainer.quantised import CANDIDATES, REASONS, Quantised
+from trainer.ranking_features import Maths, Seen, features
 from trainer.serving import LEAST_DEVIATION, LEAST_SHARE, MASKED, Ranker, ServingModel
 
-CANDIDATES = 100
-"""Books that a call returns at most."""
-
-RETRIEVED = 200
-"""Books that the ranking stage sees."""
-
-RETRIEVED_POPULAR = 40
-"""The most popular books, which are always among them: on a shelf of one or two books they are a safe guess."""
-
-REASONS = 2
 SUM_BLOCK = 128
 
-FEATURES = (
-    "blend",
-    "closed_form",
-    "learned",
-    "popularity",
-    "closest",
-    "affinity",
-    "taste",
-    "strongest",
-    "same_series",
-    "next_in_series",
-    "previous_in_series",
-    "same_author",
-    "shelf_popularity",
-    "popularity_difference",
-    "log_shelf",
+TENSORFLOW = Maths(
+    total=tf.reduce_sum,
+    greatest=tf.reduce_max,
+    maximum=tf.maximum,
+    sqrt=tf.sqrt,
+    log1p=tf.math.log1p,
+    ones_like=tf.ones_like,
+    stack=tf.stack,
+    equal=lambda one, other: tf.cast(tf.equal(one, other), tf.float32),
 )
 
 
@@ -57,22 +42,14 @@ class Graph(tf.Module):
     def __init__(self, serving: ServingModel) -> None:
         super().__init__()
         self.serving = serving
-        self.book_count = len(serving.isbns)
-        self.retrieved = min(RETRIEVED, self.book_count)
-        # One row more than there are books: what an unknown book points to.
-        self.tables = [
-            (_padded(_small(table.neighbours, self.book_count)), *_quantised(table.weights), table.share)
-            for table in serving.tables
-        ]
-        self.vectors, self.vector_scales = _quantised_rows(serving.vectors)
-        self.bias = np.append(serving.biases.items, np.float32(0))
-        self.popular = np.append(serving.popularity, np.float32(0))
-        self.series = np.append(serving.facts.series, UNKNOWN).astype(np.int32)
-        self.numbers = np.append(serving.facts.numbers, 0).astype(np.float32)
-        self.authors = np.append(serving.facts.authors, UNKNOWN).astype(np.int32)
-        always = np.zeros(self.book_count, np.float32)
-        always[np.argsort(-serving.popularity, kind="stable")[:RETRIEVED_POPULAR]] = -MASKED / 2
-        self.always = always
+        arrays = Quantised(serving)
+        self.book_count, self.retrieved = arrays.book_count, arrays.retrieved
+        self.tables = [(table.neighbours, table.weights, table.unit, table.share) for table in arrays.tables]
+        self.vectors, self.vector_scales = arrays.vectors, arrays.vector_scales
+        self.bias, self.popular = arrays.bias, arrays.popular
+        self.series, self.numbers, self.authors = arrays.series, arrays.numbers, arrays.authors
+        self.always = np.zeros(self.book_count, np.float32)
+        self.always[arrays.always] = -MASKED / 2
 
     def rows(self, items: Any) -> Any:
         """Return ``items`` with every unknown book as the row past the last."""
@@ -108,37 +85,22 @@ class Graph(tf.Module):
         return indices, known
 
     def features(self, rows: Any, ratings: Any, indices: Any, known: dict[str, Any]) -> Any:
-        """Return what the ranking stage sees of the candidates, float32 [C, features], in the order of ``FEATURES``."""
-        on_shelf = tf.cast(rows < self.book_count, tf.float32)
-        count = tf.maximum(tf.reduce_sum(on_shelf), 1.0)
-        likeness = self._likeness(rows, indices)
-        residuals = self._residuals(rows, ratings)
-        popular = tf.gather(self.popular, indices)
-        shelf_popular = tf.reduce_sum(tf.gather(self.popular, rows)) / count
-        series, numbers = self._pairs(self.series, rows, indices), tf.gather(self.numbers, indices)[None, :]
-        steps = numbers - tf.gather(self.numbers, rows)[:, None]
-        authors = self._pairs(self.authors, rows, indices)
-        blend = known["blend"]
-        parts = known["parts"]
-        everywhere = tf.ones_like(blend)
-        columns = {
-            "blend": tf.maximum(blend, -10.0),
-            "closed_form": parts[-1],
-            "learned": parts[0],
-            "popularity": popular,
-            "closest": tf.reduce_max(likeness, axis=0),
-            "affinity": tf.reduce_sum(likeness, axis=0) / tf.sqrt(count),
-            "taste": tf.reduce_sum(likeness * residuals[:, None], axis=0) / tf.sqrt(count),
-            "strongest": tf.reduce_max(tf.add_n(known["contributions"]), axis=0),
-            "same_series": tf.math.log1p(tf.reduce_sum(series, axis=0)),
-            "next_in_series": tf.reduce_max(series * tf.cast(tf.equal(steps, 1.0), tf.float32), axis=0),
-            "previous_in_series": tf.reduce_max(series * tf.cast(tf.equal(steps, -1.0), tf.float32), axis=0),
-            "same_author": tf.math.log1p(tf.reduce_sum(authors, axis=0)),
-            "shelf_popularity": shelf_popular * everywhere,
-            "popularity_difference": popular - shelf_popular,
-            "log_shelf": tf.math.log1p(count) * everywhere,
-        }
-        return tf.stack([columns[name] for name in FEATURES], axis=1)
+        """Return what the ranking stage sees of the candidates, float32 [C, features]."""
+        seen = Seen(
+            on_shelf=tf.cast(rows < self.book_count, tf.float32),
+            residuals=self._residuals(rows, ratings),
+            shelf_popularity=tf.gather(self.popular, rows),
+            shelf_numbers=tf.gather(self.numbers, rows),
+            blend=known["blend"],
+            parts=known["parts"],
+            popularity=tf.gather(self.popular, indices),
+            numbers=tf.gather(self.numbers, indices),
+            likeness=self._likeness(rows, indices),
+            contributions=tf.add_n(known["contributions"]),
+            series=self._pairs(self.series, rows, indices),
+            authors=self._pairs(self.authors, rows, indices),
+        )
+        return features(TENSORFLOW, seen)
 
     def recommend(self, items: Any, ratings: Any) -> dict[str, Any]:
         """Return the best books: see ``functions/bookrec/recommender.py``."""
@@ -230,24 +192,3 @@ class Graph(tf.Module):
         rows = -(-self.book_count // SUM_BLOCK)
         padded = tf.pad(values, [[0, rows * SUM_BLOCK - self.book_count]])
         return tf.reduce_sum(tf.reduce_sum(tf.reshape(padded, [rows, SUM_BLOCK]), axis=1))
-
-
-def _padded(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.vstack([matrix, np.zeros((1, matrix.shape[1]), matrix.dtype)])
-
-
-def _small(indices: npt.NDArray[np.int32], book_count: int) -> npt.NDArray[Any]:
-    return indices.astype(np.int16) if book_count <= np.iinfo(np.int16).max else indices
-
-
-def _quantised(weights: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int16], np.float32]:
-    """Return int16 weights, with a row for an unknown book, and the unit that they are multiples of."""
-    unit = np.float32(max(float(np.abs(weights).max(initial=0.0)), 1e-12) / np.iinfo(np.int16).max)
-    return _padded(np.round(weights / unit).astype(np.int16)), unit
-
-
-def _quantised_rows(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Return int8 rows, with one for an unknown book, and each row's unit."""
-    units = np.maximum(np.abs(vectors).max(axis=1), 1e-12) / np.iinfo(np.int8).max
-    whole = _padded(np.round(vectors / units[:, None]).astype(np.int8))
-    return whole, np.append(units, 0).astype(np.float32)

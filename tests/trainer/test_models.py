@@ -24,10 +24,10 @@ from trainer.config import DEFAULTS
 from trainer.evaluate import evaluate, shelves_of
 from trainer.features import item_facts
 from trainer.gate import judge
-from trainer.graph import FEATURES
 from trainer.metrics import rmse, user_metrics
 from trainer.peers import compare
 from trainer.ranking import Examples, choose_epochs
+from trainer.ranking_features import FEATURES
 from trainer.serving import (
     MASKED,
     Ranker,

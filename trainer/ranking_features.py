@@ -1,0 +1,121 @@
+"""What the ranking stage sees of a candidate: one definition, in TensorFlow for one shelf and in NumPy for many.
+
+Arrays have any leading axes, then n for the shelf's books, then C for the candidates: [n, C] for one shelf, or
+[readers, n, C] for readers whose shelves are of one size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+FEATURES = (
+    "blend",
+    "closed_form",
+    "learned",
+    "popularity",
+    "closest",
+    "affinity",
+    "taste",
+    "strongest",
+    "same_series",
+    "next_in_series",
+    "previous_in_series",
+    "same_author",
+    "shelf_popularity",
+    "popularity_difference",
+    "log_shelf",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Maths:
+    """What the features need of a library.
+
+    Attributes:
+        total, greatest: over an ``axis``, which is kept with ``keepdims``.
+        equal: float32, 1 where two arrays are equal.
+    """
+
+    total: Callable[..., Any]
+    greatest: Callable[..., Any]
+    maximum: Callable[[Any, Any], Any]
+    sqrt: Callable[[Any], Any]
+    log1p: Callable[[Any], Any]
+    ones_like: Callable[[Any], Any]
+    stack: Callable[..., Any]
+    equal: Callable[[Any, Any], Any]
+
+
+NUMPY = Maths(
+    total=np.sum,
+    greatest=np.max,
+    maximum=np.maximum,
+    sqrt=np.sqrt,
+    log1p=np.log1p,
+    ones_like=np.ones_like,
+    stack=np.stack,
+    equal=lambda one, other: np.equal(one, other).astype(np.float32),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of shelves and candidates, all float32.
+
+    Attributes:
+        on_shelf: [..., n], 0 for a book that the model does not know.
+        residuals: [..., n], stars above what the biases say; 0 where there are none.
+        shelf_popularity: [..., n]; 0 for an unknown book.
+        shelf_numbers: [..., n], the places in a series.
+        blend: [..., C], ``MASKED`` for books on the shelf.
+        parts: [..., C] each, the tables' summands of the blend before their shares, the learned model's first.
+        popularity: [..., C].
+        numbers: [..., C], the places in a series.
+        likeness: [..., n, C], inner products of the learned vectors.
+        contributions: [..., n, C], each shelf book's summands of the blend.
+        series, authors: [..., n, C], 1 where shelf book and candidate share one.
+    """
+
+    on_shelf: Any
+    residuals: Any
+    shelf_popularity: Any
+    shelf_numbers: Any
+    blend: Any
+    parts: Any
+    popularity: Any
+    numbers: Any
+    likeness: Any
+    contributions: Any
+    series: Any
+    authors: Any
+
+
+def features(maths: Maths, seen: Seen) -> Any:
+    """Return what is seen of the candidates, float32 [..., C, features], in the order of ``FEATURES``."""
+    total, greatest = maths.total, maths.greatest
+    count = maths.maximum(total(seen.on_shelf, axis=-1, keepdims=True), 1.0)
+    shelf_popular = total(seen.shelf_popularity, axis=-1, keepdims=True) / count
+    steps = seen.numbers[..., None, :] - seen.shelf_numbers[..., :, None]
+    everywhere = maths.ones_like(seen.blend)
+    columns = {
+        "blend": maths.maximum(seen.blend, -10.0),
+        "closed_form": seen.parts[-1],
+        "learned": seen.parts[0],
+        "popularity": seen.popularity,
+        "closest": greatest(seen.likeness, axis=-2),
+        "affinity": total(seen.likeness, axis=-2) / maths.sqrt(count),
+        "taste": total(seen.likeness * seen.residuals[..., :, None], axis=-2) / maths.sqrt(count),
+        "strongest": greatest(seen.contributions, axis=-2),
+        "same_series": maths.log1p(total(seen.series, axis=-2)),
+        "next_in_series": greatest(seen.series * maths.equal(steps, 1.0), axis=-2),
+        "previous_in_series": greatest(seen.series * maths.equal(steps, -1.0), axis=-2),
+        "same_author": maths.log1p(total(seen.authors, axis=-2)),
+        "shelf_popularity": shelf_popular * everywhere,
+        "popularity_difference": seen.popularity - shelf_popular,
+        "log_shelf": maths.log1p(count) * everywhere,
+    }
+    return maths.stack([columns[name] for name in FEATURES], axis=-1)
