@@ -1,0 +1,98 @@
+"""A published model's files with random weights of the real shape, for what depends on a model's size alone."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.data import OUT
+from bookrec.manifest import ITEMS, RECOMMEND_MODEL
+
+if TYPE_CHECKING:
+    from trainer.serving import ServingModel
+
+BOOKS = 10_000
+ROOT = Path(__file__).resolve().parent.parent
+MADE_BY = ("benchmarks/random_model.py", "trainer/graph.py", "trainer/export.py", "trainer/serving.py")
+
+
+def isbns(books: int = BOOKS) -> tuple[str, ...]:
+    """Return the books' ISBNs, ascending, 14 characters each as the app writes them."""
+    return tuple(f"0978{book:010}" for book in range(books))
+
+
+def make(seed: int) -> ServingModel:
+    """Return a model for ``BOOKS`` books."""
+    from trainer.biases import Biases
+    from trainer.config import DEFAULTS
+    from trainer.features import Facts
+    from trainer.ranking_features import FEATURES
+    from trainer.serving import Ranker, ServingModel, Table
+
+    rng = np.random.default_rng(seed)
+
+    def table() -> Table:
+        near = np.stack([rng.choice(BOOKS, DEFAULTS.neighbours, replace=False) for _ in range(BOOKS)])
+        return Table(near.astype(np.int32), rng.gamma(1, 0.1, near.shape).astype(np.float32), 0.5)
+
+    vectors = rng.normal(size=(BOOKS, max(dim for _, dim in DEFAULTS.embedding_dims)))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    groups = rng.integers(-1, 4_000, (2, BOOKS)).astype(np.int32)
+    facts = Facts(groups[0], rng.integers(0, 8, BOOKS).astype(np.float32), groups[1])
+    networks, width, count = DEFAULTS.ranking_members, DEFAULTS.ranking_width, len(FEATURES)
+    ranker = Ranker(
+        np.zeros(count, np.float32),
+        np.ones(count, np.float32),
+        rng.normal(0, 0.1, (networks, count, width)).astype(np.float32),
+        np.zeros((networks, width), np.float32),
+        rng.normal(0, 0.1, (networks, width)).astype(np.float32),
+    )
+    return ServingModel(
+        isbns(),
+        (table(), table()),
+        vectors.astype(np.float32),
+        rng.random(BOOKS).astype(np.float32),
+        Biases(3.9, rng.normal(0, 0.3, BOOKS).astype(np.float32), DEFAULTS.user_shrinkage),
+        facts,
+        0.5,
+        0.5,
+        ranker,
+    )
+
+
+def files(seed: int) -> dict[str, bytes]:
+    """Return the exported files by name.
+
+    They are made by a process of its own, so that whoever measures has no TensorFlow in memory; and once for the same
+    seed and code, since that takes half a minute.
+    """
+    code = b"".join((ROOT / name).read_bytes() for name in MADE_BY)
+    folder = OUT / "bench" / f"model-{hashlib.sha256(code + str(seed).encode()).hexdigest()[:12]}"
+    if not (folder / ITEMS).exists():
+        words = [sys.executable, "-m", "benchmarks.random_model", str(folder), f"--seed={seed}"]
+        subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return {name: (folder / name).read_bytes() for name in (RECOMMEND_MODEL, ITEMS)}
+
+
+def main() -> None:
+    """Make the files."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.random_model", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=42)
+    arguments = parser.parse_args()
+    from trainer import export
+
+    made = export.export(make(arguments.seed))
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for name in (RECOMMEND_MODEL, ITEMS):
+        (arguments.folder / name).write_bytes(made[name])
+
+
+if __name__ == "__main__":
+    main()
