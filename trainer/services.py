@@ -25,9 +25,14 @@ from bookrec.errors import BadModel, LeaseLost
 from bookrec.manifest import Pointer, parse_pointer, usable_pointer
 from bookrec.paths import children, in_query
 from bookrec.reader import GONE
+from trainer.ingest.keys import KeyRange
+from trainer.ingest.pages import pages
 from trainer.publish import next_pointer
 
 TIMESTAMP = {".sv": "timestamp"}
+
+CLEARED = f"{paths.STATUS}/training/cleared"
+"""By kind of mark, until when they were removed: who keeps up by marks has to know."""
 
 
 def project_id() -> str:
@@ -77,16 +82,31 @@ class Database:
 
     def pages(self, path: str, page_size: int) -> Iterator[Mapping[str, Any]]:
         """Yield the children of ``path`` by key, at most ``page_size`` at a time."""
-        last: str | None = None
-        while True:
-            query = self._node(path).order_by_key()
-            found = (query.start_at(in_query(last)) if last else query).limit_to_first(page_size + bool(last)).get()
-            page = {key: child for key, child in children(found).items() if key != last}
-            if page:
-                yield page
-            if len(page) < page_size:
-                return
-            last = max(page, key=paths.key_order)
+        return pages(self, path, page_size)
+
+    def page(self, path: str, size: int, keys: KeyRange, after: str | None) -> Mapping[str, Any]:
+        """Return the first ``size`` children of ``path`` in a range of keys, or those that follow the key ``after``."""
+        query, start = self._node(path).order_by_key(), after or keys.first
+        if start is not None:
+            query = query.start_at(in_query(start))
+        if keys.end is not None:
+            query = query.end_at(in_query(keys.end))
+        found = children(query.limit_to_first(size + (after is not None)).get())
+        return {key: child for key, child in found.items() if key != after and key in keys}
+
+    def last_key(self, path: str, bound: str) -> str | None:
+        """Return the last key under ``path`` up to ``bound``, or None where there is none."""
+        found = children(self._node(path).order_by_key().end_at(in_query(bound)).limit_to_last(1).get())
+        return next(iter(found), None)
+
+    def shelf_nodes(self, user_id: str) -> Mapping[str, Any]:
+        """Return one reader's entries by key, bad ones too, by the index on ``userId``."""
+        query = self._node(paths.USER_BOOK).order_by_child("userId").equal_to(in_query(user_id))
+        return children(query.get())
+
+    def dirty(self) -> frozenset[str]:
+        """Return the readers whose shelf has changed since the last published model's snapshot."""
+        return frozenset(children(self._node(paths.DIRTY).get(shallow=True)))
 
     def gone(self) -> frozenset[str]:
         """Return the users who have left, and whose entries are still there."""
@@ -140,11 +160,18 @@ class Database:
             values[f"outcomes/{run['outcome']}"] = {".sv": {"increment": 1}}
         self._node(f"{paths.STATUS}/training").update(values)
 
+    def cleared(self) -> int:
+        """Return until when marks of dirty readers may have been removed (milliseconds since 1970)."""
+        pointer = self.pointer()
+        noted = children(self._node(CLEARED).get()).get(paths.DIRTY.rpartition("/")[2])
+        return max(_time(noted), pointer.snapshot_at if pointer else 0)
+
     def clear_marks(self, path: str, until: int) -> int:
         """Remove the marks under ``path`` that were made up to ``until`` (ms); return how many.
 
         A mark that was renewed meanwhile stays: each is removed only if it still is what was read.
         """
+        self._node(f"{CLEARED}/{path.rpartition('/')[2]}").transaction(lambda noted: max(_time(noted), until))
         marks = children(self._node(path).order_by_child("at").end_at(until).get())
         for key in marks:
             node = self._node(f"{path}/{key}")
@@ -154,14 +181,23 @@ class Database:
         return len(marks)
 
 
+def _time(node: object) -> int:
+    return node if isinstance(node, int) and not isinstance(node, bool) else 0
+
+
+def storage_client(project: str) -> storage.Client:
+    """Return a client of Cloud Storage, or of its emulator."""
+    credentials = AnonymousCredentials() if os.environ.get("STORAGE_EMULATOR_HOST") else None
+    return storage.Client(project=project, credentials=credentials)
+
+
 class Bucket:
     """A Cloud Storage bucket."""
 
     def __init__(self, project: str, name: str | None = None) -> None:
-        local = os.environ.get("STORAGE_EMULATOR_HOST")
-        credentials = AnonymousCredentials() if local else None
-        client = storage.Client(project=project, credentials=credentials)
-        self._bucket = client.bucket(name or os.environ.get("MODEL_BUCKET") or f"{project}.appspot.com")
+        self._bucket = storage_client(project).bucket(
+            name or os.environ.get("MODEL_BUCKET") or f"{project}.appspot.com"
+        )
 
     def create(self, name: str, content: bytes, content_type: str) -> None:
         """Write a new object; the same content again is no error, so that an interrupted upload can go on.

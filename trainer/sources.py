@@ -1,128 +1,72 @@
-"""Where a run's data comes from: the database in pages, an export file, or CSV files."""
+"""Where a run's data comes from: the database in pages, a backup or an export of it, or CSV files."""
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bookrec import paths
-from bookrec.catalogue import parse_book, plain_text
-from bookrec.errors import BadData
-from bookrec.push_keys import push_time
-from bookrec.shelf import sort_out
+from trainer.ingest import rows
+from trainer.ingest.backup import sections
+from trainer.ingest.books import Books
+from trainer.ingest.folders import SCHEME, open_file
+from trainer.ingest.pages import PAGE_SIZE, Nodes, Reading, parallel_pages
+from trainer.ingest.snapshot import BOOK_COLUMNS, RATING_COLUMNS, Snapshot, SourceError
 
-PAGE_SIZE = 2_000
-"""Nodes a read: a page of entries is about 250 kB, a page of catalogue nodes with descriptions about 2 MB."""
-
-MAX_LONG_TEXT = 10_000
-"""Longest genre or description that is learned from, in characters."""
-
-RATING_COLUMNS = ["at", "userId", "isbn", "myRate"]
-BOOK_COLUMNS = ["isbn", "title", "authors", "genre", "year", "description"]
-
-
-class SourceError(ValueError):
-    """Input that cannot be read; the message says which, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a run trains on.
-
-    Attributes:
-        ratings: columns ``RATING_COLUMNS``, the oldest entry first; ``at`` is when it was made, by its push key.
-        books: columns ``BOOK_COLUMNS``, all texts.
-        refused: how many entries and catalogue nodes were set aside, by ``entry:reason`` or ``book:reason``.
-        source: where it was read from, for the manifest.
-    """
-
-    ratings: pd.DataFrame
-    books: pd.DataFrame
-    refused: Mapping[str, int]
-    source: str
-
-    def without(self, user_ids: Collection[str]) -> Snapshot:
-        """Return the snapshot without the entries of some readers, which count as set aside."""
-        leaves = self.ratings["userId"].isin(list(user_ids))
-        if not leaves.any():
-            return self
-        return replace(
-            self,
-            ratings=self.ratings[~leaves].reset_index(drop=True),
-            refused={**self.refused, "entry:reader_gone": int(leaves.sum())},
-        )
-
+__all__ = [
+    "BOOKS", "BOOK_COLUMNS", "PAGE_SIZE", "RATINGS", "RATING_COLUMNS", "Pages", "Snapshot", "SourceError",
+    "read_csv", "read_database", "read_export", "read_files", "read_pages",
+]  # fmt: skip
 
 Pages = Callable[[str, int], Iterator[Mapping[str, Any]]]
-"""From a path and a page size to the node's children in key order, some at a time."""
+"""From a path and a page size to the node's children, some at a time."""
 
 
 def read_pages(pages: Pages, source: str) -> Snapshot:
-    """Return the snapshot of a database that can be read in pages."""
-    refused: Counter[str] = Counter()
-    rows: list[tuple[str, int, str, str, float]] = []
-    for page in pages(paths.USER_BOOK, PAGE_SIZE):
-        entries, problems = sort_out(page)
-        rows.extend((e.key, push_time(e.key), e.user_id, e.isbn, e.rating) for e in entries)
-        refused.update(f"entry:{problem.reason}" for problem in problems.values())
-    books: dict[str, tuple[str, ...]] = {}
-    for page in pages(paths.ARCHIVE, PAGE_SIZE):
-        for key in sorted(page, key=paths.key_order):  # of two nodes for one book the first counts, as in its lists
-            try:
-                row = _book_row(page[key])
-                books.setdefault(row[0], row)
-            except BadData as problem:
-                refused[f"book:{problem.reason}"] += 1
-    return Snapshot(
-        pd.DataFrame([row[1:] for row in sorted(rows)], columns=RATING_COLUMNS),
-        pd.DataFrame(sorted(books.values()), columns=BOOK_COLUMNS),
-        dict(refused),
-        source,
-    )
+    """Return the snapshot of a database that can be read in pages, in whatever order they come."""
+    sections = ((node, page) for node in (paths.USER_BOOK, paths.ARCHIVE) for page in pages(node, PAGE_SIZE))
+    return _snapshot(sections, source)
 
 
-def read_export(path: Path) -> Snapshot:
-    """Return the snapshot in a database export: one JSON file, or the folder that the Emulator Suite writes.
+def read_database(database: Nodes, how: Reading | None = None) -> Snapshot:
+    """Return the snapshot of the whole database, read by several at a time.
 
     Raises:
-        SourceError: where there is no such file, or it is no JSON object.
+        ReadError: where a page fails too often.
     """
-    if path.is_dir():
-        found = sorted(path.glob("**/database_export/*.json"))
+    return read_pages(lambda path, size: parallel_pages(database, path, size, how), "database")
+
+
+def read_export(source: Path | str) -> Snapshot:
+    """Return the snapshot in an export or a backup of the database, gzipped or not.
+
+    Args:
+        source: a JSON file, a folder that the Emulator Suite writes, or an object ``gs://BUCKET/NAME``.
+
+    Raises:
+        SourceError: where there is no such file, or it is damaged or no database.
+    """
+    name = str(source)
+    if not name.startswith(SCHEME) and Path(name).is_dir():
+        found = sorted(Path(name).glob("**/database_export/*.json"))
         if len(found) != 1:
-            raise SourceError(f"{path}: expected one file database_export/*.json, found {len(found)}")
-        path = found[0]
-    try:
-        tree = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as problem:
-        raise SourceError(f"{path}: cannot be read as a JSON export of the database ({problem})") from problem
-    if not isinstance(tree, Mapping):
-        raise SourceError(f"{path}: an export is an object with {paths.USER_BOOK} and {paths.ARCHIVE}")
-
-    def whole_nodes(node: str, page_size: int) -> Iterator[Mapping[str, Any]]:
-        children = tree.get(node)
-        if isinstance(children, list):  # the service renders small integer keys as an array
-            children = {str(place): child for place, child in enumerate(children) if child is not None}
-        yield children if isinstance(children, Mapping) else {}
-
-    return read_pages(whole_nodes, f"export {path.name}")
+            raise SourceError(f"{name}: expected one file database_export/*.json, found {len(found)}")
+        name = str(found[0])
+    with open_file(name) as file:
+        return _snapshot(sections(file, name), f"export {name.rpartition('/')[2]}")
 
 
-def _book_row(node: object) -> tuple[str, ...]:
-    book = parse_book(node)
-    fields = node if isinstance(node, Mapping) else {}
-
-    year = str(book.published_year) if book.published_year else ""
-    genre, description = (plain_text(fields.get(name), MAX_LONG_TEXT) for name in ("genre", "description"))
-    return (book.isbn, book.title, book.author, genre, year, description)
+def _snapshot(sections: Iterable[tuple[str, Mapping[str, Any]]], source: str) -> Snapshot:
+    refused: Counter[str] = Counter()
+    books = Books(refused)
+    ratings = rows.table(rows.batches(books.and_others(sections), refused))
+    return Snapshot(ratings, books.frame(), dict(refused), source)
 
 
 RATINGS: Mapping[str, tuple[str, ...]] = {
@@ -163,14 +107,15 @@ def _time(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,15}", text) else -1
 
 
-def read_files(source: Path, books: Path | None) -> Snapshot:
-    """Return the snapshot in an export (a folder or a JSON file) or in a CSV of ratings with a CSV of books.
+def read_files(source: Path | str, books: Path | None) -> Snapshot:
+    """Return the snapshot in a backup or an export (as ``read_export``), or in a CSV of ratings with one of books.
 
     Raises:
         SourceError: naming the file and what is wrong with it.
     """
-    if source.suffix != ".csv":
+    path = Path(source)
+    if path.suffix != ".csv":
         return read_export(source)
-    ratings = read_csv(source, RATINGS)
+    ratings = read_csv(path, RATINGS)
     catalogue = read_csv(books, BOOKS) if books else pd.DataFrame({"isbn": sorted(set(ratings["isbn"]))})
-    return Snapshot(ratings, catalogue, {}, f"csv {source.name}")
+    return Snapshot(ratings.assign(key=""), catalogue, {}, f"csv {path.name}")

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -109,19 +110,25 @@ def test_of_two_nodes_with_one_isbn_the_trainer_reads_the_one_that_is_shown(keys
     second, first = ({"isbn": "1", "title": title} for title in ("Second", "First"))
     nodes = {keys[1]: second, keys[0]: first}
     file = tmp_path / "export.json"
-    file.write_text(json.dumps({paths.ARCHIVE: nodes}))
+    file.write_text(json.dumps({paths.USER_BOOK: {}, paths.ARCHIVE: nodes}))
     for books in (read_pages(in_pages({}, nodes), "corpus").books, read_export(file).books):
         assert books["title"].tolist() == ["First"]
 
 
-def test_an_export_holds_the_same_as_the_database(snapshot, tmp_path):
-    """NaN is in no export of the service, but Python's own writer puts it into a file, and its reader takes it."""
+def in_json(nodes):
+    """Return the nodes that JSON can hold: half a surrogate pair is among them, NaN is not."""
+    return {key: node for key, node in nodes.items() if not re.search(r" -?(NaN|Infinity)\b", json.dumps([0, node]))}
+
+
+def test_an_export_holds_the_same_as_the_database(tmp_path):
+    entries, books = in_json(GOOD | ENTRIES), in_json(GOOD_BOOKS | NODES)
     file = tmp_path / "export.json"
-    file.write_text(json.dumps({paths.USER_BOOK: GOOD | ENTRIES, paths.ARCHIVE: GOOD_BOOKS | NODES}))
-    exported = read_export(file)
-    assert exported.refused == snapshot.refused
-    assert exported.ratings.equals(snapshot.ratings)
-    assert exported.books.equals(snapshot.books)
+    file.write_text(json.dumps({paths.USER_BOOK: entries, paths.ARCHIVE: books}))
+    exported, expected = read_export(file), read_pages(in_pages(entries, books), "corpus")
+    assert len(expected.ratings) == len(GOOD) + len(TAKEN)
+    assert exported.refused == expected.refused
+    assert exported.ratings.equals(expected.ratings)
+    assert exported.books.equals(expected.books)
 
 
 def test_nodes_whose_keys_are_small_numbers_are_an_array_in_an_export_and_are_read(tmp_path):

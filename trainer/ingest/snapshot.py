@@ -1,0 +1,50 @@
+"""What a run trains on, and the error that says why it cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+RATING_COLUMNS = ["key", "at", "userId", "isbn", "myRate"]
+BOOK_COLUMNS = ["isbn", "title", "authors", "genre", "year", "description"]
+
+
+class SourceError(ValueError):
+    """Input that cannot be read; the message says which, and what to do. It repeats nothing of what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a run trains on.
+
+    Attributes:
+        ratings: columns ``RATING_COLUMNS``, the oldest entry first. ``key`` is the entry's own, or an empty text where
+            there is none (CSV files); ``at`` is when it was made, by its push key. Of a database ``userId`` and
+            ``isbn`` are categorical, and no column has a Python object a row.
+        books: columns ``BOOK_COLUMNS``, all texts.
+        refused: how many entries and catalogue nodes were set aside, by ``entry:reason`` or ``book:reason``.
+        source: where it was read from, for the manifest.
+    """
+
+    ratings: pd.DataFrame
+    books: pd.DataFrame
+    refused: Mapping[str, int]
+    source: str
+
+    def without(self, user_ids: Collection[str]) -> Snapshot:
+        """Return the snapshot without the entries of some readers, which count as set aside."""
+        leaves = self.ratings["userId"].isin(list(user_ids))
+        if not leaves.any():
+            return self
+        gone = self.refused.get(READER_GONE, 0) + int(leaves.sum())
+        return replace(
+            self,
+            ratings=self.ratings[~leaves].reset_index(drop=True),
+            refused={**self.refused, READER_GONE: gone},
+        )
+
+
+READER_GONE = "entry:reader_gone"
+"""The reason of entries whose reader has left."""
