@@ -1,0 +1,1 @@
+"""Lists for all readers at once: scored in blocks, written as shards."""
