@@ -26,7 +26,9 @@ class Config:
             ``catalogue``. Both are tried, validation chooses.
         epochs: at most so many passes over the readers.
         patience: stop after so many epochs without a better validation figure.
-        batch_users: readers a step.
+        batch_users: readers a group: the smallest unit that is trained on, and among which a batch's negatives lie.
+        groups: in a step; 0 chooses by the number of readers.
+        catalogue_sample: of a larger catalogue, each group is ranked among so many books.
         pairs_per_user: books a reader and step that are predicted from the others.
         learning_rate: of Adam.
         temperature: of the softmax over the books of a batch.
@@ -60,6 +62,8 @@ class Config:
     epochs: int = 40
     patience: int = 4
     batch_users: int = 128
+    groups: int = 0
+    catalogue_sample: int = 12_000
     pairs_per_user: int = 8
     learning_rate: float = 0.01
     temperature: float = 0.2

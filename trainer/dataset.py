@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Ratings:
-    """Who has which book on the shelf, and with how many stars.
+    """Who has which book on the shelf, and with how many stars; entries lie by user, then by item.
 
     Attributes:
         user_ids: by user index, ascending; they stay in memory and are never exported.
@@ -149,10 +149,11 @@ def _parsed(column: pd.Series[Any], parse: Callable[[object], Any]) -> _Column:
 def _factorised(column: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[object], bool]:
     """Return each row's index into the different values, these values, and whether they are categories."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.to_numpy(np.int64), [*column.cat.categories, None], True  # −1, the last, is missing
+        places = np.asarray(column.cat.codes, np.int64)  # −1, the last, is missing
+        return places, [*column.cat.categories, None], True
     if column.dtype.kind == "f":
-        found, places = np.unique(column.to_numpy(np.float64), return_inverse=True)
-        return places.astype(np.int64), found.tolist(), False
+        found, inverse = np.unique(column.to_numpy(np.float64), return_inverse=True)
+        return inverse.astype(np.int64), found.tolist(), False
     numbers: dict[tuple[type, object], int] = {}  # True is not 1, though they are equal
     different: list[object] = []
     codes = np.empty(len(column), np.int64)

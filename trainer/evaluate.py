@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,15 @@ class Evaluation:
     predicted: Sequence[float]
 
 
-def shelves_of(ratings: Ratings) -> dict[str, Shelf]:
-    """Return every user's shelf, as the functions would read it."""
+def shelves_of(ratings: Ratings, user_ids: Collection[str] | None = None) -> dict[str, Shelf]:
+    """Return the shelves of some users, or of every one, as the functions would read them."""
+    wanted = np.array([user_ids is None or user_id in user_ids for user_id in ratings.user_ids], bool)
+    rows = np.flatnonzero(wanted[ratings.users])
     entries: dict[str, list[Entry]] = {}
-    for row, (user, item, stars) in enumerate(zip(ratings.users, ratings.items, ratings.stars, strict=True)):
+    columns = (rows, ratings.users[rows], ratings.items[rows], ratings.stars[rows])
+    for row, user, item, stars in zip(*(column.tolist() for column in columns), strict=True):
         user_id = ratings.user_ids[user]
-        entry = Entry(f"{row:09d}", user_id, ratings.isbns[item], float(stars))
-        entries.setdefault(user_id, []).append(entry)
+        entries.setdefault(user_id, []).append(Entry(f"{row:09d}", user_id, ratings.isbns[item], stars))
     return {user_id: Shelf(user_id, tuple(found)) for user_id, found in entries.items()}
 
 
@@ -56,7 +58,7 @@ def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: i
         held_out: columns ``userId, isbn, myRate`` (a float, 0 for not rated); users and books may be unknown.
         seed: of the bootstrap.
     """
-    shelves = shelves_of(train)
+    shelves = shelves_of(train, set(held_out["userId"]))
     predicted = np.full(len(held_out), np.nan)
     rows, users, top = [], [], {}
     groups = held_out.reset_index(drop=True).groupby("userId", sort=True)

@@ -9,7 +9,7 @@ the whole catalogue, in which all books of a shelf are positives and none of the
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,28 +19,51 @@ import tensorflow_recommenders as tfrs
 
 from trainer.biases import Biases
 from trainer.config import LOSS_WEIGHTS, Config, Negatives
-from trainer.dataset import Ratings
+from trainer.feed import Group
 
-Batch = dict[str, Any]
+GROUP = {
+    "readers": tf.TensorSpec([], tf.int32),
+    "shelf_rows": tf.TensorSpec([None], tf.int32),
+    "shelf_items": tf.TensorSpec([None], tf.int32),
+    "residuals": tf.TensorSpec([None], tf.float32),
+    "rows": tf.TensorSpec([None], tf.int32),
+    "targets": tf.TensorSpec([None], tf.int32),
+    "stars": tf.TensorSpec([None], tf.float32),
+    "columns": tf.TensorSpec([None], tf.int32),
+    "column_weights": tf.TensorSpec([None], tf.float32),
+}
+"""One group of readers: how many; by entry of their shelves the reader (0 to readers − 1, ascending), the item, and the
+stars minus mean and item bias (0 where unrated); by target the reader, the item and the stars (0: not rated); and the
+books that the shelves are ranked among, ascending, with how many each stands for."""
 
 
 class ShelfRetrieval(tfrs.tasks.Retrieval):
     """The retrieval task with a reader's whole shelf as the positives, against all books."""
 
     def call(
-        self, query_embeddings: tf.Tensor, candidate_embeddings: tf.Tensor, shelves: tf.Tensor, scale: tf.Tensor
+        self,
+        query_embeddings: tf.Tensor,
+        candidate_embeddings: tf.Tensor,
+        shelves: tf.Tensor,
+        scale: tf.Tensor,
+        weights: tf.Tensor,
     ) -> tf.Tensor:
         """Return the mean cross-entropy of the shelves.
 
+        A sampled candidate stands for ``weights`` of them, in the norm as in the softmax's sum.
+        Source: Jean et al., "On Using Very Large Target Vocabulary" (ACL 2015), eq. 10, for the sampled softmax.
+
         Args:
             query_embeddings: float32 [batch, embedding_dim], the sums over the shelves.
-            candidate_embeddings: float32 [items, embedding_dim], of length 1.
-            shelves: float32 [batch, items] of ones.
+            candidate_embeddings: float32 [candidates, embedding_dim], of length 1.
+            shelves: float32 [batch, candidates] of ones.
             scale: sharpness of the softmax.
+            weights: float32 [candidates], 1 for every book that is on a shelf.
         """
         # Each book is predicted from the others: its own summand, of length 1, is taken out.
         scores = tf.matmul(query_embeddings, candidate_embeddings, transpose_b=True) - shelves
-        log_shares = tf.nn.log_softmax(scale * tf.math.l2_normalize(scores, axis=1))
+        norms = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(scores) * weights, axis=1, keepdims=True), 1e-12))
+        log_shares = tf.nn.log_softmax(scale * scores / norms + tf.math.log(weights))
         return -tf.reduce_mean(tf.reduce_sum(log_shares * shelves, axis=1) / tf.reduce_sum(shelves, axis=1))
 
 
@@ -93,91 +116,78 @@ class ShelfModel(tfrs.Model):
         with_metadata = self.id_vectors + tf.sparse.sparse_dense_matmul(self._features, self.feature_vectors)
         return tf.math.l2_normalize(with_metadata, axis=1)
 
-    def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
-        """Return the weighted sum of the tasks' losses.
+    def compute_loss(self, inputs: Sequence[Group], training: bool = False) -> tf.Tensor:
+        """Return the sum over groups of the weighted sum of the tasks' losses.
 
-        ``inputs``: ``shelves`` float32 [batch, items] of ones, ``residuals`` float32 [batch, items] (stars minus
-        mean and item bias, 0 where unrated), ``rows`` int32 [pairs] and ``targets`` int32 [pairs] (which reader,
-        which of the reader's books), ``stars`` float32 [pairs] (0: not rated).
+        ``inputs``: groups as ``GROUP`` describes them; they share the books' vectors.
         """
         vectors = self.item_vectors()
+        return tf.add_n([self._group_loss(group, vectors) for group in inputs])
+
+    def _group_loss(self, group: Group, vectors: tf.Tensor) -> tf.Tensor:
         loss = tf.constant(0.0)
         if self._retrieval_weight:
-            loss += self._retrieval_weight * self._retrieve(inputs, vectors)
-        rated = tf.cast(inputs["stars"] > 0, tf.float32)
-        predicted = self._ratings(inputs, vectors)
+            loss += self._retrieval_weight * self._retrieve(group, vectors)
+        rated = tf.cast(group["stars"] > 0, tf.float32)
+        predicted = self._ratings(group, vectors)
         rating_loss = self.rating_task(
-            labels=inputs["stars"][:, None], predictions=predicted[:, None], sample_weight=rated[:, None]
+            labels=group["stars"][:, None], predictions=predicted[:, None], sample_weight=rated[:, None]
         )
         return loss + self._rating_weight * rating_loss
 
-    def _from_catalogue(self, inputs: Batch, vectors: tf.Tensor) -> tf.Tensor:
+    def _from_catalogue(self, group: Group, vectors: tf.Tensor) -> tf.Tensor:
+        columns = group["columns"]
+        places = tf.searchsorted(columns, group["shelf_items"])
+        where = tf.stack([group["shelf_rows"], places], axis=1)
+        ones = tf.ones_like(group["residuals"])
         return self.retrieval_task(
-            query_embeddings=tf.matmul(inputs["shelves"], vectors),
-            candidate_embeddings=vectors,
-            shelves=inputs["shelves"],
+            query_embeddings=self._summed(group, ones, vectors),
+            candidate_embeddings=tf.gather(vectors, columns),
+            shelves=tf.scatter_nd(where, ones, [group["readers"], tf.shape(columns)[0]]),
             scale=self.scale,
+            weights=group["column_weights"],
         )
 
-    def _from_batch(self, inputs: Batch, vectors: tf.Tensor) -> tf.Tensor:
-        """Return the softmax over the books of the batch, corrected for how often popular ones are among them.
+    def _from_batch(self, group: Group, vectors: tf.Tensor) -> tf.Tensor:
+        """Return the softmax over the books of the group, corrected for how often popular ones are among them.
 
         Source: Yi et al., "Sampling-bias-corrected neural modeling" (RecSys 2019), eq. 3.
         """
-        target_vectors = tf.gather(vectors, inputs["targets"])
+        targets = group["targets"]
+        target_vectors = tf.gather(vectors, targets)
         # The target itself is left out of the shelf that is to predict it.
-        readers = tf.gather(tf.matmul(inputs["shelves"], vectors), inputs["rows"]) - target_vectors
-        summed = self.retrieval_task(
+        summed = self._summed(group, tf.ones_like(group["residuals"]), vectors)
+        readers = tf.gather(summed, group["rows"]) - target_vectors
+        total = self.retrieval_task(
             query_embeddings=tf.math.l2_normalize(readers, axis=1),
             candidate_embeddings=target_vectors,
-            candidate_sampling_probability=tf.gather(self._popularity, inputs["targets"]),
-            candidate_ids=inputs["targets"],
+            candidate_sampling_probability=tf.gather(self._popularity, targets),
+            candidate_ids=targets,
             compute_metrics=False,
         )
-        return summed / tf.cast(tf.shape(inputs["targets"])[0], tf.float32)
+        return total / tf.cast(tf.shape(targets)[0], tf.float32)
 
-    def _ratings(self, inputs: Batch, vectors: tf.Tensor) -> tf.Tensor:
+    def _ratings(self, group: Group, vectors: tf.Tensor) -> tf.Tensor:
         """Return mean + item bias + reader's bias + interaction, all without the target's own stars [pairs]."""
-        rows, targets = inputs["rows"], inputs["targets"]
+        rows, targets, residuals = group["rows"], group["targets"], group["residuals"]
         target_vectors = tf.gather(vectors, targets)
-        own = tf.where(inputs["stars"] > 0, inputs["stars"] - self._mean - tf.gather(self._item_bias, targets), 0.0)
-        residuals = inputs["residuals"]
-        totals = tf.gather(tf.reduce_sum(residuals, axis=1), rows) - own
-        rated = tf.gather(tf.reduce_sum(tf.cast(residuals != 0, tf.float32), axis=1), rows)
-        rated = tf.maximum(rated - tf.cast(inputs["stars"] > 0, tf.float32), 0.0)
+        own = tf.where(group["stars"] > 0, group["stars"] - self._mean - tf.gather(self._item_bias, targets), 0.0)
+        totals = tf.gather(self._per_reader(group, residuals), rows) - own
+        rated = tf.gather(self._per_reader(group, tf.cast(residuals != 0, tf.float32)), rows)
+        rated = tf.maximum(rated - tf.cast(group["stars"] > 0, tf.float32), 0.0)
         user_bias = totals / (rated + self._user_shrinkage)
-        taste = tf.gather(tf.matmul(residuals, vectors), rows) - own[:, None] * target_vectors
+        taste = tf.gather(self._summed(group, residuals, vectors), rows) - own[:, None] * target_vectors
         likeness = tf.reduce_sum(taste * target_vectors, axis=1) / (rated + self._user_shrinkage)
         return self._mean + tf.gather(self._item_bias, targets) + user_bias + self.interaction * likeness
 
+    def _summed(self, group: Group, summands: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+        """Return each reader's sum of the shelf's vectors times ``summands``, float32 [readers, embedding_dim]."""
+        where = tf.cast(tf.stack([group["shelf_rows"], group["shelf_items"]], axis=1), tf.int64)
+        shape = tf.cast(tf.stack([group["readers"], tf.shape(vectors)[0]]), tf.int64)
+        return tf.sparse.sparse_dense_matmul(tf.SparseTensor(where, summands, shape), vectors)
 
-def batches(ratings: Ratings, biases: Biases, config: Config, epoch: int) -> list[Batch]:
-    """Return one epoch's batches: the readers in a new order, and for each some of their books as targets."""
-    rng = np.random.default_rng((config.seed, epoch))
-    shelves, stars = ratings.matrix(), ratings.star_matrix()
-    residuals = biases.residuals(stars)
-    sizes = np.diff(shelves.indptr)
-    readers = rng.permutation(np.flatnonzero(sizes > 1))
-    result = []
-    for start in range(0, len(readers), config.batch_users):
-        part = readers[start : start + config.batch_users]
-        rows, targets = [], []
-        for row, reader in enumerate(part):
-            books = shelves.indices[shelves.indptr[reader] : shelves.indptr[reader + 1]]
-            chosen = rng.permutation(books)[: config.pairs_per_user]
-            rows += [row] * len(chosen)
-            targets += chosen.tolist()
-        given = np.asarray(stars[part[rows], targets]).ravel()
-        result.append(
-            {
-                "shelves": shelves[part].toarray(),
-                "residuals": residuals[part].toarray(),
-                "rows": np.array(rows, np.int32),
-                "targets": np.array(targets, np.int32),
-                "stars": given.astype(np.float32),
-            }
-        )
-    return result
+    def _per_reader(self, group: Group, summands: tf.Tensor) -> tf.Tensor:
+        return tf.math.unsorted_segment_sum(summands, group["shelf_rows"], group["readers"])
 
 
 def _sparse(matrix: sp.csr_matrix) -> tf.SparseTensor:

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
 
+PEERS_LIMIT = 1_000_000
+"""Of more entries, only what costs little is fitted beside the model."""
+
 DEPTH = 100
 BLOCK = 256
 REGULARISATION = 100.0
@@ -104,8 +107,14 @@ def closed_form_peers(ratings: Ratings, books: pd.DataFrame | None, config: Conf
 
 
 def ranking_peers(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> list[Peer]:
-    """Return all ranking peers, fitted to ``ratings``; without ``implicit``'s where it cannot be loaded."""
+    """Return all ranking peers, fitted to ``ratings``; without ``implicit``'s where it cannot be loaded.
+
+    Above ``PEERS_LIMIT`` entries it is popularity alone, which the gate needs: fitting the others would take longer
+    than the model does.
+    """
     peers = [popularity_peer(ratings)]
+    if len(ratings.users) > PEERS_LIMIT:
+        return peers
     try:
         peers += [item_knn_peer(ratings), ials_peer(ratings, config.seed)]
     except ImportError as problem:  # a comparison is no reason to train nothing
@@ -150,7 +159,8 @@ def rating_baselines(train: Ratings, held_out: pd.DataFrame, config: Config) -> 
 def surprise_peers(train: Ratings, held_out: pd.DataFrame, config: Config, *, every: bool) -> dict[str, Any]:
     """Return the errors of Surprise's models, with its own settings, on the rated rows of ``held_out``.
 
-    Source: Koren, "Factorization Meets the Neighborhood" (KDD 2008), by ``scikit-surprise``.
+    Source: Koren, "Factorization Meets the Neighborhood" (KDD 2008), by ``scikit-surprise``. None above
+    ``PEERS_LIMIT`` entries.
 
     Args:
         train: what they are fitted to.
@@ -159,7 +169,7 @@ def surprise_peers(train: Ratings, held_out: pd.DataFrame, config: Config, *, ev
         every: also the slow ones.
     """
     rows = train.stars > 0
-    if not rows.any():
+    if not rows.any() or len(rows) > PEERS_LIMIT:
         return {}
     from surprise import SVD, BaselineOnly, Dataset, KNNBaseline, Reader, SVDpp
 

@@ -16,7 +16,7 @@ from bookrec.errors import BadModel
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL, REQUIRED_FILES, Pointer
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
-from trainer import dataset, export, gate, peers, publish, report, training
+from trainer import cluster, dataset, export, gate, peers, publish, report, training
 from trainer.by_user import export_by_user
 from trainer.cold_start import cold_start
 from trainer.config import Config
@@ -32,6 +32,9 @@ HOLDOUT = 0.2
 
 MINIMUM_READERS = 20
 """Fewer readers with entries newer than the live model's snapshot are no comparison with it."""
+
+JUDGED_READERS = 10_000
+"""At most so many readers are judged on: more would narrow the intervals by little, and take minutes."""
 
 PARITY_SHELVES = 200
 
@@ -62,11 +65,13 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
     log.info("read %d entries of %d readers, %d books; set aside: %s", *_size(ratings), dropped or "none")
     step("judging")
     judged = _judge(ratings, snapshot.books, config, _live_model(order))
-    if not judged.verdict.passed:
+    if not cluster.agree(judged.verdict.passed):
         raise RefusedModelError(judged.verdict.reason)
     log.info("the gate lets it pass: %s", judged.verdict.reason)
     step("fitting")
     serving = training.refit(ratings, snapshot.books, config, judged.choices)
+    if not cluster.is_chief():
+        return Product({}, {})
     step("exporting")
     files = export.export(serving)
     export.verify(serving, files, export.sample_shelves(serving, PARITY_SHELVES, config.seed))
@@ -104,6 +109,7 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
     """Fit to the older entries and judge on the newest: the recipe that passes is then fitted to all of them."""
     held = dataset.holdout(ratings, HOLDOUT, config.seed)
     train, test = ratings.select(~held), ratings.select(held)
+    test = test.select(np.isin(test.users, dataset.sample_readers(test, JUDGED_READERS, config.seed)))
     trained = training.fit(train, books, config)
     candidate = export.load(export.export(trained.serving), "candidate")
     rows = _frame(test)

@@ -16,6 +16,9 @@ from trainer.topk import top_inner_products
 Floats = npt.NDArray[np.float32]
 BLOCK = 1024
 
+RESCALING_READERS = 10_000
+"""About so many readers tell what a mean reader's best score is."""
+
 LARGE = 12_000
 """More books have their neighbours found several times as fast; for fewer the weights stay the same to the last bit."""
 
@@ -54,12 +57,10 @@ class Table:
 
     def rescaled(self, shelves: sp.csr_matrix) -> Table:
         """Return the table with weights in units of the mean reader's best score, so that tables can be added."""
-        sizes = np.maximum(np.diff(shelves.indptr), 1)
-        best = [
-            (shelves[start : start + BLOCK] @ self.matrix).toarray().max(axis=1) / sizes[start : start + BLOCK]
-            for start in range(0, shelves.shape[0], BLOCK)
-        ]
-        scale = float(np.concatenate(best).mean()) if best else 0.0
+        some = shelves[:: max(1, shelves.shape[0] // RESCALING_READERS)]
+        sizes = np.maximum(np.diff(some.indptr), 1)
+        best = np.asarray((some @ self.matrix).max(axis=1).todense()).ravel() / sizes
+        scale = float(best.astype(np.float32).mean()) if len(best) else 0.0
         return replace(self, weights=(self.weights / scale).astype(np.float32)) if scale > 0 else self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from trainer import ranking
+from trainer import cluster, ranking
 from trainer.biases import fit_biases
 from trainer.closed_form import cease
 from trainer.config import LOSS_WEIGHTS, Config, Negatives
-from trainer.dataset import Ratings, holdout
+from trainer.dataset import Ratings, holdout, sample_readers
 from trainer.features import Facts, item_facts, item_features
 from trainer.learning import learn
 from trainer.metrics import rmse
@@ -28,7 +29,10 @@ from trainer.serving import (
     popularity,
     standardised,
 )
-from trainer.validation import BLOCK, Validation
+from trainer.validation import Validation
+
+COMPARED_READERS = 5_000
+"""The notebook's variants are compared on at most so many readers: their curves are for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +107,21 @@ def _fitted(ratings: Ratings, features: sp.csr_matrix, facts: Facts, config: Con
 
 
 def _compare_variants(fold: _Fold, features: sp.csr_matrix, config: Config) -> dict[str, dict[str, list[float]]]:
-    """Return the curves of the notebook's three variants, all with the same negatives."""
+    """Return the curves of the notebook's three variants, all with the same negatives, on not too many readers."""
     negatives = config.embedding_dims[0][0]
-    histories: dict[str, dict[str, list[float]]] = {config.variant: fold.learned[negatives].history}
+    part, validation = fold.part, fold.validation
+    readers = sample_readers(part, COMPARED_READERS, config.seed)
+    histories: dict[str, dict[str, list[float]]] = {}
+    if len(readers) == len(np.unique(part.users)):
+        histories[config.variant] = fold.learned[negatives].history
+    else:
+        held = validation.held
+        part = part.select(np.isin(part.users, readers))
+        validation = Validation(part, held.select(np.isin(held.users, readers)))
     for variant in LOSS_WEIGHTS:
-        if variant != config.variant:
+        if variant not in histories:
             other = replace(config, variant=variant)
-            histories[variant] = learn(fold.part, features, other, negatives, fold.validation, config.epochs).history
+            histories[variant] = learn(part, features, other, negatives, validation, config.epochs).history
     return histories
 
 
@@ -143,39 +155,54 @@ class _Fold:
 
 def _choose_blend(folds: Sequence[_Fold], config: Config) -> Choices:
     """Choose the negatives, the learned model's share and popularity's weight by the mean figure that they reach."""
-    figures: dict[tuple[Negatives, float, float], list[float]] = {}
-    for fold in folds:
-        shelves, prior = fold.validation.shelves, popularity(fold.part.items, len(fold.part.isbns))
-        on_shelf = shelves.toarray() > 0
-        for negatives, tables in fold.tables.items():
-            parts = [standardised((shelves @ table.matrix).toarray(), on_shelf) for table in tables]
-            for share in config.shares if len(tables) == 2 else (1.0,):
-                blended = sum(np.float32(w) * p for w, p in zip((share, 1 - share), parts, strict=False))
-                for weight in config.popularity_weights:
-                    scores: npt.NDArray[np.float32] = blended + np.float32(weight) * prior
-                    figure = fold.validation.ndcg(scores.__getitem__)
-                    figures.setdefault((negatives, share, weight), []).append(figure)
-    means = {choice: float(np.mean(values)) for choice, values in figures.items()}
-    best = max(means, key=lambda choice: (means[choice], choice))
+    means: dict[tuple[Negatives, float, float], float] = {}
+    for negatives, _ in config.embedding_dims:
+        found = [_blend_figures(fold, negatives, config) for fold in folds]
+        means |= {(negatives, *choice): float(np.mean([part[choice] for part in found])) for choice in found[0]}
+    ranked = sorted(means, key=lambda choice: (means[choice], choice))
+    best = ranked[int(cluster.agree(len(ranked) - 1 if cluster.is_chief() else 0))]
     epochs = max(1, round(float(np.mean([fold.learned[best[0]].epochs for fold in folds]))))
     return Choices(best[0], epochs, best[1], best[2], figures={"blend_ndcg": means[best]})
+
+
+def _blend_figures(fold: _Fold, negatives: Negatives, config: Config) -> dict[tuple[float, float], float]:
+    """Return the mean validation figure by share and popularity weight, a block of readers at a time."""
+    validation, tables = fold.validation, fold.tables[negatives]
+    prior = popularity(fold.part.items, len(fold.part.isbns))
+    matrices = [table.matrix for table in tables]
+    shares = config.shares if len(tables) == 2 else (1.0,)
+    figures: dict[tuple[float, float], list[float]] = {
+        choice: [] for choice in itertools.product(shares, config.popularity_weights)
+    }
+    for rows in validation.blocks():
+        shelves = validation.shelves[rows]
+        on_shelf = shelves.toarray() > 0
+        parts = [standardised((shelves @ matrix).toarray(), on_shelf) for matrix in matrices]
+        for share in shares:
+            blended = sum(np.float32(w) * p for w, p in zip((share, 1 - share), parts, strict=False))
+            for weight in config.popularity_weights:
+                scores: npt.NDArray[np.float32] = blended + np.float32(weight) * prior
+                figures[share, weight] += validation.figures(rows, scores)
+    return {choice: float(np.mean(values)) if values else 0.0 for choice, values in figures.items()}
 
 
 def _choose_rating(folds: Sequence[_Fold], facts: Facts, choices: Choices, config: Config) -> Choices:
     """Choose the interaction's scale by the least validation error."""
     errors: dict[float, list[float]] = {scale: [] for scale in config.interaction_scales}
     for fold in folds:
-        held, matrix = fold.validation.held, fold.part.star_matrix()
-        rated = held.stars > 0
-        users, items, stars = held.users[rated], held.items[rated], held.stars[rated]
-        serving = fold.serving(facts, choices, config)
-        for scale, found in errors.items():
-            scaled, predicted = replace(serving, interaction=scale), np.empty(len(stars), np.float32)
-            for start in range(0, matrix.shape[0], BLOCK):
-                rows = (users >= start) & (users < start + BLOCK)
-                block = scaled.ratings(matrix[start : start + BLOCK])
-                predicted[rows] = block[users[rows] - start, items[rows]]
-            found.extend([rmse(predicted, stars)] if len(stars) else [])
+        rows, items, stars = fold.validation.held_stars()
+        if not len(stars):
+            continue
+        serving = replace(fold.serving(facts, choices, config), interaction=1.0)
+        likeness, biases = serving.likeness, serving.biases
+        found = np.empty(len(stars))
+        for block in fold.validation.blocks():
+            here = (rows >= block.start) & (rows < block.stop)
+            summed = serving.interactions(fold.validation.stars[block], likeness)
+            found[here] = summed[rows[here] - block.start, items[here]]
+        base = biases.mean + biases.items[items] + biases.users(fold.validation.stars)[rows]
+        for scale, of_scale in errors.items():
+            of_scale.append(rmse(np.clip(base + scale * found, 0.5, 5.0), stars))
     if not errors[config.interaction_scales[0]]:
         return choices
     means = {scale: float(np.mean(found)) for scale, found in errors.items()}
