@@ -81,6 +81,7 @@ class Pointer:
         snapshot_at: when the run began to read the entries, by the database's clock; milliseconds.
         kept: manifest SHA-256 by version of every model that may be made live again, this one included. A version
             that has left this set never comes back to it, so that its files can be removed whoever else is at work.
+        lists: how many shards of ready lists lie in the bucket; 0 where the functions make the lists.
     """
 
     version: str
@@ -90,6 +91,7 @@ class Pointer:
     published_at: int
     snapshot_at: int
     kept: Mapping[str, str] = field(default_factory=dict)
+    lists: int = 0
 
     @property
     def publication(self) -> str:
@@ -98,7 +100,7 @@ class Pointer:
 
     def to_node(self) -> dict[str, object]:
         """Return the database node."""
-        return {
+        node: dict[str, object] = {
             "version": self.version,
             "manifest": self.manifest,
             "manifestSha256": self.manifest_sha256,
@@ -107,6 +109,7 @@ class Pointer:
             "snapshotAt": self.snapshot_at,
             "kept": dict(self.kept),
         }
+        return node | {"lists": self.lists} if self.lists else node
 
 
 def read_manifest(version: str, content: bytes, manifest_sha256: str) -> Manifest:
@@ -165,6 +168,7 @@ def parse_pointer(node: object) -> Pointer | None:
         published_at=_whole(node.get("publishedAt"), "publishedAt"),
         snapshot_at=_whole(node.get("snapshotAt"), "snapshotAt"),
         kept=_kept(node.get("kept")),
+        lists=_whole(node.get("lists", 0), "the number of shards of lists"),
     )
 
 

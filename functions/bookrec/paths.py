@@ -70,3 +70,8 @@ def key_order(key: str) -> tuple[int, int, bytes]:
 def model_object(version: str, file_name: str) -> str:
     """Return the Cloud Storage object name of one file of a published model."""
     return f"models/{version}/{file_name}"
+
+
+def list_object(version: str, file_name: str) -> str:
+    """Return the Cloud Storage object name of a file of lists, which clients may not read."""
+    return f"lists/{version}/{file_name}"

@@ -86,9 +86,13 @@ class Recommender:
 
     def candidates(self, shelf: Shelf) -> list[Candidate]:
         """Return the model's best books for a shelf, at most K, none of them on the shelf."""
-        isbns, inputs = self._inputs(shelf)
-        out = self.recommend(**inputs)
-        rows = zip(out["indices"], out["scores"], out["predicted_ratings"], out["because"], strict=True)
+        isbns, inputs = self.inputs(shelf)
+        return self.answer(isbns, self.recommend(**inputs))
+
+    def answer(self, isbns: Sequence[str], out: Tensors) -> list[Candidate]:
+        """Return the candidates in what the signature ``recommend`` gave for a shelf's ``isbns``."""
+        columns = (out[name].tolist() for name in ("indices", "scores", "predicted_ratings", "because"))
+        rows = zip(*columns, strict=True)
         return [self._candidate(isbns, *row) for row in rows if row[0] != UNKNOWN]
 
     def fill(self, shelf: Shelf, newest: Sequence[str]) -> Iterator[Candidate]:
@@ -103,7 +107,7 @@ class Recommender:
         targets = np.array([self._index.get(isbn, UNKNOWN) for isbn in isbns], np.int32)
         if not len(targets):
             return []
-        return [float(r) for r in self.rate(targets=targets, **self._inputs(shelf)[1])["predicted_ratings"]]
+        return [float(r) for r in self.rate(targets=targets, **self.inputs(shelf)[1])["predicted_ratings"]]
 
     def _rated(self, shelf: Shelf, isbns: Sequence[str], source: Source, block: int = 50) -> Iterator[Candidate]:
         for start in range(0, len(isbns), block):
@@ -111,7 +115,8 @@ class Recommender:
             for isbn, rating in zip(part, self.predicted_ratings(shelf, part), strict=True):
                 yield Candidate(isbn, 0.0, rating, source)
 
-    def _inputs(self, shelf: Shelf) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
+    def inputs(self, shelf: Shelf) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
+        """Return a shelf's ISBNs and what the signatures take of it: ``items`` and ``ratings``, each [n]."""
         ratings = shelf.ratings
         isbns = list(ratings) or [""]  # the file takes no empty tensors: one unknown, unrated book instead
         return isbns, {
@@ -120,8 +125,8 @@ class Recommender:
         }
 
     def _candidate(
-        self, isbns: Sequence[str], index: int, score: float, rating: float, because: npt.NDArray[np.int32]
+        self, isbns: Sequence[str], index: int, score: float, rating: float, because: Sequence[int]
     ) -> Candidate:
         reasons = tuple(isbns[position] for position in because if position != UNKNOWN)
         source: Source = "personal" if reasons else "popular"
-        return Candidate(self.items.isbns[index], float(score), float(rating), source, reasons)
+        return Candidate(self.items.isbns[index], score, rating, source, reasons)

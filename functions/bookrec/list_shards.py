@@ -1,0 +1,157 @@
+"""Lists that were made for many readers at once, as they lie in the bucket until they are written to the database.
+
+``lists/{version}/NNNNN.json.gz`` holds a JSON object a line for each of some hundred readers, in the order of the
+database's keys; ``lists/{version}/index.json``, written last, vouches for every shard. A line is the list's node
+without what the functions add from the catalogue as it is when they write.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bookrec import paths
+from bookrec.catalogue import Catalogue
+from bookrec.errors import BadModel
+from bookrec.manifest import sha256
+from bookrec.ranking import RecommendationList
+
+INDEX = "index.json"
+SHARD_READERS = 300
+"""Readers a shard: with ten items of the longest ISBNs, less than a megabyte."""
+
+MAX_SHARD_BYTES, MAX_INDEX_BYTES = 4 << 20, 16 << 20
+"""Larger objects are refused unread, larger lines undecoded."""
+
+_SCHEMA = 1
+_SHOWN = ("title", "author", "image")
+_WRITTEN = ("generatedAt", "modelVersion")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyList:
+    """One reader's list as a shard holds it.
+
+    Attributes:
+        user_id: the reader.
+        digest: of the shelf that it was made from.
+        isbns: the books on it, in order.
+        node: the list's node without what ``to_node`` adds.
+    """
+
+    user_id: str
+    digest: str
+    isbns: tuple[str, ...]
+    node: Mapping[str, Any]
+
+    def to_node(self, catalogue: Catalogue, version: str, generated_at: object) -> dict[str, object] | None:
+        """Return the database node, or None where the catalogue lacks one of the books by now."""
+        if not all(isbn in catalogue for isbn in self.isbns):
+            return None
+        books = [catalogue[isbn] for isbn in self.isbns]
+        items = [
+            {**item, **{name: getattr(book, name) for name in _SHOWN}}
+            for item, book in zip(self.node["items"], books, strict=True)
+        ]
+        return {**self.node, "generatedAt": generated_at, "modelVersion": version, "items": items}
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEntry:
+    """One shard in the index: SHA-256 in hex, number of readers, and the last of them."""
+
+    sha256: str
+    readers: int
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardIndex:
+    """``lists/{version}/index.json``: the shards by number. A shard's range of readers begins behind the one before."""
+
+    version: str
+    shards: tuple[ShardEntry, ...]
+
+    def to_bytes(self) -> bytes:
+        """Return the object's content."""
+        shards = [{"sha256": s.sha256, "readers": s.readers, "last": s.last} for s in self.shards]
+        readers = sum(shard.readers for shard in self.shards)
+        value = {"schema": _SCHEMA, "version": self.version, "readers": readers, "shards": shards}
+        return json.dumps(value, separators=(",", ":")).encode()
+
+    def range_of(self, number: int) -> tuple[str, str | None]:
+        """Return between which keys a shard's readers are: behind the first, up to the second.
+
+        Behind "" is everybody; the last shard's range has no end.
+        """
+        last = self.shards[number].last if number + 1 < len(self.shards) else None
+        return self.shards[number - 1].last if number else "", last
+
+
+def shard_name(number: int) -> str:
+    """Return a shard's file name."""
+    return f"{number:05}.json.gz"
+
+
+def to_line(made: RecommendationList, catalogue: Catalogue) -> str:
+    """Return a list as a line of a shard, without the line's end."""
+    node = made.to_node(catalogue, None)
+    items = [{key: value for key, value in item.items() if key not in _SHOWN} for item in _items(node)]
+    kept = {key: value for key, value in node.items() if key not in _WRITTEN}
+    line = {"userId": made.shelf.user_id, **kept, "items": items}
+    return json.dumps(line, separators=(",", ":"), ensure_ascii=False)
+
+
+def pack(lines: Iterable[str]) -> bytes:
+    """Return a shard's content; equal lines give equal bytes."""
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), compresslevel=6, mtime=0)
+
+
+def read_shard(content: bytes, entry: ShardEntry) -> dict[str, ReadyList]:
+    """Return the lists in an untrusted object, by reader.
+
+    Raises:
+        BadModel: where it is not the one that the index vouches for, or is malformed.
+    """
+    if sha256(content) != entry.sha256:
+        raise BadModel("a shard of lists does not match its SHA-256 in the index")
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        text = unpacker.decompress(content, MAX_SHARD_BYTES)
+        if unpacker.unconsumed_tail:
+            raise BadModel("a shard of lists is too large")
+        found = [_ready(json.loads(line)) for line in text.decode().splitlines()]
+    except (ValueError, TypeError, KeyError, zlib.error, RecursionError) as problem:
+        raise BadModel("a shard of lists is malformed") from problem
+    return {ready.user_id: ready for ready in found if paths.is_key(ready.user_id)}
+
+
+def read_index(content: bytes, version: str) -> ShardIndex:
+    """Return the index in an untrusted object.
+
+    Raises:
+        BadModel: where it is malformed, or of another version.
+    """
+    try:
+        value = json.loads(content)
+        shards = [ShardEntry(str(s["sha256"]), int(s["readers"]), str(s["last"])) for s in value["shards"]]
+        is_right = value["schema"] == _SCHEMA and value["version"] == version
+    except (ValueError, TypeError, KeyError, RecursionError) as problem:
+        raise BadModel("the index of the lists is malformed") from problem
+    if not is_right:
+        raise BadModel("the index of the lists is of another version or schema")
+    return ShardIndex(version, tuple(shards))
+
+
+def _ready(line: Mapping[str, Any]) -> ReadyList:
+    node = {key: value for key, value in line.items() if key != "userId"}
+    isbns = tuple(str(item["isbn"]) for item in node["items"])
+    return ReadyList(str(line["userId"]), str(node["basedOn"]["digest"]), isbns, node)
+
+
+def _items(node: Mapping[str, Any]) -> list[dict[str, object]]:
+    return list(node["items"])
