@@ -70,6 +70,9 @@ class Product:
     details: Mapping[str, Any]
 
 
+Read = Callable[["Database", int], Snapshot]
+"""Reads what is trained on, given the database and its clock before that (milliseconds since 1970)."""
+
 Make = Callable[[Order, Callable[[str], None]], Product]
 """Makes a model, naming each step as it begins it; raises ``RefusedModelError`` where it is not good enough."""
 
@@ -79,7 +82,7 @@ def run(
     make: Make,
     run_id: str = "",
     fence: int | None = None,
-    read: Callable[[], Snapshot] | None = None,
+    read: Read | None = None,
 ) -> Pointer:
     """Train and publish the result; return the new pointer.
 
@@ -88,7 +91,7 @@ def run(
         make: from the snapshot to the model's files.
         run_id: holder of the lease that was taken for this run, with its ``fence``; without a fence, one is taken.
         fence: of that lease.
-        read: where the entries come from; None reads the database as it stands.
+        read: where the entries come from; None reads the database as it stands, a page after the other.
 
     Raises:
         RefusedModelError: the gate's reason; what changed until now counts as trained on.
@@ -110,12 +113,13 @@ def run(
 
 
 def _train_and_publish(
-    services: Services, make: Make, lease: LeaseHolder, record: _Record, read: Callable[[], Snapshot] | None
+    services: Services, make: Make, lease: LeaseHolder, record: _Record, read: Read | None
 ) -> Pointer:
     database, bucket = services.database, services.bucket
     record.step("reading")
     snapshot_at = database.server_time()
-    snapshot = (read() if read else read_pages(database.pages, "database")).without(database.gone())
+    snapshot = read(database, snapshot_at) if read else read_pages(database.pages, "database")
+    snapshot, snapshot_at = snapshot.without(database.gone()), min(snapshot_at, snapshot.taken or snapshot_at)
     version = publish.version_name(services.now_ms(), lease.fence)
     try:
         product = make(Order(version, snapshot, snapshot_at, database.pointer(), bucket.read), record.step)

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from bookrec import paths
 from trainer.ingest import rows
-from trainer.ingest.backup import sections
+from trainer.ingest.backup import sections, time_of_backup
 from trainer.ingest.books import Books
 from trainer.ingest.folders import SCHEME, open_file
 from trainer.ingest.pages import PAGE_SIZE, Nodes, Reading, parallel_pages
@@ -59,7 +60,8 @@ def read_export(source: Path | str) -> Snapshot:
             raise SourceError(f"{name}: expected one file database_export/*.json, found {len(found)}")
         name = str(found[0])
     with open_file(name) as file:
-        return _snapshot(sections(file, name), f"export {name.rpartition('/')[2]}")
+        snapshot = _snapshot(sections(file, name), f"export {name.rpartition('/')[2]}")
+    return replace(snapshot, taken=time_of_backup(name))
 
 
 def _snapshot(sections: Iterable[tuple[str, Mapping[str, Any]]], source: str) -> Snapshot:

@@ -8,31 +8,8 @@ import requests
 from backend.adapters import cloud_storage
 from bookrec.errors import BadModel, StoreUnavailable
 from emulator.process import free_port
-from local.processes import Processes
-from local.stack import storage_program
 from tests.fakes import FakeBucket, FakeClock
 from trainer.services import Bucket
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("gcs")
-    port, processes = free_port(), Processes()
-    url = f"http://127.0.0.1:{port}"
-    command = [str(storage_program()), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
-    processes.start(
-        [*command, "-backend", "memory", "-external-url", url, "-public-host", f"127.0.0.1:{port}"],
-        log=folder / "gcs.log",
-    )
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            requests.get(f"{url}/storage/v1/b", timeout=5)
-            break
-        except requests.ConnectionError:
-            time.sleep(0.05)
-    yield url
-    processes.stop(patience_s=5)
 
 
 class Both:
@@ -50,9 +27,11 @@ def bucket(request, monkeypatch):
     if request.param == "in memory":
         fake = FakeBucket(FakeClock())
         return Both(fake.download, fake)
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", request.getfixturevalue("url"))
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", request.getfixturevalue("storage_url"))
     name = f"bucket-{next(_numbers)}"
-    requests.post(f"{request.getfixturevalue('url')}/storage/v1/b", json={"name": name}, timeout=5).raise_for_status()
+    requests.post(
+        f"{request.getfixturevalue('storage_url')}/storage/v1/b", json={"name": name}, timeout=5
+    ).raise_for_status()
     store = cloud_storage.CloudModelStore("demo-bookrec", name)
     return Both(store.download, Bucket("demo-bookrec", name))
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import sys
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO, NoReturn
 
@@ -28,6 +31,13 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
 )
+
+BACKUP_SPAN_MS = 3_600_000
+"""A backup is taken to hold what was there so long before the time in its name: whether that is the moment when it
+began or ended is not documented.
+"""
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)_[^/]*")
 
 Event = tuple[str, Any]
 _OPENING = ("start_map", "start_array")
@@ -51,17 +61,40 @@ def sections(file: BinaryIO, name: str) -> Iterator[tuple[str, Mapping[str, Any]
     try:
         stream = _WholeText(_unpacked(file), place)
         # Numbers as floats and machine integers would end at the first that does not fit, in whatever node it is.
-        yield from _sections(parser.basic_parse(stream, buf_size=BUFFER, use_float=False), place)
+        with _numbers_of_any_length():
+            yield from _sections(parser.basic_parse(stream, buf_size=BUFFER, use_float=False), place)
     except (JSONError, UnicodeDecodeError) as problem:
         place.fail("it is no JSON: " + _first_line(problem))
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
         place.fail(f"it is cut off or damaged: {problem}")
     except RecursionError:
         place.fail("nodes are too deep")
-    except SourceError:
-        raise
-    except (SystemError, ValueError):  # how the parser says what int() refuses
-        place.fail("a number has thousands of digits")
+
+
+@contextmanager
+def _numbers_of_any_length() -> Iterator[None]:
+    """Lift the bound on an integer's digits: the parser (3.6.0) crashes the process where Python refuses one."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
+def time_of_backup(name: str) -> int | None:
+    """Return from when on a change may be missing in a backup, by its name ``{ISO timestamp}_{instance}_data.json.gz``.
+
+    Returns:
+        Milliseconds since 1970, or None where the name tells no time.
+    """
+    found = _TIME.fullmatch(name.rpartition("/")[2])
+    if found is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(found[1]).timestamp() * 1000) - BACKUP_SPAN_MS
+    except ValueError:
+        return None
 
 
 def _sections(events: Iterator[Event], place: _Place) -> Iterator[tuple[str, Mapping[str, Any]]]:

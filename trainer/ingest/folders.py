@@ -112,7 +112,7 @@ class BucketFolder:
     def create(self, name: str) -> BinaryIO:
         """Open a new file for writing."""
         blob = self._bucket.blob(self._prefix + name, chunk_size=CHUNK)
-        return cast(BinaryIO, blob.open("wb", if_generation_match=0))
+        return cast(BinaryIO, blob.open("wb", if_generation_match=0, ignore_flush=True))
 
     def state(self, name: str) -> tuple[bytes | None, str]:
         """Return a file's content and a tag of it."""
