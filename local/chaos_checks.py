@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import requests
 
+from backend.adapters.tflite_model import load_recommender
+from backend.list_writes import make_list
 from bookrec import paths
 from bookrec.catalogue import Catalogue, parse_catalogue
 from bookrec.errors import BadModel
@@ -17,6 +19,7 @@ from bookrec.manifest import ITEMS, RECOMMEND_MODEL, Pointer, parse_pointer
 from bookrec.paths import children
 from bookrec.ranking import LIST_SIZE
 from bookrec.reader import parse_reader
+from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf, build_shelf, sort_out
 from local.stack import Stack
 from trainer.publish import read_version
@@ -51,7 +54,7 @@ def check_database(stack: Stack, minimum_changes: int) -> tuple[list[str], int]:
     nodes = stack.admin_get(paths.USER_BOOK) or {}
     users = stack.admin_get(paths.USERS) or {}
     catalogue, _ = parse_catalogue(stack.admin_get(paths.ARCHIVE))
-    live = children(stack.admin_get(paths.MODEL)).get("version")
+    live = _live(stack)
     entries, _ = sort_out(nodes)
     owners = {entry.user_id for entry in entries}
     readers = sorted(owners | {uid for uid, node in users.items() if parse_reader(node, None).has_profile})
@@ -81,15 +84,26 @@ def check_retraining(stack: Stack, minimum_changes: int) -> list[str]:
     return problems
 
 
-def _wrong_in(found: Any, shelf: Shelf, live: object, catalogue: Catalogue) -> Iterator[str]:
+def _live(stack: Stack) -> Recommender | None:
+    """Load the live model; None where there is none, or none that loads: ``check_model`` says why."""
+    try:
+        pointer = parse_pointer(stack.admin_get(paths.MODEL))
+        files = read_whole(stack, pointer) if pointer else {}
+        return load_recommender(pointer.version, files[RECOMMEND_MODEL], files[ITEMS]) if pointer else None
+    except BadModel:
+        return None
+
+
+def _wrong_in(found: Any, shelf: Shelf, live: Recommender | None, catalogue: Catalogue) -> Iterator[str]:
     if not found:
         yield "there is none"
         return
     if children(found.get("basedOn")).get("digest") != shelf.digest:
         yield "it is of another shelf than the present one"
-    if found.get("modelVersion") != live:
-        yield f"it is of model {found.get('modelVersion')}, {live} is live"
     isbns = [children(item).get("isbn") for item in found.get("items", ())]
+    is_of_live = live is not None and found.get("modelVersion") == live.version
+    if not is_of_live and tuple(isbns) != make_list(shelf, live, catalogue).isbns:
+        yield f"it is of model {found.get('modelVersion')}, {live.version if live else None} gives other books"
     if len(isbns) != LIST_SIZE or len(set(isbns)) != LIST_SIZE:
         yield f"it has {len(set(isbns))} different books of {LIST_SIZE}"
     if set(isbns) & set(shelf.ratings):

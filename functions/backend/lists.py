@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from backend.models import NO_MODEL, InUse, Live, LiveModel
-from backend.ports import TIMESTAMP, Clock, Database, Together, increment
+from backend.catalogue import CatalogueCache
+from backend.list_writes import Basis, writes_for
+from backend.models import NO_MODEL, LiveModel
+from backend.ports import Database, Together, increment
 from bookrec import paths
-from bookrec.catalogue import Catalogue, parse_catalogue
 from bookrec.errors import BookrecError
-from bookrec.push_keys import push_time
-from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
-from bookrec.reader import GONE, HERE, Reader
-from bookrec.recommender import Recommender
+from bookrec.reader import Reader
 from bookrec.shelf import Shelf, build_shelf, sort_out
 
 MAX_ROUNDS = 10
-"""How often a list is made again because its shelf or the model changed meanwhile."""
+"""How often a list is made again because its shelf, the model or the catalogue changed meanwhile."""
 
 WRITES = f"{paths.STATUS}/counters/listWrites"
 """How many multi-path updates have written lists."""
@@ -67,25 +63,6 @@ class _Shelves:
     keys: Mapping[str, Sequence[str]]
 
 
-class CatalogueCache:
-    """The catalogue, read again only where its ETag has changed, and asked for at most once in ``ttl_ms``."""
-
-    def __init__(self, database: Database, clock: Clock, ttl_ms: int) -> None:
-        self._database, self._clock, self._ttl_ms = database, clock, ttl_ms
-        self._lock = threading.Lock()
-        self._catalogue, self._etag, self._checked_at = Catalogue(()), "", -ttl_ms - 1
-
-    def current(self) -> Catalogue:
-        """Return the catalogue, at most ``ttl_ms`` old."""
-        with self._lock:
-            if self._clock.now_ms() - self._checked_at > self._ttl_ms:
-                nodes, self._etag = self._database.catalogue(self._etag)
-                if nodes is not None:
-                    self._catalogue, _ = parse_catalogue(nodes)
-                self._checked_at = self._clock.now_ms()
-            return self._catalogue
-
-
 class ListRefresher:
     """Computes users' lists from their shelves as they stand, and writes them with the marks that go with them."""
 
@@ -95,8 +72,10 @@ class ListRefresher:
     def refresh(self, user_ids: Sequence[str], changes: Sequence[str] | None = None) -> Refreshed:
         """Bring the lists of some users up to date.
 
-        After writing, shelves and model are read again: whoever changed meanwhile is done once more. So of
-        two runs that overlap, the one that ends last leaves the list of the last shelf.
+        An event's list waits for one round of reads, of what is the reader's own, and one write: it is made with the
+        model and the catalogue that this instance has. After writing, shelves, model and catalogue are read: whoever's
+        list was made with another is done once more. So of two runs that overlap, the one that ends last leaves the
+        list of the last shelf.
 
         A list and the marks of the changes that it follows are one write: a list that matches its shelf proves
         that the shelf was marked for retraining, and a shelf whose list does not match is found.
@@ -112,34 +91,36 @@ class ListRefresher:
             ListsFailedError: where single lists could not be made.
         """
         waiting, done, problems = sorted(set(user_ids)), Refreshed(), {}
-        for _ in range(MAX_ROUNDS):
+        basis_of = self._current if changes is None else self._cached
+        for turn in range(MAX_ROUNDS):
             if not waiting:
                 break
-            shelves, readers, in_use, catalogue = self._together(
-                [
-                    lambda: self._shelves(waiting),  # noqa: B023
-                    lambda: self._database.readers(waiting),  # noqa: B023
-                    self._model.current,
-                    self._catalogue.current,
-                ]
-            )
+            shelves, readers, basis = self._read(waiting, basis_of)
             writes: dict[str, dict[str, object]] = {}
             for user_id in waiting:
                 try:
-                    writes[user_id] = _write(user_id, shelves, readers[user_id], in_use, catalogue, changes)
+                    shelf, keys = shelves.by_user[user_id], shelves.keys[user_id]
+                    writes[user_id] = writes_for(shelf, keys, readers[user_id], basis, changes, turn > 0)
                 except Exception as problem:  # one list that cannot be made is no reason to keep others waiting
                     problems[user_id] = problem
             for batch in batches(writes.values()):
                 self._database.update(batch | {WRITES: increment(1)})
-            done.count(in_use.version, writes, readers)
-            written = {user_id: shelves.by_user[user_id] for user_id, write in writes.items() if write}
-            waiting = self._outdated(written, in_use.version)
+            done.count(basis.in_use.version, writes, readers)
+            used = {user_id: shelves.by_user[user_id] for user_id, write in writes.items() if write}
+            waiting = self._outdated(used, basis)
         if waiting:
             raise StillChangingError(f"{len(waiting)} shelves changed in each of {MAX_ROUNDS} rounds")
         if problems:
             first = next(iter(problems.values()))
             raise ListsFailedError(f"{len(problems)} lists could not be made: {type(first).__name__}") from first
         return done
+
+    def _read(
+        self, user_ids: Sequence[str], basis_of: Callable[[], Basis]
+    ) -> tuple[_Shelves, Mapping[str, Reader], Basis]:
+        calls = [lambda: self._shelves(user_ids), lambda: self._database.readers(user_ids), basis_of]
+        shelves, readers, basis = self._together(calls)
+        return shelves, readers, basis
 
     def _shelves(self, user_ids: Sequence[str]) -> _Shelves:
         nodes = self._database.shelf_nodes(user_ids)
@@ -149,87 +130,21 @@ class ListRefresher:
             keys[paths.children(node)["userId"]].append(key)
         return _Shelves({user_id: build_shelf(user_id, entries) for user_id in user_ids}, keys)
 
-    def _outdated(self, used: Mapping[str, Shelf], version: str) -> list[str]:
-        """Return whose shelf is not what was ``used``, or all where the model is another."""
+    def _cached(self) -> Basis:
+        return Basis(self._model.cached(), self._catalogue.cached())
+
+    def _current(self) -> Basis:
+        in_use, catalogue = self._together([self._model.current, self._catalogue.current])
+        return Basis(in_use, catalogue)
+
+    def _outdated(self, used: Mapping[str, Shelf], basis: Basis) -> list[str]:
+        """Return whose shelf is not what was ``used``, or all where the model or the catalogue is another."""
         if not used:
             return []
-        present, in_use = self._together([lambda: self._shelves(list(used)), self._model.current])
-        if in_use.version != version:
+        present, now = self._together([lambda: self._shelves(list(used)), self._current])
+        if not now.is_still(basis):
             return list(used)
         return [user_id for user_id, shelf in used.items() if present.by_user[user_id].digest != shelf.digest]
-
-
-def _write(
-    user_id: str,
-    shelves: _Shelves,
-    reader: Reader,
-    in_use: InUse,
-    catalogue: Catalogue,
-    changes: Sequence[str] | None,
-) -> dict[str, object]:
-    """Return what has to be written for one user, by path; nothing where all is as it should be."""
-    shelf = shelves.by_user[user_id]
-    if reader.is_gone:
-        return _farewell(shelf, shelves.keys[user_id], reader)
-    values: dict[str, object] = {}
-    if reader.has_profile and reader.mark != HERE:
-        values[f"{paths.READERS}/{user_id}"] = HERE
-    wanted = None if in_use.is_degraded else in_use.version
-    is_served = changes is None and reader.is_served(shelf.digest, wanted, catalogue)
-    if is_served and len(reader.isbns) == LIST_SIZE:
-        return values
-    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)
-    if is_served and made.list_id == reader.list_id:  # a short list is right as long as the catalogue has no more
-        return values
-    values[paths.recommendations(user_id)] = made.to_node(catalogue, TIMESTAMP)
-    return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))
-
-
-def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
-    """Return which entry stands for what changed unnoticed on a shelf; for one that was emptied, a hash does.
-
-    The shelf of a reader whom nobody has met was trained on if it is older than the live model's snapshot: an import.
-    """
-    if reader.digest == shelf.digest or (not shelf.entries and reader.digest is None):
-        return ()
-    snapshot_at = live.pointer.snapshot_at if live else 0
-    is_met = reader.digest is not None or reader.mark is not None
-    if not is_met and all(0 <= push_time(entry.key) < snapshot_at for entry in shelf.entries):
-        return ()
-    if not shelf.entries:
-        return (hashlib.sha256(shelf.user_id.encode()).hexdigest()[:20],)
-    return (shelf.entries[-1].key,)
-
-
-def _marks(shelf: Shelf, changes: Iterable[str]) -> dict[str, object]:
-    marks: dict[str, object] = {f"{paths.CHANGES}/{key}": {"at": TIMESTAMP} for key in changes}
-    return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if marks else {}
-
-
-def _farewell(shelf: Shelf, keys: Sequence[str], reader: Reader) -> dict[str, object]:
-    """Return what removes the traces of a reader who left.
-
-    The entries are the app's to remove. As long as there are any, the reader stays marked as gone, so that no model
-    is trained on them.
-    """
-    if reader.mark == GONE and keys and not reader.has_list:
-        return {}
-    traces = [paths.recommendations(shelf.user_id), f"{paths.DIRTY}/{shelf.user_id}"]
-    values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
-    values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
-    if shelf.entries and reader.mark != GONE:
-        values[f"{paths.CHANGES}/{shelf.entries[-1].key}"] = {"at": TIMESTAMP}
-    return values
-
-
-def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> RecommendationList:
-    """Return a shelf's list: the model's, filled up with popular and new books; without a model only those."""
-    if model is None:
-        best = [isbn for isbn in catalogue.best_rated if catalogue[isbn].average_rating > 0]
-        fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
-        fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
-        return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    return top_list(shelf, model.version, model.candidates(shelf), model.fill(shelf, catalogue.newest), catalogue)
 
 
 def batches(writes: Iterable[Mapping[str, object]]) -> Iterator[dict[str, object]]:

@@ -70,16 +70,22 @@ class LiveModel:
         self._database, self._store, self._load, self._clock = database, store, load, clock
         self._lock = threading.Lock()
         self._loaded: Live | None = None
+        self._in_use: InUse | None = None
         self._failure: _Failure | None = None
+
+    def cached(self) -> InUse:
+        """Return what ``current`` returned last, however long ago; it is called here only if it never was."""
+        return self._in_use or self.current()
 
     def current(self) -> InUse:
         """Return the model to use now; reads the pointer, and the files only when it has moved."""
         try:
-            return InUse(self.load())
+            in_use = InUse(self.load())
         except (BadModel, StoreUnavailable) as problem:
             in_use = InUse(self._loaded, is_degraded=True)
             logs.alarm("model-unusable", "the live model cannot be used", reason=str(problem), using=in_use.version)
-            return in_use
+        self._in_use = in_use
+        return in_use
 
     def load(self) -> Live | None:
         """Return the model that the pointer names, or None where it names none.

@@ -50,6 +50,7 @@ class Catalogue:
 
     def __init__(self, books: Iterable[Book]) -> None:
         self._books: dict[str, Book] = {}
+        self._editions: dict[str, tuple[str, str] | None] = {}
         for book in books:
             self._books.setdefault(book.isbn, book)
         books_by_isbn = self._books
@@ -69,6 +70,12 @@ class Catalogue:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._books)
+
+    def edition(self, isbn: str) -> tuple[str, str] | None:
+        """Return ``Book.edition`` of one of the books; it is worked out once."""
+        if isbn not in self._editions:
+            self._editions[isbn] = self._books[isbn].edition
+        return self._editions[isbn]
 
 
 def parse_book(value: object) -> Book:

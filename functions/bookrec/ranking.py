@@ -51,9 +51,17 @@ class RecommendationList:
         return "personal" if personal == len(self.items) else "mixed"
 
     @property
+    def isbns(self) -> tuple[str, ...]:
+        """The books, in order."""
+        return tuple(item.isbn for item in self.items)
+
+    @property
     def list_id(self) -> str:
-        """An id that is equal exactly for equal lists: the first 20 hex digits of a SHA-256."""
-        identity = [self.model_version, self.shelf.user_id, self.shelf.digest, [item.isbn for item in self.items]]
+        """An id that is equal exactly for equal lists: the first 20 hex digits of a SHA-256.
+
+        Equal are lists of the same books for the same shelf, whichever models gave them.
+        """
+        identity = [self.shelf.user_id, self.shelf.digest, self.isbns]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
 
     def to_node(self, catalogue: Catalogue, generated_at: object) -> dict[str, object]:
@@ -116,11 +124,11 @@ def _chain(first: Iterable[Candidate], then: Iterable[Candidate]) -> Iterator[Ca
 
 def _allowed(shelf: Shelf, candidates: Iterable[Candidate], catalogue: Catalogue) -> Iterator[Candidate]:
     isbns = set(shelf.ratings)
-    editions = {catalogue[isbn].edition for isbn in isbns if isbn in catalogue}
+    editions = {catalogue.edition(isbn) for isbn in isbns if isbn in catalogue}
     for candidate in candidates:
         if candidate.isbn in isbns or candidate.isbn not in catalogue:
             continue
-        edition = catalogue[candidate.isbn].edition
+        edition = catalogue.edition(candidate.isbn)
         if edition is not None and edition in editions:
             continue
         isbns.add(candidate.isbn)

@@ -6,6 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from bookrec import paths
+from bookrec.ranking import RecommendationList
 
 LIST = "recommendations"
 """The child of ``/Users/{uid}`` that is ours; all others are the profile."""
@@ -19,9 +20,8 @@ class Reader:
 
     Attributes:
         digest: the shelf that the present list was made from; None where there is no list.
-        version: the model that it was made with; None where there is no list.
-        list_id: the list's id; None where there is no list.
-        isbns: the books on it.
+        version: the model that first gave it; None where there is no list.
+        isbns: the books on it, in order.
         has_profile: the app keeps a profile.
         mark: what ``/Recommender/readers`` says: ``HERE`` once a profile was seen, ``GONE`` since it was missed, None
             for whoever never had one (an import) and is served all the same.
@@ -29,7 +29,6 @@ class Reader:
 
     digest: object = None
     version: object = None
-    list_id: object = None
     isbns: tuple[object, ...] = ()
     has_profile: bool = False
     mark: object = None
@@ -45,7 +44,7 @@ class Reader:
         return self.digest is not None or self.version is not None or bool(self.isbns)
 
     def is_served(self, digest: str, version: str | None, available: Container[object]) -> bool:
-        """Tell whether the present list is the one for a shelf.
+        """Tell whether the present list is the one for a shelf, without making it.
 
         Args:
             digest: of the shelf as it stands.
@@ -56,6 +55,10 @@ class Reader:
             return False
         return all(isbn in available for isbn in self.isbns)
 
+    def has(self, made: RecommendationList) -> bool:
+        """Tell whether the present list has exactly these books, in this order, for this shelf."""
+        return self.digest == made.shelf.digest and self.isbns == made.isbns
+
 
 def parse_reader(node: object, mark: object) -> Reader:
     """Return the reader in a node ``/Users/{uid}`` and its mark; whatever is malformed in a list counts as missing."""
@@ -65,7 +68,6 @@ def parse_reader(node: object, mark: object) -> Reader:
     return Reader(
         digest=paths.children(found.get("basedOn")).get("digest"),
         version=found.get("modelVersion"),
-        list_id=found.get("listId"),
         isbns=tuple(paths.children(item).get("isbn") for item in items.values()),
         has_profile=bool(profile.keys() - {LIST}),
         mark=mark,

@@ -1,5 +1,7 @@
 """One suite over the in-memory database and over the real adapter, so that the twin cannot drift."""
 
+from functools import partial
+
 import firebase_admin
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +15,7 @@ from bookrec import paths
 from bookrec.reader import GONE, HERE, Reader
 from tests.database_server import ROOT
 from tests.fakes import FakeClock, FakeDatabase, entry
+from tests.memory_database import MemoryDatabase
 
 
 @pytest.fixture(params=["in memory", "real"])
@@ -89,10 +92,25 @@ def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database
 def test_a_reader_is_profile_list_and_mark(database):
     listed = {"listId": "l", "basedOn": {"entries": 1, "digest": "abc"}, "modelVersion": "v1", "items": [{"isbn": "1"}]}
     database.update({paths.recommendations("u"): listed, "Users/v/id": "v", f"{paths.READERS}/v": HERE})
-    expected = {"u": Reader("abc", "v1", "l", ("1",)), "v": Reader(has_profile=True, mark=HERE)}
+    expected = {"u": Reader("abc", "v1", ("1",)), "v": Reader(has_profile=True, mark=HERE)}
     assert database.readers(["u", "v", "w"]) == {**expected, "w": Reader()}
     assert database.readers_page("", 5) == expected
     assert list(database.readers_page("u", 5)) == ["v"]
+
+
+def test_all_that_is_read_of_some_readers_is_read_at_the_same_time():
+    batches = []
+    memory = MemoryDatabase(lambda: 0)
+    together = lambda calls: [call() for call in batches.append(list(calls)) or batches[-1]]  # noqa: E731
+    FirebaseDatabase(memory.reference, together).readers(["u", "v"])
+    assert [len(calls) for calls in batches] == [4]
+
+
+def test_the_connections_of_many_events_are_kept(server, caplog):
+    database = FirebaseDatabase(connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}"), run_together)
+    run_together([partial(database.entry, f"k{number}") for number in range(200)], at_most=48)
+    assert "pool is full" not in caplog.text
+    firebase_admin.delete_app(firebase_admin.get_app("backend"))
 
 
 def test_who_is_gone_is_found_by_the_mark(database):

@@ -39,7 +39,8 @@ class Mutant:
     fault: str
 
 
-LISTS, LEASE, PUBLISH = "functions/backend/lists.py", "functions/bookrec/lease.py", "trainer/publish.py"
+LISTS, WRITES = "functions/backend/lists.py", "functions/backend/list_writes.py"
+LEASE, PUBLISH = "functions/bookrec/lease.py", "trainer/publish.py"
 RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retraining.py"
 # ruff: noqa: E501 - a line of code stays a line
 MUTANTS = [
@@ -69,7 +70,11 @@ MUTANTS = [
     ),
     Mutant(
         "does not look at the model again after writing", LISTS,
-        "        if in_use.version != version:\n            return list(used)\n", "",
+        "        if not now.is_still(basis):\n            return list(used)\n", "",
+    ),
+    Mutant(
+        "takes any model's list for the right one", WRITES,
+        "    wanted = None if in_use.is_degraded else in_use.version\n", "    wanted = None\n",
     ),
     Mutant(
         "makes the list of the event, not of the shelf", LISTS,
@@ -77,7 +82,7 @@ MUTANTS = [
         "        nodes = dict(list(self._database.shelf_nodes(user_ids).items())[-1:])\n",
     ),
     Mutant(
-        "writes lists without their marks", LISTS,
+        "writes lists without their marks", WRITES,
         "    return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))",
         "    return values | (_marks(shelf, changes) if changes is not None else {})",
     ),

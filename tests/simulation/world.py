@@ -4,7 +4,7 @@ import random
 import sys
 from unittest import mock
 
-from backend import lists, logs, models, sweep
+from backend import catalogue, logs, models, sweep
 from backend.handlers import reconcile
 from bookrec import paths
 from bookrec.errors import BadModel
@@ -86,7 +86,7 @@ class World:
         spawn = self.scheduler.spawn
         with (
             mock.patch.object(models, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
-            mock.patch.object(lists, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
+            mock.patch.object(catalogue, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
             mock.patch.object(logs, "logger", _Logger(self.log)),
             mock.patch.object(publish, "RETIRE_AFTER_MS", 300_000),
             mock.patch.object(publish, "KEPT_VERSIONS", 4),

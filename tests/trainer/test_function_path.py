@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from backend.adapters.tflite_model import load_recommender
-from backend.lists import CatalogueCache, ListRefresher, Refreshed
+from backend.catalogue import CatalogueCache
+from backend.lists import ListRefresher, Refreshed
 from backend.models import LiveModel
 from bookrec import paths
 from tests.fakes import FakeBucket, FakeClock, FakeDatabase, one_by_one

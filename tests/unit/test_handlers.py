@@ -8,7 +8,7 @@ import pytest
 from backend import models, rejected, sweep
 from backend.handlers import model_published, reconcile, retraining
 from backend.handlers.entry_written import EntryWritten
-from backend.lists import NO_MODEL
+from backend.lists import NO_MODEL, WRITES
 from backend.models import TRY_AGAIN_AFTER_MS
 from bookrec import lease as leases
 from bookrec import paths
@@ -201,6 +201,85 @@ def test_a_bucket_that_is_away_leaves_the_last_model_in_use_until_it_is_back(wor
     world.clock.now += TRY_AGAIN_AFTER_MS
     write(world, "k3", entry("u", "isbn008"))
     assert_list_matches(world, "u", "v2")
+
+
+def requests_of(world, monkeypatch):
+    """Record the names of all requests from now on."""
+    made = []
+    for name in ("shelf_nodes", "readers", "entry", "pointer", "catalogue", "update"):
+        request = getattr(world.database, name)
+        recorded = lambda *given, name=name, request=request: (made.append(name), request(*given))[1]  # noqa: E731
+        monkeypatch.setattr(world.database, name, recorded)
+    monkeypatch.setattr(world.tasks, "enqueue", lambda *given: made.append("enqueue"))
+    return made
+
+
+def test_an_events_list_waits_for_what_is_the_readers_own_and_the_rest_is_looked_at_afterwards(world, monkeypatch):
+    write(world, "k1", entry("u", "isbn004"))
+    world.clock.now += POLICY.quiet_ms
+    event = write(world, "k2", entry("u", "isbn006"), deliver=False)
+    made = requests_of(world, monkeypatch)
+    world.backend.entry_written(event)
+    written = made.index("update")
+    assert sorted(made[:written]) == ["readers", "shelf_nodes"]
+    assert made[written + 1 :] == ["shelf_nodes", "pointer", "catalogue", "enqueue"]
+
+
+def test_an_instance_that_knows_no_newer_model_yet_lets_the_list_follow_first_and_makes_it_again(world, monkeypatch):
+    write(world, "k1", entry("u", "isbn004"))
+    world.publish("v2", 2)
+    written, update = [], world.database.update
+    monkeypatch.setattr(world.database, "update", lambda values: (written.append(values), update(values)))
+    write(world, "k2", entry("u", "isbn006"))
+    lists = [values.get(paths.recommendations("u")) for values in written]
+    assert [found["modelVersion"] for found in lists if found] == ["v1", "v2"]
+    assert_list_matches(world, "u", "v2")
+
+
+def test_a_model_that_gives_the_same_ten_books_leaves_the_list_alone(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.publish("v2", 2)
+    world.backend.fanout("v2@2", 0, ["u"])
+    found, writes = world.list_of("u"), world.database.get(WRITES)
+    world.publish("v3", 3)
+    world.backend.fanout("v3@3", 0, ["u"])
+    assert "lists" not in world.backend.reconcile()
+    assert world.list_of("u") == found
+    assert world.database.get(WRITES) == writes
+    assert found["modelVersion"] == "v2"
+    world.publish("v4", 4)
+    world.backend.fanout("v4@4", 0, ["u"])
+    assert_list_matches(world, "u", "v4")
+
+
+def test_a_list_of_another_model_follows_a_book_that_left_the_catalogue(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.publish("v2", 2)
+    world.backend.fanout("v2@2", 0, ["u"])
+    world.publish("v3", 3)
+    world.database.update({f"{paths.ARCHIVE}/a006": None})
+    world.clock.now += 1
+    world.backend.fanout("v3@3", 0, ["u"])
+    assert_list_matches(world, "u", "v3")
+    assert "isbn006" not in [item["isbn"] for item in world.list_of("u")["items"]]
+
+
+def test_an_instance_asks_once_a_window_for_a_check(world, monkeypatch):
+    made = requests_of(world, monkeypatch)
+    for number in range(4):
+        write(world, f"k{number}", entry("u", f"isbn00{number}"))
+    assert made.count("enqueue") == 1
+    world.clock.now += POLICY.quiet_ms
+    write(world, "k1", entry("u", "isbn009"))
+    assert made.count("enqueue") == 2
+
+
+def test_a_queue_that_was_away_is_asked_again(world):
+    world.tasks.fails = True
+    write(world, "k1", entry("u", "isbn004"))
+    world.tasks.fails = False
+    write(world, "k2", entry("u", "isbn005"))
+    assert len(retrain_checks(world)) == 1
 
 
 def test_a_queue_that_is_away_does_not_stop_the_list(world):

@@ -71,7 +71,12 @@ class EntryWrittenHandler:
                        author=logs.user_key(event.author))  # fmt: skip
 
     def _keep_record(self, event: EntryWritten) -> None:
-        """Record why the entry is set aside, or drop the record of one that is good or gone."""
+        """Record why the entry is set aside, or drop the record of one that is good or gone.
+
+        An entry that was good and is good has no record; should it have one, the reconciler drops it.
+        """
+        if problem_of(event.before) is None and problem_of(event.after) is None:
+            return
         problem = problem_of(self._database.entry(event.key))
         if problem is not None:
             self._database.update({f"{paths.REJECTED}/{event.key}": record(problem)})

@@ -32,12 +32,16 @@ class RetrainingQueue:
 
     def __init__(self, tasks: TaskQueue, policy: Policy, clock: Clock) -> None:
         self._tasks, self._policy, self._clock = tasks, policy, clock
+        self._queued = ""
 
     def ask(self) -> None:
         """Queue the check. A queue that is away is no reason to fail: the reconciler asks again."""
         task_id, at_ms = check_window(self._policy, self._clock.now_ms())
+        if task_id == self._queued:
+            return  # this instance has asked for this window's check: the queue would refuse the same task
         try:
             self._tasks.enqueue("retrain", {"notBefore": at_ms}, task_id, at_ms)
+            self._queued = task_id
         except Exception as problem:
             logs.alarm("queue-unreachable", "retraining could not be queued", reason=type(problem).__name__)
 

@@ -1,0 +1,104 @@
+"""What has to be written for one reader: the list, with the marks that go with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from backend.models import NO_MODEL, InUse, Live
+from backend.ports import TIMESTAMP
+from bookrec import paths
+from bookrec.catalogue import Catalogue
+from bookrec.push_keys import push_time
+from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
+from bookrec.reader import GONE, HERE, Reader
+from bookrec.recommender import Recommender
+from bookrec.shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What all lists of a round are made with."""
+
+    in_use: InUse
+    catalogue: Catalogue
+
+    def is_still(self, other: Basis) -> bool:
+        """Tell whether lists made with the other are made with this."""
+        return self.in_use.version == other.in_use.version and self.catalogue is other.catalogue
+
+
+def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> RecommendationList:
+    """Return a shelf's list: the model's, filled up with popular and new books; without a model only those."""
+    if model is None:
+        best = [isbn for isbn in catalogue.best_rated if catalogue[isbn].average_rating > 0]
+        fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
+        fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
+        return top_list(shelf, NO_MODEL, [], fill, catalogue)
+    return top_list(shelf, model.version, model.candidates(shelf), model.fill(shelf, catalogue.newest), catalogue)
+
+
+def writes_for(
+    shelf: Shelf, keys: Sequence[str], reader: Reader, basis: Basis, changes: Sequence[str] | None, again: bool
+) -> dict[str, object]:
+    """Return what has to be written for one reader, by path; nothing where all is as it should be.
+
+    Args:
+        shelf: as it stands.
+        keys: of all entries that name the reader, bad ones too.
+        changes: as ``ListRefresher.refresh`` takes them.
+        again: what was written a moment ago was made with what is no longer there: it proves nothing.
+    """
+    if reader.is_gone:
+        return _farewell(shelf, keys, reader)
+    values: dict[str, object] = {}
+    if reader.has_profile and reader.mark != HERE:
+        values[f"{paths.READERS}/{shelf.user_id}"] = HERE
+    in_use, catalogue = basis.in_use, basis.catalogue
+    wanted = None if in_use.is_degraded else in_use.version
+    is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
+    if is_full and reader.is_served(shelf.digest, wanted, catalogue):
+        return values
+    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)
+    if changes is None and reader.has(made):  # another model's list, or a short one, that is the right one
+        return values
+    values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
+    return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))
+
+
+def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
+    """Return which entry stands for what changed unnoticed on a shelf; for one that was emptied, a hash does.
+
+    The shelf of a reader whom nobody has met was trained on if it is older than the live model's snapshot: an import.
+    """
+    if reader.digest == shelf.digest or (not shelf.entries and reader.digest is None):
+        return ()
+    snapshot_at = live.pointer.snapshot_at if live else 0
+    is_met = reader.digest is not None or reader.mark is not None
+    if not is_met and all(0 <= push_time(entry.key) < snapshot_at for entry in shelf.entries):
+        return ()
+    if not shelf.entries:
+        return (hashlib.sha256(shelf.user_id.encode()).hexdigest()[:20],)
+    return (shelf.entries[-1].key,)
+
+
+def _marks(shelf: Shelf, changes: Iterable[str]) -> dict[str, object]:
+    marks: dict[str, object] = {f"{paths.CHANGES}/{key}": {"at": TIMESTAMP} for key in changes}
+    return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if marks else {}
+
+
+def _farewell(shelf: Shelf, keys: Sequence[str], reader: Reader) -> dict[str, object]:
+    """Return what removes the traces of a reader who left.
+
+    The entries are the app's to remove. As long as there are any, the reader stays marked as gone, so that no model
+    is trained on them.
+    """
+    if reader.mark == GONE and keys and not reader.has_list:
+        return {}
+    traces = [paths.recommendations(shelf.user_id), f"{paths.DIRTY}/{shelf.user_id}"]
+    values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
+    values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
+    if shelf.entries and reader.mark != GONE:
+        values[f"{paths.CHANGES}/{shelf.entries[-1].key}"] = {"at": TIMESTAMP}
+    return values
