@@ -74,11 +74,12 @@ def entry_written(event: db_fn.Event[db_fn.Change[Any]]) -> EntryWritten:
 
 def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
+    from backend.catalogue import CatalogueCache
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retraining import RetrainHandler, RetrainingQueue
-    from backend.lists import CatalogueCache, ListRefresher
+    from backend.lists import ListRefresher
     from backend.models import LiveModel
 
     database, clock, together = services.database, services.clock, services.together
