@@ -22,7 +22,7 @@ from trainer.ingest.snapshot import BOOK_COLUMNS, RATING_COLUMNS, Snapshot, Sour
 
 __all__ = [
     "BOOKS", "BOOK_COLUMNS", "PAGE_SIZE", "RATINGS", "RATING_COLUMNS", "Pages", "Snapshot", "SourceError",
-    "read_csv", "read_database", "read_export", "read_files", "read_pages",
+    "newest_apart", "read_csv", "read_database", "read_export", "read_files", "read_pages",
 ]  # fmt: skip
 
 Pages = Callable[[str, int], Iterator[Mapping[str, Any]]]
@@ -121,3 +121,11 @@ def read_files(source: Path | str, books: Path | None) -> Snapshot:
     ratings = read_csv(path, RATINGS)
     catalogue = read_csv(books, BOOKS) if books else pd.DataFrame({"isbn": sorted(set(ratings["isbn"]))})
     return Snapshot(ratings.assign(key=""), catalogue, {}, f"csv {path.name}")
+
+
+def newest_apart(ratings: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a snapshot's entries without each reader's newest fifth, and these; who has less than five keeps all."""
+    shelves = ratings.groupby("userId", observed=True)["at"]
+    held = shelves.cumcount(ascending=False) < shelves.transform("size") // 5
+    train, test = ratings[~held].reset_index(drop=True), ratings[held].reset_index(drop=True)
+    return train, test.astype({"userId": object, "isbn": object})

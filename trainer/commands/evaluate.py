@@ -24,10 +24,12 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate", help="fit to TRAIN, score TEST, write metrics.json, top.csv, ratings.csv, report.html"
     )
-    parser.add_argument("--train", type=Path, required=True, help="CSV: userId,isbn,myRate (0: not rated)")
-    parser.add_argument(
-        "--test", type=Path, required=True, help="CSV with the same columns; the split is taken as it is"
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--train", type=Path, help="CSV: userId,isbn,myRate (0: not rated)")
+    data.add_argument(
+        "--source", help="a backup or an export (a path or gs://BUCKET/NAME): TEST is each reader's newest fifth"
     )
+    parser.add_argument("--test", type=Path, help="CSV with the columns of TRAIN; the split is taken as it is")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors and, where present, more")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
@@ -40,11 +42,17 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit code."""
-    from trainer.sources import BOOKS, RATINGS, read_csv
+    from trainer.sources import BOOKS, RATINGS, newest_apart, read_csv, read_files
 
-    train = read_csv(arguments.train, RATINGS)
-    test = read_csv(arguments.test, RATINGS)
+    if (arguments.train is None) != (arguments.test is None):
+        raise ValueError("give --train and --test, or --source alone")
     books = read_csv(arguments.books, BOOKS) if arguments.books else None
+    if arguments.source:
+        snapshot = read_files(arguments.source, arguments.books)
+        train, test = newest_apart(snapshot.ratings)
+        books = snapshot.books
+    else:
+        train, test = (read_csv(path, RATINGS) for path in (arguments.train, arguments.test))
     config = replace(Config(), variant=arguments.variant, seed=arguments.seed)
     evaluate_split(train, test, books, config, arguments.out, with_peers=arguments.peers)
     return 0
