@@ -8,7 +8,7 @@ from firebase_functions import db_fn, options, scheduler_fn, tasks_fn
 
 from backend import composition
 from backend.logs import reported
-from backend.settings import REGION
+from backend.settings import FANOUT_TASKS, REGION
 
 # The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest); several events share an
 # instance, since a handler mostly waits for the database, and sharing takes a whole CPU (a third is the default).
@@ -42,14 +42,14 @@ def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
 
 @tasks_fn.on_task_dispatched(
     retry_config=options.RetryConfig(max_attempts=5, min_backoff_seconds=10),
-    rate_limits=options.RateLimits(max_concurrent_dispatches=4),
+    rate_limits=options.RateLimits(max_concurrent_dispatches=FANOUT_TASKS),
     timeout_sec=540,
 )
 def fanout(request: tasks_fn.CallableRequest[Any]) -> None:
     """One shard of readers waits for lists of the new model."""
     with reported("fanout"):
         shard = request.data
-        composition.backend().fanout(str(shard["publication"]), int(shard["shard"]), list(shard["users"]))
+        composition.backend().fanout(str(shard["publication"]), int(shard["shard"]), shard.get("users"))
 
 
 @scheduler_fn.on_schedule(schedule="every 5 minutes", timeout_sec=300)

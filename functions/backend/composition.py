@@ -79,12 +79,17 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retraining import RetrainHandler, RetrainingQueue
+    from backend.list_shards import ShardWriter
     from backend.lists import ListRefresher
     from backend.models import LiveModel
+    from backend.settings import FANOUT_TASKS
 
     database, clock, together = services.database, services.clock, services.together
     model = LiveModel(database, services.store, services.load, clock)
-    lists = ListRefresher(database, model, CatalogueCache(database, clock, settings.catalogue_ttl_s * 1000), together)
+    catalogue = CatalogueCache(database, clock, settings.catalogue_ttl_s * 1000)
+    lists = ListRefresher(database, model, catalogue, together)
+    writes_per_second = settings.list_writes_per_second / FANOUT_TASKS
+    shards = ShardWriter(database, services.store, lists, catalogue, clock, writes_per_second)
     queue = RetrainingQueue(services.tasks, settings.policy, clock)
     start_ms, limit_ms = settings.trainer_start_s * 1000, settings.trainer_timeout_s * 1000
     retrain = RetrainHandler(database, services.jobs, settings.policy, clock, start_ms, limit_ms)
@@ -93,7 +98,7 @@ def build(settings: Settings, services: Services) -> Backend:
         entry_written=EntryWrittenHandler(database, lists, queue, clock, together),
         retrain=retrain,
         model_published=published,
-        fanout=FanoutHandler(database, lists, model),
+        fanout=FanoutHandler(database, lists, model, shards),
         reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
     )
 
@@ -109,7 +114,7 @@ def connect(settings: Settings) -> Services:
 
     return Services(
         database=FirebaseDatabase(connect_database(settings.project, settings.database_url), run_together),
-        store=CloudModelStore(settings.project, settings.bucket),
+        store=CloudModelStore(settings.bucket),
         load=load_recommender,
         tasks=CloudTaskQueue(settings.project, settings.region, settings.is_emulated),
         jobs=_trainer_jobs(settings),

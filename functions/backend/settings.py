@@ -40,6 +40,14 @@ LEASE_SECONDS = IntParam(
     "LEASE_SECONDS", default=120, description="A trainer that has not been heard of for so long counts as dead."
 )
 FANOUT_SHARD_SIZE = IntParam("FANOUT_SHARD_SIZE", default=100, description="Readers refreshed by one task.")
+FANOUT_TASKS = 4
+"""How many of these tasks run at a time."""
+LIST_WRITES_PER_SECOND = IntParam(
+    # A database takes about 1,000 writes a second. Source: Firebase documentation, Realtime Database limits.
+    "LIST_WRITES_PER_SECOND",
+    default=200,
+    description="Lists of a new model written in a second; the rest of a database's 1,000 writes is for readers.",
+)
 CATALOGUE_TTL_SECONDS = IntParam(
     "CATALOGUE_TTL_SECONDS", default=60, description="How old the cached catalogue may be before it is checked."
 )
@@ -65,6 +73,7 @@ class Settings:
     fanout_shard_size: int
     catalogue_ttl_s: int
     is_emulated: bool
+    list_writes_per_second: int = 200
 
 
 def read_settings() -> Settings:
@@ -93,6 +102,7 @@ def read_settings() -> Settings:
         fanout_shard_size=FANOUT_SHARD_SIZE.value,
         catalogue_ttl_s=CATALOGUE_TTL_SECONDS.value,
         is_emulated=os.environ.get("FUNCTIONS_EMULATOR") == "true",
+        list_writes_per_second=LIST_WRITES_PER_SECOND.value,
     )
 
 

@@ -1,4 +1,4 @@
-"""A new model is live: it is checked, and every user's list is refreshed with it."""
+"""A new model is live: it is checked, and every user's list becomes one of it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 
 from backend import logs
 from backend.handlers.retraining import RetrainingQueue
+from backend.list_shards import ShardWriter
 from backend.lists import ListRefresher
-from backend.models import LiveModel
+from backend.models import Live, LiveModel
 from backend.ports import TIMESTAMP, Clock, Database, TaskQueue
 from bookrec import paths
 from bookrec.errors import BadModel
+from bookrec.manifest import Pointer
 
 FANOUT = f"{paths.STATUS}/fanout"
 
-FANOUT_PATIENCE_MS = 900_000
-"""How long the shards of a fan-out may take before all of them are queued once more."""
+FANOUT_PATIENCE_MS, PATIENCE_A_SHARD_MS = 900_000, 3_000
+"""How long a fan-out may take before its shards are queued once more: the longer of the two."""
 
 
 class ModelPublishedHandler:
@@ -47,7 +49,7 @@ class ModelPublishedHandler:
         state = paths.children(self._database.status("fanout"))
         attempt = self._attempt(state, live.pointer.publication)
         if attempt is not None:
-            self._fan_out(live.pointer.publication, attempt)
+            self._fan_out(live.pointer, attempt, is_begun=state.get("publication") == live.pointer.publication)
         if self._database.pending().changes:
             self._retraining.ask()
         return attempt is not None
@@ -59,47 +61,71 @@ class ModelPublishedHandler:
         attempt = int(state.get("attempt", 0))
         if state.get("queued") is not True:
             return attempt  # it was interrupted: the same ids again, so that only what is missing is queued
-        is_done = len(paths.children(state.get("done"))) >= state.get("shards", 0)
-        if is_done or self._clock.now_ms() - state.get("at", 0) < FANOUT_PATIENCE_MS:
+        shards = state.get("shards", 0)
+        patience = max(FANOUT_PATIENCE_MS, shards * PATIENCE_A_SHARD_MS)
+        is_done = len(paths.children(state.get("done"))) >= shards
+        if is_done or self._clock.now_ms() - state.get("at", 0) < patience:
             return None
         logs.alarm("fanout-incomplete", "some lists were not refreshed", publication=publication, attempt=attempt)
         return attempt + 1
 
-    def _fan_out(self, publication: str, attempt: int) -> None:
-        """Queue one task a shard. Their ids are deterministic: a repetition queues what is missing."""
-        user_ids = self._database.user_ids()
-        starts = range(0, len(user_ids), self._shard_size)
-        state = {"publication": publication, "attempt": attempt, "shards": len(starts), "users": len(user_ids)}
-        self._database.update({FANOUT: {**state, "at": TIMESTAMP}})
-        for shard, start in enumerate(starts):
-            part = list(user_ids[start : start + self._shard_size])
+    def _fan_out(self, pointer: Pointer, attempt: int, *, is_begun: bool) -> None:
+        """Queue one task a shard. Their ids are deterministic: a repetition queues what is missing.
+
+        Where the trainer has made the lists, a task names its shard of them; else it names its users.
+        """
+        publication, parts = pointer.publication, self._parts(pointer.lists)
+        state = {"publication": publication, "attempt": attempt, "shards": len(parts), "at": TIMESTAMP}
+        done = paths.children(self._database.status("fanout/done")) if is_begun and pointer.lists else {}
+        self._database.update({FANOUT: {**state, "done": dict(done) or None}})
+        for shard, part in enumerate(parts):
             identity = f"{publication}:{attempt}:{shard}:{','.join(part)}"
             task_id = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
-            self._tasks.enqueue("fanout", {"publication": publication, "shard": shard, "users": part}, task_id)
+            users = {} if pointer.lists else {"users": part}
+            self._tasks.enqueue("fanout", {"publication": publication, "shard": shard, **users}, task_id)
         self._database.update({f"{FANOUT}/queued": True})
-        logs.info("a model is live", publication=publication, users=len(user_ids), shards=len(starts))
+        logs.info("a model is live", publication=publication, shards=len(parts))
+
+    def _parts(self, ready: int) -> list[list[str]]:
+        """Return the users of each shard; nobody for each of the ``ready`` ones, so that not all users are read."""
+        if ready:
+            return [[] for _ in range(ready)]
+        user_ids = self._database.user_ids()
+        return [list(user_ids[start : start + self._shard_size]) for start in range(0, len(user_ids), self._shard_size)]
 
 
 class FanoutHandler:
-    """Refreshes the lists of one shard of users."""
+    """Brings the lists of one shard of users to the live model."""
 
-    def __init__(self, database: Database, lists: ListRefresher, model: LiveModel) -> None:
-        self._database, self._lists, self._model = database, lists, model
+    def __init__(self, database: Database, lists: ListRefresher, model: LiveModel, shards: ShardWriter) -> None:
+        self._database, self._lists, self._model, self._shards = database, lists, model, shards
 
-    def __call__(self, publication: str, shard: int, user_ids: list[str]) -> None:
-        """Refresh with the newest model, which may be newer than the ``publication`` that asked for it.
+    def __call__(self, publication: str, shard: int, user_ids: list[str] | None = None) -> None:
+        """Refresh ``user_ids``, or write the shard of ready lists; with a later model than the ``publication``'s, too.
 
         Raises:
-            StoreUnavailable: where this instance cannot load it now: the task is tried again, since lists of
-                an older model, or of none, would count as done.
+            StoreUnavailable: where this instance cannot load the model, or a shard, now: the task is tried again,
+                since lists of an older model, or of none, would count as done.
         """
         try:
-            self._model.load()
+            live = self._model.load()
         except BadModel as problem:
             logs.alarm("model-unusable", "a shard keeps its lists", shard=shard, reason=str(problem))
             return
-        done = self._lists.refresh([user_id for user_id in user_ids if paths.is_key(user_id)])
+        if user_ids is None:
+            version, written = self._write_shard(live, publication, shard)
+        else:
+            done = self._lists.refresh([user_id for user_id in user_ids if paths.is_key(user_id)])
+            version, written = done.version, done.written
         state = self._database.status("fanout")
-        if paths.children(state).get("publication") == publication and publication.startswith(f"{done.version}@"):
+        if paths.children(state).get("publication") == publication and publication.startswith(f"{version}@"):
             self._database.update({f"{FANOUT}/done/{shard}": True})
-        logs.info("a shard of lists is refreshed", model=done.version, shard=shard, lists=done.written)
+        logs.info("a shard of lists is refreshed", model=version, shard=shard, lists=written)
+
+    def _write_shard(self, live: Live | None, publication: str, shard: int) -> tuple[str, int]:
+        """Return the lists' model, and how many were written; a publication that is not live any more writes none."""
+        if live is None or live.pointer.publication != publication:
+            return "", 0
+        if not paths.children(self._database.status("fanout/done")).get(str(shard)):
+            return live.pointer.version, self._shards(live, shard)
+        return live.pointer.version, 0

@@ -1,0 +1,162 @@
+"""Lists that the trainer has made, written to the database shard by shard, none over anything newer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from backend import logs
+from backend.catalogue import CatalogueCache
+from backend.lists import WRITES, ListRefresher, batches
+from backend.models import Live
+from backend.ports import TIMESTAMP, Clock, Database, ModelStore, increment
+from bookrec import paths
+from bookrec.catalogue import Catalogue
+from bookrec.errors import BadModel
+from bookrec.list_shards import (
+    INDEX,
+    MAX_INDEX_BYTES,
+    MAX_SHARD_BYTES,
+    ReadyList,
+    ShardIndex,
+    read_index,
+    read_shard,
+    shard_name,
+)
+from bookrec.manifest import usable_pointer
+from bookrec.paths import children, key_order
+from bookrec.reader import HERE, Reader
+
+PAGE = 200
+"""Readers, or marks, that are read at a time."""
+
+
+class ShardWriter:
+    """Writes the lists of one shard, and refreshes on the usual path whoever the shard has no right list for.
+
+    A list of a shard never stays over a newer one. An event writes a list and its mark in ``/Recommender/dirty`` at
+    once. If it does so before the marks are read, its reader is left to the usual path. If after that, but before the
+    shard's list is written, the mark is found when the marks are read again, and the list is made anew from the shelf.
+    If later, it replaces the shard's list. Marks since the snapshot go only once another model is live: where the
+    pointer has moved by the end, all lists that were written are made anew.
+
+    Args:
+        writes_per_second: lists that one task writes in a second at most.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: ModelStore,
+        lists: ListRefresher,
+        catalogue: CatalogueCache,
+        clock: Clock,
+        writes_per_second: float,
+    ) -> None:
+        self._database, self._store, self._lists, self._catalogue = database, store, lists, catalogue
+        self._clock, self._writes_per_second = clock, writes_per_second
+
+    def __call__(self, live: Live, number: int) -> int:
+        """Write a shard of the live model's lists; return how many lists were written.
+
+        Raises:
+            StoreUnavailable: where the bucket does not answer: the task is tried again.
+            BookrecError: where lists could not be made on the usual path.
+        """
+        version, written = live.pointer.version, list[str]()
+        try:
+            index = self._index(version, number)
+        except BadModel as problem:
+            _complain(number, problem)
+            return 0  # nobody knows whose lists these are: the sweep finds them
+        ready: dict[str, ReadyList] = {}
+        try:
+            name = paths.list_object(version, shard_name(number))
+            ready = read_shard(self._store.download(name, MAX_SHARD_BYTES), index.shards[number])
+        except BadModel as problem:
+            _complain(number, problem)
+        for after, readers in self._readers(*index.range_of(number), list(ready)):
+            written += self._write(after, readers, ready, live)
+        pointer = usable_pointer(self._database.pointer())
+        if written and (pointer is None or pointer.publication != live.pointer.publication):
+            self._lists.refresh(written)
+        return len(written)
+
+    def _index(self, version: str, number: int) -> ShardIndex:
+        index = read_index(self._store.download(paths.list_object(version, INDEX), MAX_INDEX_BYTES), version)
+        if number >= len(index.shards):
+            raise BadModel("the index lists fewer shards than the pointer says")
+        return index
+
+    def _readers(
+        self, after: str, last: str | None, listed: Sequence[str]
+    ) -> Iterator[tuple[str, Mapping[str, Reader]]]:
+        """Yield the readers of a range of keys: those of ``/Users``, and those who are ``listed``.
+
+        They come some at a time, with a key that is before all of theirs.
+        """
+        waiting, is_over = list(listed), False
+        while not is_over:
+            before, page = after, self._database.readers_page(after, PAGE)
+            after = list(page)[-1] if page else after
+            found = {key: page[key] for key in page if last is None or key_order(key) <= key_order(last)}
+            is_over = len(page) < PAGE or len(found) < len(page)
+            here = [key for key in waiting if is_over or key_order(key) <= key_order(after)]
+            waiting = waiting[len(here) :]
+            missing = [key for key in here if key not in found]
+            yield before, {**self._database.readers(missing), **found}
+
+    def _write(
+        self, after: str, readers: Mapping[str, Reader], ready: Mapping[str, ReadyList], live: Live
+    ) -> list[str]:
+        """Write some readers' lists, make the others' on the usual path, and return whose were written."""
+        if not readers:
+            return []
+        catalogue, since = self._catalogue.current(), live.pointer.snapshot_at
+        kept = self._dirty(after, readers, since)
+        writes: dict[str, dict[str, object]] = {}
+        for user_id, reader in readers.items():
+            values = _values(ready.get(user_id), reader, catalogue, live.pointer.version)
+            if user_id not in kept and values is not None:
+                writes[user_id] = values
+        for batch in batches(writes.values()):
+            self._database.update(batch | {WRITES: increment(1)})
+            self._clock.sleep(len(batch) / self._writes_per_second)
+        written = [user_id for user_id, values in writes.items() if values]
+        changed = self._dirty(after, readers, since) if written else set()
+        self._lists.refresh([*(readers.keys() - writes.keys()), *(user for user in written if user in changed)])
+        return written
+
+    def _dirty(self, after: str, readers: Mapping[str, Reader], since: int) -> set[str]:
+        """Return which of the readers, all behind the key ``after``, were marked later than ``since`` (ms)."""
+        dirty, last = set[str](), max(map(key_order, readers))
+        while page := self._database.page(paths.DIRTY, after, PAGE):
+            dirty.update(key for key, mark in page.items() if _time(mark) > since)
+            after = list(page)[-1]
+            if len(page) < PAGE or key_order(after) >= last:
+                break
+        return dirty & readers.keys()
+
+
+def _values(ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str) -> dict[str, object] | None:
+    """Return what to write for a reader, nothing where all is right, or None where the shard's list will not do."""
+    if ready is None or reader.is_gone:
+        return None
+    node = ready.to_node(catalogue, version, TIMESTAMP)
+    if node is None:
+        return None
+    values: dict[str, object] = {}
+    if reader.has_profile and reader.mark != HERE:
+        values[f"{paths.READERS}/{ready.user_id}"] = HERE
+    if reader.digest != ready.digest or reader.isbns != ready.isbns:
+        values[paths.recommendations(ready.user_id)] = node
+    return values
+
+
+def _time(mark: object) -> float:
+    at = children(mark).get("at")
+    return at if isinstance(at, (int, float)) else 0
+
+
+def _complain(number: int, problem: BadModel) -> None:
+    reason = str(problem)
+    logs.alarm("list-shard-unusable", "lists are made on the usual path instead", shard=number, reason=reason)
