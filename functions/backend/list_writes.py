@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from backend.models import NO_MODEL, InUse, Live
@@ -36,7 +36,11 @@ def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> 
         fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
         fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
         return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    return top_list(shelf, model.version, model.candidates(shelf), model.fill(shelf, catalogue.newest), catalogue)
+    return top_list(shelf, model.version, model.candidates(shelf), _fill(shelf, model, catalogue), catalogue)
+
+
+def _fill(shelf: Shelf, model: Recommender, catalogue: Catalogue) -> Iterator[Candidate]:
+    yield from model.fill(shelf, catalogue.newest)  # put in order only where somebody needs it
 
 
 def writes_for(

@@ -131,11 +131,10 @@ class ListRefresher:
         return _Shelves({user_id: build_shelf(user_id, entries) for user_id in user_ids}, keys)
 
     def _cached(self) -> Basis:
-        return Basis(self._model.cached(), self._catalogue.cached())
+        return Basis(*self._together([self._model.cached, self._catalogue.cached]))
 
     def _current(self) -> Basis:
-        in_use, catalogue = self._together([self._model.current, self._catalogue.current])
-        return Basis(in_use, catalogue)
+        return Basis(*self._together([self._model.current, self._catalogue.current]))
 
     def _outdated(self, used: Mapping[str, Shelf], basis: Basis) -> list[str]:
         """Return whose shelf is not what was ``used``, or all where the model or the catalogue is another."""

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from bookrec import paths
 from bookrec.entries import parse_isbn
@@ -53,11 +54,16 @@ class Catalogue:
         self._editions: dict[str, tuple[str, str] | None] = {}
         for book in books:
             self._books.setdefault(book.isbn, book)
-        books_by_isbn = self._books
-        self.newest = tuple(sorted(books_by_isbn, key=lambda i: (-books_by_isbn[i].published_year, i)))
+
+    @cached_property
+    def newest(self) -> tuple[str, ...]:
         """All ISBNs, the newest book first, then by ISBN."""
-        self.best_rated = tuple(sorted(self.newest, key=lambda i: -books_by_isbn[i].average_rating))
+        return tuple(sorted(self._books, key=lambda isbn: (-self._books[isbn].published_year, isbn)))
+
+    @cached_property
+    def best_rated(self) -> tuple[str, ...]:
         """All ISBNs, the catalogue's best average rating first: what is popular where no model is live."""
+        return tuple(sorted(self.newest, key=lambda isbn: -self._books[isbn].average_rating))
 
     def __len__(self) -> int:
         return len(self._books)
@@ -116,7 +122,10 @@ def plain_text(value: object, longest: int = MAX_TEXT) -> str:
     Control characters and halves of surrogate pairs become spaces; of a long text the first ``longest`` characters
     stay. Markup stays as it is: whoever shows it escapes it.
     """
-    return _UNPRINTABLE.sub(" ", value[:longest]) if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    text = value[:longest]
+    return text if text.isprintable() else _UNPRINTABLE.sub(" ", text)
 
 
 def _number(value: object, highest: float) -> float:

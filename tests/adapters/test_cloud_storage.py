@@ -1,4 +1,4 @@
-"""Published files through google-cloud-storage, from fake-gcs-server, and through their twin in memory."""
+"""Published files from Cloud Storage, here fake-gcs-server, and through their twin in memory."""
 
 import time
 
@@ -32,7 +32,7 @@ def bucket(request, monkeypatch):
     requests.post(
         f"{request.getfixturevalue('storage_url')}/storage/v1/b", json={"name": name}, timeout=5
     ).raise_for_status()
-    store = cloud_storage.CloudModelStore("demo-bookrec", name)
+    store = cloud_storage.CloudModelStore(name)
     return Both(store.download, Bucket("demo-bookrec", name))
 
 
@@ -84,7 +84,7 @@ def test_objects_of_models_are_listed_with_their_age_and_can_be_removed(bucket):
 def test_a_store_that_does_not_answer_is_unavailable_soon(monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setattr(cloud_storage, "PATIENCE_S", 1.0)
-    store = cloud_storage.CloudModelStore("demo-bookrec", "bucket")
+    store = cloud_storage.CloudModelStore("bucket")
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         store.download("models/v1/any", 1000)

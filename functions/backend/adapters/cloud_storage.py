@@ -1,39 +1,61 @@
-"""Cloud Storage, or fake-gcs-server where ``STORAGE_EMULATOR_HOST`` names one."""
+"""Cloud Storage, or fake-gcs-server where ``STORAGE_EMULATOR_HOST`` names one.
+
+Objects are read through the JSON API itself: google-cloud-storage, which an instance would import for it before its
+first list, takes a tenth of a second and 16 MB (``docs/profile.md``).
+"""
 
 from __future__ import annotations
 
 import os
+from urllib.parse import quote
 
-from google.api_core.exceptions import GoogleAPIError, NotFound, RequestRangeNotSatisfiable
+import google.auth
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
-from google.cloud.storage.retry import DEFAULT_RETRY
+from google.auth.exceptions import GoogleAuthError
+from google.auth.transport.requests import AuthorizedSession
+from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException
+from urllib3.util.retry import Retry
 
 from bookrec.errors import BadModel, StoreUnavailable
 
-PATIENCE_S = 15.0
-"""How long a list waits for a model; then the one that was loaded before serves on."""
+PATIENCE_S = 5.0
+"""How long one try may wait for an answer; after three tries the model that was loaded before serves on."""
+
+RETRY = Retry(2, backoff_factor=0.5, status_forcelist=(408, 429, 500, 502, 503, 504), raise_on_status=False)
+"""What may be tried again. Source: Cloud Storage documentation, Retry strategy."""
+
+GOOGLE = "https://storage.googleapis.com"
+SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
+OK, PARTIAL, NOT_FOUND, EMPTY = 200, 206, 404, 416
 
 
 class CloudModelStore:
     """Implements ``ports.ModelStore``."""
 
-    def __init__(self, project: str, bucket: str) -> None:
-        credentials = AnonymousCredentials() if os.environ.get("STORAGE_EMULATOR_HOST") else None
-        self._bucket = storage.Client(project=project, credentials=credentials).bucket(bucket)
+    def __init__(self, bucket: str) -> None:
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST")
+        credentials = AnonymousCredentials() if emulator else google.auth.default(scopes=SCOPES)[0]
+        self._bucket, self._objects = bucket, f"{emulator or GOOGLE}/storage/v1/b/{bucket}/o"
+        self._session = AuthorizedSession(credentials)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
 
     def download(self, name: str, max_bytes: int) -> bytes:
         """Ask for one byte more than is allowed, so that a larger object shows."""
+        url, headers = f"{self._objects}/{quote(name, safe='')}", {"Range": f"bytes=0-{max_bytes}"}
         try:
-            content: bytes = self._bucket.blob(name).download_as_bytes(
-                end=max_bytes, timeout=PATIENCE_S, retry=DEFAULT_RETRY.with_timeout(PATIENCE_S)
-            )
-        except NotFound as problem:
-            raise BadModel(f"{name} is not in bucket {self._bucket.name}") from problem
-        except RequestRangeNotSatisfiable as problem:
-            raise BadModel(f"{name} is empty") from problem
-        except (GoogleAPIError, OSError) as problem:  # a refused connection is an OSError
-            raise StoreUnavailable(f"{name} could not be read: {problem}") from problem
-        if len(content) > max_bytes:
+            answer = self._session.get(url, params={"alt": "media"}, headers=headers, timeout=PATIENCE_S)
+        except (RequestException, GoogleAuthError) as problem:
+            raise StoreUnavailable(f"{name} could not be read: {type(problem).__name__}") from problem
+        if answer.status_code == NOT_FOUND:
+            raise BadModel(f"{name} is not in bucket {self._bucket}")
+        if answer.status_code == EMPTY:
+            raise BadModel(f"{name} is empty")
+        if answer.status_code not in (OK, PARTIAL):
+            raise StoreUnavailable(f"{name} could not be read: the store answered {answer.status_code}")
+        if not answer.content:
+            raise BadModel(f"{name} is empty")
+        if len(answer.content) > max_bytes:
             raise BadModel(f"{name} is larger than {max_bytes} bytes")
-        return content
+        return answer.content

@@ -50,6 +50,15 @@ def test_spans_of_time_hold_every_key_once_and_share_it_evenly():
     assert max(sizes) - min(sizes) < 0.1 * max(sizes)
 
 
+def test_a_key_that_is_a_bound_is_in_one_range(server, database):
+    first, last = 1_700_000_000_000, 1_700_000_600_000
+    ranges = cut(first, last, 6)
+    bounds = [keys.first for keys in ranges[2:-1]]
+    server.put("User_Book", dict.fromkeys([*bounds, first_key(first) + "0" * 12, first_key(last) + "0" * 12], True))
+    found = [key for page in parallel_pages(database, paths.USER_BOOK, 3, Reading(spans=6)) for key in page]
+    assert len(found) == len(set(found)) == len(bounds) + 2
+
+
 @pytest.fixture
 def filled(server, database):
     first = 1_700_000_000_000
