@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from firebase_functions import db_fn, options, scheduler_fn, tasks_fn
@@ -10,9 +11,16 @@ from backend import composition
 from backend.logs import reported
 from backend.settings import FANOUT_TASKS, REGION
 
+CONCURRENCY = 16
+
 # The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest); several events share an
 # instance, since a handler mostly waits for the database, and sharing takes a whole CPU (a third is the default).
-options.set_global_options(region=REGION, memory=options.MemoryOption.MB_512, cpu=1, concurrency=16, max_instances=20)
+options.set_global_options(
+    region=REGION, memory=options.MemoryOption.MB_512, cpu=1, concurrency=CONCURRENCY, max_instances=20
+)
+# functions-framework reads it once this module is imported, and takes 4 threads a CPU where it is not said: the other
+# events of an instance would wait for a thread.
+os.environ.setdefault("THREADS", str(CONCURRENCY))
 
 
 @db_fn.on_value_written(reference="/User_Book/{entryId}")
