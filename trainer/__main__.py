@@ -7,9 +7,9 @@ import logging
 import sys
 
 from bookrec.errors import BookrecError
-from trainer.commands import evaluate, import_, operate, run
+from trainer.commands import evaluate, import_, lists, operate, run
 
-COMMANDS = (run, evaluate, import_, operate)
+COMMANDS = (run, evaluate, import_, lists, operate)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -18,7 +18,10 @@ def main(words: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
-    arguments = parser.parse_args(words)
+    arguments, rest = parser.parse_known_args(words)
+    if rest and "rest" not in arguments:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("absl", "tensorflow"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -81,8 +81,9 @@ def shelves_of(ratings: pd.DataFrame) -> Iterator[Shelf]:
     """Yield the readers' shelves, in the order of the database's keys.
 
     Raises:
-        ValueError: where the entries have no keys: the functions could not tell which shelf a list was made from.
+        ValueError: as ``require_keys`` does.
     """
+    require_keys(ratings)
     users = ratings["userId"].astype("category").cat
     names = [str(name) for name in users.categories]
     rank = np.empty(len(names), np.int64)
@@ -98,16 +99,15 @@ def shelves_of(ratings: pd.DataFrame) -> Iterator[Shelf]:
             yield shelf_of(names[codes[order[start]]], rows[start - ends[0] : end - ends[0]])
 
 
-def shelf_of(user_id: str, rows: Iterable[tuple[Any, Any, Any]]) -> Shelf:
-    """Return one reader's shelf from rows of key, ISBN and stars.
-
-    Raises:
-        ValueError: where an entry has no key.
-    """
-    entries = [Entry(str(key), user_id, str(isbn), float(stars)) for key, isbn, stars in rows]
-    if not all(entry.key for entry in entries):
+def require_keys(ratings: pd.DataFrame) -> None:
+    """Raise ``ValueError`` where entries have no keys: nobody could tell which shelf a list was made from."""
+    if "key" not in ratings or (ratings["key"] == "").any():
         raise ValueError("lists need the entries' own keys: take a database, an export or a backup of one")
-    return build_shelf(user_id, entries)
+
+
+def shelf_of(user_id: str, rows: Iterable[tuple[Any, Any, Any]]) -> Shelf:
+    """Return one reader's shelf from rows of key, ISBN and stars."""
+    return build_shelf(user_id, [Entry(str(key), user_id, str(isbn), float(stars)) for key, isbn, stars in rows])
 
 
 def catalogue_of(books: pd.DataFrame) -> Catalogue:

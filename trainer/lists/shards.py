@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bookrec import paths
 from bookrec.list_shards import INDEX, SHARD_READERS, ShardEntry, ShardIndex, pack, shard_name, to_line
 from bookrec.manifest import sha256
+from trainer.lists import model_file
 from trainer.lists.making import ListMaker, in_parts, make_lists
 
 if TYPE_CHECKING:
@@ -21,12 +22,16 @@ SHARD_TYPE = "application/gzip"
 
 
 def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucket: Bucket) -> int:
-    """Make all readers' lists and upload them; return the number of shards, for the pointer.
+    """Make all readers' lists and upload them, with the model; return the number of shards, for the pointer.
+
+    The model's file is for a pipeline that makes lists elsewhere.
 
     Raises:
         ValueError: where the snapshot's entries have no keys.
         BadModel: where the version's lists are there already, and others.
     """
+    content = model_file.to_bytes(serving)
+    bucket.create(paths.list_object(version, model_file.MODEL), content, "application/octet-stream")
     maker = ListMaker(serving, version, snapshot.books)
     return write_shards(make_lists(maker, snapshot.ratings), maker.catalogue, version, bucket)
 

@@ -84,7 +84,7 @@ def test_no_reader_makes_no_shard():
     _, archive, serving = small_world(readers=1)
     bucket = FakeBucket(FakeClock())
     assert publish_lists(serving, "v", snapshot_of({}, archive), bucket) == 0
-    assert list(bucket.objects) == ["lists/v/index.json"]
+    assert list(bucket.objects) == ["lists/v/model.npz", "lists/v/index.json"]
 
 
 def test_a_shard_is_what_the_index_vouches_for_or_it_is_refused():
