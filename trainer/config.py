@@ -54,6 +54,7 @@ class Config:
         ranking_sizes: of the small shelves that it is trained on beside the whole ones.
         ranking_parts: how many of them a reader.
         by_user: books a list in the files that take a reader's key; 0 publishes no such files.
+        lists: whether the run makes all readers' lists; else the functions do.
         seed: of everything that is random.
     """
 
@@ -91,6 +92,7 @@ class Config:
     ranking_sizes: tuple[int, ...] = (1, 2, 3, 5, 10, 20)
     ranking_parts: int = 2
     by_user: int = 0
+    lists: bool = False
     seed: int = 42
     features: FeatureWeights = field(default_factory=FeatureWeights)
 

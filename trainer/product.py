@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from trainer.cold_start import cold_start
 from trainer.config import Config
 from trainer.dataset import Ratings
 from trainer.evaluate import Evaluation, evaluate
+from trainer.lists.making import require_keys
+from trainer.lists.shards import publish_lists
 from trainer.metrics import finite
 from trainer.run import Order, Product, RefusedModelError
 from trainer.sources import Snapshot
@@ -61,6 +64,8 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
         BadModel: where the exported files do not agree with TensorFlow.
     """
     snapshot = order.snapshot
+    if config.lists:
+        require_keys(snapshot.ratings)
     ratings, dropped = _clean(snapshot)
     log.info("read %d entries of %d readers, %d books; set aside: %s", *_size(ratings), dropped or "none")
     step("judging")
@@ -82,7 +87,8 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
     files["metrics.json"] = json.dumps(finite({**details, "histories": judged.histories}), indent=1).encode()
     files[report.REPORT] = report.render(named, judged.histories, judged.examples, judged.changes).encode()
     files[report.MODEL_CARD] = report.model_card(named, files).encode()
-    return Product(files, details)
+    lists = partial(publish_lists, serving, order.version, snapshot) if config.lists else None
+    return Product(files, details, lists)
 
 
 def answers(version: str, model: bytes, items: bytes) -> None:

@@ -52,7 +52,7 @@ class Bucket(Protocol):
         ...
 
     def created(self) -> Iterator[tuple[str, int]]:
-        """Yield the names of all objects of models, and when each was made (milliseconds since 1970)."""
+        """Yield the names of all objects of models and lists, and when each was made (milliseconds since 1970)."""
         ...
 
     def delete(self, name: str) -> None:
@@ -118,10 +118,12 @@ def read_version(
     return manifest, files
 
 
-def make_pointer(version: str, manifest: bytes, fence: int, published_at: int, snapshot_at: int) -> Pointer:
-    """Return the pointer that makes an uploaded version live."""
+def make_pointer(
+    version: str, manifest: bytes, fence: int, published_at: int, snapshot_at: int, lists: int = 0
+) -> Pointer:
+    """Return the pointer that makes an uploaded version live; ``lists`` is its number of shards of ready lists."""
     name = paths.model_object(version, MANIFEST)
-    return Pointer(version, name, sha256(manifest), fence, published_at, snapshot_at)
+    return Pointer(version, name, sha256(manifest), fence, published_at, snapshot_at, lists=lists)
 
 
 def next_pointer(present: object, pointer: Pointer, *, is_rollback: bool = False) -> dict[str, object]:

@@ -64,10 +64,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A model that may be published: files by name, and what the manifest says beside them."""
+    """A model that may be published: files by name, and what the manifest says beside them.
+
+    Attributes:
+        lists: makes all readers' lists and uploads them, and returns the number of shards; None leaves the lists to
+            the functions.
+    """
 
     files: Mapping[str, bytes]
     details: Mapping[str, Any]
+    lists: Callable[[publish.Bucket], int] | None = None
 
 
 Read = Callable[["Database", int], Snapshot]
@@ -130,8 +136,12 @@ def _train_and_publish(
     record.step("uploading")
     manifest = publish.make_manifest(version, product.files, product.details)
     content = publish.upload(bucket, product.files, manifest, services.answers)
+    shards = 0
+    if product.lists:
+        record.step("lists")
+        shards = product.lists(bucket)
     lease.check()
-    pointer = publish.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at)
+    pointer = publish.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at, shards)
     pointer = switch(database, pointer)
     lease.outcome = "published"
     log.info("version %s is live", version)

@@ -224,9 +224,10 @@ class Bucket:
         return content
 
     def created(self) -> Iterator[tuple[str, int]]:
-        """Yield the names of all objects of models, and when each was made (milliseconds since 1970)."""
-        for blob in self._bucket.list_blobs(prefix="models/"):
-            yield blob.name, int(blob.time_created.timestamp() * 1000)
+        """Yield the names of all objects of models and lists, and when each was made (milliseconds since 1970)."""
+        for prefix in ("models/", "lists/"):
+            for blob in self._bucket.list_blobs(prefix=prefix):
+                yield blob.name, int(blob.time_created.timestamp() * 1000)
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is not there is no error."""

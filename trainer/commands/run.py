@@ -42,6 +42,12 @@ def add_parser(commands: Any) -> None:
         default=int(os.environ.get("BY_USER") or 0),
         help="also publish by_user.tflite with K books a reader, and rating.tflite (default: $BY_USER, or not)",
     )
+    parser.add_argument(
+        "--lists",
+        action=argparse.BooleanOptionalAction,
+        default=os.environ.get("BATCH_LISTS", "") not in ("", "0"),
+        help="make all readers' lists too, as shards that the functions publish (default: $BATCH_LISTS, or not)",
+    )
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
     parser.set_defaults(run=run)
 
@@ -51,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     from trainer.product import make
     from trainer.run import run as train
 
-    config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed, by_user=arguments.by_user)
+    chosen = {name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists")}
+    config = replace(DEFAULTS, **chosen)
     read = _reader(arguments)
     with project_services() as services:
         pointer = train(services, partial(make, config), arguments.run_id, arguments.fence, read)
