@@ -1,0 +1,119 @@
+"""``python -m benchmarks.cold_start``: a new instance's first list, beside the same instance with TensorFlow imported.
+
+A process of its own creates the app as the host does, and handles one event: catalogue and model (10,000 books each)
+are read for it. Time is from the process's start to the list in the database, memory its peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data import OUT
+from benchmarks.events import Lists, Reader
+from benchmarks.stage import FUNCTIONS, PATIENCE_S, PYTHON, ROOT, Stage, shelve, stage
+from local.processes import Processes
+
+RUNS, QUICK_RUNS = 9, 3
+RATIO = 5.0
+
+OURS, BESIDE, DEPLOYED = "without TensorFlow", "with TensorFlow", "functions/venv"
+CHILD = """
+import json, sys, time
+if sys.argv[1] == "with TensorFlow":
+    import tflite_runtime.interpreter  # has to come first
+    import tensorflow
+    import tensorflow_recommenders
+from functions_framework import create_app
+app = create_app("on_user_book_written", "main.py", "cloudevent")
+headers = {"content-type": "application/cloudevents+json"}
+answer = app.test_client().post("/", data=sys.stdin.read(), headers=headers)
+assert answer.status_code == 200, answer.data
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"peak_mb": int(peak.split()[1]) / 1024, "cpu_s": time.process_time()}))
+"""
+
+
+def measure(seed: int, quick: bool) -> dict[str, Any]:
+    """Start each kind of process in turn, several times; return the medians."""
+    processes, runs = Processes(), QUICK_RUNS if quick else RUNS
+    kinds = {OURS: ROOT / ".venv" / "bin" / "python", BESIDE: ROOT / ".venv" / "bin" / "python", DEPLOYED: PYTHON}
+    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+    try:
+        with ExitStack() as afterwards, stage(seed, processes, OUT / "bench") as ready:
+            ((uid, entries),) = shelve(ready, seed, 1).items()
+            lists = afterwards.enter_context(closing(Lists(ready.database)))
+            reader = Reader(ready, afterwards, uid, entries, seed)
+            for turn in range(runs + 1):
+                for kind, python in kinds.items():
+                    run = _first_list(ready, reader, lists, kind, python)
+                    found[kind] += [run] if turn else []  # the first of each reads its files from the disk
+    finally:
+        processes.stop(patience_s=5)
+    medians = {kind: {name: _median(rows, name) for name in rows[0]} for kind, rows in found.items()}
+    targets = [
+        _target("times faster than with TensorFlow", medians, "seconds"),
+        _target("times smaller than with TensorFlow", medians, "peak_mb"),
+    ]
+    return {"seed": seed, "runs": runs, "medians": medians, "targets": targets}
+
+
+def _first_list(stage: Stage, reader: Reader, lists: Lists, kind: str, python: Path) -> dict[str, float]:
+    reader.rate()
+    key, entry = next(iter(reader.entries.items()))
+    event = json.dumps(_event(key, {**entry, "myRate": 0}, entry))
+    environment = {**stage.environment, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        [python, "-c", CHILD, kind], cwd=FUNCTIONS, env=environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    output, _ = child.communicate(event, PATIENCE_S)
+    seconds = lists.await_list(reader.uid, reader.digest, 5) - began
+    measured: dict[str, float] = json.loads(output.splitlines()[-1])
+    return {"seconds": seconds, **measured}
+
+
+def _event(key: str, before: object, after: object) -> dict[str, object]:
+    """Return an event as the platform delivers it."""
+    return {
+        "specversion": "1.0", "id": "first", "type": "google.firebase.database.ref.v1.written",
+        "source": "//firebasedatabase.googleapis.com/projects/_/locations/us-central1/instances/demo",
+        "subject": f"refs/User_Book/{key}", "ref": f"User_Book/{key}", "instance": "demo", "location": "us-central1",
+        "time": "2026-01-02T03:04:05.678Z", "datacontenttype": "application/json", "firebasedatabasehost": "localhost",
+        "data": {
+            "@type": "type.googleapis.com/google.events.firebase.database.v1.ReferenceEventData",
+            "data": before, "delta": after,
+        },
+    }  # fmt: skip
+
+
+def _median(rows: list[dict[str, float]], name: str) -> float:
+    return round(float(np.median([row[name] for row in rows])), 3)
+
+
+def _target(name: str, medians: dict[str, dict[str, float]], figure: str) -> dict[str, object]:
+    ratio = round(medians[BESIDE][figure] / medians[OURS][figure], 2)
+    return {"name": name, "measured": ratio, "bound": RATIO, "met": ratio >= RATIO}
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cold_start", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_RUNS} runs of each kind instead of {RUNS}")
+    parser.add_argument("--seed", type=int, default=42)
+    arguments = parser.parse_args()
+    result = measure(arguments.seed, arguments.quick)
+    print(json.dumps(result, indent=1))
+    (OUT / "bench" / "cold_start.json").write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
