@@ -129,6 +129,18 @@ def test_a_second_read_reads_the_shelves_that_changed_and_finds_the_same_as_a_wh
     assert "1 times what had changed" in second.source
 
 
+def test_of_several_increments_about_a_reader_the_newest_counts(world, snapshots):
+    key = world.add("u1", "i50", at=NOW - DAY_MS)
+    for stars in (1, 2, 3):
+        world.read(snapshots)
+        world.now += 60_000
+        world.put(key, "u1", "i50", stars)
+    found = world.read(snapshots)
+    assert len(state_of(snapshots).deltas) == 3
+    assert found.ratings.loc[found.ratings["key"] == key, "myRate"].tolist() == [3.0]
+    assert same(found, world.whole())
+
+
 def test_a_new_entry_without_a_mark_is_found_by_its_key(world, snapshots):
     world.read(snapshots)
     world.now += 60_000
