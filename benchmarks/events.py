@@ -168,15 +168,16 @@ def _start_functions(stage: Stage, processes: Processes, folder: Path) -> tuple[
 def _one_by_one(readers: list[Reader], lists: Lists, times: Path, host: psutil.Process, events: int) -> dict[str, Any]:
     latencies: list[float] = []
     for number in range(WARM_UP + events):
+        _settled(times, number)  # the last event looks once more after its list
         if number == WARM_UP:
-            skipped, cpu_s = _settled(times, number), _cpu_s(host)
+            cpu_s = _cpu_s(host)
         reader = readers[number % len(readers)]
         began = time.perf_counter()
         reader.rate()
         latencies.append(lists.await_list(reader.uid, reader.digest) - began)
     _settled(times, WARM_UP + events)
     cpu_ms = (_cpu_s(host) - cpu_s) / events * 1000
-    rows = [json.loads(line) for line in times.read_text().splitlines()[skipped:]]
+    rows = [json.loads(line) for line in times.read_text().splitlines()[WARM_UP:]]
     waits = [united(row["waits"]) for row in rows]
     own = [row["list"] - waited for row, waited in zip(rows, waits, strict=True)]
     return {
@@ -233,12 +234,11 @@ def is_right(stage: Stage, reader: Reader) -> bool:
     return bool(found["basedOn"]["digest"] == shelf.digest and listed == made.isbns)
 
 
-def _settled(times: Path, events: int) -> int:
-    """Wait until so many events were handled to their end; return how many were."""
+def _settled(times: Path, events: int) -> None:
+    """Wait until so many events were handled to their end, for a while."""
     deadline = time.monotonic() + PATIENCE_S
-    while (handled := len(times.read_text().splitlines())) < events and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return handled
+    while len(times.read_text().splitlines()) < events and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def united(intervals: Sequence[tuple[float, float]]) -> float:
