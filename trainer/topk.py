@@ -50,10 +50,12 @@ def top_inner_products(
         return indices, products
     width = max(1, min(QUERIES, len(queries), BLOCK_BYTES // (4 * len(items))))
     workers = min(len(os.sched_getaffinity(0)), -(-len(queries) // width))
+    width = -(-len(queries) // (workers * -(-len(queries) // (workers * width))))  # as many blocks for each worker
+    starts = iter(range(0, len(queries), width))
 
-    def work(first: int) -> None:
+    def work(_: int) -> None:
         block = _Block(items, width, k, by_magnitude)
-        for start in range(first * width, len(queries), workers * width):
+        for start in starts:  # whoever is free takes the next
             rows = slice(start, min(start + width, len(queries)))
             indices[rows], products[rows] = block.best(queries[rows], None if excluded is None else excluded[rows])
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from bookrec import paths
 from bookrec.catalogue import Book, Catalogue
 from bookrec.entries import Entry
-from bookrec.ranking import RecommendationList, top_list
+from bookrec.ranking import LIST_SIZE, RecommendationList, top_list
 from bookrec.recommender import Items, Recommender
 from bookrec.shelf import Shelf, build_shelf
 from trainer.lists.scoring import Scorer
@@ -22,8 +25,11 @@ from trainer.serving import ServingModel
 
 Value = TypeVar("Value")
 
-READERS = 2_000
+READERS = 5_000
 """Readers a block; those with shelves of one size are scored together."""
+
+TRIED = 30
+"""Of a reader's candidates, so many of the best nearly always hold a whole list."""
 
 
 class ListMaker:
@@ -49,15 +55,23 @@ class ListMaker:
         for place, (isbns, _) in enumerate(inputs):
             by_size[len(isbns)].append(place)
         made: list[RecommendationList | None] = [None] * len(shelves)
-        for places in by_size.values():
-            columns = [np.stack([inputs[place][1][name] for place in places]) for name in ("items", "ratings")]
-            answers = self._scorer.recommend(*columns)
-            for row, place in enumerate(places):
-                answer = {name: values[row] for name, values in answers.items()}
-                made[place] = self._list(shelves[place], inputs[place][0], answer)
+        # Each worker multiplies on one thread: the matrices of one reader are small.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            answers = pool.map(lambda places: self._score([inputs[place][1] for place in places]), by_size.values())
+            for places, answer in zip(by_size.values(), answers, strict=True):
+                for row, place in enumerate(places):
+                    own = {name: values[row] for name, values in answer.items()}
+                    made[place] = self._list(shelves[place], inputs[place][0], own)
         return [found for found in made if found is not None]
 
+    def _score(self, inputs: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+        return self._scorer.recommend(**{name: np.stack([one[name] for one in inputs]) for name in inputs[0]})
+
     def _list(self, shelf: Shelf, isbns: Sequence[str], answer: dict[str, npt.NDArray[Any]]) -> RecommendationList:
+        best = self._model.answer(isbns, {name: values[:TRIED] for name, values in answer.items()})
+        made = top_list(shelf, self._model.version, best, (), self.catalogue)
+        if len(made.items) == LIST_SIZE:
+            return made
         candidates, fill = self._model.answer(isbns, answer), self._model.fill(shelf, self.catalogue.newest)
         return top_list(shelf, self._model.version, candidates, fill, self.catalogue)
 

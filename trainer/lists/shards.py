@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bookrec import paths
 from bookrec.list_shards import INDEX, SHARD_READERS, ShardEntry, ShardIndex, pack, shard_name, to_line
@@ -14,14 +14,21 @@ from trainer.lists.making import ListMaker, in_parts, make_lists
 if TYPE_CHECKING:
     from bookrec.catalogue import Catalogue
     from bookrec.ranking import RecommendationList
-    from trainer.publish import Bucket
     from trainer.serving import ServingModel
     from trainer.sources import Snapshot
 
 SHARD_TYPE = "application/gzip"
 
 
-def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucket: Bucket) -> int:
+class Objects(Protocol):
+    """Where lists are kept: what of ``publish.Bucket`` they need."""
+
+    def create(self, name: str, content: bytes, content_type: str) -> None:
+        """Write a new object; the same content again is no error, other content under that name is."""
+        ...
+
+
+def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucket: Objects) -> int:
     """Make all readers' lists and upload them, with the model; return the number of shards, for the pointer.
 
     The model's file is for a pipeline that makes lists elsewhere.
@@ -36,7 +43,7 @@ def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucke
     return write_shards(make_lists(maker, snapshot.ratings), maker.catalogue, version, bucket)
 
 
-def write_shards(lists: Iterable[RecommendationList], catalogue: Catalogue, version: str, bucket: Bucket) -> int:
+def write_shards(lists: Iterable[RecommendationList], catalogue: Catalogue, version: str, bucket: Objects) -> int:
     """Upload lists, which come in the order of the database's keys, and their index; return how many shards."""
     entries = []
     for number, part in enumerate(in_parts(lists, SHARD_READERS)):

@@ -1,0 +1,235 @@
+"""Lists for all readers at once: the dense kernel beside its peers, served lists in blocks and one by one, and Beam."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import dense_top_k, synthetic
+from benchmarks.data import OUT
+from benchmarks.dense_top_k import peak_memory
+from bookrec.ranking import LIST_SIZE, RecommendationList, top_list
+from bookrec.recommender import Recommender
+from trainer.biases import fit_biases
+from trainer.config import DEFAULTS
+from trainer.features import item_facts
+from trainer.lists.making import ListMaker, shelves_of
+from trainer.ranking_features import FEATURES
+from trainer.serving import Ranker, ServingModel, Table, popularity
+
+NEAR = 120
+"""A book's neighbours are chosen from so many that stand beside it, in the order of tastes."""
+
+VERSION = "20260101T000000Z-1"
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """Readers' entries, the catalogue, and a model of it."""
+
+    ratings: pd.DataFrame
+    books: pd.DataFrame
+    serving: ServingModel
+
+
+def measure(seed: int, quick: bool) -> dict[str, Any]:
+    """Return all figures; the quick ones are of smaller catalogues and fewer readers."""
+    dense = dense_top_k.measure(seed, quick)
+    served = {}
+    for books, readers, singly, dim in (
+        ((10_000, 2_000, 150, 256),)
+        if quick
+        else (
+            (10_000, 20_000, 1_000, 256),
+            (100_000, 20_000, 300, 512),
+        )
+    ):
+        world = _make_world(seed, readers, books, dim)
+        served[str(books)] = _served(world, singly)
+        if books == 10_000:
+            beam = _beam(world, 500 if quick else 5_000)
+    found = {"seed": seed, "quick": quick, "dense": dense, "served": served, "beam": beam}
+    return {**found, "targets": _targets(found)}
+
+
+def _targets(found: dict[str, Any]) -> list[dict[str, Any]]:
+    dense = found["dense"]
+    rows = [
+        ("dense kernel, share of the matrix product's rate", dense["rows"]["trainer.topk"]["of_matrix_rate"], 0.8),
+        ("dense kernel, places as sorting everything has them", dense["same_as_sorting"], 1.0),
+        ("Beam, share of shards equal to one process's", found["beam"]["same"], 1.0),
+    ]
+    for books, row in found["served"].items():
+        rows.append((f"{books} books, share of lists equal to the exported file's", row["same"], 0.999))
+        rows.append((f"{books} books, lists in blocks per list one by one", row["ratio"], 2.0))
+    return [{"name": n, "measured": m, "bound": b, "met": bool(m >= b)} for n, m, b in rows]
+
+
+def _make_world(seed: int, readers: int, books: int, dim: int) -> _World:
+    """Return invented entries and a model with random weights between books of one taste."""
+    made = synthetic.make(readers * synthetic.ENTRIES_A_READER, seed, readers, books)
+    ratings, catalogue = made.ratings(), made.catalogue()
+    rng = np.random.default_rng(seed)
+    order = np.argsort(made.clusters, kind="stable")
+    place = np.empty(books, np.int64)
+    place[order] = np.arange(books)
+    offsets = np.r_[-NEAR // 2 : 0, 1 : NEAR // 2 + 1]
+
+    def table(share: float) -> Table:
+        chosen = np.argsort(rng.random((books, NEAR), np.float32), axis=1)[:, : DEFAULTS.neighbours]
+        near = order[(place[:, None] + offsets[chosen]) % books].astype(np.int32)
+        return Table(near, rng.gamma(1, 0.1, near.shape).astype(np.float32), share)
+
+    vectors = rng.standard_normal((books, dim), np.float32)
+    networks, width, count = DEFAULTS.ranking_members, DEFAULTS.ranking_width, len(FEATURES)
+    serving = ServingModel(
+        ratings.isbns,
+        (table(0.4), table(0.6)),
+        vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        popularity(ratings.items, books),
+        fit_biases(ratings.star_matrix(), DEFAULTS.item_shrinkage, DEFAULTS.user_shrinkage),
+        item_facts(ratings.isbns, catalogue),
+        0.25,
+        0.5,
+        Ranker(
+            np.zeros(count, np.float32),
+            np.ones(count, np.float32),
+            rng.normal(0, 0.1, (networks, count, width)).astype(np.float32),
+            np.zeros((networks, width), np.float32),
+            rng.normal(0, 0.1, (networks, width)).astype(np.float32),
+        ),
+    )
+    frame = made.frame().assign(key=synthetic.entry_keys(made.at))
+    return _World(frame, catalogue, serving)
+
+
+def _served(world: _World, singly: int) -> dict[str, Any]:
+    """Time all lists in blocks, from rows to lists; and some of them through the exported file, on one thread each."""
+    from trainer import export
+    from trainer.lists.making import make_lists
+
+    with peak_memory() as blocks_memory:
+        began = time.perf_counter()
+        maker = ListMaker(world.serving, VERSION, world.books)
+        made = list(make_lists(maker, world.ratings))
+        seconds = time.perf_counter() - began
+    model = export.load(export.export(world.serving), VERSION)
+    step = max(1, len(made) // singly)
+    shelves = [shelf for number, shelf in enumerate(shelves_of(world.ratings)) if number % step == 0][:singly]
+    with peak_memory() as memory:
+        began = time.perf_counter()
+        one_by_one = [_one(model, shelf, maker) for shelf in shelves]
+        single_seconds = time.perf_counter() - began
+    chosen = made[::step][:singly]
+    same = [found.isbns == other.isbns for found, other in zip(chosen, one_by_one, strict=True)]
+    rates = len(made) / seconds, len(one_by_one) / single_seconds
+    return {
+        "readers": len(made),
+        "lists_per_second_in_blocks": rates[0],
+        "one_by_one": len(one_by_one),
+        "lists_per_second_one_by_one": rates[1],
+        "ratio": rates[0] / rates[1],
+        "same": float(np.mean(same)),
+        "full_lists": float(np.mean([len(found.items) == LIST_SIZE for found in made])),
+        "peak_megabytes_in_blocks": blocks_memory["megabytes"],
+        "peak_megabytes_one_by_one": memory["megabytes"],
+    }
+
+
+def _one(model: Recommender, shelf: Any, maker: ListMaker) -> RecommendationList:
+    fill = model.fill(shelf, maker.catalogue.newest)
+    return top_list(shelf, model.version, model.candidates(shelf), fill, maker.catalogue)
+
+
+def _beam(world: _World, readers: int) -> dict[str, Any]:
+    """Time Beam's DirectRunner and one process on the same readers, from rows to shards."""
+    from trainer.lists import model_file, pipeline
+    from trainer.lists.shards import publish_lists
+    from trainer.sources import Snapshot
+
+    some = world.ratings[world.ratings["userId"].isin(sorted(set(world.ratings["userId"]))[:readers])]
+    with tempfile.TemporaryDirectory() as folder:
+        bucket = _Folder(Path(folder) / "bucket")
+        with peak_memory() as memory:
+            began = time.perf_counter()
+            publish_lists(world.serving, VERSION, Snapshot(some, world.books, {}, "synthetic"), bucket)
+            seconds = time.perf_counter() - began
+        model, out = bucket.path / model_file.MODEL, Path(folder) / "beam"
+        with peak_memory() as beam_memory:
+            began = time.perf_counter()
+            pipeline.run(pipeline.rows_of(some), world.books, str(model), VERSION, str(out), ["--runner=DirectRunner"])
+            beam_seconds = time.perf_counter() - began
+        names = sorted({path.name for path in bucket.path.iterdir()} - {model_file.MODEL})
+        same = [(out / name).read_bytes() == (bucket.path / name).read_bytes() for name in names]
+    return {
+        "readers": readers,
+        "seconds_one_process": seconds,
+        "seconds_beam": beam_seconds,
+        "shards": len(names) - 1,
+        "same": float(np.mean(same)),
+        "peak_megabytes_one_process": memory["megabytes"],
+        "peak_megabytes_beam": beam_memory["megabytes"],
+    }
+
+
+class _Folder:
+    """A bucket on disk, as far as shards need one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+
+    def create(self, name: str, content: bytes, content_type: str) -> None:
+        (self.path / Path(name).name).write_bytes(content)
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print the figures as tables."""
+    dense = found["dense"]
+    sizes = f"{dense['readers']:,} readers × {dense['books']:,} books × {dense['dim']}"
+    print(f"{sizes}, top {dense['k']}, seed {found['seed']}")
+    print(f"{'':20}{'readers':>9}{'seconds':>9}{'GFLOP/s':>9}{'of matmul':>11}{'same':>9}{'peak MB':>9}")
+    for name, row in dense["rows"].items():
+        if "missing" in row:
+            print(f"{name:20}{row['missing']}")
+            continue
+        print(
+            f"{name:20}{row['readers']:9,}{row['seconds']:9.1f}{row['gigaflops']:9.1f}{row['of_matrix_rate']:11.1%}"
+            f"{row['same']:9.5f}{row['peak_megabytes']:9,.0f}"
+        )
+    print(f"\n{'books':>9}{'readers':>9}{'blocks/s':>10}{'MB':>7}{'singly':>9}{'singly/s':>10}{'MB':>7}{'same':>9}")
+    for books, row in found["served"].items():
+        print(
+            f"{int(books):9,}{row['readers']:9,}{row['lists_per_second_in_blocks']:10,.0f}"
+            f"{row['peak_megabytes_in_blocks']:7,.0f}{row['one_by_one']:9,}{row['lists_per_second_one_by_one']:10,.0f}"
+            f"{row['peak_megabytes_one_by_one']:7,.0f}{row['same']:9.2%}"
+        )
+    row = found["beam"]
+    print(f"\n{row['readers']:,} readers into shards: Beam {row['seconds_beam']:.1f} s, ", end="")
+    print(f"one process {row['seconds_one_process']:.1f} s; {row['same']:.0%} of shards and index the same")
+    for row in found["targets"]:
+        print(f"{'met' if row['met'] else 'MISSED':8}{row['name']}: {row['measured']:,.3f} (bound {row['bound']:,.3f})")
+
+
+def main() -> None:
+    """Measure, print and keep the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lists", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under a minute")
+    parser.add_argument("--seed", type=int, default=42)
+    arguments = parser.parse_args()
+    figures = measure(arguments.seed, arguments.quick)
+    show(figures)
+    (OUT / "bench").mkdir(parents=True, exist_ok=True)
+    (OUT / "bench" / "lists.json").write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
