@@ -8,22 +8,32 @@ that round differently cannot part ways.
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import logging
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from bookrec.errors import BookrecError
 
 PATIENCE_S = float(os.environ.get("WORKERS_PATIENCE_SECONDS") or 300)
 """How long the first workers wait for the last."""
 
+WORDS_AT_A_TIME = 1 << 24
+"""What is shared goes in pieces of 64 MB."""
+
+
+log = logging.getLogger(__name__)
+
 
 class WorkerLost(BookrecError):
-    """A worker did not come, or is no longer there: the run ends, and the next one begins anew."""
+    """Another worker is no longer there: the run ends, and the next one begins anew."""
 
 
 def workers() -> list[str]:
@@ -54,32 +64,27 @@ def is_chief() -> bool:
 def strategy() -> Any:
     """Return the ``tf.distribute.Strategy`` of this process. Several workers must ask before TensorFlow does anything.
 
-    Raises:
-        WorkerLost: where not all workers came within ``PATIENCE_S``.
+    Where not all workers come within ``PATIENCE_S``, the process ends. TensorFlow waits for ever, holds Python's lock
+    and takes signals for itself meanwhile, so that no exception can be raised: the last line of the log says why.
     """
     import tensorflow as tf
 
     if len(workers()) <= 1:
         return tf.distribute.get_strategy()
-    made: list[Any] = []
-    # TensorFlow waits for ever, and takes signals for itself meanwhile: so it waits in a thread that may be left.
-    waiting = threading.Thread(target=lambda: made.append(_connected()), daemon=True)
-    waiting.start()
-    waiting.join(PATIENCE_S)
-    if not made:
-        raise WorkerLost(
-            f"worker {rank()} waited {PATIENCE_S:.0f} s, and not all of {', '.join(workers())} came: "
-            "look at the others' logs, or set WORKERS_PATIENCE_SECONDS"
-        )
-    return made[0]
-
-
-def _connected() -> Any:
-    import tensorflow as tf
-
+    log.warning(
+        "worker %d waits for all of %s; if one has not come in %.0f s, this process ends with an error "
+        "(look at the others' logs, or set WORKERS_PATIENCE_SECONDS)",
+        rank(),
+        ", ".join(workers()),
+        PATIENCE_S,
+    )
+    faulthandler.dump_traceback_later(PATIENCE_S, exit=True)
     ring = tf.distribute.experimental.CommunicationImplementation.RING
     options = tf.distribute.experimental.CommunicationOptions(implementation=ring)
-    return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def agree(value: float) -> float:
@@ -90,22 +95,41 @@ def agree(value: float) -> float:
     """
     if len(workers()) <= 1:
         return value
+    return float(_from_chief(np.array([value], np.float64))[0])
+
+
+def share(content: bytes) -> bytes:
+    """Return the chief's ``content``, on every worker; each has to ask at the same place of the program.
+
+    Raises:
+        WorkerLost: where one is no longer there.
+    """
+    if len(workers()) <= 1:
+        return content
+    size = int(agree(len(content)))
+    words = np.frombuffer((content if is_chief() else b"").ljust(-(-size // 4) * 4, b"\0"), np.int32)
+    parts = [_from_chief(words[start : start + WORDS_AT_A_TIME]) for start in range(0, len(words), WORDS_AT_A_TIME)]
+    return np.concatenate(parts).tobytes()[:size] if parts else b""
+
+
+def _from_chief(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the chief's values, of the same shape everywhere: all others add zeros."""
     import tensorflow as tf
 
-    mine = tf.constant(value if is_chief() else 0.0, tf.float64)
+    total = _added_up()  # first of all: it connects the workers
     with lost_workers():
-        return float(_added_up()(mine))
+        found: npt.NDArray[Any] = total(tf.constant(values if is_chief() else np.zeros_like(values))).numpy()
+    return found
 
 
 @cache
 def _added_up() -> Any:
+    joined = strategy()
     import tensorflow as tf
 
-    joined = strategy()
-
-    @tf.function(input_signature=[tf.TensorSpec([], tf.float64)])
-    def total(value: Any) -> Any:
-        return joined.reduce(tf.distribute.ReduceOp.SUM, joined.run(lambda mine: mine, args=(value,)), axis=None)
+    @tf.function(reduce_retracing=True)
+    def total(values: Any) -> Any:
+        return joined.reduce(tf.distribute.ReduceOp.SUM, joined.run(lambda mine: mine, args=(values,)), axis=None)
 
     return total
 
@@ -137,8 +161,8 @@ def _config() -> dict[str, Any]:
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
         config = json.loads(text)
-        if config and config.get("cluster"):
+        if config.get("cluster"):
             int(config["task"]["type"] in {"chief", "worker"} and config["task"]["index"])
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (ValueError, LookupError, TypeError, AttributeError) as problem:
         raise ValueError(f"TF_CONFIG is no JSON object with cluster and task: {text[:200]}") from problem
     return dict(config)

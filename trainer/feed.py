@@ -18,10 +18,10 @@ from trainer.biases import Biases
 from trainer.config import Config, Negatives
 from trainer.dataset import Ratings
 
-READERS_A_GROUP_STEP = 8_192
+READERS_A_GROUP_STEP = 2_048
 """So many readers add one group to a step: more readers make larger steps rather than ever more of them."""
 
-MOST_GROUPS = 16
+MOST_GROUPS = 32
 
 Group = dict[str, Any]
 """The tensors of one group, as ``trainer.model.GROUP`` describes them."""

@@ -73,7 +73,7 @@ def learn(
             continue
         figure = cluster.agree(validation.ndcg_of_vectors(vectors))
         history["ndcg"].append(figure)
-        history["validation_rmse"].append(validation.rmse(biases, vectors, float(model.interaction)))
+        history["validation_rmse"].append(validation.rmse(biases, vectors, float(tf.identity(model.interaction))))
         progress.set_postfix(validation_ndcg=f"{figure:.4f}", loss=f"{history['loss'][-1]:.3f}")
         if figure > best_figure:
             best, best_figure = Learned(vectors, epoch), figure

@@ -107,7 +107,7 @@ class ShelfModel(tfrs.Model):
             self._retrieve = self._from_batch
             self.retrieval_task = tfrs.tasks.Retrieval(temperature=config.temperature, remove_accidental_hits=True)
         self.rating_task = tfrs.tasks.Ranking(
-            loss=tf.keras.losses.MeanSquaredError(),
+            loss=tf.keras.losses.MeanSquaredError(reduction=tf.keras.losses.Reduction.SUM),
             metrics=[tf.keras.metrics.RootMeanSquaredError()],
         )
 
@@ -133,7 +133,7 @@ class ShelfModel(tfrs.Model):
         rating_loss = self.rating_task(
             labels=group["stars"][:, None], predictions=predicted[:, None], sample_weight=rated[:, None]
         )
-        return loss + self._rating_weight * rating_loss
+        return loss + self._rating_weight * rating_loss / tf.cast(tf.size(rated), tf.float32)
 
     def _from_catalogue(self, group: Group, vectors: tf.Tensor) -> tf.Tensor:
         columns = group["columns"]

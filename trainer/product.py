@@ -27,6 +27,7 @@ from trainer.lists.making import require_keys
 from trainer.lists.shards import publish_lists
 from trainer.metrics import finite
 from trainer.run import Order, Product, RefusedModelError
+from trainer.sharing import nothing, shared
 from trainer.sources import Snapshot
 from trainer.training import Choices
 
@@ -63,7 +64,7 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
         RefusedModelError: with the gate's reason.
         BadModel: where the exported files do not agree with TensorFlow.
     """
-    snapshot = order.snapshot
+    snapshot = shared(order.snapshot)
     if config.lists:
         require_keys(snapshot.ratings)
     ratings, dropped = _clean(snapshot)
@@ -89,6 +90,20 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
     files[report.MODEL_CARD] = report.model_card(named, files).encode()
     lists = partial(publish_lists, serving, order.version, snapshot) if config.lists else None
     return Product(files, details, lists)
+
+
+def help_out(config: Config) -> None:
+    """Train as one of several workers, with what the chief has read; the chief alone exports and publishes.
+
+    Raises:
+        RefusedModelError: the chief's gate refuses the model.
+        WorkerLost: another worker is no longer there.
+    """
+
+    def read(name: str) -> bytes:
+        raise BadModel(f"{name} is for the chief to read")
+
+    make(config, Order("", nothing(), 0, None, read), lambda step: log.info("%s", step))
 
 
 def answers(version: str, model: bytes, items: bytes) -> None:

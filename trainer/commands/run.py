@@ -54,11 +54,16 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit code."""
-    from trainer.product import make
+    from trainer import cluster
+    from trainer.product import help_out, make
     from trainer.run import run as train
 
     chosen = {name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists")}
     config = replace(DEFAULTS, **chosen)
+    cluster.strategy()  # workers meet before anything else
+    if not cluster.is_chief():
+        help_out(config)
+        return 0
     read = _reader(arguments)
     with project_services() as services:
         pointer = train(services, partial(make, config), arguments.run_id, arguments.fence, read)
