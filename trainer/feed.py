@@ -84,7 +84,7 @@ class Feed:
         self._shelves, self._biases, self._config = shelves, biases, config
         self._groups, self._share = groups, share
         self._items = len(biases.items)
-        self._is_sampled = negatives == "catalogue" and self._items > config.catalogue_sample
+        self._negatives = negatives
         self._readers = np.flatnonzero(np.diff(shelves.starts) > 1)
 
     def steps(self, epoch: int) -> Iterator[list[Group]]:
@@ -113,13 +113,14 @@ class Feed:
         shuffled = np.lexsort((rng.random(len(rows)), rows))
         chosen = shuffled[places - np.repeat(offsets, sizes) < self._config.pairs_per_user]
         columns, weights = self._columns(items, rng)
+        shelf = np.searchsorted(columns, items).astype(np.int32)
         return {
             "readers": np.int32(len(readers)),
             "shelf_rows": rows,
-            "shelf_items": items,
+            "shelf": shelf,
             "residuals": residuals.astype(np.float32),
             "rows": rows[chosen],
-            "targets": items[chosen],
+            "targets": shelf[chosen],
             "stars": stars[chosen],
             "columns": columns,
             "column_weights": weights,
@@ -128,11 +129,15 @@ class Feed:
     def _columns(
         self, items: npt.NDArray[np.int32], rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Return the books that a group's shelves are ranked among, and for how many each of them stands.
+        """Return the books that a group is about, ascending, and for how many each of them stands.
 
-        Of a large catalogue these are the shelves' own books and a sample of the others.
+        Where a batch's negatives suffice, these are the shelves' own books; else all of the catalogue, or of a large
+        one the shelves' own and a sample of the others.
         """
-        if not self._is_sampled:
+        if self._negatives == "batch":
+            own_only = np.unique(items)
+            return own_only, np.ones(len(own_only), np.float32)
+        if self._items <= self._config.catalogue_sample:
             return np.arange(self._items, dtype=np.int32), np.ones(self._items, np.float32)
         own = np.zeros(self._items, bool)
         own[items] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,11 +29,13 @@ class Learned:
         epochs: how many it took.
         history: by measure, a value an epoch: ``loss`` and ``rmse`` on the training part, ``ndcg`` and
             ``validation_rmse`` on the held-out part.
+        seconds: that each epoch took, with its validation.
     """
 
     vectors: npt.NDArray[np.float32]
     epochs: int
     history: dict[str, list[float]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
 
 
 def learn(
@@ -61,6 +64,7 @@ def learn(
     best, best_figure = Learned(model.item_vectors().numpy(), 0), -1.0
     history: dict[str, list[float]] = {"loss": [], "rmse": [], "validation_rmse": [], "ndcg": []}
     progress = tqdm(range(1, epochs + 1), desc=f"{config.variant:>9}", leave=False, mininterval=1, disable=None)
+    began = [time.monotonic()]
     for epoch in progress:
         model.reset_metrics()
         with cluster.lost_workers():
@@ -77,9 +81,10 @@ def learn(
         progress.set_postfix(validation_ndcg=f"{figure:.4f}", loss=f"{history['loss'][-1]:.3f}")
         if figure > best_figure:
             best, best_figure = Learned(vectors, epoch), figure
-        elif epoch - best.epochs >= config.patience:
+        began.append(time.monotonic())
+        if epoch - best.epochs >= config.patience:
             break
-    best.history = history
+    best.history, best.seconds = history, np.diff(began).tolist()
     return best
 
 

@@ -24,7 +24,7 @@ from trainer.feed import Group
 GROUP = {
     "readers": tf.TensorSpec([], tf.int32),
     "shelf_rows": tf.TensorSpec([None], tf.int32),
-    "shelf_items": tf.TensorSpec([None], tf.int32),
+    "shelf": tf.TensorSpec([None], tf.int32),
     "residuals": tf.TensorSpec([None], tf.float32),
     "rows": tf.TensorSpec([None], tf.int32),
     "targets": tf.TensorSpec([None], tf.int32),
@@ -32,9 +32,9 @@ GROUP = {
     "columns": tf.TensorSpec([None], tf.int32),
     "column_weights": tf.TensorSpec([None], tf.float32),
 }
-"""One group of readers: how many; by entry of their shelves the reader (0 to readers − 1, ascending), the item, and the
-stars minus mean and item bias (0 where unrated); by target the reader, the item and the stars (0: not rated); and the
-books that the shelves are ranked among, ascending, with how many each stands for."""
+"""One group of readers: how many; ``columns``, the items that it is about, ascending, with how many each stands for;
+by entry of their shelves the reader (0 to readers − 1, ascending), the item, and the stars minus mean and item bias (0
+where unrated); by target the reader, the item and the stars (0: not rated). Items are places in ``columns``."""
 
 
 class ShelfRetrieval(tfrs.tasks.Retrieval):
@@ -125,6 +125,8 @@ class ShelfModel(tfrs.Model):
         return tf.add_n([self._group_loss(group, vectors) for group in inputs])
 
     def _group_loss(self, group: Group, vectors: tf.Tensor) -> tf.Tensor:
+        # The gradient of whatever follows is as large as the group's books, not as the catalogue.
+        vectors = tf.gather(vectors, group["columns"])
         loss = tf.constant(0.0)
         if self._retrieval_weight:
             loss += self._retrieval_weight * self._retrieve(group, vectors)
@@ -136,14 +138,11 @@ class ShelfModel(tfrs.Model):
         return loss + self._rating_weight * rating_loss / tf.cast(tf.size(rated), tf.float32)
 
     def _from_catalogue(self, group: Group, vectors: tf.Tensor) -> tf.Tensor:
-        columns = group["columns"]
-        places = tf.searchsorted(columns, group["shelf_items"])
-        where = tf.stack([group["shelf_rows"], places], axis=1)
-        ones = tf.ones_like(group["residuals"])
+        where, ones = tf.stack([group["shelf_rows"], group["shelf"]], axis=1), tf.ones_like(group["residuals"])
         return self.retrieval_task(
             query_embeddings=self._summed(group, ones, vectors),
-            candidate_embeddings=tf.gather(vectors, columns),
-            shelves=tf.scatter_nd(where, ones, [group["readers"], tf.shape(columns)[0]]),
+            candidate_embeddings=vectors,
+            shelves=tf.scatter_nd(where, ones, [group["readers"], tf.shape(vectors)[0]]),
             scale=self.scale,
             weights=group["column_weights"],
         )
@@ -161,7 +160,7 @@ class ShelfModel(tfrs.Model):
         total = self.retrieval_task(
             query_embeddings=tf.math.l2_normalize(readers, axis=1),
             candidate_embeddings=target_vectors,
-            candidate_sampling_probability=tf.gather(self._popularity, targets),
+            candidate_sampling_probability=tf.gather(self._popularity, tf.gather(group["columns"], targets)),
             candidate_ids=targets,
             compute_metrics=False,
         )
@@ -171,18 +170,19 @@ class ShelfModel(tfrs.Model):
         """Return mean + item bias + reader's bias + interaction, all without the target's own stars [pairs]."""
         rows, targets, residuals = group["rows"], group["targets"], group["residuals"]
         target_vectors = tf.gather(vectors, targets)
-        own = tf.where(group["stars"] > 0, group["stars"] - self._mean - tf.gather(self._item_bias, targets), 0.0)
+        item_bias = tf.gather(self._item_bias, tf.gather(group["columns"], targets))
+        own = tf.where(group["stars"] > 0, group["stars"] - self._mean - item_bias, 0.0)
         totals = tf.gather(self._per_reader(group, residuals), rows) - own
         rated = tf.gather(self._per_reader(group, tf.cast(residuals != 0, tf.float32)), rows)
         rated = tf.maximum(rated - tf.cast(group["stars"] > 0, tf.float32), 0.0)
         user_bias = totals / (rated + self._user_shrinkage)
         taste = tf.gather(self._summed(group, residuals, vectors), rows) - own[:, None] * target_vectors
         likeness = tf.reduce_sum(taste * target_vectors, axis=1) / (rated + self._user_shrinkage)
-        return self._mean + tf.gather(self._item_bias, targets) + user_bias + self.interaction * likeness
+        return self._mean + item_bias + user_bias + self.interaction * likeness
 
     def _summed(self, group: Group, summands: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
         """Return each reader's sum of the shelf's vectors times ``summands``, float32 [readers, embedding_dim]."""
-        where = tf.cast(tf.stack([group["shelf_rows"], group["shelf_items"]], axis=1), tf.int64)
+        where = tf.cast(tf.stack([group["shelf_rows"], group["shelf"]], axis=1), tf.int64)
         shape = tf.cast(tf.stack([group["readers"], tf.shape(vectors)[0]]), tf.int64)
         return tf.sparse.sparse_dense_matmul(tf.SparseTensor(where, summands, shape), vectors)
 

@@ -32,7 +32,7 @@ def test_every_reader_is_in_an_epoch_once_with_the_whole_shelf(ratings):
         assert len(step) == 2
         for group in step:
             sizes += np.bincount(group["shelf_rows"], minlength=group["readers"]).tolist()
-            seen += np.bincount(group["shelf_items"], minlength=len(seen))
+            seen += np.bincount(group["columns"][group["shelf"]], minlength=len(seen))
             assert (np.diff(group["shelf_rows"]) >= 0).all()
     assert sorted(sizes) == sorted(np.diff(shelves.indptr).tolist())
     assert seen.tolist() == shelves.sum(axis=0).A1.tolist()
@@ -41,11 +41,11 @@ def test_every_reader_is_in_an_epoch_once_with_the_whole_shelf(ratings):
 def test_targets_are_some_of_each_readers_own_books_none_twice(ratings):
     for step in feed(ratings).steps(1):
         (group,) = step
-        shelf = set(zip(group["shelf_rows"].tolist(), group["shelf_items"].tolist(), strict=True))
+        shelf = set(zip(group["shelf_rows"].tolist(), group["shelf"].tolist(), strict=True))
         targets = list(zip(group["rows"].tolist(), group["targets"].tolist(), strict=True))
         assert len(set(targets)) == len(targets) == 3 * group["readers"]
         assert shelf.issuperset(targets)
-        stars = dict(zip(zip(group["shelf_rows"], group["shelf_items"], strict=True), group["residuals"], strict=True))
+        stars = dict(zip(zip(group["shelf_rows"], group["shelf"], strict=True), group["residuals"], strict=True))
         assert all((stars[target] != 0) == (given > 0) for target, given in zip(targets, group["stars"], strict=True))
 
 
@@ -68,9 +68,8 @@ def test_a_large_catalogue_is_sampled_and_the_sample_stands_for_all_of_it(rating
     config = replace(CONFIG, catalogue_sample=60, batch_users=2)
     sampled = 0
     for (group,) in feed(ratings, config, "catalogue").steps(1):
-        own = set(group["shelf_items"].tolist())
         columns, weights = group["columns"], group["column_weights"]
-        assert own <= set(columns.tolist())
+        own = set(columns[group["shelf"]].tolist())
         assert (np.diff(columns) > 0).all()
         assert all(weight == 1 for column, weight in zip(columns, weights, strict=True) if column in own)
         assert weights.sum() == pytest.approx(ratings.shape[1])
