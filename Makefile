@@ -1,6 +1,6 @@
 # Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate mutants chaos bench-quality bench-train bench-emulator data lock clean
+.PHONY: help setup demo test lint simulate mutants chaos bench bench-quality bench-train bench-emulator data lock clean
 
 PYTHON ?= python3.11
 PY := .venv/bin/python
@@ -35,6 +35,9 @@ mutants: setup  ## deliberate faults in the code, each to be found by the simula
 
 chaos: setup  ## the real stack with lost events, killed runs and restarts (KILLS=20 SEED=1; about 20 minutes)
 	$(PY) -m local.chaos --kills $(KILLS) --seed $(SEED)
+
+bench: setup  ## speed and growth of every stage; writes out/bench.json and plots (QUICK=1: small data, some minutes)
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks $(if $(QUICK),--quick)
 
 # OpenBLAS takes a slow kernel where OPENBLAS_CORETYPE is set for another machine.
 bench-quality: setup  ## the model beside its peers, on real ratings (about 10 minutes; BENCH_DATA=FOLDER)
