@@ -66,7 +66,7 @@ class Reading:
 
     Attributes:
         workers: how many requests are under way at a time.
-        spans: how many ranges the time of the push keys is cut into: many, since readers come in waves.
+        spans: how many ranges at most the time of the push keys is cut into: many, since readers come in waves.
         attempts: how often a request is tried.
         wait_s, longest_wait_s: bounds of the random wait after the first failure, which doubles with each further
             one, and of any wait, in seconds.
@@ -135,20 +135,26 @@ def parallel_pages(nodes: Nodes, path: str, size: int = PAGE_SIZE, how: Reading 
         ReadError: as ``Reading.patiently`` does; the other workers end first.
     """
     how = how or Reading()
-    ranges = _ranges(nodes, path, how)
+    start = how.patiently(partial(nodes.page, path, size, WHOLE, None), f"/{path}, its first page,")
+    if len(start) < size:
+        yield from filter(None, [start])
+        return
+    last = how.patiently(lambda: nodes.last_key(path, first_key(_latest())), f"/{path}, its last key,")
+    ranges = _ranges(start, last or "", how)
     yield from side_by_side(lambda keys: pages(nodes, path, size, keys, how), ranges, how.workers)
 
 
-def _ranges(nodes: Nodes, path: str, how: Reading) -> list[KeyRange]:
-    """Cut between the first and the last push key; where either is none, the clock has to do."""
-    earliest, latest = FIREBASE_MS, int(time.time() * 1000) + DAY_MS
-    from_earliest = KeyRange(first_key(earliest))
-    found = how.patiently(lambda: list(nodes.page(path, 1, from_earliest, None)), f"/{path}, its first key,")
-    last_found = how.patiently(lambda: nodes.last_key(path, first_key(latest)), f"/{path}, its last key,")
-    if not found or last_found is None:
-        return [WHOLE]
-    first, last = push_time(found[0]), push_time(last_found)
-    return cut(first if first >= 0 else earliest, last if last >= earliest else latest, how.spans)
+def _latest() -> int:
+    return int(time.time() * 1000) + DAY_MS
+
+
+def _ranges(start: Iterable[str], last_key: str, how: Reading) -> list[KeyRange]:
+    """Cut from the middle of the first page, which no single wrong clock moves, to the last key; by a page's span."""
+    times = sorted(at for at in map(push_time, start) if at >= FIREBASE_MS) or [FIREBASE_MS]
+    first, last = times[len(times) // 2], push_time(last_key)
+    last = last if last >= first else _latest()
+    number_of_pages = (last - first) // (2 * (times[-1] - first) + 1)
+    return cut(first, last, max(2 * how.workers, min(number_of_pages, how.spans)))
 
 
 def side_by_side(read: Callable[[Given], Iterable[Found]], inputs: Iterable[Given], workers: int) -> Iterator[Found]:

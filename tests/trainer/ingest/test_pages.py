@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bookrec import paths
 from bookrec.push_keys import CHARS, first_key
 from trainer.ingest.keys import cut
-from trainer.ingest.pages import ReadError, Reading, pages, parallel_pages, side_by_side
+from trainer.ingest.pages import ReadError, Reading, _ranges, pages, parallel_pages, side_by_side
 from trainer.sources import read_database, read_pages
 
 TIMES = st.one_of(
@@ -55,8 +55,24 @@ def test_a_key_that_is_a_bound_is_in_one_range(server, database):
     ranges = cut(first, last, 6)
     bounds = [keys.first for keys in ranges[2:-1]]
     server.put("User_Book", dict.fromkeys([*bounds, first_key(first) + "0" * 12, first_key(last) + "0" * 12], True))
-    found = [key for page in parallel_pages(database, paths.USER_BOOK, 3, Reading(spans=6)) for key in page]
+    found = [key for keys in ranges for page in pages(database, paths.USER_BOOK, 3, keys) for key in page]
     assert len(found) == len(set(found)) == len(bounds) + 2
+
+
+def test_a_small_node_is_one_request_and_one_wrong_clock_makes_no_ranges_empty():
+    read = []
+
+    class Small:
+        def page(self, path, size, keys, after):
+            read.append(keys)
+            return {"-a": 1}
+
+    assert list(parallel_pages(Small(), paths.USER_BOOK)) == [{"-a": 1}]
+    assert len(read) == 1
+    start = [first_key(1_400_000_000_000) + "0" * 12, *(first_key(1_700_000_000_000 + n) + "0" * 12 for n in range(99))]
+    ranges = _ranges(start, first_key(1_700_000_100_000) + "0" * 12, Reading(workers=2, spans=64))
+    assert len(ranges) == 64 + 2
+    assert ranges[0].end > first_key(1_700_000_000_000)
 
 
 @pytest.fixture
@@ -89,7 +105,7 @@ def fail(server, probability, status=504):
 def test_pages_that_fail_for_now_are_asked_for_again(server, filled):
     expected = read_pages(filled.pages, "database")
     fail(server, 0.4)
-    found = read_database(filled, QUICK)
+    found = read_pages(lambda path, size: parallel_pages(filled, path, 20, QUICK), "database")
     counts = server.get(".settings/faults")["counts"]["requests"]["User_Book"]
     assert counts["failed"] > 2
     assert found.ratings.equals(expected.ratings)
