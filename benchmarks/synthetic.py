@@ -98,7 +98,7 @@ class Synthetic:
         return Ratings(tuple(self.user_ids), tuple(self.isbns), *columns)
 
     def frame(self) -> pd.DataFrame:
-        """Return the entries as a snapshot has them, columns ``trainer.sources.RATING_COLUMNS``."""
+        """Return the entries as a snapshot has them, columns ``at, userId, isbn, myRate``."""
         return pd.DataFrame(
             {
                 "at": self.at,
