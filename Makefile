@@ -8,6 +8,7 @@ DATA ?= emulator-data
 TESTS ?= tests
 SEEDS ?= 1000
 KILLS ?= 20
+LOCK := uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
 SEED ?= 1
 
 help:  ## what there is
@@ -52,10 +53,10 @@ bench-emulator: setup  ## the database emulator: writes, listeners, queries, mem
 data: setup  ## write emulator-data anew
 	PYTHONPATH=. $(PY) emulator-data/generate.py
 
-lock:  ## resolve the requirements anew (needs uv)
-	for file in functions/requirements trainer/requirements requirements-dev; do \
-	  uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate -o $$file.txt $$file.in \
-	    || exit 1; done
+lock:  ## resolve the requirements anew, all to the same versions (needs uv)
+	$(LOCK) -o requirements-dev.txt requirements-dev.in
+	$(LOCK) -c requirements-dev.txt -o trainer/requirements.txt trainer/requirements.in
+	$(LOCK) -c requirements-dev.txt -o functions/requirements.txt functions/requirements.in
 
 clean:  ## remove what was installed and written
 	rm -rf .venv functions/venv node_modules tests/conformance/node_modules .setup out
