@@ -78,6 +78,10 @@ class Database(Protocol):
         """Return the users who are recorded as gone while there are entries of theirs."""
         ...
 
+    def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of the users whose shelf is marked as changed since the live model's snapshot."""
+        ...
+
     def clear_changes(self, until: int) -> int:
         """Remove marks of changes made up to ``until`` (ms) and not renewed, the oldest first; return how many."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from backend import logs
 from backend.lists import ListRefresher, ListsFailedError, StillChangingError
@@ -12,6 +12,7 @@ from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from bookrec import paths
 from bookrec.entries import is_accepted, problem_of, user_id_of
 from bookrec.paths import children
+from bookrec.reader import GONE
 from bookrec.shelf import sort_out
 
 PAGE = 200
@@ -48,6 +49,8 @@ class Sweep:
             self._records(page)
         else:
             self._lists_of(page)
+        if phase == paths.READERS:
+            self._forget([user_id for user_id, mark in page.items() if mark == GONE])
         return list(page)[-1] if len(page) == PAGE else None
 
     def entries(self, page: Mapping[str, object]) -> Counter[str]:
@@ -69,6 +72,14 @@ class Sweep:
             return
         self.repaired["lists"] += done.written
         self.repaired["farewells"] += done.farewells
+
+    def _forget(self, user_ids: Sequence[str]) -> None:
+        """Remove the dirty marks of readers who left: a list that was written late, and is gone since, leaves one."""
+        left = self._database.readers(self._database.dirty(user_ids))
+        marks = {f"{paths.DIRTY}/{user_id}": None for user_id, reader in left.items() if reader.is_gone}
+        if marks:
+            self._database.update(marks)
+            self.repaired["farewells"] += len(marks)
 
     def _records(self, page: Mapping[str, object]) -> None:
         """Drop the records of entries that are good or gone, or whose reader is; finish removing forged ones."""

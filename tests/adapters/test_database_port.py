@@ -119,6 +119,12 @@ def test_who_is_gone_is_found_by_the_mark(database):
     assert list(database.page(paths.READERS, "a", 2)) == ["b", "c"]
 
 
+def test_whose_shelf_has_changed_is_found_by_the_mark(database):
+    database.update({f"{paths.DIRTY}/a": {"at": 1}, f"{paths.DIRTY}/b": {"at": 2}})
+    assert list(database.dirty(["b", "c", "a"])) == ["b", "a"]
+    assert list(database.dirty([])) == []
+
+
 def test_marks_up_to_a_time_are_cleared_and_later_ones_stay(database):
     database.update({f"{paths.CHANGES}/{key}": {"at": at} for key, at in (("a", 1), ("b", 2), ("c", 3))})
     assert database.clear_changes(2) == 2

@@ -498,6 +498,17 @@ def test_a_reader_who_left_and_whose_entries_are_gone_is_forgotten(world):
     assert world.database.get(paths.READERS) is None
 
 
+def test_a_list_that_is_written_late_for_a_reader_who_left_leaves_no_mark_once_it_is_gone(world):
+    sign_up(world, "u")
+    write(world, "k1", entry("u", "isbn004"))
+    world.database.update({f"{paths.USERS}/u": None})
+    world.backend.reconcile()
+    world.database.update({f"{paths.DIRTY}/u": {"at": 1}, f"{paths.DIRTY}/w": {"at": 1}})
+    assert world.backend.reconcile()["farewells"] == 1
+    assert set(world.database.get(paths.DIRTY)) == {"w"}
+    assert "farewells" not in world.backend.reconcile()
+
+
 def test_who_never_had_a_profile_is_served(world):
     write(world, "k1", entry("u", "isbn004"), deliver=False)
     world.backend.reconcile()

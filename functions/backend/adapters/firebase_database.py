@@ -129,6 +129,11 @@ class FirebaseDatabase:
         """Query the marks by their value."""
         return sorted(children(self._node(paths.READERS).order_by_value().equal_to(GONE).get()))
 
+    def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Read the mark of each, at the same time."""
+        marks = self._together([self._node(f"{paths.DIRTY}/{user_id}").get for user_id in user_ids])
+        return [user_id for user_id, mark in zip(user_ids, marks, strict=True) if mark is not None]
+
     def clear_changes(self, until: int) -> int:
         """Remove each mark only if it still is what was read."""
         oldest = self._node(paths.CHANGES).order_by_child("at").end_at(until).limit_to_first(MAX_CLEARED)
