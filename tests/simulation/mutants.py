@@ -47,10 +47,11 @@ MUTANTS = [
     Mutant("skips the fence", PUBLISH, "if live is not None and live.fence >= pointer.fence:", "if False:"),
     Mutant(
         "switches the pointer before the files are there", RUN,
-        "    content = publish.upload(bucket, product.files, manifest, services.answers)\n    lease.check()\n",
+        "    content = publish.upload(bucket, product.files, manifest, services.answers)\n    shards = 0\n",
         "    import json\n    content = json.dumps(manifest.to_json(), indent=1, sort_keys=True).encode()\n"
         "    switch(database, publish.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at))\n"
-        "    publish.upload(bucket, product.files, manifest, services.answers)\n    lease.outcome = 'published'\n",
+        "    publish.upload(bucket, product.files, manifest, services.answers)\n    lease.outcome = 'published'\n"
+        "    shards = 0\n",
     ),
     Mutant(
         "does not read the upload back", PUBLISH,
@@ -161,13 +162,12 @@ MUTANTS = [
 ]  # fmt: skip
 
 
-def apply(mutant, folder):
-    """Put the fault into a copy of the project."""
-    path = folder / mutant.file
-    text = path.read_text()
+def faulty(mutant, folder):
+    """Return the text of the mutant's file in a copy of the project, with the fault in it."""
+    text = (folder / mutant.file).read_text()
     if text.count(mutant.code) != 1:
         raise LookupError(f"{mutant.file} does not hold exactly once what the mutant '{mutant.what}' replaces")
-    path.write_text(text.replace(mutant.code, mutant.fault))
+    return text.replace(mutant.code, mutant.fault)
 
 
 def hunt(mutant, seeds):
@@ -181,7 +181,7 @@ def hunt(mutant, seeds):
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "venv"))
             else:
                 shutil.copy(source, target)
-        apply(mutant, folder)
+        (folder / mutant.file).write_text(faulty(mutant, folder))
         command = [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--jobs", "1", "--until-failure"]
         env = {**os.environ, "PYTHONPATH": f"{folder / 'functions'}:{folder}"}
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=3_600)
@@ -204,6 +204,8 @@ def main():
     parser.add_argument("--only", default="", help="mutants whose description holds this text")
     arguments = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if arguments.only in mutant.what]
+    for mutant in chosen:
+        faulty(mutant, ROOT)  # what cannot be put in is said before the long search
 
     def report(mutant):
         found = hunt(mutant, arguments.seeds)
