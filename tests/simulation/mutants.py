@@ -178,7 +178,7 @@ def hunt(mutant, seeds):
             source, target = ROOT / part, folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "venv"))
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "venv", "node_modules"))
             else:
                 shutil.copy(source, target)
         (folder / mutant.file).write_text(faulty(mutant, folder))
