@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import OUT
+from benchmarks.data import OUT, keep
 from benchmarks.events import Lists, Reader
 from benchmarks.stage import FUNCTIONS, PATIENCE_S, PYTHON, ROOT, Stage, shelve, stage
 from local.processes import Processes
@@ -112,7 +112,7 @@ def main() -> None:
     arguments = parser.parse_args()
     result = measure(arguments.seed, arguments.quick)
     print(json.dumps(result, indent=1))
-    (OUT / "bench" / "cold_start.json").write_text(json.dumps(result, indent=1))
+    keep("cold_start", result)
 
 
 if __name__ == "__main__":

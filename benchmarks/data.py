@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -28,3 +30,11 @@ def read_split(name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     train, test = (read_csv(DATA / "splits" / f"{name}.{part}.csv", RATINGS) for part in ("train", "test"))
     books = read_csv(DATA / "books.csv", BOOKS)
     return train, test, books[books["isbn"].isin({*train["isbn"], *test["isbn"]})].reset_index(drop=True)
+
+
+def keep(name: str, figures: dict[str, Any]) -> Path:
+    """Write what a benchmark has measured where ``make bench`` looks for it; return the file."""
+    path = OUT / "bench" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures, indent=1))
+    return path

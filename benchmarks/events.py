@@ -22,7 +22,7 @@ import numpy as np
 import psutil
 import requests
 
-from benchmarks.data import OUT
+from benchmarks.data import OUT, keep
 from benchmarks.stage import ADMIN, FUNCTIONS, NAMESPACE, PATIENCE_S, PROJECT, PYTHON, ROOT, Stage, shelve, stage
 from benchmarks.stage import wait_for as wait_for_answer
 from bookrec import paths
@@ -274,8 +274,7 @@ def main() -> None:
     else:
         result, name = measure(arguments.seed, arguments.quick), "events"
     print(json.dumps(result, indent=1))
-    (OUT / "bench").mkdir(parents=True, exist_ok=True)
-    (OUT / "bench" / f"{name}.json").write_text(json.dumps(result, indent=1))
+    keep(name, result)
 
 
 if __name__ == "__main__":

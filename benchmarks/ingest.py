@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 from benchmarks import synthetic
-from benchmarks.data import OUT
+from benchmarks.data import keep
 from bookrec import paths
 from emulator.process import Emulator, running
 from trainer.ingest.folders import LocalFolder
@@ -242,8 +242,7 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = measure(arguments.seed, arguments.quick)
     show(figures)
-    (OUT / "bench").mkdir(parents=True, exist_ok=True)
-    (OUT / "bench" / "ingest.json").write_text(json.dumps(figures, indent=1))
+    keep("ingest", figures)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import dense_top_k, synthetic
-from benchmarks.data import OUT
+from benchmarks.data import keep
 from benchmarks.dense_top_k import peak_memory
 from bookrec.ranking import LIST_SIZE, RecommendationList, top_list
 from bookrec.recommender import Recommender
@@ -227,8 +226,7 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = measure(arguments.seed, arguments.quick)
     show(figures)
-    (OUT / "bench").mkdir(parents=True, exist_ok=True)
-    (OUT / "bench" / "lists.json").write_text(json.dumps(figures, indent=1))
+    keep("lists", figures)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import synthetic
-from benchmarks.data import OUT, read_split
+from benchmarks.data import keep, read_split
 from trainer import dataset
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
 from trainer.dataset import Ratings
@@ -197,10 +197,7 @@ def main() -> None:
         print(json.dumps(_one(arguments.one, arguments.data, arguments.seed, arguments.quick)))
         return
     found = measure(arguments.seed, arguments.quick)
-    folder = OUT / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "training.json").write_text(json.dumps(found, indent=1))
-    print(f"\nwritten: {folder}/training.json")
+    print(f"\nwritten: {keep('training', found)}")
 
 
 if __name__ == "__main__":

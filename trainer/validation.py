@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -42,11 +42,6 @@ class Validation:
         """Yield the rows of ``shelves``, some at a time: that many readers times all books fit into memory."""
         for start in range(0, self.shelves.shape[0], BLOCK):
             yield slice(start, min(start + BLOCK, self.shelves.shape[0]))
-
-    def ndcg(self, score: Callable[[slice], Floats]) -> float:
-        """Return the mean NDCG@10; ``score`` gives [rows, items] for some rows of ``shelves``, and may lose them."""
-        figures = [figure for rows in self.blocks() for figure in self.figures(rows, score(rows))]
-        return float(np.mean(figures)) if figures else 0.0
 
     def ndcg_of_vectors(self, vectors: Floats) -> float:
         """Return the mean NDCG@10 where a book's score is the inner product with the sum of the shelf's vectors.
