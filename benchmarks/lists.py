@@ -31,7 +31,7 @@ VERSION = "20260101T000000Z-1"
 
 
 @dataclass(frozen=True, slots=True)
-class _World:
+class World:
     """Readers' entries, the catalogue, and a model of it."""
 
     ratings: pd.DataFrame
@@ -51,7 +51,7 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
             (100_000, 20_000, 300, 512),
         )
     ):
-        world = _make_world(seed, readers, books, dim)
+        world = make_world(seed, readers, books, dim)
         served[str(books)] = _served(world, singly)
         if books == 10_000:
             beam = _beam(world, 500 if quick else 5_000)
@@ -72,7 +72,7 @@ def _targets(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": n, "measured": m, "bound": b, "met": bool(m >= b)} for n, m, b in rows]
 
 
-def _make_world(seed: int, readers: int, books: int, dim: int) -> _World:
+def make_world(seed: int, readers: int, books: int, dim: int) -> World:
     """Return invented entries and a model with random weights between books of one taste."""
     made = synthetic.make(readers * synthetic.ENTRIES_A_READER, seed, readers, books)
     ratings, catalogue = made.ratings(), made.catalogue()
@@ -107,10 +107,10 @@ def _make_world(seed: int, readers: int, books: int, dim: int) -> _World:
         ),
     )
     frame = made.frame().assign(key=synthetic.entry_keys(made.at))
-    return _World(frame, catalogue, serving)
+    return World(frame, catalogue, serving)
 
 
-def _served(world: _World, singly: int) -> dict[str, Any]:
+def _served(world: World, singly: int) -> dict[str, Any]:
     """Time all lists in blocks, from rows to lists; and some of them through the exported file, on one thread each."""
     from trainer import export
     from trainer.lists.making import make_lists
@@ -148,7 +148,7 @@ def _one(model: Recommender, shelf: Any, maker: ListMaker) -> RecommendationList
     return top_list(shelf, model.version, model.candidates(shelf), fill, maker.catalogue)
 
 
-def _beam(world: _World, readers: int) -> dict[str, Any]:
+def _beam(world: World, readers: int) -> dict[str, Any]:
     """Time Beam's DirectRunner and one process on the same readers, from rows to shards."""
     from trainer.lists import model_file, pipeline
     from trainer.lists.shards import publish_lists
@@ -156,7 +156,7 @@ def _beam(world: _World, readers: int) -> dict[str, Any]:
 
     some = world.ratings[world.ratings["userId"].isin(sorted(set(world.ratings["userId"]))[:readers])]
     with tempfile.TemporaryDirectory() as folder:
-        bucket = _Folder(Path(folder) / "bucket")
+        bucket = Folder(Path(folder) / "bucket")
         with peak_memory() as memory:
             began = time.perf_counter()
             publish_lists(world.serving, VERSION, Snapshot(some, world.books, {}, "synthetic"), bucket)
@@ -179,7 +179,7 @@ def _beam(world: _World, readers: int) -> dict[str, Any]:
     }
 
 
-class _Folder:
+class Folder:
     """A bucket on disk, as far as shards need one."""
 
     def __init__(self, path: Path) -> None:
@@ -187,6 +187,7 @@ class _Folder:
         path.mkdir()
 
     def create(self, name: str, content: bytes, content_type: str) -> None:
+        """Write an object."""
         (self.path / Path(name).name).write_bytes(content)
 
 

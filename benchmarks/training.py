@@ -59,9 +59,9 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
     sets = ["synthetic-20000", "synthetic-200000"] if quick else ["dev100k", "synthetic-1000000", "synthetic-10000000"]
     found: dict[str, Any] = {"seed": seed, "quick": quick, "data": {}}
     for name in sets:
-        rows = {kind: _in_process(kind, name, seed, quick) for kind in ("batch", "catalogue", "implicit", "LensKit")}
+        rows = {kind: in_process(kind, name, seed, quick) for kind in ("batch", "catalogue", "implicit", "LensKit")}
         if not quick and name != sets[-2]:
-            rows["notebook"] = _in_process("notebook", name, seed, quick)
+            rows["notebook"] = in_process("notebook", name, seed, quick)
         found["data"][name] = rows
         _show(name, rows)
     found["targets"] = [_growth(kind, found["data"], sets[-2:]) for kind in ("batch", "catalogue")]
@@ -94,7 +94,12 @@ def _show(name: str, rows: dict[str, Any]) -> None:
         )
 
 
-def _in_process(kind: str, name: str, seed: int, quick: bool) -> dict[str, Any]:
+def in_process(kind: str, name: str, seed: int, quick: bool) -> dict[str, Any]:
+    """Return one row, measured in a process of its own; ``quick`` runs two epochs of ours.
+
+    Raises:
+        RuntimeError: with the end of what it printed, where it failed.
+    """
     if kind == "LensKit" and not os.environ.get("PEERS_PYTHON"):
         return {"missing": "PEERS_PYTHON names no environment with LensKit"}
     words = [sys.executable, "-m", "benchmarks.training", "--one", kind, "--data", name, "--seed", str(seed)]
