@@ -45,6 +45,7 @@ def measure(seed: int, quick: bool) -> Figures:
         print(f"{entries:,} entries", flush=True)
         for stage, rows in stages.items():
             rows.append({"entries": entries, **_row(stage, entries, seed)})
+            print(f"  {stage}: {_line(rows[-1])}", flush=True)
     exponents = {
         stage: {name: exponent(rows, name) for name in ("seconds", "peak_mb")} for stage, rows in stages.items()
     }
@@ -101,8 +102,12 @@ def show(found: Figures) -> None:
         exponents = found["exponents"][stage]
         print(f"\n{stage}: seconds ~ entries^{exponents['seconds']:.2f}, memory ~ entries^{exponents['peak_mb']:.2f}")
         for row in rows:
-            sizes = "".join(f", {name[:-3]} {row[name]:,.1f} MB" for name in ("read_mb", "written_mb") if name in row)
-            print(f"{row['entries']:12,}{row['seconds']:10.2f} s{row['peak_mb']:8,.0f} MB at most{sizes}")
+            print(f"{row['entries']:12,}{_line(row)}")
+
+
+def _line(row: Figures) -> str:
+    sizes = "".join(f", {name[:-3]} {row[name]:,.1f} MB" for name in ("read_mb", "written_mb") if name in row)
+    return f"{row['seconds']:10.2f} s{row['peak_mb']:8,.0f} MB at most{sizes}"
 
 
 def draw(found: Figures, path: Path) -> None:
