@@ -27,7 +27,7 @@ os.environ.setdefault("THREADS", str(CONCURRENCY))
 def on_user_book_written(event: db_fn.Event[db_fn.Change[Any]]) -> None:
     """A reader shelved, rated or removed a book."""
     with reported("on_user_book_written"):
-        composition.backend().entry_written(composition.entry_written(event))
+        composition.backend().of(event.instance).entry_written(composition.entry_written(event))
 
 
 @tasks_fn.on_task_dispatched(
@@ -45,7 +45,9 @@ def retrain(request: tasks_fn.CallableRequest[Any]) -> None:
 def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
     """The pointer names another model."""
     with reported("on_model_published"):
-        composition.backend().model_published()
+        first = composition.backend()
+        for backend in (first, *first.others.values()):
+            backend.model_published()
 
 
 @tasks_fn.on_task_dispatched(
@@ -57,11 +59,12 @@ def fanout(request: tasks_fn.CallableRequest[Any]) -> None:
     """One shard of readers waits for lists of the new model."""
     with reported("fanout"):
         shard = request.data
-        composition.backend().fanout(str(shard["publication"]), int(shard["shard"]), shard.get("users"))
+        backend = composition.backend().of(str(shard.get("instance", "")))
+        backend.fanout(str(shard["publication"]), int(shard["shard"]), shard.get("users"))
 
 
 @scheduler_fn.on_schedule(schedule="every 5 minutes", timeout_sec=300)
 def reconcile(event: scheduler_fn.ScheduledEvent) -> None:
     """Triggers may have been lost."""
     with reported("reconcile"):
-        composition.backend().reconcile()
+        composition.reconcile()

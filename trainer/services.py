@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -54,8 +54,18 @@ NodeAt = Callable[[str], db.Reference]
 def connect(project: str, url: str | None = None) -> NodeAt:
     """Return the references of the project's database, or of the one at ``url`` or ``DATABASE_URL``."""
     url = url or os.environ.get("DATABASE_URL") or _default_url(project)
-    app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="trainer")
-    return lambda path: db.reference(quote(path), app=app)  # the SDK puts the path into the address as it is
+    try:
+        app = firebase_admin.get_app("trainer")
+    except ValueError:
+        app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="trainer")
+    # The SDK puts the path into the address as it is.
+    return lambda path: db.reference(quote(path), app=app, url=url)
+
+
+def connect_others(project: str) -> list[NodeAt]:
+    """Return the references of the further databases whose addresses ``DATABASES`` lists, separated by commas."""
+    urls = (url.strip() for url in os.environ.get("DATABASES", "").split(","))
+    return [connect(project, url) for url in urls if url]
 
 
 def disconnect() -> None:
@@ -74,43 +84,71 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-class Database:
-    """The nodes that a training run reads and writes."""
+OF_READERS = (paths.USER_BOOK, paths.CHANGES, paths.DIRTY)
+"""What every database instance has for its own readers; all else is in the first one."""
 
-    def __init__(self, node_at: NodeAt) -> None:
-        self._node = node_at
+
+class Database:
+    """The nodes that a training run reads and writes.
+
+    Args:
+        node_at: the first instance.
+        others: further instances, which have readers of their own.
+    """
+
+    def __init__(self, node_at: NodeAt, others: Sequence[NodeAt] = ()) -> None:
+        self._node, self._all = node_at, (node_at, *others)
+
+    def _instances(self, path: str) -> Sequence[NodeAt]:
+        return self._all if path in OF_READERS else self._all[:1]
 
     def pages(self, path: str, page_size: int) -> Iterator[Mapping[str, Any]]:
         """Yield the children of ``path`` by key, at most ``page_size`` at a time."""
         return pages(self, path, page_size)
 
     def page(self, path: str, size: int, keys: KeyRange, after: str | None) -> Mapping[str, Any]:
-        """Return the first ``size`` children of ``path`` in a range of keys, or those that follow the key ``after``."""
-        query, start = self._node(path).order_by_key(), after or keys.first
+        """Return the first ``size`` children of ``path`` in a range of keys, or those that follow the key ``after``.
+
+        Of several instances there are more: all children up to where the first of the whole pages ends.
+        """
+        found = [self._page_of(node_at, path, size, keys, after) for node_at in self._instances(path)]
+        if len(found) == 1:
+            return found[0]
+        ends = [max(map(paths.key_order, page)) for page in found if len(page) == size]
+        merged = {key: child for page in found for key, child in page.items()}
+        kept = [key for key in merged if not ends or paths.key_order(key) <= min(ends)]
+        return {key: merged[key] for key in sorted(kept, key=paths.key_order)}
+
+    def _page_of(self, node_at: NodeAt, path: str, size: int, keys: KeyRange, after: str | None) -> Mapping[str, Any]:
+        query, start = node_at(path).order_by_key(), after or keys.first
         if start is not None:
             query = query.start_at(in_query(start))
         if keys.end is not None:
             query = query.end_at(in_query(keys.end))
         found = children(query.limit_to_first(size + (after is not None)).get())
-        return {key: child for key, child in found.items() if key != after and key in keys}
+        kept = [key for key in found if key != after and key in keys]
+        return {key: found[key] for key in sorted(kept, key=paths.key_order)[:size]}
 
     def last_key(self, path: str, bound: str) -> str | None:
         """Return the last key under ``path`` up to ``bound``, or None where there is none."""
-        found = children(self._node(path).order_by_key().end_at(in_query(bound)).limit_to_last(1).get())
-        return next(iter(found), None)
+        queries = [node_at(path).order_by_key().end_at(in_query(bound)) for node_at in self._instances(path)]
+        found = [key for query in queries for key in children(query.limit_to_last(1).get())]
+        return max(found, key=paths.key_order, default=None)
 
     def shelf_nodes(self, user_id: str) -> Mapping[str, Any]:
         """Return one reader's entries by key, bad ones too, by the index on ``userId``."""
-        query = self._node(paths.USER_BOOK).order_by_child("userId").equal_to(in_query(user_id))
-        return children(query.get())
+        nodes = [node_at(paths.USER_BOOK) for node_at in self._all]
+        found = [children(node.order_by_child("userId").equal_to(in_query(user_id)).get()) for node in nodes]
+        return {key: entry for entries in found for key, entry in entries.items()}
 
     def dirty(self) -> frozenset[str]:
         """Return the readers whose shelf has changed since the last published model's snapshot."""
-        return frozenset(children(self._node(paths.DIRTY).get(shallow=True)))
+        return frozenset(key for node_at in self._all for key in children(node_at(paths.DIRTY).get(shallow=True)))
 
     def gone(self) -> frozenset[str]:
         """Return the users who have left, and whose entries are still there."""
-        return frozenset(children(self._node(paths.READERS).order_by_value().equal_to(GONE).get()))
+        marks = [node_at(paths.READERS).order_by_value().equal_to(GONE).get() for node_at in self._all]
+        return frozenset(user_id for found in marks for user_id in children(found))
 
     def server_time(self) -> int:
         """Return the database's own clock in milliseconds: the one by which changes are stamped."""
@@ -172,13 +210,17 @@ class Database:
         A mark that was renewed meanwhile stays: each is removed only if it still is what was read.
         """
         self._node(f"{CLEARED}/{path.rpartition('/')[2]}").transaction(lambda noted: max(_time(noted), until))
-        marks = children(self._node(path).order_by_child("at").end_at(until).get())
-        for key in marks:
-            node = self._node(f"{path}/{key}")
-            value, etag = node.get(etag=True)
-            if isinstance(value, Mapping) and value.get("at", 0) <= until:
-                node.set_if_unchanged(etag, {})  # an empty object is no node: a conditional delete
-        return len(marks)
+        return sum(_clear_marks(node_at, path, until) for node_at in self._instances(path))
+
+
+def _clear_marks(node_at: NodeAt, path: str, until: int) -> int:
+    marks = children(node_at(path).order_by_child("at").end_at(until).get())
+    for key in marks:
+        node = node_at(f"{path}/{key}")
+        value, etag = node.get(etag=True)
+        if isinstance(value, Mapping) and value.get("at", 0) <= until:
+            node.set_if_unchanged(etag, {})  # an empty object is no node: a conditional delete
+    return len(marks)
 
 
 def _time(node: object) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.handlers.entry_written import EntryWritten
@@ -21,18 +21,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One handler a trigger."""
+    """One handler a trigger, for one database instance.
+
+    Attributes:
+        others: of the first instance, the handlers of the others by name.
+    """
 
     entry_written: EntryWrittenHandler
     retrain: RetrainHandler
     model_published: ModelPublishedHandler
     fanout: FanoutHandler
     reconcile: Callable[[], Mapping[str, int]]
+    others: Mapping[str, Backend] = field(default_factory=dict)
+
+    def of(self, instance: str) -> Backend:
+        """Return the handlers for a database instance by its name; the first one has no name that is needed."""
+        return self.others.get(instance, self)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One adapter a port. ``together`` runs calls of the handlers at the same time."""
+    """One adapter a port. ``together`` runs calls of the handlers at the same time.
+
+    Attributes:
+        database: the first instance.
+        others: further instances by name, each with the first one's catalogue, pointer and lease.
+    """
 
     database: Database
     store: ModelStore
@@ -41,6 +55,7 @@ class Services:
     jobs: TrainerJobs
     clock: Clock
     together: Together
+    others: Mapping[str, Database] = field(default_factory=dict)
 
 
 _lock = threading.Lock()
@@ -72,6 +87,18 @@ def entry_written(event: db_fn.Event[db_fn.Change[Any]]) -> EntryWritten:
     return EntryWritten(event.id, event.params["entryId"], event.data.before, event.data.after, author)
 
 
+def reconcile() -> None:
+    """Reconcile all instances, at the same time: each has the time of a run.
+
+    Raises:
+        BookrecError: as the first of those does that failed; all others were gone through.
+    """
+    from backend.adapters.system import run_together
+
+    first = backend()
+    run_together([backend.reconcile for backend in (first, *first.others.values())])
+
+
 def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
     from backend.catalogue import CatalogueCache
@@ -84,42 +111,54 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.models import LiveModel
     from backend.settings import FANOUT_TASKS
 
-    database, clock, together = services.database, services.clock, services.together
-    model = LiveModel(database, services.store, services.load, clock)
-    catalogue = CatalogueCache(database, clock, settings.catalogue_ttl_s * 1000)
-    lists = ListRefresher(database, model, catalogue, together)
+    clock, together = services.clock, services.together
+    model = LiveModel(services.database, services.store, services.load, clock)
+    catalogue = CatalogueCache(services.database, clock, settings.catalogue_ttl_s * 1000)
     writes_per_second = settings.list_writes_per_second / FANOUT_TASKS
-    shards = ShardWriter(database, services.store, lists, catalogue, clock, writes_per_second)
     queue = RetrainingQueue(services.tasks, settings.policy, clock)
     start_ms, limit_ms = settings.trainer_start_s * 1000, settings.trainer_timeout_s * 1000
-    retrain = RetrainHandler(database, services.jobs, settings.policy, clock, start_ms, limit_ms)
-    published = ModelPublishedHandler(database, model, services.tasks, queue, clock, settings.fanout_shard_size)
-    return Backend(
-        entry_written=EntryWrittenHandler(database, lists, queue, clock, together),
-        retrain=retrain,
-        model_published=published,
-        fanout=FanoutHandler(database, lists, model, shards),
-        reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
-    )
+    others = list(services.others.values())
+    retrain = RetrainHandler(services.database, services.jobs, settings.policy, clock, start_ms, limit_ms, others)
+
+    def of_instance(name: str, database: Database) -> Backend:
+        lists = ListRefresher(database, model, catalogue, together)
+        shards = ShardWriter(database, services.store, lists, catalogue, clock, writes_per_second, bool(others))
+        size = settings.fanout_shard_size
+        published = ModelPublishedHandler(database, model, services.tasks, queue, clock, size, name)
+        return Backend(
+            entry_written=EntryWrittenHandler(database, lists, queue, clock, together),
+            retrain=retrain,
+            model_published=published,
+            fanout=FanoutHandler(database, lists, model, shards),
+            reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
+        )
+
+    further = {name: of_instance(name, database) for name, database in services.others.items()}
+    return replace(of_instance("", services.database), others=further)
 
 
 def connect(settings: Settings) -> Services:
     """Return the real services. Their clients are imported here, so that discovery does not wait for them."""
     from backend.adapters.cloud_storage import CloudModelStore
     from backend.adapters.cloud_tasks import CloudTaskQueue
-    from backend.adapters.firebase_database import FirebaseDatabase
+    from backend.adapters.firebase_database import FirebaseDatabase, instance_name
     from backend.adapters.firebase_database import connect as connect_database
     from backend.adapters.system import SystemClock, run_together
     from backend.adapters.tflite_model import load_recommender
 
+    first = connect_database(settings.project, settings.database_url)
     return Services(
-        database=FirebaseDatabase(connect_database(settings.project, settings.database_url), run_together),
+        database=FirebaseDatabase(first, run_together),
         store=CloudModelStore(settings.bucket),
         load=load_recommender,
         tasks=CloudTaskQueue(settings.project, settings.region, settings.is_emulated),
         jobs=_trainer_jobs(settings),
         clock=SystemClock(),
         together=run_together,
+        others={
+            instance_name(url): FirebaseDatabase(connect_database(settings.project, url), run_together, first)
+            for url in settings.databases
+        },
     )
 
 
@@ -128,6 +167,7 @@ def _trainer_jobs(settings: Settings) -> TrainerJobs:
     environment = {
         "GOOGLE_CLOUD_PROJECT": settings.project,
         "DATABASE_URL": settings.database_url,
+        "DATABASES": ",".join(settings.databases),
         "MODEL_BUCKET": settings.bucket,
         "TRAINER_TIMEOUT_SECONDS": str(settings.trainer_timeout_s),
         "LEASE_SECONDS": str(settings.lease_s),

@@ -11,6 +11,7 @@ from backend.models import Live
 from backend.ports import TIMESTAMP, Clock, Database, ModelStore, increment
 from bookrec import paths
 from bookrec.catalogue import Catalogue
+from bookrec.entries import user_id_of
 from bookrec.errors import BadModel
 from bookrec.list_shards import (
     INDEX,
@@ -41,6 +42,8 @@ class ShardWriter:
 
     Args:
         writes_per_second: lists that one task writes in a second at most.
+        is_one_of_several: shards have readers of other database instances too, who are left out: whoever has neither a
+            profile nor an entry in this one.
     """
 
     def __init__(
@@ -51,9 +54,10 @@ class ShardWriter:
         catalogue: CatalogueCache,
         clock: Clock,
         writes_per_second: float,
+        is_one_of_several: bool = False,
     ) -> None:
         self._database, self._store, self._lists, self._catalogue = database, store, lists, catalogue
-        self._clock, self._writes_per_second = clock, writes_per_second
+        self._clock, self._writes_per_second, self._is_one_of_several = clock, writes_per_second, is_one_of_several
 
     def __call__(self, live: Live, number: int) -> int:
         """Write a shard of the live model's lists; return how many lists were written.
@@ -102,8 +106,15 @@ class ShardWriter:
             is_over = len(page) < PAGE or len(found) < len(page)
             here = [key for key in waiting if is_over or key_order(key) <= key_order(after)]
             waiting = waiting[len(here) :]
-            missing = [key for key in here if key not in found]
+            missing = self._ours([key for key in here if key not in found])
             yield before, {**self._database.readers(missing), **found}
+
+    def _ours(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of some users without a profile who are this instance's."""
+        if not (self._is_one_of_several and user_ids):
+            return user_ids
+        here = {user_id_of(node) for node in self._database.shelf_nodes(user_ids).values()}
+        return [user_id for user_id in user_ids if user_id in here]
 
     def _write(
         self, after: str, readers: Mapping[str, Reader], ready: Mapping[str, ReadyList], live: Live

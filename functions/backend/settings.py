@@ -51,6 +51,11 @@ LIST_WRITES_PER_SECOND = IntParam(
 CATALOGUE_TTL_SECONDS = IntParam(
     "CATALOGUE_TTL_SECONDS", default=60, description="How old the cached catalogue may be before it is checked."
 )
+DATABASES = StringParam(
+    "DATABASES",
+    default="",
+    description="Addresses of further database instances with readers of their own, separated by commas.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ class Settings:
 
     Attributes:
         is_emulated: the functions run in the Emulator Suite.
+        databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
+            pointer and the lease for all of them.
     """
 
     project: str
@@ -74,6 +81,7 @@ class Settings:
     catalogue_ttl_s: int
     is_emulated: bool
     list_writes_per_second: int = 200
+    databases: tuple[str, ...] = ()
 
 
 def read_settings() -> Settings:
@@ -103,6 +111,7 @@ def read_settings() -> Settings:
         catalogue_ttl_s=CATALOGUE_TTL_SECONDS.value,
         is_emulated=os.environ.get("FUNCTIONS_EMULATOR") == "true",
         list_writes_per_second=LIST_WRITES_PER_SECOND.value,
+        databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
     )
 
 

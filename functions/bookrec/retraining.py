@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bookrec.lease import Lease
@@ -48,6 +49,15 @@ class Pending:
     changes: int = 0
     oldest_at: int = 0
     newest_at: int = 0
+
+    @staticmethod
+    def of_all(parts: Iterable[Pending]) -> Pending:
+        """Return what changed in several databases together."""
+        found = [part for part in parts if part.changes]
+        if not found:
+            return Pending()
+        oldest, newest = min(part.oldest_at for part in found), max(part.newest_at for part in found)
+        return Pending(sum(part.changes for part in found), oldest, newest)
 
 
 @dataclass(frozen=True, slots=True)

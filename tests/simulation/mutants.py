@@ -144,13 +144,13 @@ MUTANTS = [
     ),
     Mutant(
         "takes the same task for done after a rollback", "functions/backend/handlers/model_published.py",
-        "            identity = f\"{publication}:{attempt}:{shard}:{','.join(part)}\"",
+        "            identity = f\"{self._instance}{publication}:{attempt}:{shard}:{','.join(part)}\"",
         "            identity = f\"{shard}:{','.join(part)}\"",
     ),
     Mutant(
         "starts a run that another one has made needless",
         RETRAINING,
-        "        if not self._database.pending().changes:  # another run ended since it was decided\n",
+        "        if not self._pending().changes:  # another run ended since it was decided\n",
         "        if False:\n",
     ),
     Mutant(

@@ -83,3 +83,26 @@ def test_a_run_is_recorded_and_its_outcome_counted(node_at, database):
     assert training["outcomes"] == {"failed": 2, "timed out": 1}
     assert (training["run"]["outcome"], training["run"]["runId"]) == ("failed", "r")
     assert training["run"]["at"] > 1_600_000_000_000
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+def test_several_instances_are_read_and_cleared_as_one(size):
+    clock = FakeClock()
+    instances = [MemoryDatabase(clock.now_ms) for _ in range(3)]
+    for number in range(20):
+        home = instances[number % 7 % 3]
+        entry = {"userId": f"u{number % 7}", "bookId": "b", "isbn": "i", "myRate": 1}
+        home.update({f"{paths.USER_BOOK}/k{number:02}": entry, f"{paths.DIRTY}/u{number % 7}": {"at": number}})
+    instances[0].update({"archive/a": {"isbn": "i"}})
+    instances[2].update({"archive/b": {"isbn": "not read"}, f"{paths.READERS}/left": "gone"})
+    first, *others = [instance.reference for instance in instances]
+    database = Database(first, others)
+    found = [key for page in database.pages(paths.USER_BOOK, size) for key in page]
+    assert found == [f"k{number:02}" for number in range(20)]
+    assert [key for page in database.pages("archive", size) for key in page] == ["a"]
+    assert database.last_key(paths.USER_BOOK, "k15") == "k15"
+    assert set(database.shelf_nodes("u3")) == {"k03", "k10", "k17"}
+    assert database.dirty() == {f"u{number}" for number in range(7)}
+    assert database.gone() == {"left"}
+    assert database.clear_marks(paths.DIRTY, 17) == 5
+    assert database.dirty() == {"u4", "u5"}

@@ -75,9 +75,11 @@ def _reader(arguments: argparse.Namespace) -> Read:
     """Return what reads what the arguments say."""
     from trainer.ingest.folders import open_folder
     from trainer.ingest.increments import Snapshots
-    from trainer.sources import read_database, read_files
+    from trainer.sources import SourceError, read_database, read_files
 
     source, is_csv = arguments.source, (arguments.source or "").endswith(".csv")
+    if source and not is_csv and os.environ.get("DATABASES"):
+        raise SourceError(f"{source} holds one of several databases ($DATABASES): leave --source out")
     if arguments.snapshots and not is_csv:
         every_ms = int(arguments.full_every * 3_600_000)
         folder = open_folder(arguments.snapshots)

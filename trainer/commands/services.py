@@ -13,10 +13,10 @@ def project_services() -> Iterator[Services]:
     """Yield the services of the project that the environment names."""
     from trainer.holder import beat_in_thread
     from trainer.product import answers
-    from trainer.services import Bucket, Database, connect, disconnect, now_ms, project_id
+    from trainer.services import Bucket, Database, connect, connect_others, disconnect, now_ms, project_id
 
     project = project_id()
-    database = Database(connect(project))
+    database = Database(connect(project), connect_others(project))
     try:
         yield Services(database, Bucket(project), answers, now_ms, beat_in_thread)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import firebase_admin
 from firebase_admin import db
@@ -32,8 +32,11 @@ class _NoChangeError(Exception):
 
 def connect(project: str, url: str) -> NodeAt:
     """Return the references of one database. They share its connections, which are kept open between events."""
-    app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="backend")
-    root = db.reference("/", app=app)
+    try:
+        app = firebase_admin.get_app("backend")
+    except ValueError:
+        app = firebase_admin.initialize_app(options={"databaseURL": url, "projectId": project}, name="backend")
+    root = db.reference("/", app=app, url=url)
     # The SDK keeps 10 connections, opens and closes one for every request beyond, and has no option for it.
     session = root._client.session
     session.trust_env = False  # proxies and .netrc would be looked up for each request: a third of what it costs
@@ -44,11 +47,23 @@ def connect(project: str, url: str) -> NodeAt:
     )  # the SDK puts a path into the address as it is
 
 
-class FirebaseDatabase:
-    """Implements ``ports.Database``."""
+def instance_name(url: str) -> str:
+    """Return the name of the database instance at an address: of an emulator's, what ``ns`` says."""
+    parts = urlsplit(url)
+    return parse_qs(parts.query).get("ns", [(parts.hostname or "").partition(".")[0]])[0]
 
-    def __init__(self, node_at: NodeAt, together: Together) -> None:
-        self._node, self._together = node_at, together
+
+class FirebaseDatabase:
+    """Implements ``ports.Database``.
+
+    Args:
+        node_at: the readers' instance.
+        together: makes requests at the same time.
+        first: the instance that has the catalogue, the pointer and the lease, where that is another.
+    """
+
+    def __init__(self, node_at: NodeAt, together: Together, first: NodeAt | None = None) -> None:
+        self._node, self._together, self._first = node_at, together, first or node_at
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
         """One indexed query a user, at the same time."""
@@ -91,11 +106,11 @@ class FirebaseDatabase:
 
     def pointer(self) -> object:
         """Read the pointer."""
-        return self._read(paths.MODEL)
+        return self._first(paths.MODEL).get()
 
     def catalogue(self, etag: str) -> tuple[Mapping[str, object] | None, str]:
         """Read the catalogue; an unchanged one is not transferred."""
-        node = self._node(paths.ARCHIVE)
+        node = self._first(paths.ARCHIVE)
         if not etag:
             value, etag = node.get(etag=True)
             return children(value), etag
@@ -142,7 +157,7 @@ class FirebaseDatabase:
 
     def lease(self) -> Lease:
         """Read the lease."""
-        return read_lease(self._read(paths.LEASE))
+        return read_lease(self._first(paths.LEASE).get())
 
     def update(self, values: Mapping[str, object]) -> None:
         """One multi-path update at the root: all or nothing."""
@@ -158,7 +173,7 @@ class FirebaseDatabase:
             return changed.to_node()
 
         try:
-            return read_lease(self._node(paths.LEASE).transaction(transition))
+            return read_lease(self._first(paths.LEASE).transaction(transition))
         except _NoChangeError:
             return None
 

@@ -23,7 +23,11 @@ FANOUT_PATIENCE_MS, PATIENCE_A_SHARD_MS = 900_000, 3_000
 
 
 class ModelPublishedHandler:
-    """Loads what the pointer names, and splits all users into shards, one task each."""
+    """Loads what the pointer names, and splits all users of an instance into shards, one task each.
+
+    Args:
+        instance: name of the database instance; "" for the first one.
+    """
 
     def __init__(
         self,
@@ -33,8 +37,9 @@ class ModelPublishedHandler:
         retraining: RetrainingQueue,
         clock: Clock,
         shard_size: int,
+        instance: str = "",
     ) -> None:
-        self._database, self._model, self._tasks = database, model, tasks
+        self._database, self._model, self._tasks, self._instance = database, model, tasks, instance
         self._retraining, self._clock, self._shard_size = retraining, clock, shard_size
 
     def __call__(self) -> bool:
@@ -78,11 +83,13 @@ class ModelPublishedHandler:
         state = {"publication": publication, "attempt": attempt, "shards": len(parts), "at": TIMESTAMP}
         done = paths.children(self._database.status("fanout/done")) if is_begun and pointer.lists else {}
         self._database.update({FANOUT: {**state, "done": dict(done) or None}})
+        where = {"instance": self._instance} if self._instance else {}
         for shard, part in enumerate(parts):
-            identity = f"{publication}:{attempt}:{shard}:{','.join(part)}"
+            identity = f"{self._instance}{publication}:{attempt}:{shard}:{','.join(part)}"
             task_id = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
             users = {} if pointer.lists else {"users": part}
-            self._tasks.enqueue("fanout", {"publication": publication, "shard": shard, **users}, task_id)
+            task = {"publication": publication, "shard": shard, **users, **where}
+            self._tasks.enqueue("fanout", task, task_id)
         self._database.update({f"{FANOUT}/queued": True})
         logs.info("a model is live", publication=publication, shards=len(parts))
 

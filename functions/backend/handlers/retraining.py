@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from backend import logs
 from backend.ports import TIMESTAMP, Clock, Database, TaskQueue, TrainerJobs, increment
@@ -11,7 +11,7 @@ from bookrec import paths
 from bookrec.lease import Lease
 from bookrec.manifest import usable_pointer
 from bookrec.paths import children
-from bookrec.retraining import Policy, check_window, decide
+from bookrec.retraining import Pending, Policy, check_window, decide
 
 LONGEST_WAIT_S = 120.0
 """How long a task that was delivered before its time waits; Cloud Tasks keeps the time, the emulator does not."""
@@ -50,14 +50,23 @@ class RetrainHandler:
     """Starts a training run if the policy says so and no other run is live.
 
     Args:
+        database: the first instance.
+        others: the other instances, whose changes count too.
         start_ms: how long a trainer may take to begin; from then on it renews the lease itself.
         limit_ms: how long it may take in all, once it has begun.
     """
 
     def __init__(
-        self, database: Database, jobs: TrainerJobs, policy: Policy, clock: Clock, start_ms: int, limit_ms: int
+        self,
+        database: Database,
+        jobs: TrainerJobs,
+        policy: Policy,
+        clock: Clock,
+        start_ms: int,
+        limit_ms: int,
+        others: Sequence[Database] = (),
     ) -> None:
-        self._database, self._jobs, self._policy = database, jobs, policy
+        self._database, self._jobs, self._policy, self._others = database, jobs, policy, others
         self._clock, self._start_ms, self._limit_ms = clock, start_ms, limit_ms
 
     def __call__(self, not_before_ms: int) -> str:
@@ -67,7 +76,7 @@ class RetrainHandler:
             self._clock.sleep(min(early_s, LONGEST_WAIT_S))
         live_fence = self.live_fence()
         self.bury(live_fence)
-        lease, pending, now = self._database.lease(), self._database.pending(), self._clock.now_ms()
+        lease, pending, now = self._database.lease(), self._pending(), self._clock.now_ms()
         if lease.holder is not None:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
@@ -125,7 +134,7 @@ class RetrainHandler:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
         holder = lease.holder
-        if not self._database.pending().changes:  # another run ended since it was decided
+        if not self._pending().changes:  # another run ended since it was decided
             self._database.change_lease(lambda held: leases.release(held, holder, lease.fence, None, now))
             return "waiting"
         try:
@@ -135,6 +144,9 @@ class RetrainHandler:
             raise
         logs.info("retraining was started", run=holder, fence=lease.fence, reason=reason)
         return "started"
+
+    def _pending(self) -> Pending:
+        return Pending.of_all(database.pending() for database in (self._database, *self._others))
 
     def live_fence(self) -> int:
         """Return the live model's fencing number, or 0 where there is none."""

@@ -14,7 +14,7 @@ from trainer.ingest.increments import Snapshots
 from trainer.ingest.state import STATE, parse_state
 from trainer.run import Product, Services, run
 from trainer.services import now_ms
-from trainer.sources import read_database, read_files, read_pages
+from trainer.sources import SourceError, read_database, read_files, read_pages
 
 
 @pytest.fixture
@@ -87,6 +87,12 @@ def test_the_command_reads_the_database_by_several_where_nothing_else_is_said(fi
     found = command._reader(parse(words))(database, now_ms())
     assert found.ratings.equals(read_database(database).ratings)
     assert found.source == "database"
+
+
+def test_a_backup_of_one_of_several_databases_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASES", "https://books-2.firebaseio.com")
+    with pytest.raises(SourceError, match=r"b\.json\.gz holds one of several databases"):
+        command._reader(parse(["--source", "b.json.gz", "--snapshots", str(tmp_path)]))
 
 
 def parse(words):
