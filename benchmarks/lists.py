@@ -20,7 +20,7 @@ from bookrec.recommender import Recommender
 from trainer.biases import fit_biases
 from trainer.config import DEFAULTS
 from trainer.features import item_facts
-from trainer.lists.making import ListMaker, shelves_of
+from trainer.lists.making import ListMaker, shelves_in_key_order
 from trainer.ranking_features import FEATURES
 from trainer.serving import Ranker, ServingModel, Table, popularity
 
@@ -122,7 +122,7 @@ def _served(world: World, singly: int) -> dict[str, Any]:
         seconds = time.perf_counter() - began
     model = export.load(export.export(world.serving), VERSION)
     step = max(1, len(made) // singly)
-    shelves = [shelf for number, shelf in enumerate(shelves_of(world.ratings)) if number % step == 0][:singly]
+    shelves = [shelf for number, shelf in enumerate(shelves_in_key_order(world.ratings)) if number % step == 0][:singly]
     with peak_memory() as memory:
         began = time.perf_counter()
         one_by_one = [_one(model, shelf, maker) for shelf in shelves]

@@ -87,11 +87,11 @@ def make_lists(maker: ListMaker, ratings: pd.DataFrame) -> Iterator[Recommendati
         maker: what makes them.
         ratings: of a snapshot, columns ``key``, ``userId``, ``isbn`` and ``myRate`` at least.
     """
-    for block in in_parts(shelves_of(ratings), READERS):
+    for block in in_parts(shelves_in_key_order(ratings), READERS):
         yield from maker(block)
 
 
-def shelves_of(ratings: pd.DataFrame) -> Iterator[Shelf]:
+def shelves_in_key_order(ratings: pd.DataFrame) -> Iterator[Shelf]:
     """Yield the readers' shelves, in the order of the database's keys.
 
     Raises:
