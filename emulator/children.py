@@ -13,12 +13,15 @@ class Wide(Mapping[str, Any]):
     """A mapping that is never changed; ``with_child`` and ``without`` share all but one shard with it.
 
     About as many shards as each has children: replacing one of a million copies two thousand references.
+
+    Attributes:
+        hash: of the node, once somebody has asked for it: it is never another.
     """
 
-    __slots__ = ("_count", "_shards")
+    __slots__ = ("_count", "_shards", "hash")
 
     def __init__(self, shards: tuple[dict[str, Any], ...], count: int) -> None:
-        self._shards, self._count = shards, count
+        self._shards, self._count, self.hash = shards, count, ""
 
     @classmethod
     def of(cls, children: Mapping[str, Any]) -> Wide:

@@ -242,6 +242,13 @@ def hash_of(node: Node) -> str:
     Source: the hashes that the client SDKs send with listens and transactions: SHA-1, in Base64, of a node's
     priority and value, or of its children's keys and hashes in the order of their priorities.
     """
+    if not isinstance(node, Wide):
+        return _hash_of(node)
+    node.hash = node.hash or _hash_of(node)
+    return node.hash
+
+
+def _hash_of(node: Node) -> str:
     text, value = "", bare(node)
     if isinstance(node, Prioritized):
         text = f"priority:{hashed(node.priority)}:"

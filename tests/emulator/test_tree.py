@@ -29,6 +29,16 @@ def test_a_node_with_very_many_children_behaves_as_a_dict(size, writes):
     assert isinstance(children, Wide) or len(children) < WIDE
 
 
+def test_each_state_of_a_wide_node_keeps_its_own_etag():
+    states = [from_json({f"k{i}": i for i in range(WIDE)})]
+    for key, value in (("k7", "other"), ("new", 1), ("k8", None), ("k7", 7)):
+        etag(states[-1])
+        states.append(with_child(states[-1], key, value))
+    assert isinstance(states[-1], Wide)
+    assert [etag(state) for state in states] == [etag(dict(state)) for state in states]
+    assert len({etag(state) for state in states}) == len(states)
+
+
 def test_a_node_stays_wide_while_it_grows_and_becomes_narrow_again():
     children = {}
     for i in range(20 * WIDE):
