@@ -17,21 +17,23 @@ class Reader:
 
     Attributes:
         uid: the Firebase user id.
+        email: what the account was made with, to sign in elsewhere too.
+        token: what Firebase's services ask for; it holds for an hour.
     """
 
     def __init__(self, addresses: Addresses, email: str, password: str = "a password for the emulator") -> None:
-        self._addresses = addresses
+        self._addresses, self.email = addresses, email
         self._session = requests.Session()
         url = f"http://{addresses.auth}/identitytoolkit.googleapis.com/v1/accounts:signUp?key=emulator"
         body = {"email": email, "password": password, "returnSecureToken": True}
         answer = self._session.post(url, json=body, timeout=30)
         answer.raise_for_status()
         self.uid: str = answer.json()["localId"]
-        self._token: str = answer.json()["idToken"]
+        self.token: str = answer.json()["idToken"]
 
     def request(self, method: str, path: str, value: object = None, **query: str) -> requests.Response:
         """Send one database request as this reader; refusals come back as they are (401)."""
-        parameters = {"ns": self._addresses.namespace, "auth": self._token, **query}
+        parameters = {"ns": self._addresses.namespace, "auth": self.token, **query}
         url = f"http://{self._addresses.database}/{path}.json"
         return self._session.request(method, url, params=parameters, json=value, timeout=30)
 

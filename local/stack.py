@@ -1,4 +1,4 @@
-"""The local stack: the Firebase Emulator Suite with the real functions, and Cloud Storage."""
+"""The local stack: the Firebase Emulator Suite with the real functions and pages, and Cloud Storage."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,14 +19,16 @@ import requests
 
 from emulator.launch import environment as database_environment
 from emulator.process import free_port
+from local import accounts, pages
 from local.processes import Processes, is_free
+from local.vendor import VendorError
 
 ROOT = Path(__file__).resolve().parent.parent
-EMULATORS = ("auth", "functions", "database", "tasks")
+EMULATORS = ("auth", "functions", "database", "tasks", "hosting")
 SUPPORTING = ("hub", "logging", "eventarc")
 STORAGE_PORT = 4443
 READY_AFTER_S = 180.0
-ADMIN = {"Authorization": "Bearer owner"}
+ADMIN = accounts.ADMIN
 
 
 class StackError(RuntimeError):
@@ -34,14 +37,21 @@ class StackError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the services of a running stack listen (``host:port``)."""
+    """Where the services of a running stack listen (``host:port``).
+
+    Attributes:
+        storage: Cloud Storage, as functions and trainer use it.
+        firebase_storage: the same files as clients see them, through ``storage.rules``.
+    """
 
     project: str
     auth: str
     database: str
     functions: str
     tasks: str
+    hosting: str
     storage: str
+    firebase_storage: str
 
     @property
     def namespace(self) -> str:
@@ -88,12 +98,14 @@ class Stack:
         self.data, self.logs, self._fresh_ports, self._say = data, logs.resolve(), fresh_ports, say
         self.processes = Processes()
         self._config = ROOT / f".firebase-{self.processes.mark[:8]}.json"
-        self._parameters, self._parameters_folder = parameters or {}, self._config.with_suffix("")
+        self._folder = self._config.with_suffix("")
+        self._parameters = parameters or {}
 
     def __enter__(self) -> Stack:
         try:
             self.addresses = self._choose_ports()
             self._start_storage()
+            self._start_firebase_storage()
             self._start_suite()
         except BaseException:
             self.stop()
@@ -107,7 +119,17 @@ class Stack:
         """End every process of the stack."""
         self.processes.stop()
         self._config.unlink(missing_ok=True)
-        shutil.rmtree(self._parameters_folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def web(self) -> str:
+        """The address of the pages."""
+        return f"http://{self.addresses.hosting}"
+
+    def sign_up_accounts(self) -> dict[str, str]:
+        """Make the accounts that one can sign in with on the pages; return their user ids by e-mail address."""
+        where = self.addresses.project, self.addresses.auth
+        return {account.email: accounts.sign_up(account, *where) for account in accounts.ACCOUNTS}
 
     def admin_get(self, path: str, **query: str) -> Any:
         """Read a database node as an admin."""
@@ -137,20 +159,34 @@ class Stack:
             wanted = config["emulators"][name]["port"]
             ports[name] = free_port() if self._fresh_ports or not is_free(wanted) else wanted
             config["emulators"][name]["port"] = ports[name]
+        for name, wanted in (("storage", STORAGE_PORT), ("firebase_storage", config["emulators"]["storage"]["port"])):
+            ports[name] = free_port() if self._fresh_ports or not is_free(wanted) else wanted
+        at = {name: f"127.0.0.1:{ports[name]}" for name in (*EMULATORS, "storage", "firebase_storage")}
+        addresses = Addresses(project=project, **at)
         if self._parameters:
-            config["functions"][0]["configDir"] = self._parameters_folder.name
+            config["functions"][0]["configDir"] = self._folder.name
             self._write_parameters()
+        config["hosting"] = self._lay_out_pages(addresses, config["hosting"])
         self._config.write_text(json.dumps(config))
-        storage = free_port() if self._fresh_ports or not is_free(STORAGE_PORT) else STORAGE_PORT
-        at = {name: f"127.0.0.1:{ports[name]}" for name in EMULATORS}
-        return Addresses(project=project, storage=f"127.0.0.1:{storage}", **at)
+        return addresses
+
+    def _lay_out_pages(self, at: Addresses, hosting: Mapping[str, Any]) -> dict[str, Any]:
+        emulators = {
+            "auth": at.auth, "database": at.database, "storage": at.firebase_storage, "functions": at.functions
+        }  # fmt: skip
+        folder = self._folder / "web"
+        try:
+            pages.lay_out(folder, pages.client_configuration(at.project, at.namespace, at.bucket, emulators))
+        except VendorError as error:
+            raise StackError(str(error)) from error
+        return pages.hosting_for(hosting, str(folder.relative_to(ROOT)), list(emulators.values()))
 
     def _write_parameters(self) -> None:
         """Write them where firebase-tools looks for this stack; of two lines for one parameter, the last holds."""
         text = (ROOT / "functions" / ".env.local").read_text()
-        self._parameters_folder.mkdir()
+        self._folder.mkdir()
         lines = [f"{name}={value}" for name, value in self._parameters.items()]
-        (self._parameters_folder / ".env.local").write_text("\n".join([text, *lines, ""]))
+        (self._folder / ".env.local").write_text("\n".join([text, *lines, ""]))
 
     def _start_storage(self) -> None:
         host, port = self.addresses.storage.split(":")
@@ -160,6 +196,13 @@ class Stack:
                              log=self.logs / "storage.log")  # fmt: skip
         self._wait_for("Cloud Storage", lambda: requests.get(f"{url}/storage/v1/b", timeout=2).ok, 30)
         requests.post(f"{url}/storage/v1/b", json={"name": self.addresses.bucket}, timeout=10).raise_for_status()
+
+    def _start_firebase_storage(self) -> None:
+        """Start the façade; it is up long before the suite is."""
+        port = self.addresses.firebase_storage.split(":")[1]
+        command = [sys.executable, "-m", "local.storage_facade", "--port", port, "--behind", self.addresses.storage]
+        self.processes.start([*command, "--project", self.addresses.project],
+                             log=self.logs / "firebase-storage.log", cwd=ROOT)  # fmt: skip
 
     def _start_suite(self) -> None:
         firebase = ROOT / "node_modules" / ".bin" / "firebase"

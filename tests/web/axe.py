@@ -1,0 +1,16 @@
+"""The accessibility rules of axe-core, applied to a page as it stands."""
+
+from local.stack import ROOT
+
+AXE = ROOT / "tests" / "conformance" / "node_modules" / "axe-core" / "axe.min.js"
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def violations(page):
+    """Return what axe finds wrong: rule, impact, and the elements."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}}).then(({violations}) => violations)",
+        STANDARDS,
+    )
+    return [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found]

@@ -1,0 +1,100 @@
+"""The real suite with a trained model, and a browser: both started once for all tests of this folder."""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from local.reader import Reader
+from local.stack import ROOT, Stack
+from tests.conformance.clients import browser as chromium
+from tests.missing import skip_without
+
+NOTHING_BUT_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+QUIETLY = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+           "--disable-component-update", "--disable-sync"]  # fmt: skip
+LATE = 30_000
+"""Milliseconds after which something that was to be seen counts as missing; the machine may be busy."""
+
+
+# Per package, not per session: Playwright's event loop would be in the way of tests that have their own.
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory):
+    """A stack with pages, a first model that is live, and the accounts."""
+    logs = tmp_path_factory.mktemp("logs")
+    with Stack(data=ROOT / "emulator-data", logs=logs, fresh_ports=True) as stack:
+        done = subprocess.run(
+            [sys.executable, "-m", "trainer", "run"],
+            cwd=ROOT,
+            env={**os.environ, **stack.addresses.environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        stack.sign_up_accounts()
+        yield stack
+    assert stack.processes.alive() == []
+
+
+@pytest.fixture(scope="package")
+def browser():
+    program = chromium()
+    if program is None:
+        skip_without("no Chromium on this machine: install one, or name it in CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*QUIETLY, NOTHING_BUT_HERE])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, stack):
+    """Open pages in browser contexts of their own; whatever a page complains about fails the test.
+
+    ``visit("/", color_scheme="dark")`` returns the page. What a browser says about requests that fail is no complaint:
+    covers that are elsewhere, a refused password, being offline.
+    """
+    contexts, complaints = [], []
+
+    def heard(message):
+        if message.type == "error" and not ("Failed to load resource" in message.text or "net::ERR_" in message.text):
+            complaints.append(message.text)
+
+    def open_page(path="/", **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(LATE)
+        page = context.new_page()
+        page.on("console", heard)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(stack.web + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def new_reader(stack):
+    """Make readers with accounts of their own, and shelves as given (ISBN → rating); the password is the same."""
+
+    def make(shelf=None):
+        reader = Reader(stack.addresses, f"web-{next(_numbers)}@example.com", PASSWORD)
+        reader.sign_up()
+        for isbn, rating in (shelf or {}).items():
+            reader.shelve(isbn, rating)
+        return reader
+
+    return make
+
+
+PASSWORD = "a password for the emulator"

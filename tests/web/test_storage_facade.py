@@ -1,0 +1,77 @@
+"""Model files as clients get them: Firebase Storage's interface, with what storage.rules lets pass."""
+
+import base64
+import json
+import time
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from local.storage_facade import may_get, signed_in
+
+PROJECT = "demo-project"
+
+
+def token(**otherwise):
+    claims = {"aud": PROJECT, "sub": "ana", "exp": time.time() + 60, **otherwise}
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"Firebase e30.{body}."
+
+
+@pytest.mark.parametrize(
+    ("header", "who"),
+    [
+        ("", "nobody"),
+        ("Firebase", "no token"),
+        ("Firebase a.b", "half a token"),
+        ("Firebase a.%%%.c", "no token at all"),
+        (f"Basic {token().split()[1]}", "another scheme"),
+        (token(aud="another-project"), "a user of another project"),
+        (token(exp=time.time() - 1), "a user whose token has expired"),
+        (token(sub=""), "a token of nobody"),
+    ],
+)
+def test_only_a_token_of_this_projects_users_is_a_sign_in(header, who):
+    assert not signed_in(header, PROJECT, time.time()), who
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("models/20261125/manifest.json", True),
+        ("models/20261125/recommend.tflite", True),
+        ("models/20261125/my-report.html", True),
+        ("models/20261125/report.html", False),
+        ("models/20261125/lists/0.json", False),
+        ("models/manifest.json", False),
+        ("lists/20261125/0.json", False),
+        ("models//manifest.json", False),
+    ],
+)
+def test_a_signed_in_reader_gets_files_of_a_version_by_name_except_its_report(name, allowed):
+    assert may_get(name, token(), PROJECT, time.time()) == allowed
+    assert not may_get(name, "", PROJECT, time.time())
+
+
+def test_a_reader_gets_what_the_pointer_names_and_nothing_else(stack, new_reader):
+    version = stack.admin_get("Recommender/model/version")
+    objects = f"http://{stack.addresses.firebase_storage}/v0/b/{stack.addresses.bucket}/o"
+    reader = {"Authorization": f"Firebase {new_reader().token}"}
+
+    def ask(name, headers=reader, method="GET", **query):
+        return requests.request(method, f"{objects}/{quote(name, safe='')}", params=query, headers=headers, timeout=30)
+
+    manifest = f"models/{version}/manifest.json"
+    assert ask(manifest, alt="media").json()["version"] == version
+    assert ask(manifest).json()["size"] == str(len(ask(manifest, alt="media").content))
+    assert ask(manifest).headers["Access-Control-Allow-Origin"] == "*"
+    refusals = {
+        "not signed in": ask(manifest, headers={}),
+        "the report": ask(f"models/{version}/report.html"),
+        "a deletion": ask(manifest, method="DELETE"),
+        "an upload": ask(manifest, method="POST"),
+        "a listing": requests.get(objects, params={"prefix": "models/"}, headers=reader, timeout=30),
+    }
+    assert {what: answer.status_code for what, answer in refusals.items()} == dict.fromkeys(refusals, 403)
+    assert ask(f"models/{version}/nothing").status_code == 404
