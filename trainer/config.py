@@ -5,14 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.features import FeatureWeights
-
 Variant = Literal["rating", "retrieval", "joint"]
 
 Negatives = Literal["batch", "catalogue"]
 
 LOSS_WEIGHTS: dict[Variant, tuple[float, float]] = {"rating": (1.0, 0.0), "retrieval": (0.0, 1.0), "joint": (1.0, 1.0)}
 """The notebook's three variants: weights of the rating and of the retrieval loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWeights:
+    """How much a kind of feature counts in a book's vector; before tf-idf and normalisation."""
+
+    author: float = 1.0
+    series: float = 1.0
+    title: float = 0.3
+    genre: float = 0.3
+    decade: float = 0.1
+    language: float = 0.2
+    description: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from trainer.config import FeatureWeights
+
 _WORD = re.compile(r"[^\W_]{3,}")
 _SERIES = re.compile(r"\(([^()#]+?),?\s*#\s*([^()]*)\)")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -25,19 +27,6 @@ _COLUMNS = {
 
 LONGEST_SERIES = 10_000
 """A greater number behind a title is no place in a series."""
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureWeights:
-    """How much a kind of feature counts in a book's vector; before tf-idf and normalisation."""
-
-    author: float = 1.0
-    series: float = 1.0
-    title: float = 0.3
-    genre: float = 0.3
-    decade: float = 0.1
-    language: float = 0.2
-    description: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
