@@ -1,0 +1,1 @@
+"""The contract with the app as data, and the data classes of its clients, which are made from it."""

@@ -1,0 +1,353 @@
+"""The contract with the app, as data: every node that a client reads or writes, field by field.
+
+``docs/contract.md`` says it in words. Tests compare this module with the code that writes and reads the nodes, and
+``python -m clients.generate`` makes the clients' data classes from it.
+
+The database keeps no empty list and no empty map: where one is left out, it is empty.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bookrec.entries import ISBN_PATTERN, MAX_RATING, MAX_USER_ID, MIN_RATING
+from bookrec.manifest import MAX_FILE_BYTES
+from bookrec.ranking import LIST_SIZE
+
+VERSION_PATTERN = r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}"
+FILE_NAME_PATTERN = r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}"
+SHA256_PATTERN = r"[0-9a-f]{64}"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text.
+
+    Attributes:
+        pattern: what the whole text matches, in the syntax that Python, JavaScript and Java share; None for any text.
+        known: the values that there are today. A client takes others as well: it stays in use for years.
+        longest: in characters; None where a client need not care.
+    """
+
+    pattern: str | None = None
+    known: tuple[str, ...] = ()
+    longest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A finite number, with its bounds, which belong to the range unless it is ``open``.
+
+    Attributes:
+        step: what it is a whole multiple of; None for any number.
+    """
+
+    lowest: float | None = None
+    highest: float | None = None
+    step: float | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number of at least 0, at most ``highest``: a count, bytes, or milliseconds since 1970."""
+
+    highest: int = (1 << 53) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list of one kind, in order, of at most ``most`` elements."""
+
+    of: Kind
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ByName:
+    """A map from names, which match a pattern as a text does, to one kind."""
+
+    of: Kind
+    names: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a node.
+
+    Attributes:
+        optional: it may be missing. Lists and maps that are missing are empty.
+    """
+
+    name: str
+    kind: Kind
+    doc: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An object in the database or in a model's files.
+
+    Attributes:
+        name: its data class.
+        place: the database's path, the file, or the field that holds it.
+        fields: in the order of the data class. Unknown fields are left alone.
+    """
+
+    name: str
+    place: str
+    doc: str
+    fields: tuple[Field, ...]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the fields that are always there."""
+        return tuple(field.name for field in self.fields if not field.optional)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all fields."""
+        return tuple(field.name for field in self.fields)
+
+
+Kind = Text | Number | Whole | Many | ByName | Node
+
+ISBN = Text(ISBN_PATTERN)
+STARS = Number(MIN_RATING, MAX_RATING, 0.5)
+VERSION = Text(VERSION_PATTERN)
+SHA256 = Text(SHA256_PATTERN)
+
+ENTRY = Node(
+    "Entry",
+    "/User_Book/{entryId}",
+    "A reader has a book on the shelf, rated or not.",
+    (
+        Field("userId", Text(longest=MAX_USER_ID), "The signed-in reader's uid."),
+        Field("bookId", Text(longest=128), "The key of the reader's own copy under /Books, fresh for every add."),
+        Field("myRate", STARS, "Stars in halves; 0 means on the shelf, not rated."),
+        Field("isbn", ISBN, "The book; an entry without it waits, and counts as soon as it has one.", optional=True),
+    ),
+)
+
+BOOK_COPY = Node(
+    "BookCopy",
+    "/Books/{bookId}",
+    "The reader's own copy of a book's data; the backend does not read it.",
+    (
+        Field("title", Text(), "The title.", optional=True),
+        Field("author", Text(), "The author.", optional=True),
+        Field("isbn", ISBN, "The book.", optional=True),
+        Field("myRate", STARS, "The entry's stars.", optional=True),
+    ),
+)
+
+CATALOGUE_BOOK = Node(
+    "CatalogueBook",
+    "/archive/{key}",
+    "A book that everyone can find. All fields are texts, and only the ISBN is sure to be there.",
+    (
+        Field("documentId", Text(), "The node's key.", optional=True),
+        Field("title", Text(), "The title, with its series in brackets.", optional=True),
+        Field("author", Text(), "The authors, separated by commas.", optional=True),
+        Field("rating", Text(), "The average rating, as a text.", optional=True),
+        Field("description", Text(), "What the book is about.", optional=True),
+        Field("isbn", ISBN, "The book; an opaque text, compared as given."),
+        Field("genre", Text(), "The genre.", optional=True),
+        Field("pages", Text(), "The number of pages, as a text.", optional=True),
+        Field("publishedYear", Text(), "The year, as a text.", optional=True),
+        Field("image", Text(), "The address of the cover.", optional=True),
+    ),
+)
+
+PROFILE = Node(
+    "Profile",
+    "/Users/{uid}",
+    "The reader's profile. Beside a list it is written field by field.",
+    (
+        Field("id", Text(), "The uid.", optional=True),
+        Field("firstname", Text(), "The first name.", optional=True),
+        Field("lastname", Text(), "The last name.", optional=True),
+        Field("mobile", Text(), "The telephone number.", optional=True),
+        Field("image", Text(), "The address of a picture.", optional=True),
+    ),
+)
+
+LIST_ITEM = Node(
+    "ListItem",
+    "items",
+    "One book of a list.",
+    (
+        Field("isbn", ISBN, "The book."),
+        Field("title", Text(), "The catalogue's title; may be empty."),
+        Field("author", Text(), "The catalogue's author; may be empty."),
+        Field("image", Text(), "The address of the cover; may be empty."),
+        Field("score", Number(), "The higher the better; comparable within one list only."),
+        Field("predictedRating", Number(0.5, 5), "Stars; absent where no model is live.", optional=True),
+        Field("source", Text(known=("personal", "popular", "newest")), "Why the book is on the list."),
+        Field("because", Many(ISBN, 2), "The reader's books that contributed most, the most first.", optional=True),
+    ),
+)
+
+BASED_ON = Node(
+    "BasedOn",
+    "basedOn",
+    "The shelf that a list was computed from.",
+    (
+        Field("entries", Whole(), "How many valid entries it had."),
+        Field("digest", SHA256, "SHA-256 of the entries: equal digests, equal shelves."),
+    ),
+)
+
+RECOMMENDATION_LIST = Node(
+    "RecommendationList",
+    "/Users/{uid}/recommendations",
+    "A reader's list: ten books wherever the catalogue has ten left.",
+    (
+        Field("listId", Text(), "Equal exactly for equal lists: the same books, in order, for the same shelf."),
+        Field("generatedAt", Whole(), "When it was written, by the database's clock; milliseconds."),
+        Field("modelVersion", Text(), 'The model that first gave this list; "none" where none was published yet.'),
+        Field("source", Text(known=("personal", "mixed", "popular")), "Where its items come from."),
+        Field("basedOn", BASED_ON, "The shelf that it was computed from."),
+        Field("items", Many(LIST_ITEM, LIST_SIZE), "The books, the best first.", optional=True),
+    ),
+)
+
+EXPERIMENT = Node(
+    "Experiment",
+    "experiment",
+    "An A/B split: A is the live model, B another of the kept ones.",
+    (
+        Field("id", Text(), "The experiment; with a uid it decides the reader's arm."),
+        Field("version", VERSION, "B, one of the kept versions."),
+        Field("share", Number(0, 1, open=True), "The share of the readers that get B."),
+        Field("startedAt", Whole(), "When it began; milliseconds."),
+    ),
+)
+
+POINTER = Node(
+    "Pointer",
+    "/Recommender/model",
+    "What is live.",
+    (
+        Field("version", VERSION, "The live model."),
+        Field("manifest", Text(rf"models/{VERSION_PATTERN}/manifest\.json"), "The manifest's name in the bucket."),
+        Field("manifestSha256", SHA256, "SHA-256 of the manifest's bytes."),
+        Field("fence", Whole(), "The publishing run's number; it only ever grows."),
+        Field("publishedAt", Whole(), "When it went live; milliseconds."),
+        Field("snapshotAt", Whole(), "When the run began to read the entries; milliseconds."),
+        Field(
+            "kept",
+            ByName(SHA256, VERSION_PATTERN),
+            "The manifests' SHA-256 of all versions that may be live again.",
+            optional=True,
+        ),
+        Field("lists", Whole(), "In how many shards the trainer made lists; for the backend.", optional=True),
+        Field("experiment", EXPERIMENT, "The A/B split that runs now.", optional=True),
+        Field("switches", Whole(), "How often one began or ended since the publish; for the backend.", optional=True),
+    ),
+)
+
+FILE_ENTRY = Node(
+    "FileEntry",
+    "files",
+    "One file of a model.",
+    (
+        Field("size", Whole(MAX_FILE_BYTES), "Bytes."),
+        Field("sha256", SHA256, "SHA-256 of the bytes."),
+    ),
+)
+
+MANIFEST = Node(
+    "Manifest",
+    "models/{version}/manifest.json",
+    "The files of a model. Its other fields are for people.",
+    (
+        Field("schema", Whole(), "1; a client that finds another one keeps the model that it has."),
+        Field("version", VERSION, "The model's name, the same as the pointer's."),
+        Field("files", ByName(FILE_ENTRY, FILE_NAME_PATTERN), "By file name."),
+        Field("createdAt", Text(), "When it was trained; ISO 8601.", optional=True),
+    ),
+)
+
+ITEMS = Node(
+    "Items",
+    "models/{version}/items.json",
+    "The books that a model knows: a book's index is its position.",
+    (
+        Field("isbns", Many(ISBN), "By index."),
+        Field("popular", Many(ISBN), "The most popular books, the first the most popular.", optional=True),
+    ),
+)
+
+NODES = (
+    ENTRY,
+    BOOK_COPY,
+    CATALOGUE_BOOK,
+    PROFILE,
+    LIST_ITEM,
+    BASED_ON,
+    RECOMMENDATION_LIST,
+    EXPERIMENT,
+    POINTER,
+    FILE_ENTRY,
+    MANIFEST,
+    ITEMS,
+)
+"""Each behind the nodes that it holds."""
+
+
+def problems(kind: Kind, value: object, where: str = "") -> Iterator[str]:
+    """Yield what in a JSON value is not as the contract says, with its place; unknown fields count as such.
+
+    A client is more tolerant: it leaves unknown fields alone. This says whether code and contract agree.
+    """
+    if isinstance(kind, Node):
+        if not isinstance(value, Mapping):
+            yield f"{where or kind.name}: not an object"
+            return
+        yield from (f"{where}{name}: unknown" for name in value if name not in kind.names)
+        for field in kind.fields:
+            if field.name in value:
+                yield from problems(field.kind, value[field.name], f"{where}{field.name}.")
+            elif not field.optional:
+                yield f"{where}{field.name}: missing"
+    elif isinstance(kind, Many):
+        if not isinstance(value, list) or (kind.most is not None and len(value) > kind.most):
+            yield f"{where} no list, or too long"
+            return
+        for place, element in enumerate(value):
+            yield from problems(kind.of, element, f"{where}{place}.")
+    elif isinstance(kind, ByName):
+        if not isinstance(value, Mapping):
+            yield f"{where} no map"
+            return
+        for name, element in value.items():
+            if re.fullmatch(kind.names, name) is None:
+                yield f"{where}{name!r:.80}: a name that does not match {kind.names}"
+            yield from problems(kind.of, element, f"{where}{name}.")
+    elif not _fits(kind, value):
+        yield f"{where} {value!r:.80} is no {kind}"
+
+
+def _fits(kind: Text | Number | Whole, value: object) -> bool:
+    if isinstance(kind, Text):
+        return (
+            isinstance(value, str)
+            and (kind.pattern is None or re.fullmatch(kind.pattern, value) is not None)
+            and (not kind.known or value in kind.known)
+            and (kind.longest is None or len(value) <= kind.longest)
+        )
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    if isinstance(kind, Whole):
+        return 0 <= value <= kind.highest and value == int(value)
+    low, high = (
+        -math.inf if kind.lowest is None else kind.lowest,
+        math.inf if kind.highest is None else kind.highest,
+    )
+    inside = low < value < high if kind.open else low <= value <= high
+    return inside and (kind.step is None or (value / kind.step) % 1 == 0)

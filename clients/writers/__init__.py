@@ -1,0 +1,1 @@
+"""From the contract to data classes: one writer a language."""

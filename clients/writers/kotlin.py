@@ -1,0 +1,79 @@
+"""Kotlin: a data class a node, as Firebase's ``getValue`` fills it: a default for every field, unknown ones ignored."""
+
+from __future__ import annotations
+
+from clients.contract import ByName, Field, Kind, Many, Node, Number, Text, Whole
+from clients.writers.words import HEADER, known_name
+
+
+def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
+    """Return the file's text."""
+    parts = [
+        f"// {HEADER}\n",
+        "package bookrec.contract\n",
+        "import com.google.firebase.database.IgnoreExtraProperties\n",
+    ]
+    parts += [f"const val {name} = {value}\n" for name, value in constants.items()]
+    for node in nodes:
+        parts += [*_known_values(node), _data_class(node)]
+    return "\n".join(parts)
+
+
+def _known_values(node: Node) -> list[str]:
+    found = []
+    for field in node.fields:
+        if isinstance(field.kind, Text) and field.kind.known:
+            values = "\n".join(f'    const val {value.upper()} = "{value}"' for value in field.kind.known)
+            found.append(
+                f"/** What `{field.name}` of a {node.name} may say; there may be more one day. */\n"
+                f"object {known_name(node, field)} {{\n{values}\n}}\n"
+            )
+    return found
+
+
+def _data_class(node: Node) -> str:
+    lines = [f"/** {node.doc} In `{node.place}`. */", "@IgnoreExtraProperties", f"data class {node.name}("]
+    for field in node.fields:
+        lines += [f"    /** {field.doc} */", f"    val {field.name}: {_declared(field)},"]
+    return "\n".join([*lines, ")\n"])
+
+
+def _declared(field: Field) -> str:
+    kind = _type(field.kind)
+    if isinstance(field.kind, Many):
+        return f"{kind} = emptyList()"
+    if isinstance(field.kind, ByName):
+        return f"{kind} = emptyMap()"
+    if field.optional:
+        return f"{kind}? = null"
+    return f"{kind} = {_default(field.kind)}"
+
+
+def _default(kind: Kind) -> str:
+    match kind:
+        case Text():
+            return '""'
+        case Number():
+            return "0.0"
+        case Whole():
+            return "0L"
+        case Node():
+            return f"{kind.name}()"
+        case Many() | ByName():
+            raise TypeError("lists and maps have defaults of their own")
+
+
+def _type(kind: Kind) -> str:
+    match kind:
+        case Text():
+            return "String"
+        case Number():
+            return "Double"
+        case Whole():
+            return "Long"
+        case Many():
+            return f"List<{_type(kind.of)}>"
+        case ByName():
+            return f"Map<String, {_type(kind.of)}>"
+        case Node():
+            return kind.name
