@@ -18,6 +18,7 @@ import requests
 
 from benchmarks import random_model
 from bookrec import paths
+from bookrec.publishing import next_pointer
 from emulator.process import free_port, running
 from local.processes import Processes
 from local.stack import storage_program
@@ -142,7 +143,7 @@ def _publish(stage: Stage) -> None:
         url = f"http://{stage.storage}/upload/storage/v1/b/{BUCKET}/o"
         query = {"uploadType": "media", "name": paths.model_object(VERSION, name)}
         requests.post(url, params=query, data=data, timeout=PATIENCE_S).raise_for_status()
-    stage.request("PUT", paths.MODEL, publish.next_pointer(None, pointer))
+    stage.request("PUT", paths.MODEL, next_pointer(None, pointer))
 
 
 def _start_storage(processes: Processes, port: int, logs: Path) -> None:

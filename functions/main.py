@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from firebase_functions import db_fn, options, scheduler_fn, tasks_fn
+from firebase_functions import db_fn, https_fn, options, scheduler_fn, tasks_fn
 
 from backend import composition
+from backend.adapters import identity
+from backend.callables import operated
 from backend.logs import reported
 from backend.settings import FANOUT_TASKS, REGION
 
@@ -21,6 +23,7 @@ options.set_global_options(
 # functions-framework reads it once this module is imported, and takes 4 threads a CPU where it is not said: the other
 # events of an instance would wait for a thread.
 os.environ.setdefault("THREADS", str(CONCURRENCY))
+identity.prepare()
 
 
 @db_fn.on_value_written(reference="/User_Book/{entryId}")
@@ -68,3 +71,38 @@ def reconcile(event: scheduler_fn.ScheduledEvent) -> None:
     """Triggers may have been lost."""
     with reported("reconcile"):
         composition.reconcile()
+
+
+@https_fn.on_call(timeout_sec=300)
+def operator_retrain(request: https_fn.CallableRequest[Any]) -> Any:
+    """An operator wants a run now."""
+    with operated("operator_retrain", request):
+        return composition.backend().operating.retrain()
+
+
+@https_fn.on_call(timeout_sec=300)
+def operator_rollback(request: https_fn.CallableRequest[Any]) -> Any:
+    """An operator wants an earlier version back."""
+    with operated("operator_rollback", request) as arguments:
+        return composition.backend().operating.rollback(arguments.get("version"))
+
+
+@https_fn.on_call(timeout_sec=300)
+def operator_release(request: https_fn.CallableRequest[Any]) -> Any:
+    """An operator has looked at why runs failed: they may start again."""
+    with operated("operator_release", request):
+        return composition.backend().operating.release()
+
+
+@https_fn.on_call(timeout_sec=300)
+def operator_experiment(request: https_fn.CallableRequest[Any]) -> Any:
+    """An operator starts an experiment, or ends it."""
+    with operated("operator_experiment", request) as arguments:
+        return composition.backend().operating.experiment(arguments)
+
+
+@https_fn.on_call(timeout_sec=300)
+def operator_reconcile(request: https_fn.CallableRequest[Any]) -> Any:
+    """An operator does not want to wait for the schedule."""
+    with operated("operator_reconcile", request):
+        return composition.backend().operating.reconcile()

@@ -168,6 +168,7 @@ class World:
         content = json.dumps(manifest.to_json()).encode()
         for name, data in {**files, MANIFEST: content}.items():
             self.store.objects[paths.model_object(version, name)] = data
+        before = self.database.get(paths.MODEL) or {}
         node = {
             "version": version,
             "manifest": paths.model_object(version, MANIFEST),
@@ -175,6 +176,8 @@ class World:
             "fence": fence,
             "publishedAt": self.clock.now_ms(),
             "snapshotAt": self.clock.now_ms(),
+            "kept": {**before.get("kept", {}), version: sha256(content)},
+            "experiment": before.get("experiment"),
         }
         self.database.update({paths.MODEL: node})
 

@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from bookrec import lease as leases
-from bookrec import paths
-from bookrec.errors import BadModel
-from bookrec.manifest import MANIFEST, Pointer
+from bookrec.manifest import Pointer
+from bookrec.publishing import kept_manifest, rolled_back
 from trainer import publish
 from trainer.holder import LeaseHolder
 from trainer.run import Services, switch
@@ -29,17 +28,11 @@ def rollback(services: Services, version: str) -> Pointer:
         BadModel: where the version is not kept, or its files are not what they were.
         LeaseLost: a training run is live.
     """
-    with LeaseHolder(services.database, services.now_ms, services.heart, purpose="rollback") as lease:
+    with LeaseHolder(services.database, services.now_ms, services.heart, purpose=leases.ROLLBACK) as lease:
         live = services.database.pointer()
-        if live is None or version not in live.kept:
-            kept = ", ".join(sorted(live.kept)) if live else "none"
-            raise BadModel(f"version {version} is not kept; these are: {kept}")
-        manifest = publish.verify(services.bucket, version, live.kept[version], services.answers)
+        manifest = publish.verify(services.bucket, version, kept_manifest(live, version), services.answers)
         lease.check()
-        data = manifest.details.get("data")
-        snapshot_at = int(data.get("snapshotAt", 0)) if isinstance(data, dict) else 0
-        name = paths.model_object(version, MANIFEST)
-        pointer = Pointer(version, name, live.kept[version], lease.fence, services.now_ms(), snapshot_at)
+        pointer = rolled_back(live, manifest, lease.fence, services.now_ms())
         pointer = switch(services.database, pointer, is_rollback=True)
         log.info("version %s is live again", version)
         return pointer

@@ -10,18 +10,16 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from bookrec import paths
-from bookrec.errors import BadModel, LeaseLost
 from bookrec.manifest import (
     ITEMS,
-    KEPT_VERSIONS,
     MANIFEST,
     RECOMMEND_MODEL,
     FileEntry,
     Manifest,
     Pointer,
-    read_manifest,
+    fetch_files,
+    fetch_manifest,
     sha256,
-    usable_pointer,
 )
 
 CONTENT_TYPES = {
@@ -110,12 +108,9 @@ def read_version(
     Raises:
         BadModel: where manifest or files are not what ``manifest_sha256`` vouches for.
     """
-    manifest = read_manifest(version, read(paths.model_object(version, MANIFEST)), manifest_sha256)
-    files: dict[str, bytes] = {}
-    for name in manifest.files if names is None else names:
-        files[name] = read(paths.model_object(version, name))
-        manifest.files[name].check(name, files[name])
-    return manifest, files
+    manifest = fetch_manifest(lambda name, _: read(name), version, manifest_sha256)
+    wanted = manifest.files if names is None else names
+    return manifest, dict(fetch_files(lambda name, _: read(name), manifest, wanted))
 
 
 def make_pointer(
@@ -124,26 +119,6 @@ def make_pointer(
     """Return the pointer that makes an uploaded version live; ``lists`` is its number of shards of ready lists."""
     name = paths.model_object(version, MANIFEST)
     return Pointer(version, name, sha256(manifest), fence, published_at, snapshot_at, lists=lists)
-
-
-def next_pointer(present: object, pointer: Pointer, *, is_rollback: bool = False) -> dict[str, object]:
-    """Return the new value of ``/Recommender/model``: what runs inside the transaction.
-
-    A damaged node counts as no model: any publish repairs it.
-
-    Args:
-        is_rollback: the version was live before, and must still be kept.
-
-    Raises:
-        LeaseLost: where a run with this fence or a later one has published.
-        BadModel: where a version to roll back to is no longer kept.
-    """
-    live = usable_pointer(present)
-    if live is not None and live.fence >= pointer.fence:
-        raise LeaseLost(f"version {live.version} was published under fence {live.fence}, this run has {pointer.fence}")
-    if is_rollback and (live is None or pointer.version not in live.kept):
-        raise BadModel(f"version {pointer.version} is no longer kept")
-    return {**pointer.to_node(), "kept": _kept(live, pointer)}
 
 
 def retire(bucket: Bucket, live: Pointer, now_ms: int) -> list[str]:
@@ -167,16 +142,6 @@ def retire(bucket: Bucket, live: Pointer, now_ms: int) -> list[str]:
                 bucket.delete(name)
             retired.append(version)
     return retired
-
-
-def _kept(live: Pointer | None, pointer: Pointer) -> dict[str, str]:
-    """Return what the new pointer keeps: itself, the version it replaces, and the newest of the others."""
-    before = dict(live.kept) if live else {}
-    needed = {pointer.version: pointer.manifest_sha256}
-    if live is not None:
-        needed[live.version] = live.manifest_sha256
-    others = sorted(set(before) - set(needed), reverse=True)[: KEPT_VERSIONS - len(needed)]
-    return needed | {version: before[version] for version in others}
 
 
 def _store(bucket: Bucket, version: str, name: str, content: bytes) -> None:

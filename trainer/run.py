@@ -155,7 +155,7 @@ def switch(database: Database, pointer: Pointer, *, is_rollback: bool = False) -
     """Make a version live; return the pointer as it is now.
 
     Raises:
-        LeaseLost, BadModel: as ``publish.next_pointer`` does.
+        LeaseLost, BadModel: as ``publishing.next_pointer`` does.
     """
     try:
         return database.publish(pointer, is_rollback=is_rollback)

@@ -24,10 +24,10 @@ from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
 from bookrec.manifest import Pointer, parse_pointer, usable_pointer
 from bookrec.paths import children, in_query
+from bookrec.publishing import next_pointer
 from bookrec.reader import GONE
 from trainer.ingest.keys import KeyRange
 from trainer.ingest.pages import pages
-from trainer.publish import next_pointer
 
 TIMESTAMP = {".sv": "timestamp"}
 
@@ -164,7 +164,7 @@ class Database:
         """Switch ``/Recommender/model`` in a transaction; return the pointer as it is now.
 
         Raises:
-            LeaseLost, BadModel: as ``publish.next_pointer`` does.
+            LeaseLost, BadModel: as ``publishing.next_pointer`` does.
         """
         node = self._node(paths.MODEL).transaction(
             lambda present: next_pointer(present, pointer, is_rollback=is_rollback)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
+    from backend.handlers.operating import OperatingHandler
     from backend.handlers.retraining import RetrainHandler
     from backend.ports import Clock, Database, ModelLoader, ModelStore, TaskQueue, Together, TrainerJobs
     from backend.settings import Settings
@@ -24,6 +25,7 @@ class Backend:
     """One handler a trigger, for one database instance.
 
     Attributes:
+        operating: what operators ask for; the same for all instances.
         others: of the first instance, the handlers of the others by name.
     """
 
@@ -32,6 +34,7 @@ class Backend:
     model_published: ModelPublishedHandler
     fanout: FanoutHandler
     reconcile: Callable[[], Mapping[str, int]]
+    operating: OperatingHandler
     others: Mapping[str, Backend] = field(default_factory=dict)
 
     def of(self, instance: str) -> Backend:
@@ -93,10 +96,7 @@ def reconcile() -> None:
     Raises:
         BookrecError: as the first of those does that failed; all others were gone through.
     """
-    from backend.adapters.system import run_together
-
-    first = backend()
-    run_together([backend.reconcile for backend in (first, *first.others.values())])
+    backend().operating.reconcile()
 
 
 def build(settings: Settings, services: Services) -> Backend:
@@ -104,6 +104,7 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.catalogue import CatalogueCache
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
+    from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retraining import RetrainHandler, RetrainingQueue
     from backend.list_shards import ShardWriter
@@ -119,6 +120,10 @@ def build(settings: Settings, services: Services) -> Backend:
     start_ms, limit_ms = settings.trainer_start_s * 1000, settings.trainer_timeout_s * 1000
     others = list(services.others.values())
     retrain = RetrainHandler(services.database, services.jobs, settings.policy, clock, start_ms, limit_ms, others)
+    every: list[Backend] = []
+    operating = OperatingHandler(
+        services.database, model, retrain, clock, lambda: together([backend.reconcile for backend in every])
+    )
 
     def of_instance(name: str, database: Database) -> Backend:
         lists = ListRefresher(database, model, catalogue, together)
@@ -131,10 +136,13 @@ def build(settings: Settings, services: Services) -> Backend:
             model_published=published,
             fanout=FanoutHandler(database, lists, model, shards),
             reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
+            operating=operating,
         )
 
     further = {name: of_instance(name, database) for name, database in services.others.items()}
-    return replace(of_instance("", services.database), others=further)
+    first = replace(of_instance("", services.database), others=further)
+    every += [first, *further.values()]
+    return first
 
 
 def connect(settings: Settings) -> Services:

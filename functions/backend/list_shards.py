@@ -34,6 +34,8 @@ PAGE = 200
 class ShardWriter:
     """Writes the lists of one shard, and refreshes on the usual path whoever the shard has no right list for.
 
+    The lists of a shard are the live model's: readers in the other arm of an experiment are refreshed too.
+
     A list of a shard never stays over a newer one. An event writes a list and its mark in ``/Recommender/dirty`` at
     once. If it does so before the marks are read, its reader is left to the usual path. If after that, but before the
     shard's list is written, the mark is found when the marks are read again, and the list is made anew from the shelf.
@@ -127,7 +129,8 @@ class ShardWriter:
         writes: dict[str, dict[str, object]] = {}
         for user_id, reader in readers.items():
             values = _values(ready.get(user_id), reader, catalogue, live.pointer.version)
-            if user_id not in kept and values is not None:
+            is_of_live = live.model_of(user_id) is live.model
+            if is_of_live and user_id not in kept and values is not None:
                 writes[user_id] = values
         for batch in batches(writes.values()):
             self._database.update(batch | {WRITES: increment(1)})

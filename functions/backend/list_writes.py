@@ -26,7 +26,7 @@ class Basis:
 
     def is_still(self, other: Basis) -> bool:
         """Tell whether lists made with the other are made with this."""
-        return self.in_use.version == other.in_use.version and self.catalogue is other.catalogue
+        return self.in_use.arms == other.in_use.arms and self.catalogue is other.catalogue
 
 
 def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> RecommendationList:
@@ -60,11 +60,11 @@ def writes_for(
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{shelf.user_id}"] = HERE
     in_use, catalogue = basis.in_use, basis.catalogue
-    wanted = None if in_use.is_degraded else in_use.version
+    wanted = None if in_use.is_degraded else in_use.version_of(shelf.user_id)
     is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
     if is_full and reader.is_served(shelf.digest, wanted, catalogue):
         return values
-    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)
+    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)
     if changes is None and reader.has(made):  # another model's list, or a short one, that is the right one
         return values
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)

@@ -1,23 +1,26 @@
-"""The live model, loaded once and replaced when the pointer moves."""
+"""The live model, and while an experiment runs the other arm's; loaded once and replaced when the pointer moves."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend import logs
 from backend.ports import Clock, Database, ModelLoader, ModelStore
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
+from bookrec.experiment import Experiment
 from bookrec.manifest import (
     ITEMS,
     MANIFEST,
-    MAX_MANIFEST_BYTES,
     RECOMMEND_MODEL,
+    REQUIRED_FILES,
+    Manifest,
     Pointer,
+    fetch_files,
+    fetch_manifest,
     parse_pointer,
-    read_manifest,
     usable_pointer,
 )
 from bookrec.recommender import Recommender
@@ -30,12 +33,38 @@ NO_MODEL = "none"
 
 
 @dataclass(frozen=True, slots=True)
+class _Failure:
+    node: object
+    at_ms: int
+    problem: BadModel | StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
-    """A loaded model with the pointer that named it."""
+    """A loaded model with the pointer that named it.
+
+    Attributes:
+        other: the model of arm ``b`` while an experiment runs; None without one, and where it cannot be loaded:
+            then everybody is given ``model``.
+        missing: why it cannot.
+    """
 
     node: object
     pointer: Pointer
     model: Recommender
+    other: Recommender | None = None
+    missing: _Failure | None = None
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The experiment that lists are made for, if there is one."""
+        return self.pointer.experiment if self.other else None
+
+    def model_of(self, user_id: str) -> Recommender:
+        """Return the model of a reader's arm."""
+        if self.other and self.pointer.experiment and self.pointer.experiment.arm(user_id) == "b":
+            return self.other
+        return self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +81,22 @@ class InUse:
 
     @property
     def version(self) -> str:
-        """The model version of lists that are made now."""
+        """The model version of lists that are made now, but for an experiment's other arm."""
         return self.live.pointer.version if self.live else NO_MODEL
 
+    @property
+    def arms(self) -> tuple[str, Experiment | None]:
+        """What decides which model a reader gets: equal arms give equal lists."""
+        return self.version, self.live.experiment if self.live else None
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    node: object
-    at_ms: int
-    problem: BadModel | StoreUnavailable
+    def model_of(self, user_id: str) -> Recommender | None:
+        """Return the model for a reader, if there is one."""
+        return self.live.model_of(user_id) if self.live else None
+
+    def version_of(self, user_id: str) -> str:
+        """Return the version of the model for a reader."""
+        model = self.model_of(user_id)
+        return model.version if model else NO_MODEL
 
 
 class LiveModel:
@@ -92,6 +128,7 @@ class LiveModel:
 
         Raises:
             BadModel, StoreUnavailable: saying what is wrong; the reason is kept in ``/Recommender/status/model``.
+                A model of an experiment that is no model is not raised: everybody is given the live one.
         """
         node = self._database.pointer()
         if not self._is_settled(node):
@@ -99,20 +136,41 @@ class LiveModel:
                 node = self._database.pointer()
                 if not self._is_settled(node):
                     self._switch(node)
-        return self._loaded if node is not None else None
+        loaded = self._loaded if node is not None else None
+        if loaded and loaded.missing and isinstance(loaded.missing.problem, StoreUnavailable):
+            raise StoreUnavailable(str(loaded.missing.problem))
+        return loaded
+
+    def try_out(self, version: str, manifest_sha256: str) -> Manifest:
+        """Check all files of a version and let its model answer; return its manifest. It is not used for it.
+
+        Raises:
+            BadModel, StoreUnavailable: saying what is wrong.
+        """
+        manifest = fetch_manifest(self._store.download, version, manifest_sha256)
+        files = fetch_files(self._store.download, manifest, manifest.files)
+        kept = {name: content for name, content in files if name in REQUIRED_FILES}  # one of the others at a time
+        self._load(version, kept[RECOMMEND_MODEL], kept[ITEMS])
+        return manifest
 
     def _is_settled(self, node: object) -> bool:
-        return node is None or (self._loaded is not None and self._loaded.node == node)
+        if node is None:
+            return True
+        loaded = self._loaded
+        return loaded is not None and loaded.node == node and not (loaded.missing and self._is_over(loaded.missing))
+
+    def _is_over(self, failure: _Failure) -> bool:
+        return self._clock.now_ms() - failure.at_ms >= TRY_AGAIN_AFTER_MS
 
     def _switch(self, node: object) -> None:
         failure, now = self._failure, self._clock.now_ms()
-        if failure and failure.node == node and now - failure.at_ms < TRY_AGAIN_AFTER_MS:
+        if failure and failure.node == node and not self._is_over(failure):
             raise type(failure.problem)(str(failure.problem))
         try:
             pointer = parse_pointer(node)
             if pointer is None:
                 raise BadModel("/Recommender/model names no model")
-            self._loaded = Live(node, pointer, self._fetch(pointer.version, pointer.manifest_sha256))
+            live = Live(node, pointer, self._fetch(pointer.version, pointer.manifest_sha256))
         except (BadModel, StoreUnavailable) as problem:
             self._failure = _Failure(node, now, problem)
             if self._loaded is None and isinstance(problem, BadModel):
@@ -120,7 +178,20 @@ class LiveModel:
             self._record(node, str(problem))
             raise
         self._failure = None
+        self._loaded = self._with_other(live)
         self._record(node, "")
+
+    def _with_other(self, live: Live) -> Live:
+        """Load the model of an experiment's other arm beside the live one."""
+        experiment = live.pointer.experiment
+        if experiment is None:
+            return live
+        try:
+            return replace(live, other=self._fetch(experiment.version, live.pointer.kept[experiment.version]))
+        except (BadModel, StoreUnavailable) as problem:
+            logs.alarm("model-unusable", "an experiment's model cannot be used", reason=str(problem),
+                       using=live.pointer.version)  # fmt: skip
+            return replace(live, missing=_Failure(live.node, self._clock.now_ms(), problem))
 
     def _newest_kept(self, node: object) -> Live | None:
         """Return the newest model before the one that cannot be used: an instance that starts now knows no other."""
@@ -137,17 +208,22 @@ class LiveModel:
         return None
 
     def _fetch(self, version: str, manifest_sha256: str) -> Recommender:
-        content = self._store.download(paths.model_object(version, MANIFEST), MAX_MANIFEST_BYTES)
-        manifest = read_manifest(version, content, manifest_sha256)
-        files: dict[str, bytes] = {}
-        for name in (RECOMMEND_MODEL, ITEMS):
-            entry = manifest.files[name]
-            files[name] = self._store.download(paths.model_object(version, name), entry.size)
-            entry.check(name, files[name])
+        """Return a version's model: from the bucket, unless it is in use already. Versions are immutable."""
+        before = self._loaded
+        if before and before.pointer.vouched().get(version) == manifest_sha256:
+            for model in (before.model, before.other):
+                if model and model.version == version:
+                    return model
+        manifest = fetch_manifest(self._store.download, version, manifest_sha256)
+        files = dict(fetch_files(self._store.download, manifest, (RECOMMEND_MODEL, ITEMS)))
         return self._load(version, files[RECOMMEND_MODEL], files[ITEMS])
 
     def _record(self, node: object, problem: str) -> None:
-        version = node.get("version") if isinstance(node, Mapping) else None
-        used = self._loaded.pointer.version if self._loaded else None
+        version, loaded = node.get("version") if isinstance(node, Mapping) else None, self._loaded
+        used = loaded.pointer.version if loaded else None
         state = {"version": str(version)[:64], "loads": not problem, "problem": problem or None, "using": used}
+        experiment = loaded.pointer.experiment if loaded and not problem else None
+        if loaded and experiment:
+            missing = str(loaded.missing.problem) if loaded.missing else None
+            state["experiment"] = {"version": experiment.version, "loads": loaded.other is not None, "problem": missing}
         self._database.update({f"{paths.STATUS}/model": state})

@@ -50,6 +50,10 @@ class Database(Protocol):
         """Return ``/Recommender/model``."""
         ...
 
+    def change_pointer(self, change: Callable[[object], Mapping[str, object] | None]) -> object:
+        """Change ``/Recommender/model`` in a transaction and return it; where ``change`` returns None, it stays."""
+        ...
+
     def catalogue(self, etag: str) -> tuple[Mapping[str, object] | None, str]:
         """Return the nodes of ``/archive`` and their ETag; None for the nodes where the ETag is still ``etag``."""
         ...

@@ -36,3 +36,11 @@ class StoreUnavailable(BookrecError):
 
 class LeaseLost(BookrecError):
     """The training run no longer holds the lease, or a newer run has published."""
+
+
+class NotNow(BookrecError):
+    """What an operator asks for cannot be done as things stand; the message says what has to be done first."""
+
+
+class BadArgument(BookrecError):
+    """What an operator asks for is no sense, whatever the state of things; the message says what would be."""

@@ -17,6 +17,9 @@ a word (``died``), or at its time limit (``timed out``)."""
 JUDGED: tuple[Outcome, ...] = ("published", "refused")
 """The outcomes after which the entries of the run's snapshot count as trained on."""
 
+ROLLBACK = "rollback"
+"""The purpose of a lease that is not for training."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -43,6 +46,11 @@ class Lease:
     def is_held(self, now: int) -> bool:
         """Tell whether a run holds the lease at ``now``."""
         return self.holder is not None and now < self.expires_at
+
+    @property
+    def is_for_training(self) -> bool:
+        """Tell whether a training run holds it, or held it until it was silent for too long."""
+        return self.holder is not None and not self.holder.startswith(f"{ROLLBACK}-")
 
     def is_held_by(self, holder: str, fence: int) -> bool:
         """Tell whether exactly this run still holds the lease; after its expiry too, while nobody else took it."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bookrec import paths
 from bookrec.errors import BadModel
+from bookrec.experiment import Experiment, usable_experiment
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -82,6 +84,8 @@ class Pointer:
         kept: manifest SHA-256 by version of every model that may be made live again, this one included. A version
             that has left this set never comes back to it, so that its files can be removed whoever else is at work.
         lists: how many shards of ready lists lie in the bucket; 0 where the functions make the lists.
+        experiment: the A/B split that runs beside it, or None.
+        switches: how often an experiment was started or ended since this publish.
     """
 
     version: str
@@ -92,11 +96,20 @@ class Pointer:
     snapshot_at: int
     kept: Mapping[str, str] = field(default_factory=dict)
     lists: int = 0
+    experiment: Experiment | None = None
+    switches: int = 0
 
     @property
     def publication(self) -> str:
-        """What tells this publish from all others: a version that is rolled back to is published again."""
-        return f"{self.version}@{self.fence}"
+        """What tells from all others what the lists are to follow.
+
+        A version that is rolled back to is published again; an experiment that starts or ends gives other lists.
+        """
+        return f"{self.version}@{self.fence}" + (f"+{self.switches}" if self.switches else "")
+
+    def vouched(self) -> dict[str, str]:
+        """Return the manifest's SHA-256 of every version that may be used, the live one among them."""
+        return {**self.kept, self.version: self.manifest_sha256}
 
     def to_node(self) -> dict[str, object]:
         """Return the database node."""
@@ -109,7 +122,13 @@ class Pointer:
             "snapshotAt": self.snapshot_at,
             "kept": dict(self.kept),
         }
-        return node | {"lists": self.lists} if self.lists else node
+        if self.lists:
+            node["lists"] = self.lists
+        if self.experiment:
+            node["experiment"] = self.experiment.to_node()
+        if self.switches:
+            node["switches"] = self.switches
+        return node
 
 
 def read_manifest(version: str, content: bytes, manifest_sha256: str) -> Manifest:
@@ -127,6 +146,32 @@ def read_manifest(version: str, content: bytes, manifest_sha256: str) -> Manifes
     if manifest.version != version:
         raise BadModel("the manifest is of another version than the pointer")
     return manifest
+
+
+Read = Callable[[str, int], bytes]
+"""Returns an object of the bucket by its name, of at most so many bytes; raises ``BadModel`` where it cannot."""
+
+
+def fetch_manifest(read: Read, version: str, manifest_sha256: str) -> Manifest:
+    """Return a version's manifest from the bucket, checked against its SHA-256.
+
+    Raises:
+        BadModel: as ``read_manifest`` does.
+    """
+    return read_manifest(version, read(paths.model_object(version, MANIFEST), MAX_MANIFEST_BYTES), manifest_sha256)
+
+
+def fetch_files(read: Read, manifest: Manifest, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield some of a version's files by name, each checked against its size and SHA-256.
+
+    Raises:
+        BadModel: saying which one is not what the manifest vouches for.
+    """
+    for name in names:
+        entry = manifest.files[name]
+        content = read(paths.model_object(manifest.version, name), entry.size)
+        entry.check(name, content)
+        yield name, content
 
 
 def parse_manifest(value: object) -> Manifest:
@@ -159,7 +204,7 @@ def parse_pointer(node: object) -> Pointer | None:
         return None
     if not isinstance(node, Mapping):
         raise BadModel("/Recommender/model is not an object")
-    version = _matching(node.get("version"), _VERSION, "the pointer's version")
+    version, kept = _matching(node.get("version"), _VERSION, "the pointer's version"), _kept(node.get("kept"))
     return Pointer(
         version=version,
         manifest=_matching(node.get("manifest"), re.compile(f"models/{version}/{MANIFEST}"), "the manifest's name"),
@@ -167,9 +212,16 @@ def parse_pointer(node: object) -> Pointer | None:
         fence=_whole(node.get("fence"), "the pointer's fence"),
         published_at=_whole(node.get("publishedAt"), "publishedAt"),
         snapshot_at=_whole(node.get("snapshotAt"), "snapshotAt"),
-        kept=_kept(node.get("kept")),
+        kept=kept,
         lists=_whole(node.get("lists", 0), "the number of shards of lists"),
+        experiment=usable_experiment(node.get("experiment"), version, kept),
+        switches=_whole(node.get("switches", 0), "the number of switches"),
     )
+
+
+def is_version(value: object) -> bool:
+    """Tell whether a value can be a version's name."""
+    return isinstance(value, str) and _VERSION.fullmatch(value) is not None
 
 
 def usable_pointer(node: object) -> Pointer | None:

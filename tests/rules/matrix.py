@@ -12,7 +12,9 @@ from pathlib import Path
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "access.md"
 BEGIN, END = "<!-- tables: python -m tests.rules.matrix -->", "<!-- end of the tables -->"
 
-CALLERS = {"A": "anonymous", "O": "owner", "R": "another reader", "C": "admin claim", "B": "backend"}
+CALLERS = {
+    "A": "anonymous", "O": "owner", "R": "another reader", "C": "admin claim", "P": "operator claim", "B": "backend",
+}  # fmt: skip
 """One letter a caller. The owner's id is ``ana``, the other reader's ``ben``."""
 
 # A cell names everyone who is let in. `create`: set where nothing was. `update`: set over what is there, and change one
@@ -24,9 +26,9 @@ node                                      read   create  update  delete
 /User_Book/{owner's entry}                OB     OB      OB      OB
 /User_Book/{another's entry}              RB     RB      RB      RB
 /Books                                    B      B       B       B
-/Books/{key}                              ORCB   ORCB    ORCB    ORCB
-/archive                                  ORCB   CB      CB      CB
-/archive/{key}                            ORCB   CB      CB      CB
+/Books/{key}                              ORCPB  ORCPB   ORCPB   ORCPB
+/archive                                  ORCPB  CB      CB      CB
+/archive/{key}                            ORCPB  CB      CB      CB
 /Users                                    B      B       B       B
 /Users/{owner}                            OB     OB      OB      OB
 /Users/{owner}/recommendations            OB     B       B       OB
@@ -34,18 +36,20 @@ node                                      read   create  update  delete
 /Users/{another}                          RB     RB      RB      RB
 /Users/{another}/recommendations          RB     B       B       RB
 /Users/{another}/recommendations/{part}   RB     B       B       B
-/Recommender                              B      B       B       B
-/Recommender/model                        ORCB   B       B       B
-/Recommender/lease                        B      B       B       B
-/Recommender/changes                      B      B       B       B
-/Recommender/changes/{owner's entry}      B      B       B       B
-/Recommender/dirty                        B      B       B       B
-/Recommender/dirty/{owner}                B      B       B       B
-/Recommender/rejected                     B      B       B       B
-/Recommender/rejected/{owner's entry}     B      B       B       B
-/Recommender/status                       B      B       B       B
-/Recommender/readers                      B      B       B       B
-/Recommender/readers/{owner}              B      B       B       B
+/Recommender                              PB     B       B       B
+/Recommender/model                        ORCPB  B       B       B
+/Recommender/lease                        PB     B       B       B
+/Recommender/changes                      PB     B       B       B
+/Recommender/changes/{owner's entry}      PB     B       B       B
+/Recommender/dirty                        PB     B       B       B
+/Recommender/dirty/{owner}                PB     B       B       B
+/Recommender/rejected                     PB     B       B       B
+/Recommender/rejected/{owner's entry}     PB     B       B       B
+/Recommender/status                       PB     B       B       B
+/Recommender/readers                      PB     B       B       B
+/Recommender/readers/{owner}              PB     B       B       B
+/Recommender/shelvings                    PB     B       B       B
+/Recommender/shelvings/{owner}            PB     B       B       B
 /{any other node}                         B      B       B       B
 """
 
@@ -59,24 +63,24 @@ node                            query                                   who
 /User_Book                      orderBy="userId"                        B
 /User_Book                      orderBy="userId" startAt="ana"          B
 /User_Book                      orderBy="userId" limitToFirst=1         B
-/User_Book                      orderBy="bookId" equalTo="-Nbook1"      ORCB
+/User_Book                      orderBy="bookId" equalTo="-Nbook1"      ORCPB
 /User_Book                      orderBy="bookId"                        B
 /User_Book                      orderBy="bookId" startAt="-"            B
 /User_Book                      orderBy="isbn" equalTo="09780000000001" b
 /User_Book                      orderBy="$key" equalTo="-Nana"          B
 /User_Book                      orderBy="$key"                          B
 /User_Book                      shallow=true                            B
-/Books                          orderBy="$key" equalTo="-Nbook1"        ORCB
+/Books                          orderBy="$key" equalTo="-Nbook1"        ORCPB
 /Books                          orderBy="$key"                          B
 /Books                          orderBy="isbn" equalTo="09780000000001" b
 /Books                          shallow=true                            B
-/archive                        orderBy="isbn" equalTo="09780000000001" ORCB
-/archive                        orderBy="title" startAt="T"             ORCB
-/archive                        orderBy="author" limitToLast=1          ORCB
-/archive                        orderBy="genre"                         ORCB
-/archive                        orderBy="pages"                         orcb
-/archive                        orderBy="$key"                          ORCB
-/archive                        shallow=true                            ORCB
+/archive                        orderBy="isbn" equalTo="09780000000001" ORCPB
+/archive                        orderBy="title" startAt="T"             ORCPB
+/archive                        orderBy="author" limitToLast=1          ORCPB
+/archive                        orderBy="genre"                         ORCPB
+/archive                        orderBy="pages"                         orcpb
+/archive                        orderBy="$key"                          ORCPB
+/archive                        shallow=true                            ORCPB
 /Users                          orderBy="$key" equalTo="ana"            B
 /Users                          orderBy="id" equalTo="ana"              b
 /Users                          orderBy="$key" limitToFirst=1           B
@@ -85,15 +89,17 @@ node                            query                                   who
 /Users/{owner}                  shallow=true                            OB
 /Users/{owner}/recommendations  orderBy="$key" equalTo="listId"         OB
 /Users/{owner}/recommendations  shallow=true                            OB
-/Recommender                    orderBy="$key"                          B
-/Recommender                    shallow=true                            B
-/Recommender/model              orderBy="$key"                          ORCB
-/Recommender/changes            orderBy="at" limitToFirst=1             B
-/Recommender/dirty              orderBy="at" limitToFirst=1             B
-/Recommender/dirty              orderBy="$key" equalTo="ana"            B
-/Recommender/rejected           orderBy="at" limitToLast=1              B
-/Recommender/rejected           orderBy="$key" equalTo="-Nana"          B
-/Recommender/readers            orderBy="$key" equalTo="ana"            B
+/Recommender                    orderBy="$key"                          PB
+/Recommender                    shallow=true                            PB
+/Recommender/model              orderBy="$key"                          ORCPB
+/Recommender/changes            orderBy="at" limitToFirst=1             PB
+/Recommender/dirty              orderBy="at" limitToFirst=1             PB
+/Recommender/dirty              orderBy="$key" equalTo="ana"            PB
+/Recommender/rejected           orderBy="at" limitToLast=1              PB
+/Recommender/rejected           orderBy="$key" equalTo="-Nana"          PB
+/Recommender/readers            orderBy="$key" equalTo="ana"            PB
+/Recommender/shelvings          orderBy="$key" limitToFirst=1           PB
+/Recommender/status             shallow=true                            PB
 /{any other node}               orderBy="$key"                          B
 """
 
@@ -116,7 +122,7 @@ def cells() -> list[tuple[str, str, str]]:
 
 def in_words(who: str) -> str:
     """Return a cell as a person reads it."""
-    signed_in = "ORC"
+    signed_in = "ORCP"
     names = "signed-in, backend" if who.upper() == f"{signed_in}B" else ", ".join(CALLERS[c] for c in who.upper())
     return names + (" (no index)" if who.islower() else "")
 

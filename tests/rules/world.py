@@ -41,6 +41,7 @@ WORLD = {
         "rejected": {"-Nana": RECORD},
         "status": {"training": {"state": "idle"}},
         "readers": {"ana": MARK, "ben": MARK},
+        "shelvings": {"ana": {"v1": MARK}, "ben": {"v1": MARK}},
     },
     "secrets": {"a": 1},
 }
@@ -88,6 +89,8 @@ SAMPLES = {
     "/Recommender/status": Sample("Recommender/status", {"training": {"state": "busy"}}, {"model": {"version": "v"}}),
     "/Recommender/readers": Sample("Recommender/readers", {"ana": MARK}, {"ana": {"at": 2}}),
     "/Recommender/readers/{owner}": _mark("readers/ana"),
+    "/Recommender/shelvings": Sample("Recommender/shelvings", {"ana": {"v1": MARK}}, {"ana": {"v1": {"at": 2}}}),
+    "/Recommender/shelvings/{owner}": Sample("Recommender/shelvings/ana", {"v1": MARK}, {"v2": MARK}),
     "/{any other node}": Sample("secrets", {"a": 1}, {"a": 2}),
 }
 for who, reader in (("owner", "ana"), ("another", "ben")):
@@ -98,7 +101,7 @@ for who, reader in (("owner", "ana"), ("another", "ben")):
         f"{top}/recommendations/items/3", {"isbn": ISBN, "score": 9}, {"score": 9}
     )
 
-_READERS = {"O": ("ana", {}), "R": ("ben", {}), "C": ("cora", {"admin": True})}
+_READERS = {"O": ("ana", {}), "R": ("ben", {}), "C": ("cora", {"admin": True}), "P": ("pia", {"operator": True})}
 
 
 def as_user(uid, **claims):

@@ -41,10 +41,11 @@ class Mutant:
 
 LISTS, WRITES = "functions/backend/lists.py", "functions/backend/list_writes.py"
 LEASE, PUBLISH = "functions/bookrec/lease.py", "trainer/publish.py"
+POINTER = "functions/bookrec/publishing.py"
 RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retraining.py"
 # ruff: noqa: E501 - a line of code stays a line
 MUTANTS = [
-    Mutant("skips the fence", PUBLISH, "if live is not None and live.fence >= pointer.fence:", "if False:"),
+    Mutant("skips the fence", POINTER, "if live is not None and live.fence >= pointer.fence:", "if False:"),
     Mutant(
         "switches the pointer before the files are there", RUN,
         "    content = publish.upload(bucket, product.files, manifest, services.answers)\n    shards = 0\n",
@@ -61,8 +62,8 @@ MUTANTS = [
         "does not try the uploaded model out", PUBLISH, "    answers(version, files[RECOMMEND_MODEL], files[ITEMS])\n", "",
     ),
     Mutant(
-        "loads files without checking their SHA-256", "functions/backend/models.py",
-        "            entry.check(name, files[name])\n", "",
+        "loads files without checking their SHA-256", "functions/bookrec/manifest.py",
+        "        entry.check(name, content)\n", "",
     ),
     Mutant(
         "does not look at the shelf again after writing", LISTS,
@@ -75,7 +76,7 @@ MUTANTS = [
     ),
     Mutant(
         "takes any model's list for the right one", WRITES,
-        "    wanted = None if in_use.is_degraded else in_use.version\n", "    wanted = None\n",
+        "    wanted = None if in_use.is_degraded else in_use.version_of(shelf.user_id)\n", "    wanted = None\n",
     ),
     Mutant(
         "makes the list of the event, not of the shelf", LISTS,
@@ -150,7 +151,7 @@ MUTANTS = [
     Mutant(
         "starts a run that another one has made needless",
         RETRAINING,
-        "        if not self._pending().changes:  # another run ended since it was decided\n",
+        "        if not is_due and not self._pending().changes:  # another run ended since it was decided\n",
         "        if False:\n",
     ),
     Mutant(

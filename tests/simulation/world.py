@@ -6,7 +6,7 @@ from unittest import mock
 
 from backend import catalogue, logs, models, sweep
 from backend.handlers import reconcile
-from bookrec import paths
+from bookrec import paths, publishing
 from bookrec.errors import BadModel
 from bookrec.lease import read_lease
 from tests.fakes import load_fake
@@ -89,7 +89,7 @@ class World:
             mock.patch.object(catalogue, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
             mock.patch.object(logs, "logger", _Logger(self.log)),
             mock.patch.object(publish, "RETIRE_AFTER_MS", 300_000),
-            mock.patch.object(publish, "KEPT_VERSIONS", 4),
+            mock.patch.object(publishing, "KEPT_VERSIONS", 4),
             mock.patch.object(sweep, "PAGE", self._page),
             mock.patch.multiple(reconcile, BUDGET_MS=self._budget_ms, WATERMARK_MS=self._budget_ms),
         ):

@@ -108,6 +108,20 @@ class FirebaseDatabase:
         """Read the pointer."""
         return self._first(paths.MODEL).get()
 
+    def change_pointer(self, change: Callable[[object], Mapping[str, object] | None]) -> object:
+        """A transaction on the pointer."""
+
+        def transition(node: object) -> dict[str, object]:
+            changed = change(node)
+            if changed is None:
+                raise _NoChangeError
+            return dict(changed)
+
+        try:
+            return self._first(paths.MODEL).transaction(transition)
+        except _NoChangeError:
+            return self.pointer()
+
     def catalogue(self, etag: str) -> tuple[Mapping[str, object] | None, str]:
         """Read the catalogue; an unchanged one is not transferred."""
         node = self._first(paths.ARCHIVE)

@@ -17,7 +17,10 @@ LONGEST_WAIT_S = 120.0
 """How long a task that was delivered before its time waits; Cloud Tasks keeps the time, the emulator does not."""
 
 TRAINING = f"{paths.STATUS}/training"
-RUN, PARKED, OUTCOMES = f"{TRAINING}/run", f"{TRAINING}/parked", f"{TRAINING}/outcomes"
+RUN, PARKED, OUTCOMES, RUNS = (f"{TRAINING}/{name}" for name in ("run", "parked", "outcomes", "runs"))
+KEPT_RUNS = 50
+"""How many runs are remembered, the newest."""
+
 RUNNING = "running"
 REASONS = {
     "died": "the run stopped renewing its lease: it was killed, or never started",
@@ -25,6 +28,12 @@ REASONS = {
     "failed": "the run could not be started",
 }
 """What the record says of a run that could not say it itself."""
+
+
+def remembered(run_id: object, fence: int, outcome: str | None) -> dict[str, object]:
+    """Return what adds a run that has ended, and could not say so itself, to those that are remembered."""
+    run = {"runId": run_id, "fence": fence, "outcome": outcome, "reason": REASONS.get(str(outcome)), "at": TIMESTAMP}
+    return {f"{RUNS}/{fence}": run}
 
 
 class RetrainingQueue:
@@ -86,14 +95,29 @@ class RetrainHandler:
             return "waiting"
         return self._start(decision.reason, live_fence)
 
+    def at_once(self) -> str:
+        """Start a run because an operator asks for it, whatever has changed; return ``started`` or ``busy``."""
+        live_fence = self.live_fence()
+        self.bury(live_fence)
+        return self._start("an operator asks for it", live_fence, is_due=True)
+
     def bury(self, live_fence: int) -> int:
         """Free the lease of a run that died; return whether there was one."""
-        now = self._clock.now_ms()
-        lease = self._database.change_lease(lambda held: leases.bury(held, now, live_fence))
+        now, dead = self._clock.now_ms(), Lease()
+
+        def change(held: Lease) -> Lease | None:
+            nonlocal dead
+            dead = held
+            return leases.bury(held, now, live_fence)
+
+        lease = self._database.change_lease(change)
         if lease is None:
             return 0
         logs.info("the lease of a run that fell silent is free", outcome=lease.outcome, fence=lease.fence)
-        self._database.update({f"{OUTCOMES}/{lease.outcome}": increment(1)})
+        changes: dict[str, object] = {f"{OUTCOMES}/{lease.outcome}": increment(1)}
+        if dead.is_for_training and not self._database.status(f"training/runs/{lease.fence}"):
+            changes |= remembered(dead.holder, lease.fence, lease.outcome)
+        self._database.update(changes)
         return 1
 
     def note(self) -> int:
@@ -107,10 +131,13 @@ class RetrainHandler:
         if run.get("outcome") == RUNNING and run.get("fence") == lease.fence and lease.holder is None:
             run |= {"outcome": lease.outcome or "died", "reason": REASONS.get(lease.outcome or "died")}
             changes = {f"{RUN}/outcome": run["outcome"], f"{RUN}/reason": run["reason"]}
+            changes |= remembered(run.get("runId"), lease.fence, lease.outcome or "died")
         is_parked = self._policy.is_parked(lease)
         if is_parked != (training.get("parked") is not None):
             node = {"at": TIMESTAMP, "failures": lease.failures, "outcome": lease.outcome}
             changes[PARKED] = node if is_parked else None
+        runs = sorted(children(training.get("runs")), key=paths.key_order)
+        changes |= {f"{RUNS}/{fence}": None for fence in runs[:-KEPT_RUNS]}
         if changes:
             self._database.update(changes)
         self._raise_alarms(lease, run, is_parked)
@@ -124,7 +151,7 @@ class RetrainHandler:
         elif lease.outcome == "refused":
             logs.alarm("model-refused", "the gate refused the last model", reason=str(run.get("reason"))[:500])
 
-    def _start(self, reason: str, live_fence: int) -> str:
+    def _start(self, reason: str, live_fence: int, *, is_due: bool = False) -> str:
         now = self._clock.now_ms()
         limit_ms = self._start_ms + self._limit_ms
         lease = self._database.change_lease(
@@ -134,13 +161,14 @@ class RetrainHandler:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
         holder = lease.holder
-        if not self._pending().changes:  # another run ended since it was decided
+        if not is_due and not self._pending().changes:  # another run ended since it was decided
             self._database.change_lease(lambda held: leases.release(held, holder, lease.fence, None, now))
             return "waiting"
         try:
             self._jobs.start(holder, lease.fence)
         except Exception:
             self._database.change_lease(lambda held: leases.release(held, holder, lease.fence, "failed", now))
+            self._database.update(remembered(holder, lease.fence, "failed"))
             raise
         logs.info("retraining was started", run=holder, fence=lease.fence, reason=reason)
         return "started"

@@ -1,0 +1,148 @@
+"""Calls of the operators' functions, as the client SDKs send them, through the real SDK and main.py.
+
+Tokens are those of the Auth emulator: unsigned, and otherwise verified.
+"""
+
+import base64
+import importlib
+import json
+import time
+
+import pytest
+from flask import Flask, request
+
+from backend import composition
+from bookrec import paths
+from tests.fakes import World
+
+PROJECT = "demo-bookrec"
+OPERATOR = {"operator": True}
+FUNCTIONS = {
+    "operator_retrain": {},
+    "operator_rollback": {"version": "v1"},
+    "operator_release": {},
+    "operator_experiment": {"version": "v1", "share": 0.5},
+    "operator_reconcile": {},
+}
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.publish("v1", 1)
+    world.publish("v2", 2)
+    composition.use(world.backend)
+    yield world
+    composition.use(None)
+
+
+@pytest.fixture(autouse=True)
+def emulated(monkeypatch):
+    monkeypatch.setenv("FIREBASE_AUTH_EMULATOR_HOST", "127.0.0.1:9")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)
+
+
+@pytest.fixture
+def main():
+    return importlib.import_module("main")
+
+
+def token(uid, **claims):
+    now = int(time.time())
+    content = {
+        "iss": f"https://securetoken.google.com/{PROJECT}", "aud": PROJECT, "sub": uid, "user_id": uid,
+        "iat": now - 1, "auth_time": now - 1, "exp": now + 3_600, **claims,
+    }  # fmt: skip
+    parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, content)]
+    return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), ""])
+
+
+def call(main, function, data, *, bearer=None, method="POST", **headers):
+    """Return (status, body) of a call."""
+    headers = {"Content-Type": "application/json", "Origin": "http://localhost:5000", **headers}
+    if bearer:
+        headers["Authorization"] = f"Bearer {bearer}"
+    body = {} if method == "OPTIONS" else {"json": {"data": data}}
+    with Flask("client").test_request_context(method=method, headers=headers, **body):
+        answer = getattr(main, function)(request)
+        return answer.status_code, answer.get_json(silent=True), answer.headers
+
+
+def refused(main, function, data, **who):
+    status, body, _ = call(main, function, data, **who)
+    return status, body["error"]["status"]
+
+
+@pytest.mark.parametrize(("function", "data"), FUNCTIONS.items())
+def test_only_an_operator_is_let_in(main, world, function, data):
+    before = world.database.get("/")
+    assert refused(main, function, data) == (401, "UNAUTHENTICATED")
+    assert refused(main, function, data, bearer="no token") == (401, "UNAUTHENTICATED")
+    for claims in ({}, {"operator": "true"}, {"operator": 1}, {"operator": False}, {"admin": True}):
+        assert refused(main, function, data, bearer=token("ana", **claims)) == (403, "PERMISSION_DENIED")
+    assert world.database.get("/") == before
+    status, body, _ = call(main, function, data, bearer=token("olga", **OPERATOR))
+    assert (status, list(body)) == (200, ["result"])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_page_of_another_origin_may_call(main, world, function):
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    status, _, headers = call(main, function, {}, method="OPTIONS", **asks)
+    assert status == 200
+    assert headers["Access-Control-Allow-Origin"] in ("*", "http://localhost:5000")
+    assert headers["Access-Control-Allow-Methods"] == "POST"
+
+
+def test_each_function_answers_what_was_agreed(main, world):
+    def answer(function, data):
+        return call(main, function, data, bearer=token("olga", **OPERATOR))[1]["result"]
+
+    experiment = answer("operator_experiment", {"version": "v1", "share": 0.25})["experiment"]
+    assert set(experiment) == {"id", "version", "share", "startedAt"}
+    assert (experiment["version"], experiment["share"]) == ("v1", 0.25)
+    assert answer("operator_experiment", {}) == {"experiment": None}
+    assert answer("operator_experiment", None) == {"experiment": None}
+    assert answer("operator_rollback", {"version": "v1"}) == {"version": "v1"}
+    assert answer("operator_release", {}) == {"failures": 0}
+    assert answer("operator_reconcile", {}) == {"repaired": {"fanouts": 1}}
+    assert answer("operator_reconcile", {}) == {"repaired": {}}
+    assert answer("operator_retrain", {}) == {"outcome": "started"}
+    assert answer("operator_retrain", {}) == {"outcome": "busy"}
+
+
+@pytest.mark.parametrize(
+    ("function", "data", "code", "says"),
+    [
+        ("operator_rollback", {"version": "v9"}, "FAILED_PRECONDITION", "version v9 is not kept; these are: v1, v2"),
+        ("operator_rollback", {}, "INVALID_ARGUMENT", "version is the name of one of the kept versions"),
+        ("operator_rollback", ["v1"], "INVALID_ARGUMENT", "the arguments are an object"),
+        ("operator_experiment", {"version": "v2", "share": 0.5}, "FAILED_PRECONDITION", "version v2 is live"),
+        ("operator_experiment", {"version": "v1", "share": 7}, "INVALID_ARGUMENT", "a number between 0 and 1"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(main, world, function, data, code, says):
+    _, body, _ = call(main, function, data, bearer=token("olga", **OPERATOR))
+    assert body["error"]["status"] == code
+    assert says in body["error"]["message"]
+
+
+def test_a_store_that_is_away_is_worth_another_call(main, world):
+    world.store.is_away = True
+    assert refused(main, "operator_rollback", {"version": "v1"}, bearer=token("olga", **OPERATOR))[1] == "UNAVAILABLE"
+
+
+def test_an_unexpected_failure_says_nothing_of_itself_and_no_log_names_the_operator(main, world, capfd):
+    world.database.lease = lambda: {}["olga@secret"]
+    assert refused(main, "operator_release", {}, bearer=token("olga", **OPERATOR)) == (500, "INTERNAL")
+    refused(main, "operator_rollback", {"version": "v9"}, bearer=token("olga", **OPERATOR))
+    call(main, "operator_experiment", {}, bearer=token("olga", **OPERATOR))
+    out, err = capfd.readouterr()
+    assert "an operator has acted" in out + err
+    assert "olga" not in out + err
+
+
+def test_a_rollback_waits_for_a_live_run(main, world):
+    world.database.update({paths.LEASE: {"holder": "run-7", "fence": 7, "expiresAt": 2**50, "endsBy": 2**50}})
+    _, body, _ = call(main, "operator_rollback", {"version": "v1"}, bearer=token("olga", **OPERATOR))
+    assert body["error"] == {"status": "FAILED_PRECONDITION", "message": "a run is live: ask again when it has ended"}
