@@ -1,0 +1,1 @@
+"""The plan's parts, each a function from a target to steps."""

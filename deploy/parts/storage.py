@@ -1,0 +1,103 @@
+"""The buckets: one for the models, one for the source of the image."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deploy.commands import gcloud, rest
+from deploy.steps import Check, Question, Step
+from deploy.target import ROOT, Target
+
+MODELS_LIFECYCLE = ROOT / "deploy" / "files" / "lifecycle-models.json"
+BUILDS_LIFECYCLE = ROOT / "deploy" / "files" / "lifecycle-builds.json"
+
+
+def steps(target: Target) -> list[Step]:
+    """Return the steps that make both buckets, and let Firebase serve the models'."""
+    return [
+        _bucket(
+            target,
+            ("bucket", target.bucket, "7d", str(MODELS_LIFECYCLE.relative_to(ROOT))),
+            "It holds the models' files, and nothing else, so that the trainer can write no other file. Access is by "
+            "account only, never public; what was deleted by mistake can be had back for a week; versions are "
+            "immutable, so that none are kept twice. Old lists and snapshots, which name readers, end by themselves.",
+        ),
+        _linked(target),
+        _bucket(
+            target,
+            ("bucket-builds", target.source_bucket, "0", str(BUILDS_LIFECYCLE.relative_to(ROOT))),
+            "The source of the trainer's image is uploaded to it; it ends after a week.",
+        ),
+    ]
+
+
+def buckets(target: Target) -> Question:
+    """Return what asks for the project's buckets."""
+    return Question(gcloud("storage", "buckets", "list", project=target.project, json_answer=True))
+
+
+def bucket_named(found: Any, name: str) -> dict[str, Any] | None:
+    """Return a bucket from the list of all, or None."""
+    return next((one for one in found or [] if one.get("name") == name), None)
+
+
+def is_private(bucket: dict[str, Any]) -> bool:
+    """Tell whether access is by account only, and public access is impossible."""
+    return bool(bucket.get("uniform_bucket_level_access")) and bucket.get("public_access_prevention") == "enforced"
+
+
+def has_lifecycle(bucket: dict[str, Any], file: str) -> bool:
+    """Tell whether a bucket has the rules of a file."""
+    wanted = json.loads((ROOT / file).read_text())["rule"]
+    return sorted(map(_rule, (bucket.get("lifecycle_config") or {}).get("rule", []))) == sorted(map(_rule, wanted))
+
+
+def _rule(rule: dict[str, Any]) -> str:
+    return json.dumps(rule, sort_keys=True)
+
+
+def _bucket(target: Target, what: tuple[str, str, str, str], why: str) -> Step:
+    key, name, soft_delete, lifecycle = what
+    closed = ("--uniform-bucket-level-access", "--public-access-prevention", "--soft-delete-duration", soft_delete)
+    make = gcloud(
+        "storage", "buckets", "create", f"gs://{name}", "--location", target.region, *closed, project=target.project
+    )
+    close = gcloud(
+        *("storage", "buckets", "update", f"gs://{name}", "--lifecycle-file", lifecycle, *closed),
+        project=target.project,
+    )
+
+    def exists(found: Any) -> bool:
+        return bucket_named(found, name) is not None
+
+    def holds(found: Any) -> bool:
+        bucket = bucket_named(found, name)
+        return bucket is not None and is_private(bucket) and has_lifecycle(bucket, lifecycle)
+
+    return Step(
+        key=key,
+        title=f"Create the bucket {name}, closed, with its lifecycle",
+        why=why,
+        commands=(make, close),
+        unless=((make, Check(buckets(target), exists)),),
+        check=Check(buckets(target), holds),
+        remedy="Names of buckets are shared by all of Google Cloud: if it is taken, choose another with --bucket.",
+    )
+
+
+def _linked(target: Target) -> Step:
+    url = f"https://firebasestorage.googleapis.com/v1beta/projects/{target.number or target.project}/buckets"
+    return Step(
+        key="bucket-firebase",
+        title=f"Let Firebase serve the bucket {target.bucket}",
+        why="Apps and pages read model files through Firebase, which asks the storage rules and has to know it.",
+        commands=(rest("POST", f"{url}/{target.bucket}:addFirebase", target.project),),
+        check=Check(
+            Question(rest("GET", url, target.project)),
+            lambda found: (
+                target.bucket
+                in [str(one.get("name", "")).rpartition("/")[2] for one in (found or {}).get("buckets", [])]
+            ),
+        ),
+    )

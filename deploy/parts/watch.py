@@ -1,0 +1,73 @@
+"""Who is told when something is wrong: metrics counted from logs, and alerts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deploy.commands import gcloud
+from deploy.steps import Check, Question, Step
+from deploy.target import ROOT, Target
+
+POLICIES = ROOT / "deploy" / "policies"
+METRICS = ("recommender_alarms", "recommender_reconciled")
+ALERTS = ("alarm", "reconciled-absent")
+
+
+def steps(target: Target) -> list[Step]:
+    """Return the steps that make metrics and alerts."""
+    return [*(_metric(target, name) for name in METRICS), *(_alert(target, name) for name in ALERTS)]
+
+
+def metrics(target: Target) -> Question:
+    """Return what asks for the metrics that are counted from logs."""
+    return Question(gcloud("logging", "metrics", "list", project=target.project, json_answer=True))
+
+
+def alerts(target: Target) -> Question:
+    """Return what asks for the alert policies."""
+    return Question(gcloud("alpha", "monitoring", "policies", "list", project=target.project, json_answer=True))
+
+
+def wanted_alert(name: str) -> dict[str, Any]:
+    """Return an alert policy of this repository."""
+    found: dict[str, Any] = json.loads((POLICIES / f"alert-{name}.json").read_text())
+    return found
+
+
+def alert_named(found: Any, name: str) -> dict[str, Any] | None:
+    """Return the project's alert of the same display name, or None."""
+    title = wanted_alert(name)["displayName"]
+    return next((one for one in found or [] if one.get("displayName") == title), None)
+
+
+def _metric(target: Target, name: str) -> Step:
+    file = f"deploy/policies/metric-{name}.json"
+    wanted = json.loads((ROOT / file).read_text())
+    create = gcloud("logging", "metrics", "create", name, "--config-from-file", file, project=target.project)
+    return Step(
+        f"metric-{name}",
+        f"Count {name} from the logs",
+        wanted["description"],
+        (create,),
+        Check(metrics(target), lambda found: name in [one.get("name") for one in found or []]),
+    )
+
+
+def _alert(target: Target, name: str) -> Step:
+    wanted = wanted_alert(name)
+    channel = ("--notification-channels", target.notify) if target.notify else ()
+    create = gcloud(
+        *("alpha", "monitoring", "policies", "create", "--policy-from-file", f"deploy/policies/alert-{name}.json"),
+        *channel,
+        project=target.project,
+    )
+    return Step(
+        f"alert-{name}",
+        f"Alert: {wanted['displayName']}",
+        wanted["documentation"]["content"].splitlines()[0],
+        (create,),
+        Check(alerts(target), lambda found: alert_named(found, name) is not None),
+        remedy="A metric that was made just now can take ten minutes to be known to alerts: run the same command "
+        "again. gcloud alpha has to be installed: gcloud components install alpha.",
+    )

@@ -1,0 +1,89 @@
+"""What the code says of itself: its functions, its parameters, and a digest of what would be deployed."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from deploy.target import ROOT
+
+Kind = Literal["database", "task", "schedule", "callable"]
+
+_KINDS: dict[str, Kind] = {
+    "on_value_written": "database",
+    "on_value_created": "database",
+    "on_value_updated": "database",
+    "on_value_deleted": "database",
+    "on_task_dispatched": "task",
+    "on_schedule": "schedule",
+    "on_call": "callable",
+}
+_LEFT_OUT = {"__pycache__", "venv", "node_modules", ".mypy_cache", ".ruff_cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of ``functions/main.py``."""
+
+    name: str
+    kind: Kind
+
+    @property
+    def service(self) -> str:
+        """Return the name of its Cloud Run service: those have no underscore."""
+        return self.name.replace("_", "-").lower()
+
+
+def functions(main: Path = ROOT / "functions" / "main.py") -> list[Function]:
+    """Return the functions that a deployment makes, in the order of the file, without importing it."""
+    found = []
+    for node in ast.parse(main.read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            kinds = [_KINDS[name] for name in map(_decorator, node.decorator_list) if name in _KINDS]
+            found += [Function(node.name, kind) for kind in kinds[:1]]
+    return found
+
+
+def service_account(main: Path = ROOT / "functions" / "main.py") -> str | None:
+    """Return the service account that ``set_global_options`` names, or None."""
+    for node in ast.walk(ast.parse(main.read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "service_account" and isinstance(node.value, ast.Constant):
+            return str(node.value.value)
+    return None
+
+
+def parameters(settings: Path = ROOT / "functions" / "backend" / "settings.py") -> dict[str, str]:
+    """Return the parameters that ``settings.py`` declares, with their defaults, without importing it."""
+    found = {}
+    for node in ast.walk(ast.parse(settings.read_text())):
+        if isinstance(node, ast.Call) and _decorator(node) in {"StringParam", "IntParam", "BoolParam"}:
+            given = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg == "default"}
+            found[str(ast.literal_eval(node.args[0]))] = str(given.get("default", ""))
+    return found
+
+
+def digest(*paths: str, also: str = "") -> str:
+    """Return 12 hex digits that change with any file under the paths (from the root), and with ``also``."""
+    sums = hashlib.sha256(also.encode())
+    for file in _files([ROOT / path for path in paths]):
+        sums.update(f"{file.relative_to(ROOT).as_posix()}\0".encode())
+        sums.update(hashlib.sha256(file.read_bytes()).digest())
+    return sums.hexdigest()[:12]
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in inside:
+            hidden = file.name.startswith(".env") or file.suffix in {".pyc", ".log"}
+            if file.is_file() and not hidden and not _LEFT_OUT & set(file.relative_to(ROOT).parts):
+                yield file
+
+
+def _decorator(node: ast.expr) -> str:
+    function = node.func if isinstance(node, ast.Call) else node
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
