@@ -1,0 +1,170 @@
+/** What readers make of their lists, on the operator’s page: hit rates, and the arms of experiments. */
+
+import { h } from './elements.js';
+import { children, count, counted, hitRate, numberIn, percent, shortVersion } from './figures.js';
+import { badge, empty, facts, keptOf, note, time, versionName, words } from './operator-parts.js';
+import { bars, columns, intervals } from './plots.js';
+
+const SHELVED = 'readers who shelved a book';
+
+function labelsOf(quality, isExperiment) {
+  return children(quality?.labels).filter(([, node]) => Boolean(node.arms) === isExperiment);
+}
+
+/** Plot how many readers shelved a book from their list, by version, position and source. */
+export function online({ quality, model }) {
+  const versions = labelsOf(quality, false)
+    .map(([label, node]) => ({ label, node, rate: hitRate(node) }))
+    .filter(({ rate }) => rate)
+    .sort((a, b) => (a.label < b.label ? 1 : -1));
+  if (!versions.length) {
+    return [
+      empty(
+        'Once a reader who has a list shelves a book, and the reconciler has counted it, the hit rate of each version appears here.',
+      ),
+    ];
+  }
+  const sum = (name) => {
+    const totals = new Map();
+    for (const { node } of versions) {
+      for (const [key, number] of children(node[name]))
+        totals.set(key, (totals.get(key) ?? 0) + (numberIn(number) ?? 0));
+    }
+    return totals;
+  };
+  const [positions, sources] = [sum('positions'), sum('sources')];
+  const ranked = [...sources].sort((a, b) => b[1] - a[1]).map(([label, value]) => ({ label: words(label), value }));
+  return [
+    intervals({
+      title: 'Online hit rate by version',
+      description: `Of ${SHELVED} while they had a list of this version, the share who took one from it.`,
+      rows: versions.map(({ label, rate }) => ({
+        label: shortVersion(label),
+        kind: label === model?.version ? 'live' : 'other',
+        note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
+        text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
+        ...rate,
+      })),
+      write: (value) => percent(value),
+      writeTick: (value) => percent(value),
+      fromZero: true,
+      head: 'Version',
+    }),
+    note('Counted ', time(quality.at), ', with 95% Wilson intervals.'),
+    ranked.length
+      ? h(
+          'div',
+          { class: 'pair' },
+          columns({
+            title: 'Taken from which place',
+            description: 'Books shelved from a list, by their place on it, over all versions.',
+            bars: Array.from({ length: 10 }, (_, at) => ({
+              label: `place ${at + 1}`,
+              value: positions.get(String(at + 1)) ?? 0,
+              tick: String(at + 1),
+            })),
+            head: ['Place', 'Books'],
+            unit: 'books',
+          }),
+          bars({
+            title: 'Taken from which source',
+            description: 'Why the book was on the list, over all versions.',
+            bars: ranked,
+            head: ['Source', 'Books'],
+          }),
+        )
+      : note('Nobody has taken a book from a list yet: places and sources will appear here.'),
+  ];
+}
+
+/** Show the two arms of the running experiment beside each other. */
+export function experiment({ model, quality }) {
+  const running = model?.experiment;
+  if (!running)
+    return [
+      note(
+        'No experiment is running. Choose a kept version: a share of the readers gets its lists, and both arms are compared here.',
+      ),
+    ];
+  const node = quality?.labels?.[running.id];
+  return [
+    h(
+      'p',
+      { class: 'headline' },
+      badge('busy', 'running'),
+      `${percent(1 - running.share, 0)} of the readers have lists of A, ${percent(running.share, 0)} of B.`,
+    ),
+    facts([
+      ['A, the live model', versionName(model.version)],
+      ['B', versionName(running.version)],
+      ['Started', time(running.startedAt)],
+      ['Experiment', h('code', {}, running.id)],
+    ]),
+    arms(node, 'Hit rate of the two arms') ??
+      empty(
+        'As soon as readers of both arms have shelved books, and the reconciler has counted them, their hit rates appear here.',
+      ),
+  ];
+}
+
+/** List the experiments that are over, with what they showed. */
+export function pastExperiments({ model, quality }) {
+  const past = labelsOf(quality, true).filter(([id]) => id !== model?.experiment?.id);
+  if (!past.length) return [];
+  return [
+    h(
+      'details',
+      { 'data-key': 'past experiments' },
+      h('summary', {}, `${counted(past.length, 'earlier experiment')}`),
+      past.map(([id, node]) =>
+        h(
+          'div',
+          {},
+          h('p', { class: 'note' }, h('code', {}, id)),
+          arms(node, `Hit rate in ${id}`) ?? empty('Nobody shelved a book during it.'),
+        ),
+      ),
+    ),
+  ];
+}
+
+function arms(node, title) {
+  const [a, b] = ['a', 'b'].map((name) => ({
+    name,
+    version: node?.arms?.[name]?.version,
+    rate: hitRate(node?.arms?.[name]),
+  }));
+  const rows = [a, b].filter(({ rate }) => rate);
+  if (!rows.length) return null;
+  return [
+    intervals({
+      title,
+      description: `Of ${SHELVED}, the share who took one from their list.`,
+      rows: rows.map(({ name, version, rate }) => ({
+        label: `${name.toUpperCase()} · ${version ? shortVersion(version) : 'no version'}`,
+        kind: name === 'a' ? 'live' : 'b',
+        note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
+        text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
+        ...rate,
+      })),
+      write: (value) => percent(value),
+      writeTick: (value) => percent(value),
+      fromZero: true,
+      head: 'Arm',
+    }),
+    h('p', { class: 'conclusion' }, conclusion(a.rate, b.rate)),
+  ];
+}
+
+/** Say in a sentence whether two hit rates differ. */
+export function conclusion(a, b) {
+  if (!a || !b) return `Only arm ${a ? 'A' : 'B'} has readers who shelved a book: there is nothing to compare yet.`;
+  const counts = `A: ${count(a.hitReaders)} of ${counted(a.readers, 'reader')}, B: ${count(b.hitReaders)} of ${counted(b.readers, 'reader')}.`;
+  if (a.low <= b.high && b.low <= a.high) return `${counts} The intervals overlap: no difference can be told.`;
+  return `${counts} The intervals do not overlap: ${b.mean > a.mean ? 'B' : 'A'} is better.`;
+}
+
+/** Return the versions that an experiment may give to readers. */
+export function candidates(model) {
+  return keptOf(model).filter((version) => version !== model.version);
+}
