@@ -72,7 +72,7 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
     step("judging")
     judged = _judge(ratings, snapshot.books, config, _live_model(order))
     if not cluster.agree(judged.verdict.passed):
-        raise RefusedModelError(judged.verdict.reason)
+        raise RefusedModelError(judged.verdict.reason, judged.metrics)
     log.info("the gate lets it pass: %s", judged.verdict.reason)
     step("fitting")
     serving = training.refit(ratings, snapshot.books, config, judged.choices)

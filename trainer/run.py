@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,15 @@ log = logging.getLogger(__name__)
 
 
 class RefusedModelError(BookrecError):
-    """The gate refuses the model; the live one stays."""
+    """The gate refuses the model; the live one stays.
+
+    Attributes:
+        metrics: what it was judged by, as in the manifest; empty where there was nothing to judge.
+    """
+
+    def __init__(self, reason: str, metrics: Mapping[str, Any] | None = None) -> None:
+        super().__init__(reason)
+        self.metrics = metrics or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +121,17 @@ def run(
             raise  # the record is another run's by now
         except Exception as problem:
             lease.outcome = "refused" if isinstance(problem, RefusedModelError) else "failed"
-            record.write(outcome=lease.outcome, reason=str(problem)[:1000] or type(problem).__name__)
+            judged = figures(problem.metrics) if isinstance(problem, RefusedModelError) else {}
+            record.write(outcome=lease.outcome, reason=str(problem)[:1000] or type(problem).__name__, **judged)
             raise
-        record.write(outcome="published", version=pointer.version)
         return pointer
+
+
+def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the two figures of a judged model that its record holds: NDCG@10, and that of popularity beside it."""
+    rows = {"ndcg": metrics.get("model"), "popularity": (metrics.get("baselines") or {}).get("popularity")}
+    means = {name: ((row or {}).get("ndcg") or {}).get("mean") for name, row in rows.items()}
+    return {name: mean for name, mean in means.items() if isinstance(mean, float) and math.isfinite(mean)}
 
 
 def _train_and_publish(
@@ -148,6 +164,7 @@ def _train_and_publish(
     for marks in (paths.CHANGES, paths.DIRTY):
         _afterwards(lambda: database.clear_marks(marks, snapshot_at), f"clearing {marks}")  # noqa: B023
     _afterwards(lambda: publish.retire(bucket, pointer, services.now_ms()), "removing old versions")
+    record.write(outcome="published", version=pointer.version, **figures(product.details.get("metrics") or {}))
     return pointer
 
 

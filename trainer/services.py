@@ -196,6 +196,7 @@ class Database:
         values: dict[str, object] = {"run": {**run, "at": TIMESTAMP}}
         if run["outcome"] != "running":
             values[f"outcomes/{run['outcome']}"] = {".sv": {"increment": 1}}
+            values[f"runs/{run['fence']}"] = {**run, "at": TIMESTAMP}  # the functions forget the oldest
         self._node(f"{paths.STATUS}/training").update(values)
 
     def cleared(self) -> int:

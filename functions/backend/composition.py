@@ -87,7 +87,8 @@ def use(replacement: Backend | None) -> None:
 def entry_written(event: db_fn.Event[db_fn.Change[Any]]) -> EntryWritten:
     """Return the domain's event for the platform's."""
     author = event.auth_id if event.auth_type == "app_user" else None
-    return EntryWritten(event.id, event.params["entryId"], event.data.before, event.data.after, author)
+    at_ms = int(event.time.timestamp() * 1000)
+    return EntryWritten(event.id, event.params["entryId"], event.data.before, event.data.after, author, at_ms)
 
 
 def reconcile() -> None:

@@ -21,6 +21,9 @@ MAX_ROUNDS = 10
 WRITES = f"{paths.STATUS}/counters/listWrites"
 """How many multi-path updates have written lists."""
 
+Beside = Callable[[], Mapping[str, object]]
+"""What goes with an event's list, by path; asked for when the list is written."""
+
 MAX_LISTS_A_WRITE, MAX_BYTES_A_WRITE = 50, 1 << 20
 """Bounds of one multi-path update."""
 
@@ -69,7 +72,9 @@ class ListRefresher:
     def __init__(self, database: Database, model: LiveModel, catalogue: CatalogueCache, together: Together) -> None:
         self._database, self._model, self._catalogue, self._together = database, model, catalogue, together
 
-    def refresh(self, user_ids: Sequence[str], changes: Sequence[str] | None = None) -> Refreshed:
+    def refresh(
+        self, user_ids: Sequence[str], changes: Sequence[str] | None = None, beside: Beside | None = None
+    ) -> Refreshed:
         """Bring the lists of some users up to date.
 
         An event's list waits for one round of reads, of what is the reader's own, and one write: it is made with the
@@ -85,6 +90,7 @@ class ListRefresher:
             changes: the entries that an event says have changed: they are marked, and the lists written, whatever
                 the lists say. None where no event says so: then only lists that are not the right ones are
                 written, and those that follow another shelf than before are marked as changed.
+            beside: what is written with the first of the lists, in the same update.
 
         Raises:
             StillChangingError: after ``MAX_ROUNDS`` rounds without rest.
@@ -104,7 +110,8 @@ class ListRefresher:
                 except Exception as problem:  # one list that cannot be made is no reason to keep others waiting
                     problems[user_id] = problem
             for batch in batches(writes.values()):
-                self._database.update(batch | {WRITES: increment(1)})
+                with_it, beside = beside() if beside else {}, None
+                self._database.update(batch | {WRITES: increment(1)} | dict(with_it))
             done.count(basis.in_use.version, writes, readers)
             used = {user_id: shelves.by_user[user_id] for user_id, write in writes.items() if write}
             waiting = self._outdated(used, basis)

@@ -40,12 +40,15 @@ class World:
             lambda beat, every_s: lambda: None,
         )
 
-    def publish(self, problem=None):
+    def publish(self, problem=None, metrics=None):
         def make(order, step):
             self.clock.now += 1_000
             if problem:
                 raise problem
-            return Product({"recommend.tflite": b"m", "items.json": b"{}"}, {"data": {"snapshotAt": order.snapshot_at}})
+            return Product(
+                {"recommend.tflite": b"m", "items.json": b"{}"},
+                {"data": {"snapshotAt": order.snapshot_at}, "metrics": metrics or {}},
+            )
 
         return run(self.services, make)
 
@@ -114,6 +117,32 @@ def test_a_refused_model_counts_its_entries_as_trained_on_and_is_no_failure(worl
     assert world.memory.get(paths.CHANGES) is None
     assert (world.database.lease().outcome, world.database.lease().failures) == ("refused", 0)
     assert world.memory.get(f"{paths.STATUS}/training/run/reason") == "it loses to popularity"
+
+
+METRICS = {"model": {"ndcg": {"mean": 0.25}}, "baselines": {"popularity": {"ndcg": {"mean": 0.125}}, "ease": {}}}
+
+
+def test_every_run_that_ends_is_remembered_with_its_figures_and_its_reason(world):
+    first = world.publish(metrics=METRICS)
+    with pytest.raises(RefusedModelError):
+        world.publish(RefusedModelError("it loses to popularity", METRICS))
+    with pytest.raises(RuntimeError):
+        world.publish(RuntimeError("out of memory"))
+    runs = paths.children(world.memory.get(f"{paths.STATUS}/training/runs"))
+    judged = {"ndcg": 0.25, "popularity": 0.125}
+    assert {fence: {k: v for k, v in run.items() if k != "at"} for fence, run in runs.items()} == {
+        "1": {"runId": "manual-1", "fence": 1, "outcome": "published", "version": first.version, **judged},
+        "2": {"runId": "manual-2", "fence": 2, "outcome": "refused", "reason": "it loses to popularity", **judged},
+        "3": {"runId": "manual-3", "fence": 3, "outcome": "failed", "reason": "out of memory"},
+    }
+
+
+@pytest.mark.parametrize(
+    "metrics", [{}, {"model": None}, {"model": {}}, {"model": {"ndcg": {"mean": float("nan")}}, "baselines": None}]
+)
+def test_a_run_without_figures_is_recorded_without_them(world, metrics):
+    world.publish(metrics=metrics)
+    assert "ndcg" not in world.memory.get(f"{paths.STATUS}/training/run")
 
 
 def test_a_publish_whose_answer_was_lost_is_a_publish(world):

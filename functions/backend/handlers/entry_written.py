@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-from backend import logs
+from backend import logs, traffic
 from backend.handlers.retraining import RetrainingQueue
 from backend.lists import ListRefresher
 from backend.ports import Clock, Database, Together
@@ -22,6 +23,7 @@ class EntryWritten:
         before: the node before the write, as the event has it.
         after: the node after it.
         author: the signed-in user who wrote, or None for an admin or where the platform does not say.
+        at_ms: when it was written (milliseconds since 1970), or None where the platform does not say.
     """
 
     event_id: str
@@ -29,6 +31,7 @@ class EntryWritten:
     before: object
     after: object
     author: str | None
+    at_ms: int | None = None
 
 
 class EntryWrittenHandler:
@@ -51,7 +54,8 @@ class EntryWrittenHandler:
         try:
             self._set_aside_forged(event)
             # The record and the lists do not depend on each other.
-            _, done = self._together([lambda: self._keep_record(event), lambda: self._lists.refresh(user_ids, changes)])
+            refresh = partial(self._lists.refresh, user_ids, changes, partial(self._traffic, event))
+            _, done = self._together([lambda: self._keep_record(event), refresh])
         finally:
             self._retraining.ask()
         logs.info(
@@ -61,6 +65,9 @@ class EntryWrittenHandler:
             model=done.version,
             latency_ms=self._clock.now_ms() - began,
         )
+
+    def _traffic(self, event: EntryWritten) -> dict[str, object]:
+        return traffic.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}
 
     def _set_aside_forged(self, event: EntryWritten) -> None:
         claimed = user_id_of(event.after)

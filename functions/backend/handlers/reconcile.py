@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from backend import logs
+from backend import logs, traffic
 from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retraining import RetrainHandler
 from backend.lists import ListRefresher
@@ -61,6 +61,7 @@ class Reconciliation:
         self._step("new entries", self._follow_watermark)
         self._step("sweep", self._go_on_with_sweep)
         self._step("records", lambda: trim_records(self._database))
+        self._step("traffic", lambda: traffic.forget(self._database, self._clock.now_ms()))
         self._step("retraining", self._ask_for_retraining)
         self._step("runs", self._retrain.note)
         repaired = {kind: number for kind, number in sorted(self._repaired.items()) if number}

@@ -1,0 +1,27 @@
+"""The traffic of the last day: counted by each event within its list's write, forgotten by the reconciler."""
+
+from __future__ import annotations
+
+from backend.ports import Database, increment
+from bookrec import paths
+from bookrec.traffic import EVENTS, KEPT_MINUTES, bucket_of, minute_of
+
+TRAFFIC = f"{paths.STATUS}/traffic"
+
+PAGE = 100
+"""Minutes that are looked at in one run of the reconciler, the oldest first: more than come between two runs."""
+
+
+def counted(at_ms: int, now_ms: int) -> dict[str, object]:
+    """Return what counts an event of ``at_ms`` whose list is written now, by path."""
+    minute = f"{TRAFFIC}/{minute_of(now_ms)}"
+    return {f"{minute}/{name}": increment(1) for name in (EVENTS, bucket_of(now_ms - at_ms))}
+
+
+def forget(database: Database, now_ms: int) -> int:
+    """Remove what is older than a day. That is no repair: it returns 0."""
+    page, oldest = database.page(TRAFFIC, "", PAGE), minute_of(now_ms) - KEPT_MINUTES
+    old = {f"{TRAFFIC}/{key}": None for key in page if paths.key_order(key) <= paths.key_order(str(oldest))}
+    if old:
+        database.update(old)
+    return 0
