@@ -152,8 +152,11 @@ class ShardWriter:
 
 
 def _values(ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str) -> dict[str, object] | None:
-    """Return what to write for a reader, nothing where all is right, or None where the shard's list will not do."""
-    if ready is None or reader.is_gone:
+    """Return what to write for a reader, nothing where all is right, or None where the shard's list will not do.
+
+    A shard does not say what was shelved since the reader's present list: where that is so, it will not do either.
+    """
+    if ready is None or reader.is_gone or (reader.entries is not None and reader.entries < ready.entries):
         return None
     node = ready.to_node(catalogue, version, TIMESTAMP)
     if node is None:

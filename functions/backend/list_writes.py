@@ -6,15 +6,20 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from backend.models import NO_MODEL, InUse, Live
+from backend.models import InUse, Live
 from backend.ports import TIMESTAMP
 from bookrec import paths
 from bookrec.catalogue import Catalogue
+from bookrec.outcomes import shelving
 from bookrec.push_keys import push_time
+from bookrec.quality import NO_MODEL, standing
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
 from bookrec.reader import GONE, HERE, Reader
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
+
+TRACES = (paths.DIRTY, paths.SHELVINGS)
+"""What the backend keeps of a reader beside the list, the entries' records and the mark, until the reader leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,15 @@ def writes_for(
     if changes is None and reader.has(made):  # another model's list, or a short one, that is the right one
         return values
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
+    values |= _outcome(shelf, reader, in_use.live)
     return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))
+
+
+def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:
+    """Return what is noted of the list that is replaced, where the shelf has grown while its reader had it."""
+    counted = standing(live.pointer if live else None).open
+    found = shelving(reader, shelf, counted, live.experiment if live else None)
+    return found.to_values(shelf.user_id, TIMESTAMP) if found else {}
 
 
 def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
@@ -100,7 +113,7 @@ def _farewell(shelf: Shelf, keys: Sequence[str], reader: Reader) -> dict[str, ob
     """
     if reader.mark == GONE and keys and not reader.has_list:
         return {}
-    traces = [paths.recommendations(shelf.user_id), f"{paths.DIRTY}/{shelf.user_id}"]
+    traces = [paths.recommendations(shelf.user_id), *(f"{node}/{shelf.user_id}" for node in TRACES)]
     values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
     values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
     if shelf.entries and reader.mark != GONE:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from backend.catalogue import CatalogueCache
 from backend.list_writes import Basis, writes_for
-from backend.models import NO_MODEL, LiveModel
+from backend.models import LiveModel
 from backend.ports import Database, Together, increment
 from bookrec import paths
 from bookrec.errors import BookrecError
+from bookrec.quality import NO_MODEL
 from bookrec.reader import Reader
 from bookrec.shelf import Shelf, build_shelf, sort_out
 

@@ -23,13 +23,11 @@ from bookrec.manifest import (
     parse_pointer,
     usable_pointer,
 )
+from bookrec.quality import NO_MODEL
 from bookrec.recommender import Recommender
 
 TRY_AGAIN_AFTER_MS = 30_000
 """How long a model that could not be loaded is left alone."""
-
-NO_MODEL = "none"
-"""The model version of lists that are made without a model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from backend import logs
 from backend.lists import ListRefresher, ListsFailedError, StillChangingError
@@ -11,15 +12,41 @@ from backend.ports import Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from bookrec import paths
 from bookrec.entries import is_accepted, problem_of, user_id_of
+from bookrec.manifest import usable_pointer
 from bookrec.paths import children
+from bookrec.quality import Standing, Tally, is_final, read_tally, standing
 from bookrec.reader import GONE
 from bookrec.shelf import sort_out
 
 PAGE = 200
 """Nodes that are compared at a time."""
 
-PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED)
+PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.SHELVINGS)
 """What a sweep goes through: a reader may have entries, or a profile, or a list, or have left all of them."""
+
+
+@dataclass(slots=True)
+class Counted:
+    """What a sweep has counted so far, over as many runs as it takes.
+
+    Attributes:
+        refused: the bad entries by reason.
+        quality: what readers shelved while having which lists.
+    """
+
+    refused: Counter[str] = field(default_factory=Counter)
+    quality: Tally = field(default_factory=lambda: Tally(Standing(frozenset())))
+
+    def to_node(self) -> dict[str, object]:
+        """Return the database node."""
+        return {"refused": dict(self.refused), "quality": self.quality.to_node()}
+
+
+def read_counted(node: object) -> Counted:
+    """Return what a database node says that ``Counted.to_node`` gave."""
+    found = children(node)
+    refused = {str(reason): int(number) for reason, number in children(found.get("refused")).items()}
+    return Counted(Counter(refused), read_tally(found.get("quality")))
 
 
 class Sweep:
@@ -33,20 +60,24 @@ class Sweep:
         self._database, self._lists = database, lists
         self.repaired: Counter[str] = Counter()
 
-    def page(self, phase: str, after: str, refused: Counter[str]) -> str | None:
+    def page(self, phase: str, after: str, counted: Counted) -> str | None:
         """Repair the page of ``phase`` that follows the key ``after``; return its last key, None where it ends it.
 
         Args:
-            refused: the reasons of the bad entries that are met are added to it.
+            counted: what is met is added to it.
         """
         if phase == paths.USERS:
             page: Mapping[str, object] = self._database.readers_page(after, PAGE)
         else:
             page = self._database.page(phase, after, PAGE)
         if phase == paths.USER_BOOK:
-            refused.update(self.entries(page))
+            counted.refused.update(self.entries(page))
         elif phase == paths.REJECTED:
             self._records(page)
+        elif phase == paths.SHELVINGS:
+            if not after:
+                counted.quality = Tally(standing(usable_pointer(self._database.pointer())))
+            self._shelvings(page, counted.quality)
         else:
             self._lists_of(page)
         if phase == paths.READERS:
@@ -96,6 +127,22 @@ class Sweep:
             elif problem is not None and children(found).get("reason") != problem.reason:
                 changes[f"{paths.REJECTED}/{key}"] = record(problem)
         self._write(changes)
+
+    def _shelvings(self, page: Mapping[str, object], quality: Tally) -> None:
+        """Count a page of shelvings; remove those whose figures are final, and all of readers who left."""
+        known = children(self._database.status("quality/labels")) if page else {}
+        readers = self._database.readers(list(page))
+        left = {user_id for user_id, reader in readers.items() if not (reader.has_profile or reader.has_list)}
+        changes: dict[str, object] = {f"{paths.SHELVINGS}/{user_id}": None for user_id in left}
+        for user_id in page.keys() - left:
+            for label, node in children(page[user_id]).items():
+                if is_final(known.get(label)):
+                    changes[f"{paths.SHELVINGS}/{user_id}/{label}"] = None
+                else:
+                    quality.add(label, node)
+        if changes:
+            self._database.update(changes)
+            self.repaired["farewells"] += len(left)
 
     def _write(self, changes: Mapping[str, object]) -> None:
         if changes:

@@ -39,12 +39,14 @@ class ReadyList:
     Attributes:
         user_id: the reader.
         digest: of the shelf that it was made from.
+        entries: how many that shelf has.
         isbns: the books on it, in order.
         node: the list's node without what ``to_node`` adds.
     """
 
     user_id: str
     digest: str
+    entries: int
     isbns: tuple[str, ...]
     node: Mapping[str, Any]
 
@@ -150,7 +152,8 @@ def read_index(content: bytes, version: str) -> ShardIndex:
 def _ready(line: Mapping[str, Any]) -> ReadyList:
     node = {key: value for key, value in line.items() if key != "userId"}
     isbns = tuple(str(item["isbn"]) for item in node["items"])
-    return ReadyList(str(line["userId"]), str(node["basedOn"]["digest"]), isbns, node)
+    based_on = node["basedOn"]
+    return ReadyList(str(line["userId"]), str(based_on["digest"]), int(based_on["entries"]), isbns, node)
 
 
 def _items(node: Mapping[str, Any]) -> list[dict[str, object]]:

@@ -22,6 +22,8 @@ class Reader:
         digest: the shelf that the present list was made from; None where there is no list.
         version: the model that first gave it; None where there is no list.
         isbns: the books on it, in order.
+        sources: of which kind each of them is; "" where the list does not say.
+        entries: how many entries the shelf had that it was made from; None where there is no list.
         has_profile: the app keeps a profile.
         mark: what ``/Recommender/readers`` says: ``HERE`` once a profile was seen, ``GONE`` since it was missed, None
             for whoever never had one (an import) and is served all the same.
@@ -32,6 +34,8 @@ class Reader:
     isbns: tuple[object, ...] = ()
     has_profile: bool = False
     mark: object = None
+    sources: tuple[str, ...] = ()
+    entries: int | None = None
 
     @property
     def is_gone(self) -> bool:
@@ -64,11 +68,15 @@ def parse_reader(node: object, mark: object) -> Reader:
     """Return the reader in a node ``/Users/{uid}`` and its mark; whatever is malformed in a list counts as missing."""
     profile = paths.children(node)
     found = paths.children(profile.get(LIST))
-    items = paths.children(found.get("items"))
+    items = [paths.children(item) for item in paths.children(found.get("items")).values()]
+    based_on = paths.children(found.get("basedOn"))
+    entries = based_on.get("entries")
     return Reader(
-        digest=paths.children(found.get("basedOn")).get("digest"),
+        digest=based_on.get("digest"),
         version=found.get("modelVersion"),
-        isbns=tuple(paths.children(item).get("isbn") for item in items.values()),
+        isbns=tuple(item.get("isbn") for item in items),
         has_profile=bool(profile.keys() - {LIST}),
         mark=mark,
+        sources=tuple(str(item.get("source", "")) for item in items),
+        entries=entries if isinstance(entries, int) and not isinstance(entries, bool) else None,
     )

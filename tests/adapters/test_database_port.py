@@ -12,6 +12,7 @@ from backend.adapters.system import run_together
 from backend.ports import TIMESTAMP, increment
 from bookrec import lease as leases
 from bookrec import paths
+from bookrec.errors import BadModel
 from bookrec.reader import GONE, HERE, Reader
 from tests.database_server import ROOT
 from tests.fakes import FakeClock, FakeDatabase, entry
@@ -92,7 +93,7 @@ def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database
 def test_a_reader_is_profile_list_and_mark(database):
     listed = {"listId": "l", "basedOn": {"entries": 1, "digest": "abc"}, "modelVersion": "v1", "items": [{"isbn": "1"}]}
     database.update({paths.recommendations("u"): listed, "Users/v/id": "v", f"{paths.READERS}/v": HERE})
-    expected = {"u": Reader("abc", "v1", ("1",)), "v": Reader(has_profile=True, mark=HERE)}
+    expected = {"u": Reader("abc", "v1", ("1",), sources=("",), entries=1), "v": Reader(has_profile=True, mark=HERE)}
     assert database.readers(["u", "v", "w"]) == {**expected, "w": Reader()}
     assert database.readers_page("", 5) == expected
     assert list(database.readers_page("u", 5)) == ["v"]
@@ -159,6 +160,18 @@ def test_a_lease_is_changed_only_where_the_change_allows_it(database):
     assert database.lease() == taken
     freed = database.change_lease(lambda lease: leases.release(lease, "run-5", 5, "failed", 7))
     assert freed == leases.Lease(None, 5, outcome="failed", failures=1, failed_at=7)
+
+
+def test_the_pointer_is_changed_only_where_the_change_allows_it(database):
+    assert database.change_pointer(lambda node: {"version": "v1"}) == {"version": "v1"}
+    assert database.change_pointer(lambda node: None) == {"version": "v1"}
+
+    def refuse(node):
+        raise BadModel(f"no {node['version']}")
+
+    with pytest.raises(BadModel, match="no v1"):
+        database.change_pointer(refuse)
+    assert database.pointer() == {"version": "v1"}
 
 
 def test_a_quarantine_moves_exactly_the_entry_that_was_seen(database):

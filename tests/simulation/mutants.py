@@ -114,7 +114,7 @@ MUTANTS = [
     ),
     Mutant(
         "sweeps over entries only, not over readers", "functions/backend/sweep.py",
-        "PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED)", "PHASES = (paths.USER_BOOK,)",
+        "PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.SHELVINGS)", "PHASES = (paths.USER_BOOK,)",
     ),
     Mutant(
         "counts bad entries instead of recording them", "functions/backend/sweep.py",

@@ -9,7 +9,7 @@ from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.errors import StoreUnavailable
 from bookrec.list_shards import INDEX, ShardEntry, ShardIndex, pack, shard_name, to_line
-from bookrec.manifest import sha256
+from bookrec.manifest import parse_pointer, sha256
 from bookrec.shelf import build_shelf, sort_out
 from tests.fakes import World, entry, load_fake
 
@@ -291,3 +291,32 @@ def test_shards_that_got_lost_are_queued_again_and_those_that_are_done_stay_done
     assert world.list_of("u2") is None  # its shard was done before
     assert_right(world, "u0")
     assert len(world.database.status("fanout")["done"]) == 3
+
+
+def test_readers_in_the_other_arm_of_an_experiment_get_the_lists_of_their_model(world):
+    publish(world)
+    world.backend.operating.experiment({"version": "v1", "share": 0.5})
+    pointer = parse_pointer(world.database.pointer())
+    arms = {number: pointer.experiment.arm(f"u{number}") for number in range(READERS)}
+    assert set(arms.values()) == {"a", "b"}
+    world.backend.model_published()
+    run_all(world)
+    for number, arm in arms.items():
+        assert_right(world, f"u{number}", "v1" if arm == "b" else "v2")
+    world.backend.operating.experiment({})
+    world.tasks.queued.clear()
+    world.backend.model_published()
+    run_all(world)
+    for number in range(READERS):
+        assert_right(world, f"u{number}")
+
+
+def test_what_a_reader_shelved_unnoticed_before_the_snapshot_is_noted_of_the_list_that_the_shard_replaces(world):
+    book = world.list_of("u1")["items"][0]["isbn"]
+    world.database.update({f"{paths.USER_BOOK}/n1": entry("u1", book)})  # its event is lost
+    publish(world)
+    world.backend.model_published()
+    run_all(world)
+    assert_right(world, "u1")
+    found = world.database.get(f"{paths.SHELVINGS}/u1/v1")
+    assert found["hits"] == {"n1": {"position": 1, "source": "personal"}}

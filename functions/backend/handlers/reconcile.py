@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from backend.handlers.retraining import RetrainHandler
 from backend.lists import ListRefresher
 from backend.ports import TIMESTAMP, Clock, Database, increment
 from backend.rejected import trim_records
-from backend.sweep import PHASES, Sweep, follow_watermark
+from backend.sweep import PHASES, Counted, Sweep, follow_watermark, read_counted
 from bookrec import paths
 from bookrec.errors import BookrecError, StoreUnavailable
 from bookrec.manifest import usable_pointer
@@ -103,17 +102,23 @@ class Reconciliation:
         """Go on where the last run stopped, a page at least, to the end of the sweep at most."""
         state = children(self._state().get("sweep"))
         phase, after = int(state.get("phase", 0)), str(state.get("after", ""))
-        refused = Counter({str(reason): int(number) for reason, number in children(state.get("refused")).items()})
+        counted = read_counted(state)
         while phase < len(PHASES):
-            last = self._sweep.page(PHASES[phase], after, refused)
+            last = self._sweep.page(PHASES[phase], after, counted)
             phase, after = (phase, last) if last is not None else (phase + 1, "")
             if phase < len(PHASES) and self._clock.now_ms() >= self._began + BUDGET_MS:
-                self._database.update({f"{STATE}/sweep": {"phase": phase, "after": after, "refused": dict(refused)}})
+                self._database.update({f"{STATE}/sweep": {"phase": phase, "after": after, **counted.to_node()}})
                 return 0
-        counts = {reason: refused[reason] for reason in sorted(refused)}
         ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}
-        self._database.update({**ended, f"{paths.STATUS}/rejected": counts or None})
+        self._database.update({**ended, **self._reports(counted)})
         return 0
+
+    def _reports(self, counted: Counted) -> dict[str, object]:
+        """Return what a whole sweep has counted, by path."""
+        before = children(self._database.status("quality/labels"))
+        refused = {reason: counted.refused[reason] for reason in sorted(counted.refused)}
+        quality = {"at": TIMESTAMP, "labels": counted.quality.report(before, self._clock.now_ms())}
+        return {f"{paths.STATUS}/rejected": refused or None, f"{paths.STATUS}/quality": quality}
 
     def _ask_for_retraining(self) -> int:
         self._retrain(self._clock.now_ms())

@@ -1,0 +1,189 @@
+"""How good the lists are in use: of the readers who shelved a book while having one, how many took it from there."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bookrec.manifest import Pointer
+from bookrec.paths import children
+
+KEPT_LABELS = 20
+"""Of how many models and experiments the figures are kept, the newest."""
+
+NO_MODEL = "none"
+"""The model version of lists that are made without a model."""
+
+Z95 = 1.959963984540054
+"""The 97.5% quantile of the normal distribution."""
+
+ALL, ARMS = "all", ("a", "b")
+
+
+def wilson(hits: int, trials: int, z: float = Z95) -> tuple[float, float]:
+    """Return the interval of a proportion, by default at 95%: from 0 to 1 where nothing was tried.
+
+    It keeps its level near 0 and for few trials, where the usual one (the estimate ± z standard errors) does not.
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
+    Statistical Association 22 (1927); Brown, Cai and DasGupta, "Interval estimation for a binomial proportion",
+    Statistical Science 16 (2001), equation 4 and section 3.1.1.
+    """
+    if trials <= 0:
+        return 0.0, 1.0
+    share, square = hits / trials, z * z / trials
+    middle = share + square / 2
+    half = z * math.sqrt(share * (1 - share) / trials + square / (4 * trials))
+    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
+    return (0.0 if hits == 0 else max(low, 0.0)), (1.0 if hits == trials else min(high, 1.0))
+
+
+@dataclass(slots=True)
+class Count:
+    """What was counted for a label, or for one of its arms.
+
+    Attributes:
+        readers: who shelved a book while having such a list.
+        hit_readers: those of them who shelved one that stood on it.
+        hits: how many such books.
+        positions: hits by position on the list.
+        sources: hits by kind of item.
+    """
+
+    readers: int = 0
+    hit_readers: int = 0
+    hits: int = 0
+    positions: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+
+    def add(self, hits: Mapping[str, Any]) -> None:
+        """Count one reader's hits."""
+        self.readers += 1
+        self.hit_readers += bool(hits)
+        self.hits += len(hits)
+        for hit in hits.values():
+            self.positions[str(children(hit).get("position"))] += 1
+            self.sources[str(children(hit).get("source"))] += 1
+
+    def to_node(self) -> dict[str, object]:
+        """Return the database node, without the interval."""
+        numbers = {"readers": self.readers, "hitReaders": self.hit_readers, "hits": self.hits}
+        return {**numbers, "positions": dict(sorted(self.positions.items())), "sources": dict(self.sources)}
+
+    def figures(self) -> dict[str, object]:
+        """Return the database node with the interval of the hit rate."""
+        low, high = wilson(self.hit_readers, self.readers)
+        return {**self.to_node(), "low": round(low, 6), "high": round(high, 6)}
+
+
+def read_count(node: object) -> Count:
+    """Return the count in a database node that ``Count.to_node`` gave."""
+    found = children(node)
+    readers, hit_readers, hits = (int(found.get(name, 0)) for name in ("readers", "hitReaders", "hits"))
+    positions, sources = (Counter(dict(children(found.get(name)))) for name in ("positions", "sources"))
+    return Count(readers, hit_readers, hits, positions, sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the pointer said when counting began.
+
+    Attributes:
+        open: the labels that readers may still be given lists for; all others have come to an end.
+        experiment: the id of the experiment that runs, or "".
+        arms: the versions of its arms.
+    """
+
+    open: frozenset[str]
+    experiment: str = ""
+    arms: Mapping[str, str] = field(default_factory=dict)
+
+    def to_node(self) -> dict[str, object]:
+        """Return the database node."""
+        return {"open": sorted(self.open), "experiment": self.experiment, "arms": dict(self.arms)}
+
+
+def standing(pointer: Pointer | None) -> Standing:
+    """Return how things stand by the pointer."""
+    if pointer is None:
+        return Standing(frozenset({NO_MODEL}))
+    running, versions = pointer.experiment, frozenset({NO_MODEL, *pointer.vouched()})
+    if running is None:
+        return Standing(versions)
+    return Standing(versions | {running.id}, running.id, {"a": pointer.version, "b": running.version})
+
+
+def read_standing(node: object) -> Standing:
+    """Return what a database node says that ``Standing.to_node`` gave."""
+    found = children(node)
+    labels = frozenset(map(str, children(found.get("open")).values()))
+    return Standing(labels, str(found.get("experiment", "")), dict(children(found.get("arms"))))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was counted so far, page by page.
+
+    Attributes:
+        standing: how things stood when the first page was counted.
+        counts: by label, for all readers and by arm.
+    """
+
+    standing: Standing
+    counts: dict[str, dict[str, Count]] = field(default_factory=dict)
+
+    def add(self, label: str, node: object) -> None:
+        """Count one reader's node of a label."""
+        found = children(node)
+        parts = self.counts.setdefault(label, {})
+        for part in (ALL, found.get("arm")):
+            if part == ALL or part in ARMS:
+                parts.setdefault(str(part), Count()).add(children(found.get("hits")))
+
+    def to_node(self) -> dict[str, object]:
+        """Return the database node, for the next run to go on with."""
+        counts = {label: {part: count.to_node() for part, count in self.counts[label].items()} for label in self.counts}
+        return {"standing": self.standing.to_node(), "counts": counts}
+
+    def report(self, before: Mapping[str, Any], now_ms: int) -> dict[str, object]:
+        """Return the figures by label, of the newest labels: those still open, and those that ended last.
+
+        Args:
+            before: the figures of the last time. Those of a label that had ended then are final.
+        """
+        labels: dict[str, dict[str, object]] = {label: dict(old) for label, old in before.items() if is_final(old)}
+        for label in sorted(self.counts.keys() | before.keys()):
+            if label in labels or not (label in self.counts or label not in self.standing.open):
+                continue  # final, or all its readers have left
+            counted = self._figures(label, children(before.get(label))) if label in self.counts else before[label]
+            labels[label] = {**counted} if label in self.standing.open else {**counted, "endedAt": now_ms}
+        newest = sorted(labels, key=lambda label: (labels[label].get("endedAt", math.inf), label), reverse=True)
+        return {label: labels[label] for label in newest[:KEPT_LABELS]}
+
+    def _figures(self, label: str, old: Mapping[str, Any]) -> dict[str, object]:
+        counts = self.counts[label]
+        figures = counts[ALL].figures()
+        arms = {}
+        for arm in ARMS:
+            if arm in counts:
+                known = children(children(old.get("arms")).get(arm)).get("version")
+                version = self.standing.arms.get(arm) if label == self.standing.experiment else known
+                arms[arm] = {**counts[arm].figures(), "version": version}
+        return {**figures, "arms": arms} if arms else figures
+
+
+def read_tally(node: object) -> Tally:
+    """Return the tally in a database node that ``Tally.to_node`` gave."""
+    found = children(node)
+    counts = {
+        label: {part: read_count(count) for part, count in children(parts).items()}
+        for label, parts in children(found.get("counts")).items()
+    }
+    return Tally(read_standing(found.get("standing")), counts)
+
+
+def is_final(figures: object) -> bool:
+    """Tell whether a label's figures do not change any more: it has ended, and was counted once more since."""
+    return "endedAt" in children(figures)
