@@ -1,0 +1,37 @@
+"""Writing a folder whole: it is there with all that belongs into it, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class FolderError(ValueError):
+    """The folder cannot be written; the message says why, and what to do."""
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside ``path`` that becomes ``path`` at the end; an error, or Ctrl-C, leaves nothing of it.
+
+    Only its owner can read it.
+
+    Raises:
+        FolderError: where there is something already, or nothing can be written.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FolderError(f"{path}: is there already, and nothing is overwritten; give another folder, or remove it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as problem:
+        raise FolderError(f"{path}: cannot be written ({problem.strerror}); give another folder") from problem
+    try:
+        yield written
+        written.rename(path)
+    except BaseException:
+        shutil.rmtree(written, ignore_errors=True)
+        raise
