@@ -77,9 +77,15 @@ def make_tree(
 
 def write_export(tree: Mapping[str, Any], folder: Path, project: str = PROJECT, indent: int | None = None) -> Path:
     """Write ``tree`` so that ``firebase emulators:start --import`` takes it; return the data file."""
+    data_file = write_metadata(folder, project)
+    data_file.write_text(json.dumps(tree, indent=indent, sort_keys=True, ensure_ascii=False) + "\n")
+    return data_file
+
+
+def write_metadata(folder: Path, project: str = PROJECT) -> Path:
+    """Write what says that a folder is an export; return the file that its database goes into."""
     data_file = folder / "database_export" / f"{project}-default-rtdb.json"
     data_file.parent.mkdir(parents=True, exist_ok=True)
-    data_file.write_text(json.dumps(tree, indent=indent, sort_keys=True, ensure_ascii=False) + "\n")
     metadata = {"version": "15.34.2", "database": {"version": "4.11.2", "path": "database_export"}}
     (folder / "firebase-export-metadata.json").write_text(json.dumps(metadata, indent=2) + "\n")
     return data_file
