@@ -1,0 +1,224 @@
+"""How things stand, from the nodes under ``/Recommender``: what is live, what waits, and what needs an operator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from bookrec import lease as leases
+from bookrec import paths
+from bookrec.errors import BadModel
+from bookrec.manifest import Pointer, parse_pointer
+from bookrec.paths import children
+
+SILENT_MS = 900_000
+"""The reconciler runs every five minutes: after three runs without a sign of life, something is wrong."""
+
+RUNBOOK = "docs/operations.md"
+
+MINUTE_MS = 60_000
+
+
+class Node(Protocol):
+    """A reference of firebase-admin, as far as it is needed here."""
+
+    def get(self, etag: bool = False, shallow: bool = False) -> Any:
+        """Return the node; shallow, only which children there are."""
+        ...
+
+    def order_by_child(self, path: str) -> Any:
+        """Return a query."""
+        ...
+
+
+NodeAt = Callable[[str], Any]
+"""From a path to a ``Node``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that an operator should know.
+
+    Attributes:
+        what: the section of the runbook, without its file; "" where it has none.
+        why: as it stands.
+        do: what to do.
+        is_urgent: it does not mend itself.
+    """
+
+    what: str
+    why: str
+    do: str
+    is_urgent: bool = True
+
+    def to_json(self) -> dict[str, str]:
+        """Return the JSON form."""
+        return {"what": self.what, "why": self.why, "do": self.do, "see": f"{RUNBOOK}#{self.what}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand.
+
+    Attributes:
+        facts: what ``status --json`` prints.
+        findings: the urgent ones first.
+    """
+
+    facts: Mapping[str, Any]
+    findings: Sequence[Finding]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Tell whether nothing waits for an operator."""
+        return not any(finding.is_urgent for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        urgent = [finding.to_json() for finding in self.findings if finding.is_urgent]
+        others = [finding.to_json() for finding in self.findings if not finding.is_urgent]
+        return {"healthy": self.is_healthy, "attention": urgent, "notes": others, **self.facts}
+
+
+def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Standing:
+    """Read how things stand; nothing is written.
+
+    Args:
+        instances: every database instance by name, the first one, which has pointer and lease, first.
+        now_ms: milliseconds since 1970.
+    """
+    first = instances[0][1]
+    pointer, damage = _pointer(first(paths.MODEL).get())
+    lease = leases.read_lease(first(paths.LEASE).get())
+    statuses = [(name, children(node_at(paths.STATUS).get())) for name, node_at in instances]
+    status = statuses[0][1]
+    training = children(status.get("training"))
+    rejected: Counter[str] = Counter()
+    for _, found in statuses:
+        rejected.update({reason: int(number) for reason, number in children(found.get("rejected")).items()})
+    facts = {
+        "at": now_ms,
+        "live": _live(pointer),
+        "kept": sorted(pointer.kept, reverse=True) if pointer else [],
+        "experiment": pointer.experiment.to_node() if pointer and pointer.experiment else None,
+        "run": dict(children(training.get("run"))) or None,
+        "outcomes": dict(children(training.get("outcomes"))),
+        "waiting": _waiting([node_at for _, node_at in instances]),
+        "lease": {**asdict(lease), "held": lease.is_held(now_ms)},
+        "parked": dict(children(training.get("parked"))) or None,
+        "model": dict(children(status.get("model"))) or None,
+        "instances": [_instance(name, found) for name, found in statuses],
+        "rejected": dict(sorted(rejected.items())),
+        "quality": dict(children(children(status.get("quality")).get("labels"))),
+    }
+    findings = [*_urgent(facts, damage, lease, now_ms), *_notes(facts, lease, now_ms)]
+    return Standing(facts, findings)
+
+
+def _pointer(node: object) -> tuple[Pointer | None, str]:
+    try:
+        return parse_pointer(node), ""
+    except BadModel as problem:
+        return None, str(problem)
+
+
+def _live(pointer: Pointer | None) -> dict[str, Any] | None:
+    if pointer is None:
+        return None
+    return {
+        "version": pointer.version,
+        "fence": pointer.fence,
+        "publishedAt": pointer.published_at,
+        "snapshotAt": pointer.snapshot_at,
+        "lists": pointer.lists,
+    }
+
+
+def _waiting(node_ats: Sequence[NodeAt]) -> dict[str, int | None]:
+    """Count the changed entries that no run has trained on, without reading them, and find the oldest mark."""
+    oldest: list[int] = []
+    count = 0
+    for node_at in node_ats:
+        count += len(children(node_at(paths.CHANGES).get(shallow=True)))
+        marks = children(node_at(paths.CHANGES).order_by_child("at").limit_to_first(1).get())
+        oldest += [int(mark["at"]) for mark in marks.values() if isinstance(mark, Mapping) and "at" in mark]
+    return {"changes": count, "oldestAt": min(oldest, default=None)}
+
+
+def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
+    fanout, reconcile = children(status.get("fanout")), children(status.get("reconcile"))
+    return {
+        "name": name or "first",
+        "fanout": {
+            "publication": fanout.get("publication"),
+            "shards": int(fanout.get("shards", 0)),
+            "done": len(children(fanout.get("done"))),
+            "attempt": int(fanout.get("attempt", 0)),
+            "at": fanout.get("at"),
+        }
+        if fanout
+        else None,
+        "reconcile": {
+            "at": reconcile.get("at"),
+            "failed": reconcile.get("failed"),
+            "repaired": dict(children(reconcile.get("repaired"))),
+            "sweptAt": reconcile.get("sweptAt"),
+        },
+    }
+
+
+def _urgent(facts: Mapping[str, Any], damage: str, lease: leases.Lease, now_ms: int) -> list[Finding]:
+    findings = []
+    parked, run, model = facts["parked"], facts["run"] or {}, facts["model"] or {}
+    if parked:
+        why = f"{lease.failures} training runs in a row failed ({parked.get('outcome')}), and no other will start"
+        findings.append(Finding("retraining-parked", why, "mend the cause, then `release`; see also run-failed"))
+    problem = damage or (model.get("problem") if model.get("loads") is False else "")
+    if problem:
+        used = f"; lists come from {model['using']}" if model.get("using") and not damage else ""
+        findings.append(
+            Finding("model-unusable", f"the live model cannot be used: {problem}{used}", "`rollback` to a kept version")
+        )
+    for instance in facts["instances"]:
+        at, where = instance["reconcile"]["at"], "" if instance["name"] == "first" else f" of {instance['name']}"
+        if not isinstance(at, int) or now_ms - at > SILENT_MS:
+            since = f"for {age(now_ms - at)}" if isinstance(at, int) else "yet"
+            do = "look at the job `reconcile` in Cloud Scheduler and at its function's errors, and run it by hand"
+            findings.append(Finding("reconcile-failed", f"the reconciler{where} has not been heard of {since}", do))
+    if run.get("outcome") == "refused":
+        do = "nothing if it is once: the live model stays; look at the entries if it keeps happening"
+        findings.append(Finding("model-refused", f"the gate refused the last model: {run.get('reason')}", do))
+    return findings
+
+
+def _notes(facts: Mapping[str, Any], lease: leases.Lease, now_ms: int) -> list[Finding]:
+    findings = []
+    run = facts["run"] or {}
+    if lease.failures and not facts["parked"]:
+        why = f"the last training run ended as {lease.outcome}: {run.get('reason') or 'without a word'}"
+        findings.append(Finding("run-failed", why, "the next one starts by itself", is_urgent=False))
+    for instance in facts["instances"]:
+        fanout, failed = instance["fanout"] or {}, instance["reconcile"]["failed"]
+        if fanout.get("attempt"):
+            why = (
+                f"shards of {fanout['publication']} were queued again ({fanout['done']} of {fanout['shards']} are done)"
+            )
+            do = "look at the errors of the function `fanout` if it comes again"
+            findings.append(Finding("fanout-incomplete", why, do, is_urgent=False))
+        if failed:
+            do = "the next run tries again"
+            findings.append(Finding("reconcile-failed", f"steps failed: {failed}", do, is_urgent=False))
+    return findings
+
+
+def age(milliseconds: int) -> str:
+    """Return how long ago something was, in its two largest units at most."""
+    minutes = max(milliseconds, 0) // MINUTE_MS
+    if not minutes:
+        return f"{max(milliseconds, 0) // 1000} s"
+    days, hours = minutes // 1440, minutes // 60 % 24
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
