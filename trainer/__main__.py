@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import json
 import logging
 import sys
 
-from bookrec.errors import BookrecError
-from trainer.commands import evaluate, import_, lists, operate, run
-
-COMMANDS = (run, evaluate, import_, lists, operate)
+from trainer.commands.common import Done
+from trainer.commands.errors import explain
+from trainer.commands.parser import make_parser
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command; return the exit code: 0 done, 1 the model is refused or lost its lease, 2 bad input."""
-    parser = argparse.ArgumentParser(prog="python -m trainer", description="Train, evaluate and publish models.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    """Run a command; return the exit code (``trainer.commands.common.EXIT_CODES``)."""
+    parser, _ = make_parser()
     arguments, rest = parser.parse_known_args(words)
     if rest and "rest" not in arguments:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.error(f"unrecognized arguments: {' '.join(rest)}; {arguments.command} --help shows what there is")
     arguments.rest = rest
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    for chatty in ("absl", "tensorflow"):
+    for chatty in ("absl", "tensorflow", "google.auth", "urllib3"):  # the last two name addresses, and with them users
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    # Whatever libraries print, standard output holds one document.
+    aside = contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext()
     try:
-        return int(arguments.run(arguments))
-    except BookrecError as problem:
-        print(f"trainer: {problem}", file=sys.stderr)
-        return 1
-    except ValueError as problem:
-        print(f"trainer: {problem}", file=sys.stderr)
-        return 2
+        with aside:
+            done: Done = arguments.run(arguments)
+    except (Exception, KeyboardInterrupt) as problem:
+        foreseen = explain(problem)
+        if foreseen is None:
+            raise
+        code, line = foreseen
+        print(f"trainer: {line}", file=sys.stderr)
+        if arguments.json:
+            print(json.dumps({"error": line, "exitCode": code}))
+        return code
+    if arguments.json:
+        print(json.dumps(done.result, indent=1, allow_nan=False, ensure_ascii=False))
+    elif done.text:
+        print(done.text)
+    return done.code
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ import argparse
 import json
 import resource
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from trainer.commands.common import Done, declare
+from trainer.commands.progress import Progress
 from trainer.config import DEFAULTS, Config, Variant
 
 if TYPE_CHECKING:
@@ -21,8 +24,17 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "evaluate", help="fit to TRAIN, score TEST, write metrics.json, top.csv, ratings.csv, report.html"
+    parser = declare(
+        commands,
+        "evaluate",
+        "fit to one file, score another, and write figures and a report",
+        run,
+        about="No database is needed, and nothing is published. FOLDER gets metrics.json, top.csv, ratings.csv,\n"
+        "report.html and the model. Figures per model go to the screen.",
+        examples=[
+            "--train train.csv --test test.csv --books books.csv --out out/evaluation",
+            "--source out/export --out out/evaluation --peers",
+        ],
     )
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--train", type=Path, help="CSV: userId,isbn,myRate (0: not rated)")
@@ -31,17 +43,17 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--test", type=Path, help="CSV with the columns of TRAIN; the split is taken as it is")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors and, where present, more")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="folder for the results")
     parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
     parser.add_argument(
         "--peers", action="store_true", help="also fit and score the peers, and draw the cold-start curve (minutes)"
     )
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
-    parser.set_defaults(run=run)
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of all that is random")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; return the exit code."""
+def run(arguments: argparse.Namespace) -> Done:
+    """Run the command."""
+    from trainer.metrics import finite
     from trainer.sources import BOOKS, RATINGS, newest_apart, read_csv, read_files
 
     if (arguments.train is None) != (arguments.test is None):
@@ -54,8 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         train, test = (read_csv(path, RATINGS) for path in (arguments.train, arguments.test))
     config = replace(Config(), variant=arguments.variant, seed=arguments.seed)
-    evaluate_split(train, test, books, config, arguments.out, with_peers=arguments.peers)
-    return 0
+    with Progress("evaluating") as progress:
+        metrics = evaluate_split(
+            train, test, books, config, arguments.out, with_peers=arguments.peers, step=progress.step
+        )
+    told = {name: metrics[name] for name in ("model", "baselines", "choices", "data", "seconds")}
+    return Done("\n".join(_shown(metrics)), {"out": str(arguments.out), **finite(told)})
 
 
 def evaluate_split(
@@ -66,8 +82,14 @@ def evaluate_split(
     out: Path,
     *,
     with_peers: bool = False,
+    step: Callable[[str], object] = lambda name: None,
 ) -> dict[str, Any]:
-    """Fit to ``train``, score ``test``, write figures, lists, model and report; return what ``metrics.json`` holds."""
+    """Fit to ``train``, score ``test``, write figures, lists, model and report; return what ``metrics.json`` holds.
+
+    Args:
+        with_peers: also fit and score the models of the field.
+        step: is told of each step as it begins.
+    """
     from trainer import dataset, export, peers, report, training
     from trainer.cold_start import cold_start
     from trainer.evaluate import evaluate
@@ -78,17 +100,21 @@ def evaluate_split(
     if rows.empty:
         raise ValueError(f"no usable rating in the training data; dropped: {dropped}")
     ratings = dataset.build(rows, books, foreign=True)
+    step("fitting")
     trained = training.fit(ratings, books, config)
     fitted = time.monotonic()
+    step("exporting")
     files = export.export(trained.serving)
     export.verify(trained.serving, files, export.sample_shelves(trained.serving, 50, config.seed))
     export.write(files, out / "model")
     exported = time.monotonic()
+    step("scoring")
     held_out = test[["userId", "isbn"]].assign(myRate=[_stars(value) for value in test["myRate"]])
     model = export.load(files, "evaluated")
     result = evaluate(model, ratings, held_out, config.seed)
     scored = time.monotonic()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    step("comparing")
     if with_peers:
         found = peers.compare(ratings, books, held_out, config, every=True)
         curve = cold_start(ratings, books, config, lambda part: training.fit(part, books, config).serving)
@@ -125,7 +151,6 @@ def evaluate_split(
     shown = report.examples(result.top, ratings, books, config.seed)
     (out / report.REPORT).write_text(report.render(details, trained.histories, shown))
     (out / "model" / report.MODEL_CARD).write_text(report.model_card(details, files))
-    _show(metrics)
     return metrics
 
 
@@ -144,26 +169,31 @@ def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.Data
     test[["userId", "isbn"]].assign(predicted=result.predicted).to_csv(out / "ratings.csv", index=False)
 
 
-def _show(metrics: dict[str, Any]) -> None:
+def show(metrics: dict[str, Any]) -> None:
+    """Print the figures beside those of the baselines."""
+    print("\n".join(_shown(metrics)))
+
+
+def _shown(metrics: dict[str, Any]) -> Iterator[str]:
     from trainer.metrics import OURS
 
-    print(f"{'':14} NDCG@10  Recall@10    HR@10 coverage     RMSE")
+    yield f"{'':14} NDCG@10  Recall@10    HR@10 coverage     RMSE"
     for name, row in (*metrics["baselines"].items(), (OURS, metrics["model"])):
         cells = [row[measure]["mean"] if measure in row else None for measure in ("ndcg", "recall", "hit_rate")]
         cells += [row.get("coverage"), row.get("rmse")]
-        print(f"{name:14}", *("       -" if cell is None else f"{cell:8.4f}" for cell in cells))
+        yield " ".join([f"{name:14}", *("       -" if cell is None else f"{cell:8.4f}" for cell in cells)])
     choices = metrics["choices"]
-    print(
+    yield (
         f"learned with negatives from the {choices['negatives']}, share {choices['share']}, popularity "
         f"{choices['popularity_weight']}, ranking {choices.get('ranking_epochs', 0)} epochs; "
         f"fit in {metrics['seconds']['fit']:.1f} s"
     )
     if metrics["cold_start"]:
         sizes = metrics["cold_start"]["sizes"]
-        print(f"\nNDCG@10 for {metrics['cold_start']['readers']} unseen readers, by entries on the shelf")
-        print(f"{'':14}", *(f"{size:7}" for size in sizes))
+        yield f"\nNDCG@10 for {metrics['cold_start']['readers']} unseen readers, by entries on the shelf"
+        yield " ".join([f"{'':14}", *(f"{size:7}" for size in sizes)])
         for name, curve in metrics["cold_start"]["models"].items():
-            print(f"{name:14}", *(f"{point['mean']:7.4f}" for point in curve))
+            yield " ".join([f"{name:14}", *(f"{point['mean']:7.4f}" for point in curve)])
 
 
 def _stars(value: object) -> float:

@@ -6,26 +6,37 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from trainer.commands.common import Done, declare
+from trainer.commands.progress import Progress
 from trainer.config import DEFAULTS
 
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("import", help="turn goodbooks-10k or a CSV of ratings into an emulator export")
+    parser = declare(
+        commands,
+        "import",
+        "turn goodbooks-10k or a CSV of ratings into an emulator export",
+        run,
+        about="No database is written: `firebase emulators:start --import FOLDER` takes what it makes.",
+        examples=["ratings.csv --books books.csv --out out/import", "goodbooks-10k --out out/import"],
+    )
     parser.add_argument("source", type=Path, help="CSV: userId,isbn,myRate; or a folder with ratings.csv and books.csv")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors, for a CSV of ratings")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the export")
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
-    parser.set_defaults(run=run)
+    parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="folder for the export")
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of the generated keys")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; return the exit code."""
-    from trainer.database_export import write_export
-    from trainer.importer import import_ratings
+def run(arguments: argparse.Namespace) -> Done:
+    """Run the command."""
+    with Progress("import", 2, "steps") as progress:
+        from trainer.database_export import write_export
+        from trainer.importer import import_ratings
 
-    tree, dropped = import_ratings(arguments.source, arguments.books, arguments.seed)
-    path = write_export(tree, arguments.out)
+        tree, dropped = import_ratings(arguments.source, arguments.books, arguments.seed)
+        progress.advance()
+        path = write_export(tree, arguments.out)
+        progress.advance()
     sizes = ", ".join(f"{len(nodes)} in {name}" for name, nodes in tree.items())
-    print(f"{path}: {sizes}; dropped: {dropped or 'none'}")
-    return 0
+    result = {"file": str(path), "nodes": {name: len(nodes) for name, nodes in tree.items()}, "dropped": dict(dropped)}
+    return Done(f"{path}: {sizes}; dropped: {dropped or 'none'}", result)

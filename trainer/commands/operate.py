@@ -5,37 +5,57 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from trainer.commands.services import project_services
+from trainer.commands.common import Done, declare
+from trainer.commands.services import project_databases, project_services
 
 
 def add_parser(commands: Any) -> None:
     """Declare the commands."""
-    parser = commands.add_parser("rollback", help="make an earlier version live again")
-    parser.add_argument("version", nargs="?", help="one of the kept versions; without it, they are listed")
-    parser.set_defaults(run=run_rollback)
-    parser = commands.add_parser("release", help="let retraining go on after too many failures in a row")
-    parser.set_defaults(run=run_release)
+    parser = declare(
+        commands,
+        "rollback",
+        "make an earlier version live again",
+        run_rollback,
+        about="It is a publish like any other: under the lease, fenced, verified, and all lists follow.",
+        examples=["", "20260102T030405Z-7"],
+    )
+    parser.add_argument(
+        "version", nargs="?", metavar="VERSION", help="one of the kept versions; without it, they are listed"
+    )
+    declare(
+        commands,
+        "release",
+        "let retraining go on after too many failures in a row",
+        run_release,
+        about="Mend the cause first: `status` names it.",
+        examples=[""],
+    )
 
 
-def run_rollback(arguments: argparse.Namespace) -> int:
-    """Roll back, or list what can be rolled back to; return the exit code."""
+def run_rollback(arguments: argparse.Namespace) -> Done:
+    """Roll back, or list what can be rolled back to."""
+    if not arguments.version:
+        return _kept()
     from trainer.operate import rollback
 
     with project_services() as services:
-        if arguments.version:
-            print(rollback(services, arguments.version).version)
-            return 0
-        live = services.database.pointer()
-        for version in sorted(live.kept, reverse=True) if live else ():
-            print(version, "(live)" if live and version == live.version else "")
-    return 0
+        pointer = rollback(services, arguments.version)
+    return Done(pointer.version, {"outcome": "published", "version": pointer.version, "fence": pointer.fence})
 
 
-def run_release(arguments: argparse.Namespace) -> int:
-    """Release a parked retraining; return the exit code."""
+def _kept() -> Done:
+    with project_databases() as found:
+        live = found.database.pointer()
+    kept = sorted(live.kept, reverse=True) if live else []
+    shown = [f"{version} (live)" if live and version == live.version else version for version in kept]
+    return Done("\n".join(shown), {"live": live.version if live else None, "kept": kept})
+
+
+def run_release(arguments: argparse.Namespace) -> Done:
+    """Release a parked retraining."""
     from trainer.operate import release
 
-    with project_services() as services:
-        failures = release(services.database)
-    print(f"released after {failures} failures in a row; the next check starts a run" if failures else "not parked")
-    return 0
+    with project_databases() as found:
+        failures = release(found.database)
+    text = f"released after {failures} failures in a row; the next check starts a run" if failures else "not parked"
+    return Done(text, {"failures": failures})

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from trainer.commands.common import Done, declare
 from trainer.commands.services import project_services
-from trainer.config import DEFAULTS, Variant
+from trainer.config import DEFAULTS, Config, Variant
 
 if TYPE_CHECKING:
     from trainer.run import Read
@@ -18,60 +19,86 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("run", help="train on the database and publish the model, if the gate lets it pass")
-    parser.add_argument(
+    parser = declare(
+        commands,
+        "run",
+        "train and publish, as the functions and the container job start it",
+        run,
+        about="For people there is `train`, which does the same and shows how far it is.",
+        examples=["", "--run-id run-7 --fence 7"],
+    )
+    add_options(parser)
+    lease = parser.add_argument_group("the lease that was taken for this run, by the functions")
+    lease.add_argument("--run-id", default="", help="its holder")
+    lease.add_argument("--fence", type=int, default=None, help="its fencing number; without it a lease is taken")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what ``run`` and ``train`` have in common."""
+    data = parser.add_argument_group("what is trained on")
+    data.add_argument(
         "--source", help="train on a backup or an export (a path or gs://BUCKET/NAME) or a CSV instead of the database"
     )
-    parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors, for a CSV of ratings")
-    parser.add_argument(
+    data.add_argument("--books", type=Path, help="CSV: isbn,title,authors, for a CSV of ratings")
+    data.add_argument(
         "--snapshots",
         metavar="URI",
         default=os.environ.get("SNAPSHOTS") or None,
         help="read only what has changed since the snapshot in this folder or gs://BUCKET/PREFIX, and bring it up to "
         "date; a --source is what it begins with (default: $SNAPSHOTS, or read everything)",
     )
-    parser.add_argument("--full", action="store_true", help="read everything all the same, for a new snapshot")
-    parser.add_argument("--full-every", type=float, metavar="HOURS", default=24, help="as --full after so long")
-    parser.add_argument("--run-id", default="", help="holder of the lease that was taken for this run")
-    parser.add_argument("--fence", type=int, default=None, help="that lease's fencing number")
-    parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
-    parser.add_argument(
+    data.add_argument("--full", action="store_true", help="read everything all the same, for a new snapshot")
+    data.add_argument("--full-every", type=float, metavar="HOURS", default=24, help="as --full after so long")
+    model = parser.add_argument_group("what is made")
+    model.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
+    model.add_argument(
         "--by-user",
         type=int,
         metavar="K",
-        default=int(os.environ.get("BY_USER") or 0),
+        default=os.environ.get("BY_USER") or 0,
         help="also publish by_user.tflite with K books a reader, and rating.tflite (default: $BY_USER, or not)",
     )
-    parser.add_argument(
+    model.add_argument(
         "--lists",
         action=argparse.BooleanOptionalAction,
         default=os.environ.get("BATCH_LISTS", "") not in ("", "0"),
         help="make all readers' lists too, as shards that the functions publish (default: $BATCH_LISTS, or not)",
     )
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
-    parser.set_defaults(run=run)
+    model.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of all that is random")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; return the exit code."""
-    from trainer import cluster
-    from trainer.product import help_out, make
+def run(arguments: argparse.Namespace) -> Done:
+    """Run the command."""
+    from trainer.product import make
     from trainer.run import run as train
 
-    chosen = {name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists")}
-    config = replace(DEFAULTS, **chosen)
+    config = config_of(arguments)
+    if is_helper(config):
+        return Done()
+    read = reader_of(arguments)
+    with project_services() as services:
+        pointer = train(services, partial(make, config), arguments.run_id, arguments.fence, read)
+    return Done(pointer.version, {"outcome": "published", "version": pointer.version, "fence": pointer.fence})
+
+
+def config_of(arguments: argparse.Namespace) -> Config:
+    """Return the configuration that the options name."""
+    return replace(DEFAULTS, **{name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists")})
+
+
+def is_helper(config: Config) -> bool:
+    """Tell whether this is one of several workers and not their chief; if so, its work is done then."""
+    from trainer import cluster
+    from trainer.product import help_out
+
     cluster.strategy()  # workers meet before anything else
     if not cluster.is_chief():
         help_out(config)
-        return 0
-    read = _reader(arguments)
-    with project_services() as services:
-        pointer = train(services, partial(make, config), arguments.run_id, arguments.fence, read)
-    print(pointer.version)
-    return 0
+        return True
+    return False
 
 
-def _reader(arguments: argparse.Namespace) -> Read:
+def reader_of(arguments: argparse.Namespace) -> Read:
     """Return what reads what the arguments say."""
     from trainer.ingest.folders import open_folder
     from trainer.ingest.increments import Snapshots

@@ -84,7 +84,7 @@ def test_a_run_on_an_older_backup_leaves_the_marks_of_what_came_after_it(filled,
 @pytest.mark.parametrize("words", [[], ["--full"]])
 def test_the_command_reads_the_database_by_several_where_nothing_else_is_said(filled, database, words, monkeypatch):
     monkeypatch.delenv("SNAPSHOTS", raising=False)
-    found = command._reader(parse(words))(database, now_ms())
+    found = command.reader_of(parse(words))(database, now_ms())
     assert found.ratings.equals(read_database(database).ratings)
     assert found.source == "database"
 
@@ -92,7 +92,7 @@ def test_the_command_reads_the_database_by_several_where_nothing_else_is_said(fi
 def test_a_backup_of_one_of_several_databases_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASES", "https://books-2.firebaseio.com")
     with pytest.raises(SourceError, match=r"b\.json\.gz holds one of several databases"):
-        command._reader(parse(["--source", "b.json.gz", "--snapshots", str(tmp_path)]))
+        command.reader_of(parse(["--source", "b.json.gz", "--snapshots", str(tmp_path)]))
 
 
 def parse(words):
@@ -110,7 +110,7 @@ def test_the_command_keeps_a_snapshot_where_it_is_told_to(filled, database, tmp_
     words = [] if is_in_environment else ["--snapshots", str(tmp_path)]
     taken = now_ms()
     for more in ([], [], ["--full"], ["--full-every", "0"]):
-        found = command._reader(parse([*words, *more]))(database, taken)
+        found = command.reader_of(parse([*words, *more]))(database, taken)
         assert found.ratings.equals(read_database(database).ratings)
         state = parse_state((tmp_path / STATE).read_bytes())
         assert (state.base_taken == taken) == (more != [] or taken == state.taken == state.base_taken)

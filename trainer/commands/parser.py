@@ -1,0 +1,74 @@
+"""All commands in one parser, in the groups that the help shows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from types import ModuleType
+
+from trainer.commands import (
+    evaluate,
+    experiment,
+    export,
+    import_,
+    lists,
+    operate,
+    publish,
+    run,
+    simulate,
+    status,
+    train,
+)
+from trainer.commands.common import EXIT_CODES, PROGRAM, Formatter
+
+MODULES: tuple[ModuleType, ...] = (
+    train, evaluate, publish, operate, experiment, status, export, import_, lists, simulate, run,
+)  # fmt: skip
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "models": ("train", "evaluate", "publish", "rollback", "experiment"),
+    "operation": ("status", "release"),
+    "data": ("export", "import", "lists"),
+    "checks": ("simulate",),
+    "started by others": ("run",),
+}
+"""What belongs together, in the order of a day's work."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    "GOOGLE_CLOUD_PROJECT": "the project (the emulators' is demo-bookrec)",
+    "DATABASE_URL": "the database's address, where it is not the project's default one",
+    "DATABASES": "addresses of further database instances, separated by commas",
+    "MODEL_BUCKET": "the bucket of the models, where it is not the project's default one",
+    "GOOGLE_APPLICATION_CREDENTIALS": "a service account's key file, where nothing else gives credentials",
+    "FIREBASE_DATABASE_EMULATOR_HOST": "HOST:PORT of the database emulator, instead of the real one",
+    "STORAGE_EMULATOR_HOST": "address of a Cloud Storage emulator, instead of the real one",
+}
+"""What says which project a command works for."""
+
+ABOUT = "Train, judge, publish and operate the book recommender's models."
+
+
+def make_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Return the parser, and each command's own by name."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description=ABOUT, formatter_class=Formatter, usage=f"{PROGRAM} COMMAND [OPTION ...]"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS, prog=PROGRAM)
+    for module in MODULES:
+        module.add_parser(commands)
+    summaries = {action.dest: action.help or "" for action in commands._choices_actions}
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print one JSON document, and all else elsewhere")
+    parser.epilog = _overview(summaries)
+    return parser, commands.choices
+
+
+def _overview(summaries: Mapping[str, str]) -> str:
+    parts = []
+    for group, names in GROUPS.items():
+        parts.append("\n".join([f"{group}:", *(f"  {name:<11} {summaries[name]}" for name in names)]))
+    parts.append(f"{PROGRAM} COMMAND --help says more of each; docs/commands.md has all of it.")
+    width = max(map(len, ENVIRONMENT))
+    parts.append("\n".join(["environment:", *(f"  {name:<{width}} {what}" for name, what in ENVIRONMENT.items())]))
+    parts.append("\n".join(["exit codes:", *(f"  {code:<4} {what}" for code, what in EXIT_CODES.items())]))
+    return "\n\n".join(parts)

@@ -1,0 +1,135 @@
+"""``status``: how things stand, for a person or a program, and whether anybody has to do something."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from trainer.commands.common import ATTENTION, DONE, Done, declare
+from trainer.commands.services import project_databases
+
+if TYPE_CHECKING:
+    from trainer.standing import Standing
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    declare(
+        commands,
+        "status",
+        "show what is live, what waits, and whether something needs attention",
+        run,
+        about="Exit code 3 says that something waits for an operator: retraining is parked, the live model cannot be\n"
+        "used, the reconciler has been silent for 15 minutes, or the gate refused the last model. What to do is said,\n"
+        "with the section of docs/operations.md. Nothing is written.",
+        examples=["", "--json | jq .attention"],
+    )
+
+
+def run(arguments: argparse.Namespace) -> Done:
+    """Run the command."""
+    with project_databases() as found:
+        from trainer.services import now_ms
+        from trainer.standing import look
+
+        standing = look(found.instances, now_ms())
+    return Done("\n".join(lines(standing)), standing.to_json(), DONE if standing.is_healthy else ATTENTION)
+
+
+def lines(standing: Standing) -> Iterator[str]:
+    """Yield how things stand, for a person."""
+    from trainer.standing import RUNBOOK
+
+    for name, text in _rows(standing.facts):
+        yield f"{name:<11} {text}"
+    for title, is_urgent in (("needs attention", True), ("note", False)):
+        for finding in standing.findings:
+            if finding.is_urgent == is_urgent:
+                yield ""
+                yield f"{title}: {finding.why}"
+                yield f"  what to do: {finding.do}"
+                yield f"  see {RUNBOOK}, section {finding.what}"
+
+
+def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    from trainer.standing import age
+
+    now = facts["at"]
+
+    def ago(at: object) -> str:
+        return f"{age(now - at)} ago" if isinstance(at, int) else "never"
+
+    live, run, lease, waiting = facts["live"], facts["run"], facts["lease"], facts["waiting"]
+    yield (
+        "live",
+        f"{live['version']}, published {ago(live['publishedAt'])}, fence {live['fence']}" if live else "no model",
+    )
+    others = [version for version in facts["kept"] if not live or version != live["version"]]
+    yield "kept", ", ".join(others) or "no other version"
+    yield "experiment", _experiment(facts["experiment"], ago)
+    yield "last run", _run(run, ago) if run else "none"
+    oldest = f", the oldest of {ago(waiting['oldestAt'])}" if waiting["oldestAt"] else ""
+    yield "waiting", f"{waiting['changes']} changed entries{oldest}"
+    yield "lease", _lease(lease, now)
+    yield "parked", f"since {ago(facts['parked'].get('at'))}" if facts["parked"] else "no"
+    for instance in facts["instances"]:
+        of = "" if len(facts["instances"]) == 1 else f"{instance['name']}: "
+        fanout, reconcile = instance["fanout"], instance["reconcile"]
+        done = f"{fanout['done']} of {fanout['shards']} shards of {fanout['publication']}" if fanout else "none yet"
+        yield "fan-out", f"{of}{done}"
+        repaired = ", ".join(f"{kind} {number}" for kind, number in sorted(reconcile["repaired"].items()))
+        yield "reconciler", f"{of}{ago(reconcile['at'])}, repaired {repaired or 'nothing'}"
+    rejected = facts["rejected"]
+    reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(rejected.items(), key=lambda i: -i[1]))
+    yield "set aside", f"{sum(rejected.values())} entries" + (f": {reasons}" if reasons else "")
+    if not facts["quality"]:
+        yield "hit rate", "not counted yet"
+    for label in sorted(facts["quality"], reverse=True)[:5]:
+        yield from hit_rates(label, facts["quality"][label])
+
+
+def _experiment(experiment: Mapping[str, Any] | None, ago: Any) -> str:
+    if not experiment:
+        return "none"
+    return (
+        f"{experiment['share']:.0%} of the readers have {experiment['version']}, begun {ago(experiment['startedAt'])}"
+    )
+
+
+def _run(run: Mapping[str, Any], ago: Any) -> str:
+    words = [str(run.get("outcome")), str(run.get("version") or run.get("runId") or "")]
+    if run.get("outcome") == "running":
+        words.append(f"({run.get('step')})")
+    reason = f": {run['reason']}" if run.get("reason") else ""
+    return f"{' '.join(filter(None, words))}, {ago(run.get('at'))}{reason}"
+
+
+def _lease(lease: Mapping[str, Any], now: int) -> str:
+    from trainer.standing import age
+
+    if lease["holder"] is None:
+        return f"free, fence {lease['fence']}"
+    if not lease["held"]:
+        return f"{lease['holder']} fell silent {age(now - lease['expires_at'])} ago; the reconciler frees it"
+    return f"{lease['holder']}, until {age(lease['expires_at'] - now)} from now unless it is renewed"
+
+
+def hit_rates(label: str, counted: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the hit rate of a label, or of each arm of an experiment."""
+    arms = counted.get("arms")
+    if not isinstance(arms, Mapping):
+        yield "hit rate", f"{label}: {_rate(counted)}"
+        return
+    for arm in sorted(arms):
+        yield "hit rate", f"{label}, arm {arm} ({arms[arm].get('version', '?')}): {_rate(arms[arm])}"
+
+
+def _rate(counted: Mapping[str, Any]) -> str:
+    readers, hit = int(counted.get("readers", 0)), int(counted.get("hitReaders", 0))
+    if not readers:
+        return "no reader has shelved a book yet"
+    interval = ""
+    if "low" in counted and "high" in counted:
+        interval = f" (95%: {100 * counted['low']:.1f}–{100 * counted['high']:.1f}%)"
+    return f"{100 * hit / readers:.1f}% of {readers} readers who shelved a book{interval}"
