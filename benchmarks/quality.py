@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.data import OUT, read_split
 from trainer import dataset, peers, plots
-from trainer.commands.evaluate import evaluate_split
+from trainer.commands.evaluate import evaluate_split, show
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
 from trainer.metrics import OURS, finite, rmse
 
@@ -46,6 +46,7 @@ def _measure(split: str, seed: int) -> dict[str, Any]:
     train, test, books = read_split(split)
     config = replace(DEFAULTS, seed=seed)
     metrics = evaluate_split(train, test, books, config, OUT / "quality" / split, with_peers=True)
+    show(metrics)
     ratings = dataset.build(dataset.clean(train, foreign=True)[0], books, foreign=True)
     held_out = test[["userId", "isbn"]].assign(myRate=test["myRate"].astype(float))
     metrics["notebook"] = _notebook(ratings, held_out, seed)
