@@ -5,6 +5,9 @@ import { children, count, counted, hitRate, numberIn, percent, shortVersion } fr
 import { badge, empty, facts, keptOf, note, time, versionName, words } from './operator-parts.js';
 import { bars, columns, intervals } from './plots.js';
 
+/** The label of lists that were made before any model was live. */
+const NO_MODEL = 'none';
+
 const SHELVED = 'readers who shelved a book';
 
 function labelsOf(quality, isExperiment) {
@@ -39,7 +42,7 @@ export function online({ quality, model }) {
       title: 'Online hit rate by version',
       description: `Of ${SHELVED} while they had a list of this version, the share who took one from it.`,
       rows: versions.map(({ label, rate }) => ({
-        label: shortVersion(label),
+        label: label === NO_MODEL ? 'without a model' : shortVersion(label),
         kind: label === model?.version ? 'live' : 'other',
         note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
         text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,

@@ -14,7 +14,7 @@ import { h, mount, show } from './elements.js';
 import { METRICS, children, counted, now, percent, setClock, shortVersion } from './figures.js';
 import { keptVersions, liveModel, metrics } from './operator-model.js';
 import { attention, tiles } from './operator-overview.js';
-import { listOfCounts, tick } from './operator-parts.js';
+import { listOfCounts, sentence, tick } from './operator-parts.js';
 import { candidates, experiment, online, pastExperiments } from './operator-readers.js';
 import { retraining, runs, stateOfRetraining } from './operator-runs.js';
 import { fanout, reconciler, rejected, traffic } from './operator-upkeep.js';
@@ -418,9 +418,8 @@ function explain({ code, message }) {
     'functions/internal': 'The function failed or cannot be reached. Its log says why; trying again does no harm.',
     'functions/deadline-exceeded':
       'The function took too long to answer. Look at the state on this page before you try again.',
-    'functions/unavailable': 'The function cannot be reached. Try again in a moment.',
   };
-  return reasons[code] ?? message;
+  return reasons[code] ?? sentence(message);
 }
 
 async function busy(button, work) {
