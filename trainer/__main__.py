@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
 
 from trainer.commands.common import Done
 from trainer.commands.errors import explain
@@ -25,7 +29,7 @@ def main(words: list[str] | None = None) -> int:
     # Whatever libraries print, standard output holds one document.
     aside = contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext()
     try:
-        with aside:
+        with aside, _interrupted_once():
             done: Done = arguments.run(arguments)
     except (Exception, KeyboardInterrupt) as problem:
         foreseen = explain(problem)
@@ -41,6 +45,25 @@ def main(words: list[str] | None = None) -> int:
     elif done.text:
         print(done.text)
     return done.code
+
+
+@contextlib.contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """Have the first Ctrl-C end the command, and none after it cut the tidying up short."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # somebody has said already what Ctrl-C does, or that it does nothing
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

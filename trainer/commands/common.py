@@ -16,7 +16,7 @@ EXIT_CODES: Mapping[int, str] = {
     REFUSED: "refused or lost: by the gate, a lease that another run holds, or a service that did not answer",
     BAD_INPUT: "bad input: an option, a file, or a setting of the environment",
     ATTENTION: "something needs attention (`status` says what, and what to do)",
-    INTERRUPTED: "interrupted with Ctrl-C: nothing is half-done, the lease is free",
+    INTERRUPTED: "interrupted with Ctrl-C: nothing is half-done, and a lease is given back",
 }
 """What a command's exit code means; all commands share them."""
 
@@ -49,8 +49,10 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 def default_of(action: argparse.Action) -> object:
     """Return an option's default, or None where there is none, or the help says it already."""
-    silent = action.default in (None, "", False, argparse.SUPPRESS) or not action.option_strings
-    return None if silent or "default:" in (action.help or "") else action.default
+    says_nothing = action.default is False or action.default in (None, "", argparse.SUPPRESS)
+    if says_nothing or not action.option_strings or "default:" in (action.help or ""):
+        return None
+    return action.default
 
 
 def declare(
