@@ -119,6 +119,9 @@ def run(
             pointer = _train_and_publish(services, make, lease, record, read)
         except LeaseLost:
             raise  # the record is another run's by now
+        except KeyboardInterrupt:
+            record.write(outcome="failed", reason="interrupted by hand")  # the lease is freed, and counts no failure
+            raise
         except Exception as problem:
             lease.outcome = "refused" if isinstance(problem, RefusedModelError) else "failed"
             judged = figures(problem.metrics) if isinstance(problem, RefusedModelError) else {}
