@@ -19,21 +19,21 @@ def token(**otherwise):
     return f"Firebase e30.{body}."
 
 
-@pytest.mark.parametrize(
-    ("header", "who"),
-    [
-        ("", "nobody"),
-        ("Firebase", "no token"),
-        ("Firebase a.b", "half a token"),
-        ("Firebase a.%%%.c", "no token at all"),
-        (f"Basic {token().split()[1]}", "another scheme"),
-        (token(aud="another-project"), "a user of another project"),
-        (token(exp=time.time() - 1), "a user whose token has expired"),
-        (token(sub=""), "a token of nobody"),
-    ],
-)
-def test_only_a_token_of_this_projects_users_is_a_sign_in(header, who):
-    assert not signed_in(header, PROJECT, time.time()), who
+NOBODY = {
+    "nobody": "",
+    "no token": "Firebase",
+    "half a token": "Firebase a.b",
+    "no token at all": "Firebase a.%%%.c",
+    "another scheme": f"Basic {token().split()[1]}",
+    "a user of another project": token(aud="another-project"),
+    "a user whose token has expired": token(exp=time.time() - 1),
+    "a token of nobody": token(sub=""),
+}
+
+
+@pytest.mark.parametrize("who", NOBODY)
+def test_only_a_token_of_this_projects_users_is_a_sign_in(who):
+    assert not signed_in(NOBODY[who], PROJECT, time.time())
 
 
 @pytest.mark.parametrize(
