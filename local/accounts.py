@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 
 ADMIN = {"Authorization": "Bearer owner"}
+"""Whom every emulator takes for an admin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +25,35 @@ class Account:
     claims: dict[str, bool]
 
 
-ACCOUNTS = (
+READERS = (
     Account("reader@example.com", "reader-password", {}),
     Account("second@example.com", "reader-password", {}),
-    Account("operator@example.com", "operator-password", {"operator": True}),
 )
+OPERATOR = Account("operator@example.com", "operator-password", {"operator": True})
+ACCOUNTS = (*READERS, OPERATOR)
 
 
-def sign_up(account: Account, project: str, auth: str) -> str:
-    """Make an account in the Auth emulator at ``auth`` (``host:port``), unless it is there; return its user id."""
+def sign_in(email: str, password: str, auth: str) -> dict[str, Any]:
+    """Sign somebody in to the Auth emulator at ``auth`` (``host:port``), making the account where it is missing.
+
+    Returns:
+        the service's answer: ``localId`` is the user id, ``idToken`` what other services ask for.
+    """
     toolkit = f"http://{auth}/identitytoolkit.googleapis.com/v1"
-    body = {"email": account.email, "password": account.password, "returnSecureToken": True}
+    body = {"email": email, "password": password, "returnSecureToken": True}
     answer = requests.post(f"{toolkit}/accounts:signUp?key=emulator", json=body, timeout=30)
     if answer.status_code == 400 and answer.json()["error"]["message"] == "EMAIL_EXISTS":
         answer = requests.post(f"{toolkit}/accounts:signInWithPassword?key=emulator", json=body, timeout=30)
     answer.raise_for_status()
-    uid = str(answer.json()["localId"])
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def sign_up(account: Account, project: str, auth: str) -> str:
+    """Make an account with its claims, unless it is there; return its user id."""
+    uid = str(sign_in(account.email, account.password, auth)["localId"])
     if account.claims:
         update = {"localId": uid, "customAttributes": json.dumps(account.claims)}
-        url = f"{toolkit}/projects/{project}/accounts:update"
+        url = f"http://{auth}/identitytoolkit.googleapis.com/v1/projects/{project}/accounts:update"
         requests.post(url, json=update, headers=ADMIN, timeout=30).raise_for_status()
     return uid

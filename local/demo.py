@@ -1,6 +1,6 @@
 """The main job, start to end: a reader rates a book, the list follows, the model retrains and replaces itself.
 
-python -m local.demo [--data emulator-data | FOLDER WITH ratings.csv AND books.csv] [--out out]
+python -m local.demo [--data emulator-data | FOLDER WITH ratings.csv AND books.csv] [--out out] [--keep]
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from typing import Any
 
 from bookrec.catalogue import parse_catalogue
 from emulator.launch import LaunchError
+from local.accounts import ACCOUNTS, READERS
 from local.reader import Reader
+from local.schedule import reconciling
 from local.stack import ROOT, Stack, StackError
 
 FIRST_BOOKS = 5
 """Books that the demo's reader rates: as many changes as make a retraining worth while under the emulators."""
+
+STARS = (5, 4.5, 4, 5, 0)
 
 MODEL_PATIENCE_S = 900.0
 
@@ -32,10 +36,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=ROOT / "emulator-data", help="an export, or real ratings as CSV")
     parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder for logs and demo.json")
+    parser.add_argument("--keep", action="store_true", help="leave everything running, and the pages up, until Ctrl-C")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything that was started is ended
     try:
-        return Demo(arguments.out).run(arguments.data)
+        return Demo(arguments.out, keep=arguments.keep).run(arguments.data)
     except (LaunchError, StackError, TimeoutError, subprocess.CalledProcessError, FileNotFoundError) as problem:
         say(f"The demo failed: {problem}\nLogs: {arguments.out}/*.log")
         return 1
@@ -52,8 +57,8 @@ def say(line: str) -> None:
 class Demo:
     """One run; ``result`` is what ``demo.json`` holds."""
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
+    def __init__(self, out: Path, *, keep: bool = False) -> None:
+        self._out, self._keep = out, keep
         self._said_s = 0.0
         self.result: dict[str, Any] = {"write_to_list_ms": []}
 
@@ -67,10 +72,14 @@ class Demo:
             self._change_and_remove(reader, keys)
             self._wait_for_second(stack, reader)
             self._check(stack, reader)
+            self._write()
+            if self._keep:
+                self._keep_up(stack)
         left = stack.processes.alive()
-        self._write()
         if left:
             say(f"Still running: {[process.pid for process in left]}")
+        elif not self._keep:
+            say("To see it for yourself, in a browser: make demo KEEP=1")
         return 1 if left else 0
 
     def _export(self, data: Path) -> Path:
@@ -106,7 +115,7 @@ class Demo:
         reader.sign_up()
         titles = {book["isbn"]: book["title"] for book in stack.admin_get("archive").values()}
         keys = []
-        for isbn, rating in zip(self._taste(stack), (5, 4.5, 4, 5, 0), strict=True):
+        for isbn, rating in zip(self._taste(stack), STARS, strict=True):
             began = time.monotonic()
             keys.append(reader.shelve(isbn, rating))
             self._await_list(
@@ -118,12 +127,12 @@ class Demo:
         self._show(self.result["list_before"], titles)
         return reader, keys
 
-    def _taste(self, stack: Stack) -> list[str]:
-        """Return books that belong together: the most shelved ones of the most shelved author's readers."""
+    def _taste(self, stack: Stack, rank: int = 0) -> list[str]:
+        """Return books that belong together: those most shelved by the readers of one that many have shelved."""
         entries = list(stack.admin_get("User_Book").values())
         catalogue, _ = parse_catalogue(stack.admin_get("archive"))
         counts = Counter(entry["isbn"] for entry in entries if entry["isbn"] in catalogue)
-        favourite = counts.most_common(1)[0][0]
+        favourite = counts.most_common(rank + 1)[-1][0]
         fans = {entry["userId"] for entry in entries if entry["isbn"] == favourite}
         fans = set(sorted(fans)[:50])
         shared = Counter(entry["isbn"] for entry in entries if entry["userId"] in fans and entry["isbn"] in catalogue)
@@ -169,10 +178,31 @@ class Demo:
                 state.get("publication", "").startswith(f"{version}@")
                 and len(state.get("done") or ()) == state["shards"]
             ):
-                say(f"   the lists of {state['users']} readers are refreshed, {time.monotonic() - began:.1f} s later")
+                seconds = time.monotonic() - began
+                say(f"   the lists of all readers are refreshed ({state['shards']} shards), {seconds:.1f} s later")
                 return
             time.sleep(0.2)
         raise TimeoutError(f"the lists were not refreshed with {version} after {patience_s:.0f} s")
+
+    def _keep_up(self, stack: Stack) -> None:
+        self._step("The pages")
+        stack.sign_up_accounts()
+        for number, account in enumerate(READERS):
+            reader = Reader(stack.addresses, account.email, account.password)
+            reader.sign_up()
+            for isbn, rating in zip(self._taste(stack, rank=5 + 25 * number), STARS, strict=True):
+                reader.shelve(isbn, rating)
+            reader.wait_for_list()
+        say(f"   {stack.web}/           for readers: rate a book, and see the list follow")
+        say(f"   {stack.web}/operator   for operators: the model, its training, what readers make of it\n")
+        for account in ACCOUNTS:
+            say(f"   {account.email:22} {account.password}")
+        say("\nEverything stays up until Ctrl-C.")
+        with reconciling(stack):
+            try:
+                signal.pause()
+            except KeyboardInterrupt:
+                say("\nStopping.")
 
     def _await_list(self, reader: Reader, began: float, what: str) -> None:
         reader.wait_for_list()

@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 from bookrec.shelf import Shelf, build_shelf, sort_out
+from local.accounts import sign_in
 from local.stack import Addresses
 
 
@@ -24,12 +25,9 @@ class Reader:
     def __init__(self, addresses: Addresses, email: str, password: str = "a password for the emulator") -> None:
         self._addresses, self.email = addresses, email
         self._session = requests.Session()
-        url = f"http://{addresses.auth}/identitytoolkit.googleapis.com/v1/accounts:signUp?key=emulator"
-        body = {"email": email, "password": password, "returnSecureToken": True}
-        answer = self._session.post(url, json=body, timeout=30)
-        answer.raise_for_status()
-        self.uid: str = answer.json()["localId"]
-        self.token: str = answer.json()["idToken"]
+        found = sign_in(email, password, addresses.auth)
+        self.uid: str = found["localId"]
+        self.token: str = found["idToken"]
 
     def request(self, method: str, path: str, value: object = None, **query: str) -> requests.Response:
         """Send one database request as this reader; refusals come back as they are (401)."""

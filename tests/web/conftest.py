@@ -23,9 +23,13 @@ LATE = 30_000
 # Per package, not per session: Playwright's event loop would be in the way of tests that have their own.
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory):
-    """A stack with pages, a first model that is live, and the accounts."""
+    """A stack with pages, a first model that is live, and the accounts.
+
+    It does not retrain by itself: a second model would change the lists of readers who have done nothing.
+    """
     logs = tmp_path_factory.mktemp("logs")
-    with Stack(data=ROOT / "emulator-data", logs=logs, fresh_ports=True) as stack:
+    calm = {"RETRAIN_MINIMUM_CHANGES": "100000"}
+    with Stack(data=ROOT / "emulator-data", logs=logs, fresh_ports=True, parameters=calm) as stack:
         done = subprocess.run(
             [sys.executable, "-m", "trainer", "run"],
             cwd=ROOT,
@@ -56,7 +60,7 @@ def visit(browser, stack):
     """Open pages in browser contexts of their own; whatever a page complains about fails the test.
 
     ``visit("/", color_scheme="dark")`` returns the page. What a browser says about requests that fail is no complaint:
-    covers that are elsewhere, a refused password, being offline.
+    covers that are elsewhere, a refused password, being offline. ``visit.complaints`` is for tests that ask for some.
     """
     contexts, complaints = [], []
 
@@ -74,6 +78,7 @@ def visit(browser, stack):
         page.goto(stack.web + path)
         return page
 
+    open_page.complaints = complaints
     yield open_page
     for context in contexts:
         context.close()
