@@ -12,8 +12,9 @@ from trainer.commands import (
     export,
     import_,
     lists,
-    operate,
     publish,
+    release,
+    rollback,
     run,
     simulate,
     status,
@@ -22,7 +23,7 @@ from trainer.commands import (
 from trainer.commands.common import EXIT_CODES, PROGRAM, Formatter
 
 MODULES: tuple[ModuleType, ...] = (
-    train, evaluate, publish, operate, experiment, status, export, import_, lists, simulate, run,
+    train, evaluate, publish, rollback, experiment, status, release, export, import_, lists, simulate, run,
 )  # fmt: skip
 
 GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -79,7 +79,7 @@ def _explore(simulation: Any, arguments: argparse.Namespace) -> Done:
 
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     violations: list[dict[str, Any]] = []
-    with Progress("simulating", len(seeds), "histories") as progress, Pool(arguments.jobs, _leave_alone) as pool:
+    with Pool(arguments.jobs, _leave_alone) as pool, Progress("simulating", len(seeds), "histories") as progress:
         for seed, found in pool.imap(simulation.explore, seeds, chunksize=8):
             violations += [{"seed": seed, "invariant": number, "what": what} for number, what in found]
             progress.advance()
