@@ -7,6 +7,7 @@ its model out of the folder.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,15 +20,19 @@ from trainer.metrics import finite
 from trainer.new_folder import new_folder
 from trainer.publish import Bucket
 from trainer.report import MODEL_CARD, REPORT
-from trainer.run import Make, Order, Product, Read, RefusedModelError, Services, run
+from trainer.run import Make, Order, Product, Read, RefusedModelError, Services, read_snapshot, run
 from trainer.sharing import nothing
-from trainer.sources import Snapshot, read_pages
+from trainer.sources import Snapshot
 
 RECORD = "candidate.json"
 """Beside the files: where they come from, the gate's verdict, and the SHA-256 of each."""
 
 NAMED = (REPORT, MODEL_CARD)
 """The files for people, which name the version: a candidate gets its version's name when it is published."""
+
+
+_NAME = re.compile(r"\d{8}T\d{6}Z-candidate")
+"""It is looked for in the files for people: nothing else may match it."""
 
 
 class NoCandidateError(ValueError):
@@ -92,12 +97,9 @@ def train(services: Services, make: Make, read: Read | None, folder: Path, step:
     refused: RefusedModelError | None = None
     with new_folder(folder) as written:
         step("reading")
-        database = services.database
-        taken = database.server_time()
-        snapshot = read(database, taken) if read else read_pages(database.pages, "database")
-        snapshot, taken = snapshot.without(database.gone()), min(taken, snapshot.taken or taken)
+        snapshot, taken = read_snapshot(services.database, read)
         name = f"{datetime.fromtimestamp(services.now_ms() / 1000, UTC):%Y%m%dT%H%M%SZ}-candidate"
-        live = database.pointer()
+        live = services.database.pointer()
         compared = (live.version, live.manifest_sha256) if live else None
         candidate = Candidate(name, taken, compared, False, "", {}, {})
         try:
@@ -146,13 +148,15 @@ def read_candidate(folder: Path) -> Candidate:
 def _parsed(record: Any) -> Candidate:
     if record["schema"] != 1:
         raise ValueError(f"schema {record['schema']} instead of 1")
+    if not _NAME.fullmatch(record["version"]):
+        raise ValueError("the version is no candidate's")
     live, gate, files = record["comparedWith"], record["gate"], record["files"]
     if not isinstance(gate["passed"], bool) or not isinstance(record["snapshotAt"], int):
         raise ValueError("a field is of another type")
     if gate["passed"]:
         files = parse_manifest({"schema": 1, "version": record["version"], "files": files}).files
     return Candidate(
-        name=str(record["version"]),
+        name=record["version"],
         snapshot_at=record["snapshotAt"],
         compared_with=(str(live["version"]), str(live["manifestSha256"])) if live else None,
         passed=gate["passed"],

@@ -142,9 +142,7 @@ def _train_and_publish(
 ) -> Pointer:
     database, bucket = services.database, services.bucket
     record.step("reading")
-    snapshot_at = database.server_time()
-    snapshot = read(database, snapshot_at) if read else read_pages(database.pages, "database")
-    snapshot, snapshot_at = snapshot.without(database.gone()), min(snapshot_at, snapshot.taken or snapshot_at)
+    snapshot, snapshot_at = read_snapshot(database, read)
     version = publish.version_name(services.now_ms(), lease.fence)
     try:
         product = make(Order(version, snapshot, snapshot_at, database.pointer(), bucket.read), record.step)
@@ -169,6 +167,13 @@ def _train_and_publish(
     _afterwards(lambda: publish.retire(bucket, pointer, services.now_ms()), "removing old versions")
     record.write(outcome="published", version=pointer.version, **figures(product.details.get("metrics") or {}))
     return pointer
+
+
+def read_snapshot(database: Database, read: Read | None) -> tuple[Snapshot, int]:
+    """Return what is trained on, and when reading it began by the database's clock (milliseconds since 1970)."""
+    began = database.server_time()
+    snapshot = read(database, began) if read else read_pages(database.pages, "database")
+    return snapshot.without(database.gone()), min(began, snapshot.taken or began)
 
 
 def switch(database: Database, pointer: Pointer, *, is_rollback: bool = False) -> Pointer:
