@@ -2,49 +2,62 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from trainer.commands.common import Done
+from trainer.commands.common import Done, UsageError
 from trainer.commands.errors import explain
 from trainer.commands.parser import make_parser
 
+CHATTY = ("absl", "tensorflow", "google.auth", "urllib3")
+"""Libraries that tell of errors only; the last two would name addresses, and with them users."""
 
-def main(words: list[str] | None = None) -> int:
+
+def main(words: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code (``trainer.commands.common.EXIT_CODES``)."""
-    parser, _ = make_parser()
-    arguments, rest = parser.parse_known_args(words)
-    if rest and "rest" not in arguments:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}; {arguments.command} --help shows what there is")
-    arguments.rest = rest
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    for chatty in ("absl", "tensorflow", "google.auth", "urllib3"):  # the last two name addresses, and with them users
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    # Whatever libraries print, standard output holds one document.
-    aside = contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext()
+    words = sys.argv[1:] if words is None else words
+    is_json = "--json" in words
     try:
-        with aside, _interrupted_once():
-            done: Done = arguments.run(arguments)
+        with _interrupted_once():
+            arguments = _parse(words)
+            # Whatever libraries print, standard output holds one document.
+            with contextlib.redirect_stdout(sys.stderr) if is_json else contextlib.nullcontext():
+                done: Done = arguments.run(arguments)
     except (Exception, KeyboardInterrupt) as problem:
         foreseen = explain(problem)
         if foreseen is None:
             raise
         code, line = foreseen
+        if isinstance(problem, UsageError):
+            print(problem.usage, end="", file=sys.stderr)
         print(f"trainer: {line}", file=sys.stderr)
-        if arguments.json:
+        if is_json:
             print(json.dumps({"error": line, "exitCode": code}))
         return code
-    if arguments.json:
+    if is_json:
         print(json.dumps(done.result, indent=1, allow_nan=False, ensure_ascii=False))
     elif done.text:
         print(done.text)
     return done.code
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser, parsers = make_parser()
+    arguments, rest = parser.parse_known_args(words)
+    if rest and "rest" not in arguments:
+        parsers[arguments.command].error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return arguments
 
 
 @contextlib.contextmanager

@@ -82,7 +82,10 @@ def test_help_waits_for_no_library():
 def test_bad_words_are_bad_input(command, words):
     ended = command(*words)
     assert ended.code == 2
-    assert ended.err.splitlines()[-1].startswith(PROGRAM)
+    assert ended.err.splitlines()[0].startswith(f"usage: {PROGRAM}")
+    assert ended.err.splitlines()[-1].startswith("trainer: ")
+    assert " --help says more" in ended.err
+    assert command(*words, "--json").json["exitCode"] == 2
 
 
 @pytest.mark.parametrize("name", ["train", "status", "rollback", "release", "experiment", "run"])

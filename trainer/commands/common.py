@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 PROGRAM = "python -m trainer"
 
@@ -36,6 +36,26 @@ class Done:
     text: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
     code: int = DONE
+
+
+class UsageError(ValueError):
+    """The words of a command are not what its parser takes.
+
+    Attributes:
+        usage: what it would take.
+    """
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that leaves it to the program how an error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ``UsageError``."""
+        raise UsageError(f"{message}; {self.prog} --help says more", self.format_usage())
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):

@@ -25,7 +25,7 @@ def explain(problem: BaseException) -> tuple[int, str] | None:
     The clients' own messages are left out: they hold addresses, and with them user ids.
     """
     if isinstance(problem, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted: nothing is half-done, and a lease was given back"
+        return INTERRUPTED, "interrupted: nothing is half-done, and a lease that was held is given back"
     if isinstance(problem, BookrecError):
         return BAD_INPUT if isinstance(problem, BadArgument) else REFUSED, _line(problem)
     # By name: importing the clients' errors would take longer than most commands.

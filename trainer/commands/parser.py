@@ -20,7 +20,7 @@ from trainer.commands import (
     status,
     train,
 )
-from trainer.commands.common import EXIT_CODES, PROGRAM, Formatter
+from trainer.commands.common import EXIT_CODES, PROGRAM, Formatter, Parser
 
 MODULES: tuple[ModuleType, ...] = (
     train, evaluate, publish, rollback, experiment, status, release, export, import_, lists, simulate, run,
@@ -51,9 +51,7 @@ ABOUT = "Train, judge, publish and operate the book recommender's models."
 
 def make_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """Return the parser, and each command's own by name."""
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM, description=ABOUT, formatter_class=Formatter, usage=f"{PROGRAM} COMMAND [OPTION ...]"
-    )
+    parser = Parser(prog=PROGRAM, description=ABOUT, formatter_class=Formatter, usage=f"{PROGRAM} COMMAND [OPTION ...]")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS, prog=PROGRAM)
     for module in MODULES:
         module.add_parser(commands)

@@ -9,8 +9,8 @@ from typing import Any
 
 from trainer.commands.common import Done, declare
 from trainer.commands.progress import Progress
+from trainer.commands.run import published
 from trainer.commands.services import project_services
-from trainer.commands.train import published
 
 
 def add_parser(commands: Any) -> None:
@@ -36,4 +36,4 @@ def run(arguments: argparse.Namespace) -> Done:
     with Progress("publishing") as progress, project_services() as services:
         watched = replace(services, bucket=WatchedBucket(services.bucket, progress.step))
         pointer = publish(watched, arguments.folder)
-    return Done(f"version {pointer.version} is live", published(pointer.version, pointer.fence))
+    return Done(f"version {pointer.version} is live", published(pointer))

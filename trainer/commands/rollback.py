@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from trainer.commands.common import Done, declare
+from trainer.commands.run import published
 from trainer.commands.services import project_databases, project_services
-from trainer.commands.train import published
 
 
 def add_parser(commands: Any) -> None:
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> Done:
         from trainer.operate import rollback
 
         pointer = rollback(services, arguments.version)
-    return Done(pointer.version, published(pointer.version, pointer.fence))
+    return Done(pointer.version, published(pointer))
 
 
 def _kept() -> Done:

@@ -14,6 +14,7 @@ from trainer.commands.services import project_services
 from trainer.config import DEFAULTS, Config, Variant
 
 if TYPE_CHECKING:
+    from bookrec.manifest import Pointer
     from trainer.run import Read
 
 
@@ -69,16 +70,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
-    from trainer.product import make
-    from trainer.run import run as train
-
     config = config_of(arguments)
     if is_helper(config):
         return Done()
-    read = reader_of(arguments)
     with project_services() as services:
+        from trainer.product import make
+        from trainer.run import run as train
+
+        read = reader_of(arguments)
         pointer = train(services, partial(make, config), arguments.run_id, arguments.fence, read)
-    return Done(pointer.version, {"outcome": "published", "version": pointer.version, "fence": pointer.fence})
+    return Done(pointer.version, published(pointer))
 
 
 def config_of(arguments: argparse.Namespace) -> Config:
@@ -89,13 +90,21 @@ def config_of(arguments: argparse.Namespace) -> Config:
 def is_helper(config: Config) -> bool:
     """Tell whether this is one of several workers and not their chief; if so, its work is done then."""
     from trainer import cluster
+
+    if len(cluster.workers()) <= 1:
+        return False
+    cluster.strategy()  # workers meet before anything else
+    if cluster.is_chief():
+        return False
     from trainer.product import help_out
 
-    cluster.strategy()  # workers meet before anything else
-    if not cluster.is_chief():
-        help_out(config)
-        return True
-    return False
+    help_out(config)
+    return True
+
+
+def published(pointer: Pointer) -> dict[str, Any]:
+    """Return what ``--json`` says of a publish."""
+    return {"outcome": "published", "version": pointer.version, "fence": pointer.fence}
 
 
 def reader_of(arguments: argparse.Namespace) -> Read:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.commands.common import PROGRAM, Done, declare
 from trainer.commands.progress import Progress
-from trainer.commands.run import add_options, config_of, is_helper, reader_of
+from trainer.commands.run import add_options, config_of, is_helper, published, reader_of
 from trainer.commands.services import project_services
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> Done:
     config = config_of(arguments)
     if is_helper(config):
         return Done()
-    from trainer.product import make
-
-    read = reader_of(arguments)
     with Progress("training", len(STEPS), "steps") as progress, project_services() as services:
+        from trainer.product import make
+
+        read = reader_of(arguments)
         told = _Told(progress)
         if arguments.out:
             from trainer.folder import RECORD, train
@@ -66,12 +66,7 @@ def run(arguments: argparse.Namespace) -> Done:
         told.step("reading")
         watched = replace(services, bucket=WatchedBucket(services.bucket, told.step))
         pointer = train_and_publish(watched, told.making(partial(make, config)), read=read)
-    return Done(f"version {pointer.version} is live", published(pointer.version, pointer.fence))
-
-
-def published(version: str, fence: int) -> dict[str, Any]:
-    """Return what ``--json`` says of a publish."""
-    return {"outcome": "published", "version": version, "fence": fence}
+    return Done(f"version {pointer.version} is live", published(pointer))
 
 
 class _Told:
