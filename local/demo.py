@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bookrec.catalogue import parse_catalogue
+from bookrec.ranking import LIST_SIZE
 from emulator.launch import LaunchError
 from local.accounts import ACCOUNTS, READERS
 from local.reader import Reader
@@ -166,9 +167,9 @@ class Demo:
         catalogue, _ = parse_catalogue(stack.admin_get("archive"))
         shelf = set(reader.shelf().ratings)
         isbns = [item["isbn"] for item in self.result["list_after"]["items"]]
-        if len(set(isbns)) != 10 or shelf & set(isbns) or not all(isbn in catalogue for isbn in isbns):
-            raise StackError(f"the list is not ten books of the catalogue outside the shelf: {isbns}")
-        say("\nTen books, none of them on the reader's shelf, each in the catalogue.")
+        if len(set(isbns)) != LIST_SIZE or shelf & set(isbns) or not all(isbn in catalogue for isbn in isbns):
+            raise StackError(f"the list is not {LIST_SIZE} books of the catalogue outside the shelf: {isbns}")
+        say(f"\n{LIST_SIZE} books, none of them on the reader's shelf, each in the catalogue.")
 
     def _wait_for_fanout(self, stack: Stack, version: str, patience_s: float = 300.0) -> None:
         began = time.monotonic()

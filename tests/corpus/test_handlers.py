@@ -5,6 +5,7 @@ import pytest
 from backend.handlers.entry_written import EntryWritten
 from bookrec import paths
 from bookrec.entries import parse_entry
+from bookrec.ranking import LIST_SIZE
 from bookrec.shelf import build_shelf
 from tests.corpus import corpus
 from tests.fakes import World
@@ -82,7 +83,7 @@ def assert_everything_fits(world, items, corrected=()):
         shelf = build_shelf(user_id, entries)
         found = world.list_of(user_id)
         assert found["basedOn"] == {"entries": len(shelf.entries), "digest": shelf.digest}, user_id
-        assert len(found["items"]) == 10
+        assert len(found["items"]) == LIST_SIZE
         assert not {item["isbn"] for item in found["items"]} & set(shelf.ratings)
     assert set(world.database.get(paths.USERS)) == {entry.user_id for entry in entries}
 
@@ -132,7 +133,7 @@ def test_an_event_of_what_no_database_holds_changes_nothing(world):
 def assert_everything_fits_after_a_good_entry(world):
     write(world, "-Ngood", corpus.sound_entry("reader", "isbn009", 5), deliver=True)
     assert world.list_of("reader")["basedOn"]["entries"] == 1
-    assert len(world.list_of("reader")["items"]) == 10
+    assert len(world.list_of("reader")["items"]) == LIST_SIZE
 
 
 def test_a_key_that_no_node_can_have_is_the_only_reason_for_no_record():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from bookrec.ranking import LIST_SIZE
 from emulator.process import free_port
 from local.processes import Processes
 from tests.database_server import Server
@@ -132,5 +133,5 @@ def test_the_deployed_folder_answers_an_event(deployed, processes, tmp_path):
     answer = requests.post(f"http://127.0.0.1:{functions}/", data=json.dumps(event), headers=headers, timeout=60)
     assert answer.ok, log.read_text()
     found = server.get("Users/u1/recommendations")
-    assert len(found["items"]) == 10
+    assert len(found["items"]) == LIST_SIZE
     assert "isbn03" not in [item["isbn"] for item in found["items"]]

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from bookrec.ranking import LIST_SIZE
 from local.reader import Reader
 from local.stack import ROOT, Stack
 
@@ -55,7 +56,7 @@ def wait_until(condition, patience_s=60.0):
 
 def assert_good(found, shelf, isbns):
     listed = [item["isbn"] for item in found["items"]]
-    assert len(set(listed)) == 10
+    assert len(set(listed)) == LIST_SIZE
     assert set(listed) <= set(isbns)
     assert not set(listed) & set(shelf.ratings)
     assert all(0.5 <= item["predictedRating"] <= 5 for item in found["items"])

@@ -14,6 +14,7 @@ from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BookrecError, StoreUnavailable
 from bookrec.push_keys import first_key
+from bookrec.ranking import LIST_SIZE
 from bookrec.shelf import build_shelf, sort_out
 from tests.fakes import POLICY, World, entry
 
@@ -41,7 +42,7 @@ def assert_list_matches(world, user_id, version="v1"):
     found = world.list_of(user_id)
     assert found["basedOn"] == {"entries": len(shelf.entries), "digest": shelf.digest}
     assert found["modelVersion"] == version
-    assert len(found["items"]) == 10
+    assert len(found["items"]) == LIST_SIZE
     assert not {item["isbn"] for item in found["items"]} & set(shelf.ratings)
 
 

@@ -56,8 +56,13 @@ def test_the_rules_of_a_list_hold_for_any_input(books, candidates, on_shelf):
     assert personal == sorted(personal, reverse=True)
 
 
+def test_a_list_has_ten_books():
+    catalogue = Catalogue([Book(f"i{n}", f"T{n}", "A", "") for n in range(30)])
+    assert len(top_list(shelf_of("i0"), "v", [], fill_of(catalogue), catalogue).items) == 10
+
+
 @given(BOOKS, st.lists(ISBNS, max_size=5))
-def test_there_are_ten_books_wherever_the_catalogue_has_ten_left(books, on_shelf):
+def test_a_list_is_full_wherever_the_catalogue_has_enough_left(books, on_shelf):
     catalogue, shelf = Catalogue(books), shelf_of(*on_shelf)
     shelved = {catalogue[isbn].edition for isbn in on_shelf if isbn in catalogue} - {None}
     left, seen = 0, set(shelved)
