@@ -1,6 +1,6 @@
 # Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate mutants chaos bench bench-quality bench-train bench-emulator data lock clean
+.PHONY: help setup demo test lint simulate mutants chaos deploy doctor bench bench-quality bench-train bench-emulator data clients lock clean
 
 PYTHON ?= python3.11
 PY := .venv/bin/python
@@ -10,22 +10,24 @@ SEEDS ?= 1000
 KILLS ?= 20
 LOCK := uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
 SEED ?= 1
+# All tests by two processes; some of them by one.
+WORKERS ?= $(if $(filter tests,$(TESTS)),-n 2 --dist loadfile)
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 setup: .setup/dev .setup/functions .setup/node  ## install everything, once
 
-demo: setup  ## the main job, start to end (DATA=FOLDER: with other ratings)
-	$(PY) -m local.demo --data $(DATA)
+demo: setup  ## the main job, start to end (DATA=FOLDER: with other ratings; KEEP=1: the pages stay up until Ctrl-C)
+	$(PY) -m local.demo --data $(DATA) $(if $(KEEP),--keep)
 
 test: setup .setup/conformance lint  ## all tests (TESTS=tests/unit: some of them)
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest $(WORKERS) $(TESTS)
 
 lint: setup  ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy emulator local trainer benchmarks emulator-data/generate.py
+	.venv/bin/mypy emulator local trainer deploy clients benchmarks emulator-data/generate.py
 	cd functions && ../.venv/bin/mypy --config-file ../pyproject.toml bookrec backend main.py
 
 simulate: setup  ## whole histories under faults, all invariants checked (SEEDS=10000; about half an hour on two cores)
@@ -36,6 +38,12 @@ mutants: setup  ## deliberate faults in the code, each to be found by the simula
 
 chaos: setup  ## the real stack with lost events, killed runs and restarts (KILLS=20 SEED=1; about 20 minutes)
 	$(PY) -m local.chaos --kills $(KILLS) --seed $(SEED)
+
+deploy: setup  ## deploy a project, or go on with it; prints each step and changes nothing without RUN=1 (PROJECT= REGION=)
+	$(PY) -m deploy $(if $(RUN),apply,plan) --project "$(PROJECT)" --region "$(REGION)"
+
+doctor: setup  ## look at a deployed project and say what to mend (PROJECT= REGION=)
+	$(PY) -m deploy doctor --project "$(PROJECT)" --region "$(REGION)"
 
 bench: setup  ## speed and growth of every stage; writes out/bench.json and plots (QUICK=1: small data, some minutes)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks $(if $(QUICK),--quick)
@@ -53,13 +61,16 @@ bench-emulator: setup  ## the database emulator: writes, listeners, queries, mem
 data: setup  ## write emulator-data anew
 	PYTHONPATH=. $(PY) emulator-data/generate.py
 
+clients: setup  ## write the data classes for TypeScript, Kotlin and Swift anew
+	PYTHONPATH=functions:. $(PY) -m clients.generate
+
 lock:  ## resolve the requirements anew, all to the same versions (needs uv)
 	$(LOCK) -o requirements-dev.txt requirements-dev.in
 	$(LOCK) -c requirements-dev.txt -o trainer/requirements.txt trainer/requirements.in
 	$(LOCK) -c requirements-dev.txt -o functions/requirements.txt functions/requirements.in
 
 clean:  ## remove what was installed and written
-	rm -rf .venv functions/venv node_modules tests/conformance/node_modules .setup out
+	rm -rf .venv functions/venv node_modules tests/conformance/node_modules web/vendor .setup out
 
 # One stamp an environment: a second `make` installs nothing.
 .setup/dev: requirements-dev.txt
