@@ -341,7 +341,9 @@ def _fits(kind: Text | Number | Whole, value: object) -> bool:
             and (not kind.known or value in kind.known)
             and (kind.longest is None or len(value) <= kind.longest)
         )
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    if isinstance(value, float) and not math.isfinite(value):
         return False
     if isinstance(kind, Whole):
         return 0 <= value <= kind.highest and value == int(value)
@@ -350,4 +352,4 @@ def _fits(kind: Text | Number | Whole, value: object) -> bool:
         math.inf if kind.highest is None else kind.highest,
     )
     inside = low < value < high if kind.open else low <= value <= high
-    return inside and (kind.step is None or (value / kind.step) % 1 == 0)
+    return inside and (kind.step is None or value % kind.step == 0)

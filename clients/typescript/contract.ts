@@ -7,8 +7,8 @@ export const MANIFEST_SCHEMA = 1;
 export const MAX_FILE_BYTES = 268435456;
 
 /*
- * What is not there or not as the contract says is `undefined`; unknown fields are left alone. Of a list that may be
- * missing, bad elements are left out; a list that has to be there is good as a whole or not at all.
+ * What is not there or not as the contract says is `undefined`; unknown fields are left alone. Of a map, and of a list
+ * that may be missing, bad elements are left out; a list that has to be there is good as a whole or not at all.
  */
 
 type Parser<T> = (value: unknown) => T | undefined;
@@ -40,7 +40,7 @@ const all =
   <T>(parse: Parser<T>): Parser<T[]> =>
   (value) => {
     const found = many(parse)(value);
-    return found?.length === (value as unknown[]).length ? found : undefined;
+    return Array.isArray(value) && found?.length === value.length ? found : undefined;
   };
 
 const byName =

@@ -1,0 +1,114 @@
+// The database's SDK, as far as the guide uses it, over a tree in memory. `getValue` fills a class as the SDK does: by its
+// constructor without arguments, and then field by field, by name.
+package com.google.firebase.database
+
+import com.google.android.gms.tasks.Task
+import java.lang.reflect.ParameterizedType
+import java.lang.reflect.Type
+
+annotation class IgnoreExtraProperties
+
+class DatabaseError(val message: String)
+
+interface ValueEventListener {
+    fun onDataChange(snapshot: DataSnapshot)
+
+    fun onCancelled(error: DatabaseError)
+}
+
+class DataSnapshot(val key: String?, private val value: Any?) {
+    val children: Iterable<DataSnapshot>
+        get() = (value as? Map<*, *>).orEmpty().map { DataSnapshot(it.key as String, it.value) }
+
+    fun <T> getValue(valueType: Class<T>): T? {
+        @Suppress("UNCHECKED_CAST")
+        return if (value == null) null else filled(value, valueType) as T
+    }
+}
+
+open class Query internal constructor(protected val path: List<String>, private val child: String?, private val equal: Any?) {
+    fun orderByChild(path: String): Query = Query(this.path, path, equal)
+
+    fun equalTo(value: String?): Query = Query(path, child, value)
+
+    fun get(): Task<DataSnapshot> = Task(Result.success(snapshot()))
+
+    fun addValueEventListener(listener: ValueEventListener): ValueEventListener {
+        FirebaseDatabase.listeners += listener
+        listener.onDataChange(snapshot())
+        return listener
+    }
+
+    fun removeEventListener(listener: ValueEventListener) {
+        FirebaseDatabase.listeners -= listener
+    }
+
+    private fun snapshot(): DataSnapshot {
+        val value = path.fold(FirebaseDatabase.tree as Any?) { node, key -> (node as? Map<*, *>)?.get(key) }
+        val kept = if (child == null) value else (value as? Map<*, *>)?.filterValues { (it as Map<*, *>)[child] == equal }
+        return DataSnapshot(path.lastOrNull(), kept)
+    }
+}
+
+class DatabaseReference internal constructor(path: List<String>) : Query(path, null, null) {
+    val key: String? get() = path.lastOrNull()
+
+    fun child(pathString: String): DatabaseReference = DatabaseReference(path + pathString.split("/"))
+
+    fun push(): DatabaseReference = child("-N%04d".format(FirebaseDatabase.pushed++))
+
+    fun updateChildren(update: Map<String, Any?>): Task<Void?> {
+        for ((place, value) in update) FirebaseDatabase.set(path + place.split("/"), plain(value))
+        return Task(Result.success(null))
+    }
+}
+
+class FirebaseDatabase private constructor() {
+    val reference: DatabaseReference get() = DatabaseReference(emptyList())
+
+    fun getReference(path: String): DatabaseReference = reference.child(path)
+
+    companion object {
+        var tree: MutableMap<String, Any?> = mutableMapOf()
+        val listeners = mutableListOf<ValueEventListener>()
+        internal var pushed = 0
+        private val only = FirebaseDatabase()
+
+        @JvmStatic
+        fun getInstance(): FirebaseDatabase = only
+
+        @Suppress("UNCHECKED_CAST")
+        internal fun set(path: List<String>, value: Any?) {
+            val parent = path.dropLast(1).fold(tree) { node, key ->
+                val child = (node[key] as? Map<String, Any?>).orEmpty().toMutableMap()
+                child.also { node[key] = it }
+            }
+            if (value == null) parent.remove(path.last()) else parent[path.last()] = value
+        }
+    }
+}
+
+private fun plain(value: Any?): Any? = when (value) {
+    null, is String, is Number, is Boolean, is Map<*, *> -> value
+    else -> value.javaClass.declaredFields.associate { it.name to it.apply { isAccessible = true }.get(value) }
+        .filterValues { it != null }
+}
+
+private fun filled(value: Any, type: Type): Any = when {
+    type is ParameterizedType && type.rawType == List::class.java ->
+        (value as List<*>).map { filled(it!!, bound(type.actualTypeArguments[0])) }
+    type is ParameterizedType && type.rawType == Map::class.java ->
+        (value as Map<*, *>).mapValues { filled(it.value!!, bound(type.actualTypeArguments[1])) }
+    type == String::class.java -> value as String
+    type == Double::class.java || type == Double::class.javaObjectType -> (value as Number).toDouble()
+    type == Long::class.java || type == Long::class.javaObjectType -> (value as Number).toLong()
+    else -> (type as Class<*>).getDeclaredConstructor().newInstance().also { made ->
+        for ((name, child) in value as Map<*, *>) {
+            val field = type.declaredFields.find { it.name == name } ?: continue
+            field.isAccessible = true
+            field.set(made, filled(child!!, field.genericType))
+        }
+    }
+}
+
+private fun bound(type: Type): Type = if (type is java.lang.reflect.WildcardType) type.upperBounds[0] else type

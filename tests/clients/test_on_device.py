@@ -1,0 +1,178 @@
+"""Lists on the device: the guide's steps with a really exported model, in both runtimes and three languages.
+
+What the functions make of the same shelf is what each of them has to give.
+"""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from bookrec.catalogue import Book
+from bookrec.experiment import Experiment
+from bookrec.manifest import parse_manifest
+from clients import contract
+from tests.clients.programs import run_signature
+from tests.clients.shelves import BOOKS, as_shelf, catalogue_json, functions_list, shelves
+from tests.clients.test_javascript import serving
+from trainer.by_user import user_key
+from trainer.export import RUNTIMES
+
+UIDS = ["ana", "3avc3TUJioP8", "zażółć", "読者", "r" * 128]
+
+
+def fetched(published):
+    """Follow the guide's steps 1 to 4; return the files by name."""
+    pointer = published.pointer
+    assert list(contract.problems(contract.POINTER, pointer)) == []
+    content = (published.bucket / pointer["manifest"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == pointer["manifestSha256"]
+    manifest = json.loads(content)
+    assert list(contract.problems(contract.MANIFEST, manifest)) == []
+    assert (manifest["schema"], manifest["version"]) == (1, pointer["version"])
+    files = {}
+    for name, entry in manifest["files"].items():
+        files[name] = (published.bucket / "models" / pointer["version"] / name).read_bytes()
+        assert len(files[name]) == entry["size"]
+        assert hashlib.sha256(files[name]).hexdigest() == entry["sha256"]
+    return files
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_steps_of_the_guide_give_the_functions_candidates(published, runtime):
+    files = fetched(published)
+    items = json.loads(files["items.json"])
+    assert list(contract.problems(contract.ITEMS, items)) == []
+    index = {isbn: place for place, isbn in enumerate(items["isbns"])}
+    path = str(published.files / "recommend.tflite")
+    for stars in shelves(published):
+        books = list(stars) or [""]
+        inputs = {"items": [index.get(isbn, -1) for isbn in books], "ratings": [stars.get(isbn, 0) for isbn in books]}
+        found = run_signature(path, "recommend", inputs, runtime)
+        count = min(100, len(items["isbns"]))
+        shapes = {name: (value.dtype, value.shape) for name, value in found.items()}
+        assert shapes == {
+            "indices": (np.int32, (count,)),
+            "scores": (np.float32, (count,)),
+            "predicted_ratings": (np.float32, (count,)),
+            "because": (np.int32, (count, 2)),
+        }
+        rows = [row for row in range(count) if found["indices"][row] >= 0]
+        assert rows == list(range(len(rows)))  # padding comes last
+        expected = published.model.candidates(as_shelf(stars))
+        assert [items["isbns"][found["indices"][row]] for row in rows] == [candidate.isbn for candidate in expected]
+        assert [tuple(books[place] for place in found["because"][row] if place >= 0) for row in rows] == [
+            candidate.because for candidate in expected
+        ]
+        rated = run_signature(path, "rate", {**inputs, "targets": [0, -1, 3]}, runtime)["predicted_ratings"]
+        assert (rated.dtype, rated.shape) == (np.float32, (3,))
+        assert ((rated >= 0.5) & (rated <= 5)).all()
+
+
+def test_the_manifest_of_the_guide_is_the_codes(published):
+    content = (published.files / "manifest.json").read_bytes()
+    assert {"recommend.tflite", "items.json", "by_user.tflite", "rating.tflite"} <= set(
+        parse_manifest(json.loads(content)).files
+    )
+
+
+@pytest.fixture(scope="module")
+def on_device(javascript, published, port):
+    """The JavaScript, with the model that it has fetched."""
+    with serving(published.bucket) as storage:
+        javascript("connect", host=f"127.0.0.1:{port}", namespace="on-device", uid="ana", storageHost=storage)
+        import requests
+
+        answer = requests.put(
+            f"http://127.0.0.1:{port}/Recommender/model.json?ns=on-device",
+            json=published.pointer,
+            headers={"Authorization": "Bearer owner"},
+            timeout=10,
+        )
+        assert answer.ok
+        javascript("refresh")
+        javascript("disconnect")
+    javascript("load", path=str(published.files / "recommend.tflite"))
+    return javascript
+
+
+def test_the_javascript_gives_the_functions_candidates_and_lists(on_device, published):
+    catalogue = catalogue_json(published)
+    for stars in shelves(published):
+        found = on_device("candidates", shelf=stars)
+        expected = published.model.candidates(as_shelf(stars))
+        assert [(c["isbn"], c["because"]) for c in found] == [(c.isbn, list(c.because)) for c in expected]
+        assert [c["score"] for c in found] == pytest.approx([c.score for c in expected], abs=1e-4)
+        assert [c["predictedRating"] for c in found] == pytest.approx([c.predicted_rating for c in expected], abs=1e-4)
+        assert on_device("topTen", shelf=stars, catalogue=catalogue) == functions_list(published, stars)
+        asked = [published.model.items.isbns[1], "unknown"]
+        rated = on_device("predictedRatings", shelf=stars, of=asked)
+        assert rated == pytest.approx(published.model.predicted_ratings(as_shelf(stars), asked), abs=1e-4)
+    assert on_device("predictedRatings", shelf={}, of=[]) == []
+
+
+@pytest.fixture(scope="module")
+def phone(kotlin, published, tmp_path_factory):
+    """The Kotlin, and the folder of the model that it has fetched."""
+    folder = str(tmp_path_factory.mktemp("phone"))
+    kotlin("bucket", folder=str(published.bucket))
+    kotlin("tree", tree={"Recommender": {"model": published.pointer}})
+    fetched = kotlin("refresh", folder=folder)
+    assert fetched == kotlin("current", folder=folder) == f"{folder}/{published.pointer['version']}"
+    return lambda call, **fields: kotlin(call, folder=fetched, **fields)
+
+
+def test_the_kotlin_gives_the_functions_candidates_and_lists(phone, published):
+    catalogue = {book["isbn"]: [book["title"], book["author"]] for book in catalogue_json(published)}
+    for stars in shelves(published):
+        expected = published.model.candidates(as_shelf(stars))
+        found = phone("candidates", shelf=stars)
+        assert [(isbn, because) for isbn, _, _, because in found] == [(c.isbn, list(c.because)) for c in expected]
+        assert [score for _, score, _, _ in found] == pytest.approx([c.score for c in expected], abs=1e-4)
+        assert phone("topTen", shelf=stars, catalogue=catalogue) == functions_list(published, stars)
+        asked = [published.model.items.isbns[1], "unknown"]
+        rated = phone("predictedRatings", shelf=stars, of=asked)
+        assert rated == pytest.approx(published.model.predicted_ratings(as_shelf(stars), asked), abs=1e-4)
+
+
+def test_the_kotlin_takes_the_files_with_a_user_key(kotlin, published):
+    file, rating = (str(published.files / name) for name in ("by_user.tflite", "rating.tflite"))
+    reader = published.ratings.user_ids[3]
+    found = kotlin("byUser", file=file, uid=reader)
+    out = run_signature(file, "serving_default", {"user_key": [user_key(reader)]})
+    assert (out["output_1"].shape, out["output_1"].dtype, out["output_2"].shape) == ((1, 20), np.float32, (1, 20))
+    assert [isbn for isbn, _ in found] == [isbn.decode() for isbn in out["output_2"][0] if isbn]
+    stranger = [isbn for isbn, _ in kotlin("byUser", file=file, uid="a stranger")]
+    assert stranger == list(published.model.items.popular[:20])
+    isbn = published.model.items.isbns[0]
+    inputs = {"isbn": [isbn], "user_key": [user_key(reader)]}
+    for runtime in RUNTIMES:
+        stars = run_signature(rating, "serving_default", inputs, runtime)["output_1"]
+        assert (stars.shape, stars.dtype) == ((1, 1), np.float32)
+        assert kotlin("predictedRating", file=rating, isbn=isbn, uid=reader) == pytest.approx(
+            float(stars[0, 0]), abs=1e-4
+        )
+
+
+def test_a_user_key_is_the_trainers(kotlin):
+    for uid in UIDS:
+        assert kotlin("userKey", uid=uid) == user_key(uid)
+
+
+def test_editions_are_told_apart_as_the_functions_do(kotlin, javascript):
+    expected = [Book("i", title, author, "").edition for title, author in BOOKS]
+    found = [edition and tuple(edition) for edition in javascript("editions", books=BOOKS)]
+    assert found == expected
+    by_title = dict(BOOKS)
+    assert len(by_title) == len(BOOKS)
+    assert [edition and tuple(edition) for edition in kotlin("editions", books=by_title)] == expected
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_an_arm_is_the_functions(kotlin, javascript, share):
+    experiment = Experiment("ab-1700000000000", "v0", share, 1)
+    for uid in [*UIDS, *(f"reader-{n}" for n in range(40))]:
+        is_in_b = experiment.arm(uid) == "b"
+        for program in (kotlin, javascript):
+            assert program("isInB", id=experiment.id, share=share, uid=uid) is is_in_b
