@@ -7,7 +7,7 @@ from tests.fakes import FakeClock
 from tests.memory_database import MemoryDatabase
 from tests.trainer.command_line import command, project, storage_url
 from trainer.commands.status import lines
-from trainer.standing import SILENT_MS, age, look
+from trainer.condition import SILENT_MS, age, look
 
 __all__ = ["command", "project", "storage_url"]
 
@@ -68,9 +68,9 @@ class World:
 
 
 def test_a_healthy_database_is_told_in_a_screen(world):
-    standing = world.look()
-    assert standing.is_healthy
-    assert standing.findings == []
+    condition = world.look()
+    assert condition.is_healthy
+    assert condition.findings == []
     text = world.text()
     for part in (
         "v2, published 1 h 30 min ago, fence 2",
@@ -86,7 +86,7 @@ def test_a_healthy_database_is_told_in_a_screen(world):
         "hit rate    not counted yet",
     ):
         assert part in text
-    facts = standing.to_json()
+    facts = condition.to_json()
     assert facts["healthy"]
     assert facts["waiting"] == {"changes": 2, "oldestAt": world.now - 3 * MINUTE}
     assert facts["instances"][0]["fanout"]["done"] == 2
@@ -150,9 +150,9 @@ def test_what_mends_itself_is_a_note(world):
             f"{paths.STATUS}/reconcile/failed": "sweep",
         }
     )
-    standing = world.look()
-    assert standing.is_healthy
-    assert {note["what"] for note in standing.to_json()["notes"]} == {
+    condition = world.look()
+    assert condition.is_healthy
+    assert {note["what"] for note in condition.to_json()["notes"]} == {
         "run-failed", "fanout-incomplete", "reconcile-failed",
     }  # fmt: skip
 
@@ -205,11 +205,19 @@ def test_several_databases_are_told_apart_and_counted_together(world):
             f"{paths.STATUS}/reconcile/at": world.now - 20 * MINUTE,
         }
     )
+    for memory, hit_readers in ((world.memory, 2), (second, 1)):
+        arm = {"readers": 10, "hitReaders": hit_readers, "hits": 3, "positions": {"2": 3}, "version": "v2"}
+        memory.update({f"{paths.STATUS}/quality/labels/ab-1": {**arm, "version": None, "arms": {"a": arm}}})
     world.others = [("https://second", second.reference)]
-    standing = world.look()
-    assert standing.facts["waiting"] == {"changes": 3, "oldestAt": world.now - 9 * MINUTE}
-    assert standing.facts["rejected"] == {"isbn_missing": 3, "rating_out_of_range": 5}
-    assert [finding.why for finding in standing.findings] == [
+    condition = world.look()
+    assert condition.facts["waiting"] == {"changes": 3, "oldestAt": world.now - 9 * MINUTE}
+    assert condition.facts["rejected"] == {"isbn_missing": 3, "rating_out_of_range": 5}
+    quality = condition.facts["quality"]["ab-1"]
+    assert (quality["readers"], quality["hitReaders"], quality["positions"]) == (20, 3, {"2": 6})
+    assert quality["low"] < 0.15 < quality["high"]
+    assert quality["arms"]["a"]["version"] == "v2"
+    assert "arm a (v2): 15.0% of 20 readers" in world.text()
+    assert [finding.why for finding in condition.findings] == [
         "the reconciler of https://second has not been heard of for 20 min"
     ]
 

@@ -63,8 +63,8 @@ def _end(found: Databases) -> Done:
 
 def _show(found: Databases) -> Done:
     from trainer.commands.status import hit_rates
+    from trainer.condition import age, look
     from trainer.services import now_ms
-    from trainer.standing import age, look
 
     facts = look(found.instances, now_ms()).facts
     experiment = facts["experiment"]

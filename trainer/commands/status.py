@@ -10,7 +10,7 @@ from trainer.commands.common import ATTENTION, DONE, Done, declare
 from trainer.commands.services import project_databases
 
 if TYPE_CHECKING:
-    from trainer.standing import Standing
+    from trainer.condition import Condition
 
 
 def add_parser(commands: Any) -> None:
@@ -30,21 +30,21 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     with project_databases() as found:
+        from trainer.condition import look
         from trainer.services import now_ms
-        from trainer.standing import look
 
-        standing = look(found.instances, now_ms())
-    return Done("\n".join(lines(standing)), standing.to_json(), DONE if standing.is_healthy else ATTENTION)
+        condition = look(found.instances, now_ms())
+    return Done("\n".join(lines(condition)), condition.to_json(), DONE if condition.is_healthy else ATTENTION)
 
 
-def lines(standing: Standing) -> Iterator[str]:
+def lines(condition: Condition) -> Iterator[str]:
     """Yield how things stand, for a person."""
-    from trainer.standing import RUNBOOK
+    from trainer.condition import RUNBOOK
 
-    for name, text in _rows(standing.facts):
+    for name, text in _rows(condition.facts):
         yield f"{name:<11} {text}"
     for title, is_urgent in (("needs attention", True), ("note", False)):
-        for finding in standing.findings:
+        for finding in condition.findings:
             if finding.is_urgent == is_urgent:
                 yield ""
                 yield f"{title}: {finding.why}"
@@ -53,7 +53,7 @@ def lines(standing: Standing) -> Iterator[str]:
 
 
 def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    from trainer.standing import age
+    from trainer.condition import age
 
     now = facts["at"]
 
@@ -106,7 +106,7 @@ def _run(run: Mapping[str, Any], ago: Any) -> str:
 
 
 def _lease(lease: Mapping[str, Any], now: int) -> str:
-    from trainer.standing import age
+    from trainer.condition import age
 
     if lease["holder"] is None:
         return f"free, fence {lease['fence']}"

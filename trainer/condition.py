@@ -12,6 +12,7 @@ from bookrec import paths
 from bookrec.errors import BadModel
 from bookrec.manifest import Pointer, parse_pointer
 from bookrec.paths import children
+from bookrec.quality import Count, read_count
 
 SILENT_MS = 900_000
 """The reconciler runs every five minutes: after three runs without a sign of life, something is wrong."""
@@ -59,7 +60,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Condition:
     """How things stand.
 
     Attributes:
@@ -82,7 +83,7 @@ class Standing:
         return {"healthy": self.is_healthy, "attention": urgent, "notes": others, **self.facts}
 
 
-def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Standing:
+def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Condition:
     """Read how things stand; nothing is written.
 
     Args:
@@ -111,10 +112,10 @@ def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Standing:
         "model": dict(children(status.get("model"))) or None,
         "instances": [_instance(name, found) for name, found in statuses],
         "rejected": dict(sorted(rejected.items())),
-        "quality": dict(children(children(status.get("quality")).get("labels"))),
+        "quality": _quality([children(children(found.get("quality")).get("labels")) for _, found in statuses]),
     }
     findings = [*_urgent(facts, damage, lease, now_ms), *_notes(facts, lease, now_ms)]
-    return Standing(facts, findings)
+    return Condition(facts, findings)
 
 
 def _pointer(node: object) -> tuple[Pointer | None, str]:
@@ -167,6 +168,32 @@ def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
             "sweptAt": reconcile.get("sweptAt"),
         },
     }
+
+
+def _quality(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures by label; those of a label whose readers are in several instances are counted together."""
+    found = {}
+    for label in sorted({label for labels in instances for label in labels}):
+        nodes = [labels[label] for labels in instances if label in labels]
+        found[label] = dict(nodes[0]) if len(nodes) == 1 else _together(nodes)
+    return found
+
+
+def _together(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    counts = [read_count(node) for node in nodes]
+    total = Count(sum(c.readers for c in counts), sum(c.hit_readers for c in counts), sum(c.hits for c in counts))
+    for count in counts:
+        total.positions.update(count.positions)
+        total.sources.update(count.sources)
+    figures: dict[str, Any] = total.figures()
+    parts: dict[str, list[Mapping[str, Any]]] = {}
+    for node in nodes:
+        for arm, part in children(node.get("arms")).items():
+            parts.setdefault(arm, []).append(part)
+    if parts:
+        versions = {arm: next((p["version"] for p in found if p.get("version")), None) for arm, found in parts.items()}
+        figures["arms"] = {arm: {**_together(found), "version": versions[arm]} for arm, found in parts.items()}
+    return figures
 
 
 def _urgent(facts: Mapping[str, Any], damage: str, lease: leases.Lease, now_ms: int) -> list[Finding]:
