@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bookrec import lease as leases
 from bookrec import paths
@@ -22,20 +22,8 @@ RUNBOOK = "docs/operations.md"
 MINUTE_MS = 60_000
 
 
-class Node(Protocol):
-    """A reference of firebase-admin, as far as it is needed here."""
-
-    def get(self, etag: bool = False, shallow: bool = False) -> Any:
-        """Return the node; shallow, only which children there are."""
-        ...
-
-    def order_by_child(self, path: str) -> Any:
-        """Return a query."""
-        ...
-
-
 NodeAt = Callable[[str], Any]
-"""From a path to a ``Node``."""
+"""From a path to the reference of its node."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,6 @@ EXIT_CODES: Mapping[int, str] = {
 }
 """What a command's exit code means; all commands share them."""
 
-RUNBOOK = "docs/operations.md"
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
