@@ -156,7 +156,7 @@ def test_an_entry_is_good_for_the_contract_exactly_where_it_is_for_the_code(valu
 
 def test_the_page_names_every_field():
     for node in NODES:
-        if node is not contract.MANIFEST:
+        if node not in (contract.MANIFEST, contract.FILE_ENTRY):  # the page leaves the manifest's form to this contract
             assert [name for name in node.names if not re.search(rf"\b{name}\b", PAGE)] == [], node.name
 
 
