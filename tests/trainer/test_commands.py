@@ -66,8 +66,11 @@ def test_evaluate_writes_its_three_files_the_same_each_time(files, tmp_path):
 
 
 def test_evaluate_works_without_books(files, tmp_path):
-    done = evaluate(files, tmp_path / "out", "--variant", "retrieval")
+    done = evaluate(files, tmp_path / "out", "--variant", "retrieval", "--json")
     assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"]["ndcg"]["mean"] > 0  # one document, whatever libraries print
+    for step in ("fitting", "exporting", "scoring", "comparing"):
+        assert f"evaluating: {step}, " in done.stderr
     assert len(read(tmp_path / "out" / "ratings.csv")) == len(read(files / "test.csv"))
 
 

@@ -297,3 +297,9 @@ def test_a_model_goes_through_a_folder_to_phones_and_back(project, command, tmp_
     assert "train again with `train --out`" in ended.json["error"]
     assert command("rollback", live.version, "--json").json["fence"] == live.fence + 1
     assert live.version in command("status").out
+
+    ended = command("train", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["version"] == project.get(f"{paths.MODEL}/version") != live.version
+    for step in ("reading", "judging", "fitting", "exporting", "uploading", "verifying"):
+        assert f"training: {step}, " in ended.err

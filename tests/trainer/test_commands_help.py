@@ -16,14 +16,18 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError
 
 from bookrec import paths
 from bookrec.errors import BadArgument, BadModel, LeaseLost, NotNow
+from bookrec.list_shards import INDEX
 from local.stack import ROOT
 from tests.trainer.command_line import command, fill, project, storage_url
 from tests.trainer.data import clusters
+from tests.trainer.lists.snapshots import small_world
 from trainer.commands import reference, simulate
 from trainer.commands.common import EXIT_CODES, PROGRAM
 from trainer.commands.errors import explain
 from trainer.commands.parser import ENVIRONMENT, GROUPS, make_parser
 from trainer.commands.progress import Progress
+from trainer.database_export import write_export
+from trainer.lists import model_file
 
 __all__ = ["command", "project", "storage_url"]
 
@@ -279,6 +283,19 @@ def test_other_commands_say_in_a_line_what_they_miss(command, words, message):
     ended = command(*words)
     assert ended.code == 2
     assert message in ended.err.splitlines()[-1]
+
+
+def test_lists_are_made_of_an_export_into_a_folder(command, tmp_path):
+    entries, archive, serving = small_world(readers=12)
+    write_export({paths.USER_BOOK: entries, paths.ARCHIVE: archive}, tmp_path / "export")
+    (tmp_path / "model.npz").write_bytes(model_file.to_bytes(serving))
+    ended = command(
+        "lists", "--input", tmp_path / "export", "--model", tmp_path / "model.npz", "--version", "v", "--output",
+        tmp_path / "out", "--runner=DirectRunner", "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert ended.json == {"output": str(tmp_path / "out"), "version": "v"}
+    assert (tmp_path / "out" / INDEX).exists()
 
 
 def test_ctrl_c_frees_the_lease_and_publishes_nothing(project):
