@@ -17,11 +17,8 @@ PATIENCE_S = 3_600
 """A deployment of functions or a build of the image takes minutes."""
 
 # What the tools say where a thing, or the API that knows it, is not there (yet).
-_ABSENT = re.compile(
-    r"NOT_FOUND|not found|was not found|does not exist|Cannot find|404"
-    r"|SERVICE_DISABLED|has not been used in project|it is disabled|API \[[^]]*\] not enabled",
-    re.IGNORECASE,
-)
+_ABSENT = re.compile(r"NOT_FOUND|not found|does not exist|Cannot find|\b404\b", re.IGNORECASE)
+_OFF = re.compile(r"SERVICE_DISABLED|has not been used in project|API \[[^]]*\] not enabled", re.IGNORECASE)
 _TOKEN = ("gcloud", "auth", "print-access-token")
 
 
@@ -65,7 +62,12 @@ class Answer:
     @property
     def absent(self) -> bool:
         """Tell whether the call failed because what it asks for is not there."""
-        return not self.ok and bool(_ABSENT.search(self.out + self.err))
+        return self.off or (not self.ok and bool(_ABSENT.search(self.out + self.err)))
+
+    @property
+    def off(self) -> bool:
+        """Tell whether the call failed because the API is off: nothing of it can be there."""
+        return not self.ok and bool(_OFF.search(self.out + self.err))
 
     @property
     def problem(self) -> str:

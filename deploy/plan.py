@@ -23,6 +23,7 @@ def plan(target: Target) -> list[Step]:
         *storage.steps(target),
         *trainer.repository_steps(target),
         *grants(access.early_grants(target)),
+        access.build_step(target),
         trainer.image_step(target),
         trainer.job_step(target),
         *grants(access.job_grants(target)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,28 +39,29 @@ class Function:
         return self.name.replace("_", "-").lower()
 
 
-def functions(main: Path = ROOT / "functions" / "main.py") -> list[Function]:
+def functions(main: Path | None = None) -> list[Function]:
     """Return the functions that a deployment makes, in the order of the file, without importing it."""
     found = []
-    for node in ast.parse(main.read_text()).body:
+    for node in ast.parse((main or _main()).read_text()).body:
         if isinstance(node, ast.FunctionDef):
             kinds = [_KINDS[name] for name in map(_decorator, node.decorator_list) if name in _KINDS]
             found += [Function(node.name, kind) for kind in kinds[:1]]
     return found
 
 
-def service_account(main: Path = ROOT / "functions" / "main.py") -> str | None:
+def service_account(main: Path | None = None) -> str | None:
     """Return the service account that ``set_global_options`` names, or None."""
-    for node in ast.walk(ast.parse(main.read_text())):
+    for node in ast.walk(ast.parse((main or _main()).read_text())):
         if isinstance(node, ast.keyword) and node.arg == "service_account" and isinstance(node.value, ast.Constant):
             return str(node.value.value)
     return None
 
 
-def parameters(settings: Path = ROOT / "functions" / "backend" / "settings.py") -> dict[str, str]:
+def parameters(settings: Path | None = None) -> dict[str, str]:
     """Return the parameters that ``settings.py`` declares, with their defaults, without importing it."""
     found = {}
-    for node in ast.walk(ast.parse(settings.read_text())):
+    file = settings or ROOT / "functions" / "backend" / "settings.py"
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Call) and _decorator(node) in {"StringParam", "IntParam", "BoolParam"}:
             given = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg == "default"}
             found[str(ast.literal_eval(node.args[0]))] = str(given.get("default", ""))
@@ -71,8 +73,14 @@ def digest(*paths: str, also: str = "") -> str:
     sums = hashlib.sha256(also.encode())
     for file in _files([ROOT / path for path in paths]):
         sums.update(f"{file.relative_to(ROOT).as_posix()}\0".encode())
-        sums.update(hashlib.sha256(file.read_bytes()).digest())
+        told = file.stat()
+        sums.update(_hash(file, told.st_mtime_ns, told.st_size))
     return sums.hexdigest()[:12]
+
+
+@functools.cache
+def _hash(file: Path, _changed: int, _size: int) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -82,6 +90,10 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             hidden = file.name.startswith(".env") or file.suffix in {".pyc", ".log"}
             if file.is_file() and not hidden and not _LEFT_OUT & set(file.relative_to(ROOT).parts):
                 yield file
+
+
+def _main() -> Path:
+    return ROOT / "functions" / "main.py"
 
 
 def _decorator(node: ast.expr) -> str:

@@ -66,9 +66,12 @@ class Step:
     remedy: str = "Read the message above, mend it, and run the same command again: what is done is not done twice."
 
 
+OFF = "the API is off"
+
+
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a step stands. ``unknown`` has the reason in ``said``; of a file that cannot be made yet too."""
+    """How a step stands. ``unknown`` has the reason in ``said``; ``missing`` has ``OFF`` there if the API is off."""
 
     name: Literal["done", "missing", "unknown"]
     said: str = ""
@@ -93,7 +96,7 @@ def _state_of_check(check: Check, ask: Run) -> State:
     if answer.ok:
         found = answer.out if check.is_text else answer.json()
         return State("done" if check.holds(found) else "missing")
-    return State("missing") if answer.absent else State("unknown", answer.problem)
+    return State("missing", OFF if answer.off else "") if answer.absent else State("unknown", answer.problem)
 
 
 def content_of(file: LocalFile, ask: Run) -> str | Answer:

@@ -7,7 +7,7 @@ from deploy.doctor import guards, places, roles, workings
 from deploy.doctor.findings import ORDER, Finding, Look, Severity
 from deploy.plan import plan
 from deploy.project import NoProject, identified
-from deploy.steps import Step, due, state_of
+from deploy.steps import OFF, Step, due, state_of
 from deploy.target import Target
 
 CHECKS = (*places.CHECKS, *roles.CHECKS, *workings.CHECKS, *guards.CHECKS)
@@ -26,9 +26,14 @@ def examine(target: Target, run: Run) -> list[Finding]:
     look = Look(target, run)
     found = [finding for check in CHECKS for finding in check(look)]
     explained = frozenset[str]().union(*(finding.explains for finding in found))
+    off = any(finding.code == "api-off" for finding in found)
     for step in plan(target):
         # What a step writes on this machine says nothing of the project.
-        if step.file is None and step.key not in explained and state_of(step, look.ask).name == "missing":
+        if step.file is not None or step.key in explained:
+            continue
+        state = state_of(step, look.ask)
+        # Of what an API has that is off, the one finding about the API is enough.
+        if state.name == "missing" and not (state.said == OFF and off):
             found.append(_undone(step, look))
     for command, said in look.unanswered.items():
         title = "A question was not answered"

@@ -9,7 +9,6 @@ from deploy.doctor.findings import Finding, Look
 from deploy.parts import access
 from deploy.steps import Question
 
-_BUILDS = "roles/cloudbuild.builds.builder"
 _EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
 
 
@@ -59,22 +58,19 @@ def public(look: Look) -> Iterator[Finding]:
 
 
 def build_account(look: Look) -> Iterator[Finding]:
-    """Tell which account builds the functions, where it may not."""
+    """Tell where the account that builds functions may do nearly everything."""
     target = look.target
-    grant = next(one for one in access.early_grants(target) if one.kind == "project")
-    policy = look.at(Question(access.policy_of(target, grant)))
-    account = f"serviceAccount:{target.number}-compute@developer.gserviceaccount.com"
-    held = {one.get("role") for one in (policy or {}).get("bindings", []) if account in one.get("members", [])}
-    words = ("projects", "add-iam-policy-binding", target.project, "--member", account)
-    give = gcloud(*words, "--role", _BUILDS, "--condition", "None").shell()
-    if policy is not None and not held & {_BUILDS, "roles/editor", "roles/owner"}:
-        evidence = f"{account} has none of {_BUILDS}, roles/editor: new projects build functions as this account"
-        yield Finding("note", "build-account", "Building functions may fail", evidence, give)
-    elif held & {"roles/editor", "roles/owner"}:
-        evidence = f"{account} has {', '.join(sorted(held & {'roles/editor', 'roles/owner'}))}, and builds functions"
-        take = "projects", "remove-iam-policy-binding", target.project, "--member", account, "--role", "roles/editor"
-        fix = f"{give}; then, if nothing else runs as it: {gcloud(*take, '--all').shell()}"
-        yield Finding("note", "build-account", "The default account may do nearly everything", evidence, fix)
+    member = f"serviceAccount:{access.default_account(target)}"
+    policy = look.at(Question(gcloud("projects", "get-iam-policy", target.project, json_answer=True))) or {}
+    held = {one.get("role") for one in policy.get("bindings", []) if member in one.get("members", [])}
+    for role in sorted(held & {"roles/editor", "roles/owner"}):
+        words = ("projects", "add-iam-policy-binding", target.project, "--member", member)
+        give = gcloud(*words, "--role", access.BUILDS, "--condition", "None").shell()
+        words = ("projects", "remove-iam-policy-binding", target.project, "--member", member)
+        take = gcloud(*words, "--role", role, "--all").shell()
+        fix = f"If nothing else runs as it: {give} && {take}"
+        title = "The default account may do nearly everything"
+        yield Finding("note", "default-account", title, f"{member} has {role}, and builds functions", fix)
 
 
 CHECKS = (too_wide, public, build_account)

@@ -83,7 +83,7 @@ def queues(look: Look) -> Iterator[Finding]:
     states = {str(one.get("name", "")).rpartition("/")[2]: one.get("state", "RUNNING") for one in listed or []}
     here = _here(look)
     for one in functions():
-        if one.kind != "task" or one.name not in here:
+        if one.kind != "task" or one.name not in here or listed is None:
             continue
         keys = frozenset(access.grant_step(target, grant).key for grant in access.late_grants(target, [one]))
         if one.name not in states:
@@ -101,7 +101,7 @@ def schedules(look: Look) -> Iterator[Finding]:
     target, here = look.target, _here(look)
     listed = look.at(backend.schedules(target))
     for one in functions():
-        if one.kind != "schedule" or one.name not in here:
+        if one.kind != "schedule" or one.name not in here or listed is None:
             continue
         name, explains = backend.schedule_name(target, one), frozenset({f"schedule-{one.name}"})
         state = backend.schedule_state(listed, name)

@@ -54,6 +54,35 @@ def _has_account(account: str) -> Callable[[Any], bool]:
     return lambda found: account in [one.get("email") for one in found or []]
 
 
+BUILDS = "roles/cloudbuild.builds.builder"
+_WIDER = {BUILDS, "roles/editor", "roles/owner"}
+
+
+def default_account(target: Target) -> str:
+    """Return the project's default account, which firebase-tools gives no way to replace where functions are built."""
+    return f"{target.number}-compute@developer.gserviceaccount.com"
+
+
+def build_step(target: Target) -> Step:
+    """Return the step that lets functions be built: new projects give the default account nothing."""
+    member = f"serviceAccount:{default_account(target)}"
+    give = gcloud(
+        *("projects", "add-iam-policy-binding", target.project),
+        *("--member", member, "--role", BUILDS, "--condition", "None"),
+        json_answer=True,
+    )
+    asked = Question(gcloud("projects", "get-iam-policy", target.project, json_answer=True))
+    return Step(
+        key="build-account",
+        title=f"Let the default account build functions: {BUILDS}",
+        why="Google builds functions as it. In older projects it has the role Editor, which is more: it is left as it "
+        "is, and doctor says so.",
+        commands=(give,),
+        check=Check(asked, lambda policy: any(has_role(policy, member, role) for role in _WIDER)),
+        remedy="The account is made when the Compute Engine API is turned on: wait a minute, and run this again.",
+    )
+
+
 def early_grants(target: Target) -> list[Grant]:
     """Return the roles that are given before anything is deployed."""
     functions_, trainer, builder = target.functions_account, target.trainer_account, target.builder_account

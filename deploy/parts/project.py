@@ -17,6 +17,7 @@ CLOUD_APIS = {
     "pubsub.googleapis.com": "what carries those events",
     "cloudtasks.googleapis.com": "the queues retrain and fanout",
     "cloudscheduler.googleapis.com": "the reconciler every five minutes",
+    "compute.googleapis.com": "the project's default account, as which Google builds functions",
     "cloudbuild.googleapis.com": "building functions and the trainer's image",
     "artifactregistry.googleapis.com": "keeping what was built",
     "storage.googleapis.com": "the models",

@@ -59,9 +59,10 @@ class Cloud:
         if plain[:2] == ["services", "enable"]:
             state["services"] += [{"config": {"name": one}, "state": "ENABLED"} for one in plain[2:]]
             return ""
-        if plain[-2] in {"get-iam-policy", "add-iam-policy-binding"} and plain[-3] != "":
+        if plain[0] != "projects":
+            self.api(plain)
+        if plain[-2] in {"get-iam-policy", "add-iam-policy-binding"}:
             return self.policy(plain, options)
-        self.api(plain)
         return self.resources(plain, options, name, region)
 
     def resources(self, plain, options, name, region):
@@ -136,12 +137,15 @@ class Cloud:
         }[kind]
         if not there():
             raise Refused(f"NOT_FOUND: Resource '{name}' of kind '{kind}' does not exist.")
-        policy = self.state["policies"].setdefault(f"{kind} {name}", {"version": 1, "etag": "BwY", "bindings": []})
+        policy = self.state["policies"].get(f"{kind} {name}", {"version": 1, "etag": "BwY", "bindings": []})
         if verb == "add-iam-policy-binding":
             member = options["--member"]
-            if member.partition(":")[2] not in [one["email"] for one in self.state["accounts"]]:
+            known = [one["email"] for one in self.state["accounts"]]
+            known.append(f"{self.state['project']['projectNumber']}-compute@developer.gserviceaccount.com")
+            if member.partition(":")[2] not in known:
                 raise Refused(f"INVALID_ARGUMENT: Service account {member} is not known.")
             policy["bindings"].append({"role": options["--role"], "members": [member]})
+            self.state["policies"][f"{kind} {name}"] = policy
         return policy
 
     def buckets(self, verb, options, name):
@@ -273,7 +277,12 @@ class Cloud:
 def a_job(name, region, run):
     spec = {"template": {"spec": {"taskCount": 1, "template": {"spec": run}}}}
     labels = {"cloud.googleapis.com/location": region}
-    return {"apiVersion": "run.googleapis.com/v1", "kind": "Job", "metadata": {"name": name, "labels": labels}, "spec": spec}
+    return {
+        "apiVersion": "run.googleapis.com/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": labels},
+        "spec": spec,
+    }
 
 
 def add_functions(state, main, project, environment):
@@ -283,7 +292,11 @@ def add_functions(state, main, project, environment):
     state["functions"], state["queues"], state["schedules"] = [], [], []
     for kind, name in re.findall(r"^@\w+\.(on_\w+)\(?(?:.|\n)*?^def (\w+)\(", main, re.MULTILINE):
         service = {"environmentVariables": environment, "serviceAccountEmail": account}
-        service |= {"maxInstanceCount": 20, "availableCpu": "1", "service": f"{place}/services/{name.replace('_', '-')}"}
+        service |= {
+            "maxInstanceCount": 20,
+            "availableCpu": "1",
+            "service": f"{place}/services/{name.replace('_', '-')}",
+        }
         one = {"name": f"{place}/functions/{name}", "state": "ACTIVE", "environment": "GEN_2"}
         state["functions"].append({**one, "serviceConfig": service})
         if kind in TASK:
@@ -305,8 +318,6 @@ def split(words):
             plain.append(word)
         else:
             options[word] = "" if word in flags else rest.pop(0)
-    if "projects" not in plain[:1] and plain[-1:] and "iam-policy" in " ".join(plain):
-        options.setdefault("--project", "")
     return plain, options
 
 
@@ -321,11 +332,11 @@ def main():
     with log.open("a") as file:
         file.write(json.dumps({"argv": words, "stdin": given}) + "\n")
     if words[0] == "curl" and given != "Authorization: Bearer token-of-nobody\n":
-        print("401 UNAUTHENTICATED", file=sys.stderr)
+        sys.stderr.write("401 UNAUTHENTICATED\n")
         return 22
     failing = os.environ.get("CLOUD_FAIL")
     if failing and " ".join(words).startswith(failing):
-        print("ERROR: the service is currently unavailable", file=sys.stderr)
+        sys.stderr.write("ERROR: the service is currently unavailable\n")
         return 1
     cloud = Cloud(json.loads(state_file.read_text()), Path.cwd())
     code, out, err = cloud.answer(words)

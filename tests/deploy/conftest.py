@@ -10,9 +10,28 @@ from pathlib import Path
 
 import pytest
 
+from deploy import source
+from deploy.commands import Answer
+from deploy.plan import plan
+from deploy.steps import content_of, due, state_of
+from deploy.target import Target
+from tests.deploy.cloud import Cloud
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = Path(__file__).parent / "projects"
-COPIED = ("deploy", "functions", "trainer", "web", "firebase.json", "database.rules.json", "storage.rules", ".dockerignore")
+COPIED = (
+    "deploy",
+    "functions",
+    "trainer",
+    "web",
+    "firebase.json",
+    "database.rules.json",
+    "storage.rules",
+    ".dockerignore",
+)
+
+CHANNEL = "projects/book-club-1/notificationChannels/7"
+TARGET = Target("book-club-1", "europe-west1", number="123456789012", notify=CHANNEL)
 
 
 class Desk:
@@ -48,10 +67,8 @@ class Desk:
         return subprocess.run(argv, cwd=self.checkout, env=environment, capture_output=True, text=True, timeout=300)
 
 
-@pytest.fixture(scope="session")
-def original(tmp_path_factory):
-    """What is deployed, without what was installed or written on this machine."""
-    folder = tmp_path_factory.mktemp("checkout")
+def copy_checkout(folder):
+    """Copy what is deployed, without what was installed or written on this machine; return the copy."""
     left_out = shutil.ignore_patterns("venv", "__pycache__", ".env*", "config.json", "*_cache")
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -59,6 +76,30 @@ def original(tmp_path_factory):
         else:
             shutil.copy(ROOT / name, folder / name)
     return folder
+
+
+def make_project(checkout, target):
+    """Carry out the plan of a checkout in this process; return the state of the project that it makes."""
+    cloud = Cloud(json.loads((PROJECTS / "fresh.json").read_text()), checkout)
+
+    def run(command):
+        return Answer(*cloud.answer(list(command.argv)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "ROOT", checkout)
+        for number in range(len(plan(target))):
+            step = plan(target)[number]
+            if step.file is not None:
+                (checkout / step.file.path.relative_to(ROOT)).write_text(content_of(step.file, run))
+            elif state_of(step, run).name != "done":
+                for command in due(step, run):
+                    run(command)
+    return cloud.state
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory):
+    return copy_checkout(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture
@@ -71,11 +112,7 @@ def desk(tmp_path, original):
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory, original):
-    """The state of a project after a deployment: what the other tests begin with or damage."""
-    folder = tmp_path_factory.mktemp("made")
-    desk = Desk(folder, original)
-    desk.open(json.loads((PROJECTS / "fresh.json").read_text()))
-    done = desk.run("apply", "--notify", "projects/book-club-1/notificationChannels/7")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return desk.state
+def made(tmp_path_factory):
+    """A project after a deployment, as (state, the checkout that it was deployed from)."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("made"))
+    return make_project(checkout, TARGET), checkout

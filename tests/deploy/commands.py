@@ -1,0 +1,69 @@
+"""Every command that a plan, its checks, the doctor or its advice can hold."""
+
+import copy
+import json
+import re
+import shlex
+
+from deploy.commands import Answer
+from deploy.doctor import examine
+from deploy.plan import plan
+from deploy.steps import state_of
+from deploy.target import Target
+
+TARGETS = [
+    Target("book-club-1", "europe-west1", number="123456789012", notify="projects/book-club-1/notificationChannels/7"),
+    Target("book-club-2", "us-central1", number="123456789012", snapshots=True, cpu=4, memory="16Gi"),
+]
+
+
+def planned():
+    """Return the commands that change something, of all plans."""
+    return [list(one.argv) for target in TARGETS for step in plan(target) for one in step.commands]
+
+
+def asked():
+    """Return the commands that plan and doctor ask with: of a doctor who never gets an answer that leads further."""
+    found = []
+
+    def run(command):
+        found.append(list(command.argv))
+        if command.argv[:3] == ("gcloud", "projects", "describe"):
+            return Answer(0, json.dumps({"projectNumber": "123456789012"}))
+        if command.argv[:2] == ("firebase", "apps:list"):
+            return Answer(0, json.dumps([{"displayName": "book-recommender", "appId": "1:1:web:1"}]))
+        if "firebase.storage" in command.argv[-1]:
+            return Answer(0, json.dumps({"rulesetName": "projects/book-club-1/rulesets/1"}))
+        return Answer(1, "", "404")
+
+    for target in TARGETS:
+        examine(target, run)
+        for step in plan(target):
+            state_of(step, run)
+    return found
+
+
+def advised(state):
+    """Return the command lines that the doctor's advice holds, of every fault that the tests know."""
+    from tests.deploy.test_doctor import FAULTS, damage, found_in
+
+    found = []
+    for fault in FAULTS:
+        for one in found_in(damage(copy.deepcopy(state), fault)):
+            found += lines_in(one.fix)
+    return found
+
+
+def lines_in(text):
+    """Return the command lines of gcloud and firebase in a text; placeholders of the advice get a value."""
+    found = []
+    for part in re.split(r" && |; then,? |, then |: (?=gcloud|firebase)", text):
+        if part.startswith(("gcloud ", "firebase ")):
+            found.append([word.replace("NUMBER", "7") for word in shlex.split(part)])
+    return found
+
+
+def all_commands(state):
+    """Return all of them, each once; ``state`` is a project that was deployed."""
+    unique = {tuple(words): list(words) for words in [*planned(), *asked(), *advised(state)]}
+    return list(unique.values())

@@ -1,0 +1,33 @@
+// Reads a list of firebase command lines (lists of words, JSON on stdin) and puts each through firebase-tools' own
+// commander program, as its binary would, with the action replaced. Prints for each what was understood, or what
+// firebase-tools or commander says is wrong. Nothing is carried out.
+const { readFileSync } = require("fs");
+const client = require("firebase-tools/lib/index.js");
+const program = client.cli;
+
+function understood(words) {
+  const name = words.find((word) => !word.startsWith("-"));
+  const command = client.getCommand(name);
+  if (!command) return { error: `${name} is not a Firebase command` };
+  const said = [];
+  const keep = process.stderr.write;
+  process.stderr.write = (text) => said.push(String(text)) > 0;
+  let found = null;
+  command.exitOverride();
+  program.exitOverride();
+  const options = { ...command._optionValues };
+  command._actionHandler = (args) => {
+    found = { command: name, args: args.filter((one) => typeof one === "string"), options: command.opts(), global: program.opts() };
+    if (args.length > command._args.length) found = { error: `${name}: too many arguments` };
+  };
+  try {
+    program.parse(["node", "firebase", ...words]);
+  } catch (problem) {
+    found = { error: problem.message };
+  } finally {
+    process.stderr.write = keep;
+  }
+  return found || { error: said.join("").trim() || `${name} was not reached` };
+}
+
+console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(understood)));

@@ -1,0 +1,142 @@
+"""The files that are given to gcloud: their fields, their values, and that they watch what the code says."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.parts import trainer, watch
+from tests.deploy.conftest import ROOT
+from tests.deploy.gcloud_parser import gcloud
+
+DEPLOY = ROOT / "deploy"
+FUNCTIONS = "\n".join(path.read_text() for path in (ROOT / "functions" / "backend").rglob("*.py"))
+
+# By field, what may be in it: None for a value, else the fields below it. Written by hand from
+# https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies,
+# https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.metrics,
+# https://cloud.google.com/storage/docs/json_api/v1/buckets (lifecycle) and
+# https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy.
+AGGREGATION = {"alignmentPeriod": None, "perSeriesAligner": None, "crossSeriesReducer": None, "groupByFields": None}
+LOG_MATCH = {"filter": None, "labelExtractors": {"alarm": None}}
+ABSENT = {"filter": None, "aggregations": AGGREGATION, "duration": None, "trigger": {"count": None, "percent": None}}
+ALERT = {
+    "displayName": None,
+    "documentation": {"content": None, "mimeType": None, "subject": None},
+    "userLabels": {"system": None},
+    "combiner": None,
+    "conditions": {"displayName": None, "conditionMatchedLog": LOG_MATCH, "conditionAbsent": ABSENT},
+    "alertStrategy": {"notificationRateLimit": {"period": None}, "autoClose": None},
+}
+LABEL = {"key": None, "valueType": None, "description": None}
+METRIC = {
+    "name": None,
+    "description": None,
+    "filter": None,
+    "metricDescriptor": {"metricKind": None, "valueType": None, "unit": None, "labels": LABEL},
+    "labelExtractors": {"alarm": None},
+}
+LIFECYCLE = {"rule": {"action": {"type": None}, "condition": {"age": None, "matchesPrefix": None}}}
+CLEANUP = {
+    "name": None,
+    "action": {"type": None},
+    "condition": {"tagState": None, "olderThan": None},
+    "mostRecentVersions": {"keepCount": None},
+}
+SHAPES = {"policies/alert-*.json": ALERT, "policies/metric-*.json": METRIC, "files/lifecycle-*.json": LIFECYCLE}
+SHAPES |= {"files/cleanup.json": CLEANUP}
+
+
+def strangers(value, shape, path=""):
+    """Return the fields that the documentation does not have."""
+    if isinstance(value, list):
+        return [one for part in value for one in strangers(part, shape, path)]
+    if not isinstance(value, dict):
+        return [] if shape is None else [path]
+    if shape is None:
+        return [path]
+    unknown = [f"{path}/{name}" for name in value if name not in shape]
+    return unknown + [
+        one for name in value if name in shape for one in strangers(value[name], shape[name], f"{path}/{name}")
+    ]
+
+
+@pytest.mark.parametrize("pattern", SHAPES)
+def test_files_have_the_fields_of_the_documentation(pattern):
+    files = sorted(DEPLOY.glob(pattern))
+    assert files
+    for file in files:
+        assert strangers(json.loads(file.read_text()), SHAPES[pattern], file.name) == []
+
+
+def by_gcloud(folder):
+    """Return what gcloud's own messages say of the files in a folder."""
+    sdk = Path(gcloud()).resolve().parent.parent
+    bundled = sdk / "platform" / "bundledpythonunix" / "bin" / "python3"
+    python = str(bundled) if bundled.exists() else shutil.which("python3")
+    script = str(Path(__file__).parent / "parse_files.py")
+    done = subprocess.run([python, script, str(sdk), str(folder)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("reader", [by_gcloud] if gcloud() else [lambda folder: []])
+def test_where_gcloud_is_its_own_messages_take_the_files(reader):
+    assert reader(DEPLOY) == []
+
+
+MISTAKES = {
+    "policies/alert-reconciled-absent.json": ("conditionAbsent", "conditionMissing"),
+    "policies/metric-recommender_alarms.json": ("INT64", "INTEGER"),
+    "files/lifecycle-models.json": ("matchesPrefix", "prefix"),
+    "files/cleanup.json": ("DELETE", "Remove"),
+    "files/cloudbuild.yaml": ("CLOUD_LOGGING_ONLY", "NOWHERE"),
+}
+
+
+def test_mistakes_are_found(tmp_path):
+    mistaken = {"displayName": "x", "conditions": [{"conditionMissing": {}}]}
+    assert strangers(mistaken, ALERT) == ["/conditions/conditionMissing"]
+    for file, (old, new) in MISTAKES.items() if gcloud() else ():
+        folder = tmp_path / Path(file).name
+        shutil.copytree(DEPLOY, folder)
+        changed = (DEPLOY / file).read_text().replace(old, new)
+        assert changed != (DEPLOY / file).read_text()
+        (folder / file).write_text(changed)
+        assert {one.partition(":")[0] for one in by_gcloud(folder)} == {Path(file).name}
+
+
+def test_the_build_is_of_the_trainers_dockerfile_from_the_root():
+    text = (DEPLOY / "files" / "cloudbuild.yaml").read_text()
+    assert "trainer/Dockerfile" in text
+    assert re.search(r"args: \[.*, \.\]", text)
+    assert (ROOT / "trainer" / "Dockerfile").exists()
+    context = (ROOT / ".dockerignore").read_text().splitlines()
+    assert all(f"!{part}" in context for part in trainer.IMAGE_SOURCE if part != ".dockerignore")
+
+
+def test_the_alerts_watch_what_the_functions_log():
+    sign = re.search(r'message=\\"(\w+)\\"', (DEPLOY / "policies" / "metric-recommender_reconciled.json").read_text())[
+        1
+    ]
+    assert f'logs.info("{sign}"' in FUNCTIONS
+    alarms = json.loads((DEPLOY / "policies" / "metric-recommender_alarms.json").read_text())["filter"]
+    (condition,) = watch.wanted_alert("alarm")["conditions"]
+    assert condition["conditionMatchedLog"]["filter"] == alarms
+    assert "jsonPayload.alarm" in alarms
+    assert "logger.warn(message, alarm=name" in FUNCTIONS
+    (condition,) = watch.wanted_alert("reconciled-absent")["conditions"]
+    assert "user/recommender_reconciled" in condition["conditionAbsent"]["filter"]
+
+
+def test_every_file_of_the_folder_is_used():
+    code = "\n".join(path.read_text() for path in DEPLOY.rglob("*.py"))
+    for file in (DEPLOY / "files").iterdir():
+        assert file.name in code
+    assert {path.stem for path in (DEPLOY / "policies").iterdir()} == {
+        *(f"metric-{name}" for name in watch.METRICS),
+        *(f"alert-{name}" for name in watch.ALERTS),
+    }
