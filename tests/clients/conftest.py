@@ -47,6 +47,13 @@ class Published:
         return self.bucket / "models" / self.pointer["version"]
 
 
+@pytest.fixture
+def database(server):
+    answer = server.request("PUT", ".settings/rules", data=(guide.ROOT / "database.rules.json").read_bytes())
+    assert answer.ok, answer.text
+    return server
+
+
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
     ratings, books = clusters(readers=40, books=120, per_reader=10)

@@ -1,6 +1,7 @@
-"""Lists on the device: the guide's steps with a really exported model, in both runtimes and three languages.
+"""The guide on a device: its steps with a really exported model, in both runtimes, in Python, JavaScript and Kotlin.
 
-What the functions make of the same shelf is what each of them has to give.
+What the functions make of a shelf is what each of them has to give. The Kotlin is compiled by Kotlin's own compiler,
+over small stand-ins of the SDKs. All in one file, so that model and program are made once where files are shared out.
 """
 
 import hashlib
@@ -8,16 +9,20 @@ import json
 
 import numpy as np
 import pytest
+import requests
 
+from bookrec import paths
 from bookrec.catalogue import Book
 from bookrec.experiment import Experiment
-from bookrec.manifest import parse_manifest
+from bookrec.manifest import parse_manifest, sha256
 from clients import contract
+from tests.clients.bucket import serving
 from tests.clients.programs import run_signature
 from tests.clients.shelves import BOOKS, as_shelf, catalogue_json, functions_list, shelves
-from tests.clients.test_javascript import serving
+from tests.clients.test_contract import as_stored, full_and_bare_list
 from trainer.by_user import user_key
 from trainer.export import RUNTIMES
+from trainer.publish import make_pointer
 
 UIDS = ["ana", "3avc3TUJioP8", "zażółć", "読者", "r" * 128]
 
@@ -82,8 +87,6 @@ def on_device(javascript, published, port):
     """The JavaScript, with the model that it has fetched."""
     with serving(published.bucket) as storage:
         javascript("connect", host=f"127.0.0.1:{port}", namespace="on-device", uid="ana", storageHost=storage)
-        import requests
-
         answer = requests.put(
             f"http://127.0.0.1:{port}/Recommender/model.json?ns=on-device",
             json=published.pointer,
@@ -176,3 +179,122 @@ def test_an_arm_is_the_functions(kotlin, javascript, share):
         is_in_b = experiment.arm(uid) == "b"
         for program in (kotlin, javascript):
             assert program("isInB", id=experiment.id, share=share, uid=uid) is is_in_b
+
+
+def test_the_live_model_is_fetched_once_and_a_damaged_one_never_takes_its_place(javascript, database, published):
+    with serving(published.bucket) as storage:
+        address = {"host": database.host, "namespace": database.namespace, "uid": "ana", "storageHost": storage}
+        javascript("connect", **address)
+        assert javascript("refresh") == {"failed": "no model is live"}
+        database.put(paths.MODEL, published.pointer)
+        sizes = {name: (published.files / name).stat().st_size for name in ("recommend.tflite", "items.json")}
+        assert javascript("refresh") == {"version": published.pointer["version"], "sizes": sizes}
+        assert javascript("current") == published.pointer["version"]
+        database.put(f"{paths.MODEL}/manifestSha256", "0" * 64)
+        database.put(f"{paths.MODEL}/version", "20270101T000000Z-8")
+        assert "failed" in javascript("refresh")  # no such files
+        assert javascript("current") == published.pointer["version"]
+        javascript("disconnect")
+
+
+@pytest.mark.parametrize("victim", ["manifest.json", "recommend.tflite", "items.json"])
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-1], lambda content: content[:-1] + b"?"], ids=["cut", "altered"]
+)
+def test_a_file_that_is_not_what_was_published_is_refused(javascript, database, published, victim, damage, tmp_path):
+    version = "20270101T000000Z-9"
+    folder = tmp_path / "models" / version
+    folder.mkdir(parents=True)
+    for name in ("recommend.tflite", "items.json"):
+        (folder / name).write_bytes((published.files / name).read_bytes())
+    manifest = json.loads((published.files / "manifest.json").read_text()) | {"version": version}
+    content = json.dumps(manifest).encode()
+    (folder / "manifest.json").write_bytes(content)
+    database.put(paths.MODEL, make_pointer(version, content, 9, 1, 1).to_node())
+    with serving(tmp_path, lambda name, held: damage(held) if name.endswith(victim) else held) as storage:
+        javascript("connect", host=database.host, namespace=database.namespace, uid="ana", storageHost=storage)
+        before = javascript("current")
+        assert "failed" in javascript("refresh")
+        assert javascript("current") == before
+        javascript("disconnect")
+
+
+@pytest.fixture
+def app(kotlin):
+    """The program over an empty database."""
+    kotlin("tree", tree={})
+    return kotlin
+
+
+def test_a_list_fills_its_kotlin_class(app):
+    full, bare = (as_stored(node) for node in full_and_bare_list())
+    assert app("watchList", uid="ana") == ["null", None, 0]
+    for node, reasons in ((full, [2] * 8), (bare, [0])):
+        app("tree", tree={"Users": {"ana": {"recommendations": {**node, "later": {"a": 1}}}}})
+        text, found, listeners = app("watchList", uid="ana")
+        assert f"listId={node['listId']}, generatedAt={node['generatedAt']}" in text
+        assert (found, listeners) == (reasons, 0)
+    assert "predictedRating=null" in text
+
+
+def test_the_kotlin_shelves_rates_and_removes_a_book_as_the_contract_says(app):
+    entry_id = app("add", uid="ana", isbn="09780143036357", stars=0)
+    tree = app("show")
+    node = tree["User_Book"][entry_id]
+    assert node == {"userId": "ana", "bookId": node["bookId"], "myRate": 0.0, "isbn": "09780143036357"}
+    assert tree["Books"] == {node["bookId"]: {"title": "T", "author": "A", "isbn": "09780143036357", "myRate": 0.0}}
+    app("rate", entryId=entry_id, bookId=node["bookId"], stars=4.5)
+    assert app("read", uid="ana") == {
+        entry_id: f"Entry(userId=ana, bookId={node['bookId']}, myRate=4.5, isbn=09780143036357)"
+    }
+    assert app("read", uid="ben") == {}
+    app("remove", entryId=entry_id, bookId=node["bookId"])
+    assert app("show") == {"User_Book": {}, "Books": {}}
+
+
+def test_the_kotlin_changes_a_profile_field_by_field(app):
+    app("tree", tree={"Users": {"ana": {"id": "ana", "recommendations": {"listId": "x"}}}})
+    app("changeProfile", uid="ana", firstname="Ana")
+    assert app("show")["Users"]["ana"] == {"id": "ana", "recommendations": {"listId": "x"}, "firstname": "Ana"}
+
+
+def test_the_kotlin_fetches_the_live_model_whole_or_not_at_all(app, published, tmp_path):
+    phone, bucket = tmp_path / "phone", tmp_path / "bucket"
+    phone.mkdir()
+    folder, version = str(phone), published.pointer["version"]
+    app("bucket", folder=str(bucket))
+    assert app("current", folder=folder) is None
+    assert app("refresh", folder=folder) == ["no model is live"]
+    app("tree", tree={"Recommender": {"model": published.pointer}})
+    assert app("refresh", folder=folder) == ["Object does not exist at location."]
+    app("bucket", folder=str(published.bucket))
+    assert app("refresh", folder=folder) == f"{folder}/{version}"
+    assert sorted(path.name for path in phone.iterdir()) == [version, "current"]
+    assert (phone / version / "items.json").read_bytes() == (published.files / "items.json").read_bytes()
+
+    later = bucket / "models" / "20270101T000000Z-8"
+    later.mkdir(parents=True)
+    manifest = json.loads((published.files / "manifest.json").read_text()) | {"version": later.name}
+    (later / "manifest.json").write_text(json.dumps(manifest))
+    for name in ("recommend.tflite", "items.json"):
+        (later / name).write_bytes((published.files / name).read_bytes())
+    pointer = published.pointer | {"version": later.name}
+    app("bucket", folder=str(bucket))
+    app("tree", tree={"Recommender": {"model": pointer}})
+    assert app("refresh", folder=folder) == ["manifest.json is altered"]
+    assert app("current", folder=folder) == f"{folder}/{version}"
+    pointer["manifestSha256"] = sha256((later / "manifest.json").read_bytes())
+    app("tree", tree={"Recommender": {"model": pointer}})
+    whole = (later / "items.json").read_bytes()
+    (later / "items.json").write_bytes(whole[:-1] + b"?")
+    assert app("refresh", folder=folder) == ["items.json is altered"]
+    assert app("current", folder=folder) == f"{folder}/{version}"
+    (later / "items.json").write_bytes(whole)
+    assert app("refresh", folder=folder) == f"{folder}/{later.name}"
+    assert sorted(path.name for path in phone.iterdir()) == [later.name, "current"]
+
+
+@pytest.mark.parametrize("version", ["", "../elsewhere", "v.part"])
+def test_a_version_that_is_no_name_is_refused(app, published, version, tmp_path):
+    app("tree", tree={"Recommender": {"model": published.pointer | {"version": version}}})
+    assert app("refresh", folder=str(tmp_path)) == ["the pointer is damaged"]
