@@ -196,6 +196,10 @@ def _urgent(facts: Mapping[str, Any], damage: str, lease: leases.Lease, now_ms: 
         findings.append(
             Finding("model-unusable", f"the live model cannot be used: {problem}{used}", "`rollback` to a kept version")
         )
+    arm = children(model.get("experiment"))
+    if arm.get("loads") is False and facts["experiment"]:
+        why = f"the experiment's model {arm.get('version')} cannot be used: {arm.get('problem')}"
+        findings.append(Finding("model-unusable", why, "`experiment end`: both arms have the live model meanwhile"))
     for instance in facts["instances"]:
         at, where = instance["reconcile"]["at"], "" if instance["name"] == "first" else f" of {instance['name']}"
         if not isinstance(at, int) or now_ms - at > SILENT_MS:

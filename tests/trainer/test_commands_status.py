@@ -129,6 +129,17 @@ def test_a_model_that_cannot_be_used_needs_attention(world, damage):
     assert "`rollback` to a kept version" in world.text()
 
 
+def test_an_experiment_whose_model_cannot_be_used_needs_attention(world):
+    arm = {"version": "v1", "loads": False, "problem": "a file is altered"}
+    world.put({f"{paths.STATUS}/model/experiment": arm})
+    assert world.urgent() == []  # it is over
+    world.put(
+        {f"{paths.MODEL}/experiment": {"id": "ab-1", "version": "v1", "share": 0.5, "startedAt": world.now - MINUTE}}
+    )
+    assert world.urgent() == ["model-unusable"]
+    assert "`experiment end`" in world.text()
+
+
 @pytest.mark.parametrize(("silent_ms", "is_urgent"), [(SILENT_MS, False), (SILENT_MS + 1, True)])
 def test_a_reconciler_that_is_silent_for_15_minutes_needs_attention(world, silent_ms, is_urgent):
     world.put({f"{paths.STATUS}/reconcile/at": world.now - silent_ms})
