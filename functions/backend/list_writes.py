@@ -60,7 +60,7 @@ def writes_for(
         again: what was written a moment ago was made with what is no longer there: it proves nothing.
     """
     if reader.is_gone:
-        return _farewell(shelf, keys, reader)
+        return _farewell(shelf, keys, reader, again)
     values: dict[str, object] = {}
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{shelf.user_id}"] = HERE
@@ -105,17 +105,18 @@ def _marks(shelf: Shelf, changes: Iterable[str]) -> dict[str, object]:
     return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if marks else {}
 
 
-def _farewell(shelf: Shelf, keys: Sequence[str], reader: Reader) -> dict[str, object]:
+def _farewell(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> dict[str, object]:
     """Return what removes the traces of a reader who left.
 
     The entries are the app's to remove. As long as there are any, the reader stays marked as gone, so that no model
-    is trained on them.
+    is trained on them. Whoever made the mark with an older shelf makes it again: entries that came since may have been
+    trained on.
     """
-    if reader.mark == GONE and keys and not reader.has_list:
+    if reader.mark == GONE and keys and not reader.has_list and not again:
         return {}
     traces = [paths.recommendations(shelf.user_id), *(f"{node}/{shelf.user_id}" for node in TRACES)]
     values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
     values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
-    if shelf.entries and reader.mark != GONE:
+    if shelf.entries and (reader.mark != GONE or again):
         values[f"{paths.CHANGES}/{shelf.entries[-1].key}"] = {"at": TIMESTAMP}
     return values

@@ -216,7 +216,7 @@ class Trainer:
 
 
 class Operator:
-    """Rolls back now and then, and releases what is parked."""
+    """Rolls back now and then, tries models out, asks for runs, and releases what is parked."""
 
     def __init__(self, world, trainer):
         self._world, self._trainer = world, trainer
@@ -231,7 +231,28 @@ class Operator:
             if pointer is not None:
                 self.roll_back(world.rng.choice(sorted(pointer.kept)))
 
+    def try_out(self):
+        """Start experiments and end them, and ask for a run that nothing asks for."""
+        world = self._world
+        while True:
+            world.scheduler.sleep(int(world.rng.expovariate(1 / 200_000)))
+            if not world.is_day:
+                return
+            pointer = parse_pointer(world.platform.database.get(paths.MODEL))
+            others = sorted(set(pointer.kept) - {pointer.version}) if pointer else []
+            if world.rng.random() < 0.1:
+                world.platform.invoke("operator retrains", lambda backend: backend.operating.retrain())
+            elif others:
+                asked = {"version": world.rng.choice(others), "share": world.rng.choice([0.2, 0.5, 0.8])}
+                wish = {} if pointer.experiment else asked
+                world.platform.invoke("operator tries", lambda backend, wish=wish: backend.operating.experiment(wish))
+
     def roll_back(self, version):
+        """Do so with the trainer's command, or by a call of the function."""
+        if self._world.rng.random() < 0.5:
+            self._world.platform.invoke("operator rolls back", lambda backend: backend.operating.rollback(version))
+            return
+
         def work():
             with suppress(BookrecError, LeaseLost):
                 operate.rollback(self._trainer.services("operator"), version)

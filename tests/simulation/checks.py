@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import replace
 
 from backend.list_writes import make_list
 from backend.rejected import is_same_forged
@@ -11,8 +12,9 @@ from bookrec.catalogue import parse_catalogue
 from bookrec.entries import problem_of
 from bookrec.errors import BadModel
 from bookrec.lease import read_lease
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL, parse_pointer, read_manifest
+from bookrec.manifest import ITEMS, MANIFEST, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.paths import children
+from bookrec.quality import is_final
 from bookrec.reader import LIST
 from bookrec.shelf import build_shelf, sort_out
 from emulator.tree import get, to_json
@@ -31,6 +33,7 @@ class Monitor:
         self.last_judged, self.catalogue_changed_at = (0, None), 0
         self.catalogues = []
         self._starts = Counter()
+        self._listed, self._named = defaultdict(set), defaultdict(set)
 
     def found(self, invariant, what):
         self._world.note("VIOLATION", invariant, what)
@@ -50,7 +53,8 @@ class Monitor:
         self._starts[fence] += 1
         if self._starts[fence] > 1:
             self.found(3, f"two runs were started with fence {fence}")
-        if not database.get(paths.CHANGES) and read_lease(database.get(paths.LEASE)).holder == run_id:
+        is_asked = self._world.scheduler.current.name == "operator retrains"
+        if not is_asked and not database.get(paths.CHANGES) and read_lease(database.get(paths.LEASE)).holder == run_id:
             self.found(3, f"{run_id} was started though nothing is to be trained on")
 
     def loading(self, version, model, items):
@@ -76,30 +80,42 @@ class Monitor:
                 self._lease_changed(*(read_lease(to_json(get(tree, path))) for tree in (change.before, change.after)))
             elif path[0] == paths.USERS and path[2:] == (LIST,):
                 self._list_changed(path[1], to_json(get(change.after, path)))
+            elif path[0] == paths.USER_BOOK and len(path) > 1:
+                self._named[path[1]].add(str(children(to_json(get(change.after, path[:2]))).get("isbn")))
+            elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("hits",):
+                self._hit_noted(*path[2:4], path[5], to_json(get(change.after, path)))
 
     def _pointer_changed(self, before, after):
         old, new = _pointer(before), _pointer(after)
         if new is None:
             self.found(4, "the pointer names no model")
             return
-        if old is not None and new.fence <= old.fence:
+        if after.get("experiment") and new.experiment is None:
+            self.found(4, f"the pointer of {new.version} names an experiment with a model that it does not vouch for")
+        is_switch = old is not None and _without_experiment(old) == _without_experiment(new)
+        if old is not None and new.fence <= old.fence and not is_switch:
             self.found(5, f"{new.version} of fence {new.fence} replaced {old.version} of fence {old.fence}")
         is_old = new.version in (old.kept if old else {})
         if old is not None and new.snapshot_at < old.snapshot_at and not is_old:
             self.found(5, f"{new.version} was made from an older snapshot than {old.version}")
+        if is_switch and new.publication == old.publication:
+            self.found(2, f"no list follows the experiment of {new.publication}")
         self.check_whole(new)
         if (self._made.get(new.version) or {}).get(RECOMMEND_MODEL, b"broken").startswith(b"broken"):
             self.found(6, f"{new.version} is live, though it does not load")
 
     def check_whole(self, pointer):
-        """Tell whether the pointer names complete files that match."""
-        objects = self._world.platform.bucket.objects
+        """Tell whether the pointer names complete files that match, of an experiment's model too."""
+        objects, versions = self._world.platform.bucket.objects, {pointer.version: pointer.manifest_sha256}
+        if pointer.experiment:
+            versions[pointer.experiment.version] = pointer.kept[pointer.experiment.version]
         try:
-            manifest = read_manifest(pointer.version, objects[pointer.manifest], pointer.manifest_sha256)
-            for name, entry in manifest.files.items():
-                entry.check(name, objects[paths.model_object(pointer.version, name)])
+            for version, digest in versions.items():
+                manifest = read_manifest(version, objects[paths.model_object(version, MANIFEST)], digest)
+                for name, entry in manifest.files.items():
+                    entry.check(name, objects[paths.model_object(version, name)])
         except (BadModel, KeyError) as problem:
-            self.found(4, f"{pointer.version} is live and not whole: {problem!r}")
+            self.found(4, f"{version} is live and not whole: {problem!r}")
             return False
         return True
 
@@ -117,10 +133,26 @@ class Monitor:
     def _list_changed(self, user_id, found):
         if found is None:
             return
-        version = found["modelVersion"]
-        scores = {int(item["score"]) for item in children(found.get("items")).values() if item["source"] == "personal"}
+        version, items = found["modelVersion"], children(found.get("items"))
+        self._listed[user_id].update(
+            (version, item["isbn"], position, item["source"]) for position, item in enumerate(items.values(), 1)
+        )
+        scores = {int(item["score"]) for item in items.values() if item["source"] == "personal"}
         if scores - {score_of(version)}:
             self.found(2, f"the list of {user_id} mixes models")
+
+    def _hit_noted(self, user_id, label, key, hit):
+        """A hit is an entry whose book stood at that place on a list of that model, or of any in an experiment."""
+        place = (hit["position"], hit["source"]) if hit else None
+        is_experiment = label.startswith("ab-")
+        rows = self._listed[user_id]
+        stood = {isbn for version, isbn, *at in rows if tuple(at) == place and (is_experiment or version == label)}
+        if hit and not stood & self._named[key]:
+            self.found(2, f"{user_id} is said to have shelved {key} from place {place} of a list of {label}")
+
+
+def _without_experiment(pointer):
+    return replace(pointer, experiment=None, switches=0)
 
 
 def _pointer(node):
@@ -135,26 +167,40 @@ def check_mild(world):
     database, monitor = world.platform.database, world.monitor
     entries, _ = sort_out(database.get(paths.USER_BOOK) or {})
     live = _pointer(database.get(paths.MODEL))
+    model_of = _models(world, live)
     for user_id in sorted({entry.user_id for entry in entries}):
         found, shelf = database.get(paths.recommendations(user_id)), build_shelf(user_id, entries)
         if found is None:
             continue  # the reader has removed it, or left
         if found["basedOn"]["digest"] != shelf.digest:
             monitor.found(2, f"the events of {user_id} ended in a list of another shelf")
-        elif found["modelVersion"] != (live.version if live else "none"):
-            # It must be what the live model gives, with the catalogue as it was when that was found.
-            given = [make_list(shelf, _model(world, live), catalogue).list_id for catalogue in monitor.catalogues]
+        elif found["modelVersion"] != _version_of(live, user_id):
+            # It must be what the reader's model gives, with the catalogue as it was when that was found.
+            given = [make_list(shelf, model_of(user_id), catalogue).list_id for catalogue in monitor.catalogues]
             if found["listId"] not in given:
                 monitor.found(2, f"the events of {user_id} ended in a list of {found['modelVersion']}")
 
 
-def _model(world, live):
-    """Load what the pointer names."""
+def _version_of(live, user_id):
+    """Return which version's list a reader is to have."""
     if live is None:
-        return None
-    objects = world.platform.bucket.objects
-    files = [objects[paths.model_object(live.version, name)] for name in (RECOMMEND_MODEL, ITEMS)]
-    return world.platform.load(live.version, *files)
+        return "none"
+    is_in_b = live.experiment is not None and live.experiment.arm(user_id) == "b"
+    return live.experiment.version if is_in_b else live.version
+
+
+def _models(world, live):
+    """Return what loads the model of a reader's arm."""
+    objects, loaded = world.platform.bucket.objects, {"none": None}
+
+    def model_of(user_id):
+        version = _version_of(live, user_id)
+        if version not in loaded:
+            files = [objects[paths.model_object(version, name)] for name in (RECOMMEND_MODEL, ITEMS)]
+            loaded[version] = world.platform.load(version, *files)
+        return loaded[version]
+
+    return model_of
 
 
 def check_all(world):
@@ -176,6 +222,7 @@ def check_all(world):
     if read_lease(state.get("lease")).holder is not None:
         monitor.found(3, "the lease is still held")
     _check_records(monitor, state, nodes, refused, gone)
+    _check_quality(monitor, state, tree[paths.USERS])
     _check_privacy(world, state, gone)
     if "tensorflow" in sys.modules and not world.had_tensorflow:
         monitor.found(10, "the functions' path has imported TensorFlow")
@@ -184,24 +231,24 @@ def check_all(world):
 def _check_lists(world, tree, entries, gone, live):
     database, monitor = world.platform.database, world.monitor
     catalogue, _ = parse_catalogue(tree[paths.ARCHIVE])
-    model = _model(world, live)
+    model_of = _models(world, live)
     users = {entry.user_id for entry in entries} | {u for u in tree[paths.USERS] if u not in gone}
     for user_id in sorted(users - gone):
         shelf = build_shelf(user_id, entries)
-        expected = make_list(shelf, model, catalogue).to_node(catalogue, None)
+        expected = make_list(shelf, model_of(user_id), catalogue).to_node(catalogue, None)
         found = database.get(paths.recommendations(user_id))
         if found is None or found["basedOn"]["digest"] != shelf.digest:
             monitor.found(1, f"the list of {user_id} does not follow the shelf")
-        elif found["listId"] != expected["listId"] and not _is_settled(found, monitor, live):
+        elif found["listId"] != expected["listId"] and not _is_settled(found, monitor, _version_of(live, user_id)):
             monitor.found(2, f"the list of {user_id} is not the one that the shelf gives: {found['modelVersion']}")
         elif not _is_whole(found, expected, catalogue):
             monitor.found(2, f"the list of {user_id} is not whole")
 
 
-def _is_settled(found, monitor, live):
+def _is_settled(found, monitor, version):
     """Tell whether a list stays though the catalogue has other books since: those alone are no reason for another."""
-    is_live = live is None or found["modelVersion"] == live.version
-    return is_live and found["generatedAt"] <= monitor.catalogue_changed_at
+    is_right = version in ("none", found["modelVersion"])
+    return is_right and found["generatedAt"] <= monitor.catalogue_changed_at
 
 
 def _is_whole(found, expected, catalogue):
@@ -220,6 +267,23 @@ def _check_records(monitor, state, nodes, refused, gone):
     counted = state.get("status", {}).get("rejected") or {}
     if counted != Counter(problem_of(nodes[key]).reason for key in refused):
         monitor.found(8, f"{counted} bad entries were counted, there are {len(refused)}")
+
+
+def _check_quality(monitor, state, users):
+    """What was counted is what is noted, each once; who left is not among it."""
+    noted = state.get("shelvings", {})
+    if strangers := sorted(noted.keys() - users.keys()):
+        monitor.found(7, f"{strangers} have left, and what they shelved is still noted")
+    figures = children(children(state.get("status", {}).get("quality")).get("labels"))
+    rows = [(label, node) for labels in noted.values() for label, node in labels.items()]
+    for label in sorted({label for label, _ in rows}):
+        counted = figures.get(label)
+        if is_final(counted):
+            continue  # the next sweep removes it
+        hits = [len(children(node.get("hits"))) for name, node in rows if name == label]
+        expected = (len(hits), sum(map(bool, hits)), sum(hits))
+        if counted is None or (counted["readers"], counted["hitReaders"], counted["hits"]) != expected:
+            monitor.found(2, f"of {label} {expected} is noted, and {counted} was counted")
 
 
 def _check_privacy(world, state, gone):

@@ -98,6 +98,7 @@ class World:
             spawn("librarian", lambda: librarian(self))
             spawn("phone", lambda: phone(self))
             spawn("operator watches", self._operator.watch, "human")
+            spawn("operator tries", self._operator.try_out, "human")
             if not self._is_mild:
                 spawn("scheduler", self._reconcile_for_ever)
             self.scheduler.run(BEGIN_MS + DAY_MS)
@@ -119,7 +120,7 @@ class World:
 
     def _night(self):
         self.note("NIGHT")
-        swept = self._sweeps() + 2  # the first only ends what the day began
+        swept = self._sweeps() + 2  # the first only ends what was begun before
         for _ in range(NIGHTS):
             process = self.platform.invoke("reconcile", lambda backend: backend.reconcile())
             self.scheduler.run(self.scheduler.now + RECONCILE_MS)
@@ -129,7 +130,9 @@ class World:
             lease = read_lease(self.platform.database.get(paths.LEASE))
             if POLICY.is_parked(lease):
                 self._operator.release()
-            if self._sweeps() >= swept and self._is_quiet(lease, process.result):
+            if not self._is_quiet(lease, process.result):
+                swept = self._sweeps() + 2
+            elif self._sweeps() >= swept:
                 return
         self.monitor.found(1, f"no rest after {NIGHTS} runs of the reconciler")
 
