@@ -3,6 +3,7 @@
 import base64
 import importlib
 import json
+from datetime import UTC, datetime
 
 import pytest
 from cloudevents.http import CloudEvent
@@ -10,6 +11,7 @@ from flask import Flask, request
 
 from backend import composition
 from backend.logs import FunctionFailedError
+from backend.traffic import TRAFFIC
 from bookrec import paths
 from tests.fakes import World, entry
 
@@ -66,6 +68,14 @@ def test_created_updated_and_deleted_entries_reach_the_handler(main, world):
     store(world, "k1", None)
     main.on_user_book_written(database_event("User_Book/k1", {**created, "isbn": "isbn009"}, None))
     assert world.list_of("u")["basedOn"]["entries"] == 0
+
+
+def test_the_time_of_an_event_is_what_its_list_is_measured_from(main, world):
+    value, written = entry("u", "isbn004"), datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
+    world.clock.now = int(written.timestamp() * 1000) + 70
+    store(world, "k1", value)
+    main.on_user_book_written(database_event("User_Book/k1", None, value))
+    assert list(world.database.get(TRAFFIC).values()) == [{"b100": 1, "events": 1}]
 
 
 def test_the_callers_identity_unmasks_a_forged_user(main, world):
