@@ -139,3 +139,25 @@ def test_an_instance_is_known_by_its_address(url, name):
 def test_changes_of_several_databases_are_counted_together():
     assert Pending.of_all([Pending(2, 5, 9), Pending(), Pending(1, 3, 4)]) == Pending(3, 3, 9)
     assert Pending.of_all([]) == Pending()
+
+
+def test_an_operator_speaks_for_all_instances(world):
+    world.publish("v2", 2)
+    operating = world.backend.of("second").operating
+    assert operating is world.backend.operating
+    assert operating.reconcile() == {"repaired": {"fanouts": 2, "lists": 2, "marks": 2}}
+    operating.experiment({"version": "v1", "share": 0.999})
+    operating.reconcile()
+    run_fanouts(world)
+    for instance, user_id in (("", "first"), ("second", "second")):
+        database = world.second if instance else world.database
+        assert database.get(paths.recommendations(user_id))["modelVersion"] == "v1"
+
+
+def test_what_readers_shelve_is_noted_and_counted_where_they_are(world):
+    world.rate("k3", entry("second", world.isbns_of("second", "second")[0]), "second")
+    world.backend.operating.reconcile()
+    quality = f"{paths.STATUS}/quality/labels"
+    assert world.second.get(f"{paths.SHELVINGS}/second/v1/hits/k3/position") == 1
+    assert world.second.get(quality)["v1"]["hits"] == 1
+    assert world.database.get(quality) is None
