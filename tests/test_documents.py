@@ -10,9 +10,12 @@ from trainer.database_export import ARCHIVE_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("emulator", "benchmarks")
+PARTS = "functions|trainer|emulator|local|tests|docs|emulator-data|benchmarks|web|deploy|clients"
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *(ROOT / folder / "README.md" for folder in FOLDERS)]
 )
+WRITTEN = (ROOT / ".gitignore").read_text().split()
+"""What programs write; it may not be there."""
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
 RULES = (ROOT / "database.rules.json").read_text()
 
@@ -22,8 +25,62 @@ def test_every_link_and_folder_that_a_document_names_exists(document):
     text = document.read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     assert [link for link in links if not (document.parent / link).exists()] == []
-    named = re.findall(r"`((?:functions|trainer|emulator|local|tests|docs|emulator-data|benchmarks)/[\w./-]*)`", text)
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    named = re.findall(rf"`((?:{PARTS})/[\w./-]*)`", text)
+    assert [name for name in named if not ((ROOT / name).exists() or f"/{name}" in WRITTEN)] == []
+
+
+RUN_BY = {
+    "make test": ".ci/run",
+    "make demo": "tests/newcomer/test_first_change.py::test_twelve_books_instead_of_ten",
+    "make clients": "tests/newcomer/test_first_change.py::test_twelve_books_instead_of_ten",
+    "pytest": "tests/newcomer/test_first_change.py::test_twelve_books_instead_of_ten",
+    "make simulate": "tests/simulation/test_simulation.py::test_a_history_can_be_replayed_by_another_process",
+    "make mutants": "tests/simulation/test_simulation.py::test_a_fault_in_the_code_is_found",
+    "make chaos": "tests/e2e/test_chaos.py::test_lost_and_doubled_events_killed_runs_and_restarts_leave_nothing_wrong",
+    "trainer run": "tests/e2e/test_loop.py::stack",
+    "trainer train": "tests/trainer/test_commands_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
+    "trainer publish": "tests/trainer/test_commands_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
+    "trainer rollback": "tests/trainer/test_commands_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
+    "trainer experiment": "tests/trainer/test_commands_experiment.py::test_an_experiment_is_started_shown_and_ended",
+    "trainer release": "tests/trainer/test_commands_experiment.py::test_release_says_how_many_failures_it_forgave",
+    "trainer status": "tests/trainer/test_commands_status.py::"
+    "test_the_command_ends_with_3_where_something_needs_attention",
+    "trainer evaluate": "tests/trainer/test_commands.py::test_evaluate_writes_its_three_files_the_same_each_time",
+    "trainer export": "tests/trainer/test_commands_export.py::test_the_command_writes_a_folder_once",
+    "trainer import": "tests/trainer/test_commands.py::test_import_turns_ratings_into_a_database_that_a_run_can_read",
+    "trainer lists": "tests/trainer/test_commands_help.py::test_lists_are_made_of_an_export_into_a_folder",
+    "trainer simulate": "tests/trainer/test_commands_help.py::test_simulate_runs_histories_and_replays_one",
+    "emulator": "tests/emulator/test_snapshots.py::"
+    "test_what_an_emulator_held_when_it_was_told_to_stop_is_there_at_the_next_start",
+    "benchmarks.events": "tests/trainer/test_benchmarks_events.py::"
+    "test_events_of_many_readers_end_in_right_lists_and_none_is_lost",
+    "benchmarks.cold_start": "tests/trainer/test_benchmarks_events.py::"
+    "test_a_cold_start_is_measured_beside_the_same_one_with_tensorflow",
+}
+"""Which test runs a command that a document shows; what needs a cloud stands in a block of ``sh cloud`` instead."""
+
+COMMAND = re.compile(r"(make [\w-]+|(?:\.venv/bin/)?python -m (trainer \w+|[\w.]+))")
+
+
+def commands_of(document):
+    """Return the commands in a document's shell blocks, but for those that need a cloud."""
+    for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
+        yield from (line for line in block.splitlines() if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_a_document_shows_is_run_by_a_test_or_needs_a_cloud(document):
+    for line in commands_of(document):
+        command = COMMAND.match(line)
+        assert command, f"no test is known to run it, and its block does not say that it needs a cloud: {line}"
+        assert (command[2] or command[1]) in RUN_BY, line
+
+
+@pytest.mark.parametrize("command", RUN_BY)
+def test_what_runs_a_command_is_there(command):
+    file, _, name = RUN_BY[command].partition("::")
+    text = (ROOT / file).read_text()
+    assert f"def {name}(" in text if name else command in text
 
 
 def test_every_make_target_that_a_document_names_exists():
