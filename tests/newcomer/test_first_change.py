@@ -1,0 +1,138 @@
+"""The first change of a newcomer, as CONTRIBUTING tells it: followed step by step in a clone of this checkout."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from local.accounts import READERS
+from local.processes import Processes
+from tests.conformance.clients import browser as chromium
+from tests.missing import skip_without
+from tests.web.reader_page import picture, recommended, sign_in
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- newcomer: tests/newcomer follows this section -->", "<!-- newcomer: end -->"
+INSTALLED = (".venv", "functions/venv", "node_modules")
+PATIENCE_S = 500
+
+
+@dataclass(frozen=True)
+class Step:
+    """A block of the section: ``diff`` or ``sh``."""
+
+    kind: str
+    text: str
+
+
+def steps():
+    section = (ROOT / "CONTRIBUTING.md").read_text().split(BEGIN)[1].split(END)[0]
+    return [Step(*found) for found in re.findall(r"```(diff|sh)\n(.*?)```", section, re.DOTALL)]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The files of this checkout, with what `make setup` has installed beside them."""
+    folder = tmp_path_factory.mktemp("newcomer") / "project"
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    for name in INSTALLED:
+        (folder / name).symlink_to(ROOT / name)
+    (folder / ".setup").mkdir()
+    for stamp in ("dev", "functions", "node"):
+        (folder / ".setup" / stamp).touch()
+    return folder
+
+
+def environment(clone):
+    # `make setup` names the clone's own functions/ to its environment; here the environment is this checkout's.
+    return {**os.environ, "PYTHONPATH": str(clone / "functions")}
+
+
+def change(clone, diff):
+    """Apply a diff without line numbers: each removed line stands once in its file."""
+    path = clone / re.search(r"^\+\+\+ b/(.*)$", diff, re.MULTILINE).group(1)
+    text = path.read_text()
+    lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
+    for before, after in zip(lines[::2], lines[1::2], strict=True):
+        assert before[0] == "-"
+        assert after[0] == "+"
+        assert text.count(before[1:] + "\n") == 1, before
+        text = text.replace(before[1:] + "\n", after[1:] + "\n")
+    path.write_text(text)
+
+
+def run(clone, words):
+    done = subprocess.run(words.split(), cwd=clone, env=environment(clone), capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(900)
+def test_twelve_books_instead_of_ten(clone):
+    number, test, expectation, clients, pages = steps()
+    assert [step.kind for step in (number, test, expectation, clients, pages)] == ["diff", "sh", "diff", "sh", "sh"]
+
+    change(clone, number.text)
+    code, output = run(clone, test.text)
+    assert code == 1, output
+    assert re.findall(r"^FAILED (\S+)", output, re.MULTILINE) == [
+        "tests/unit/test_ranking.py::test_a_list_has_ten_books"
+    ]
+
+    change(clone, expectation.text)
+    code, output = run(clone, test.text)
+    assert code == 0, output
+
+    code, output = run(clone, clients.text)
+    assert code == 0, output
+    assert "LIST_SIZE = 12" in (clone / "clients/typescript/contract.ts").read_text()
+
+    shown = see(clone, pages.text)
+    assert shown == 12
+
+
+def see(clone, words):
+    """Start the demo, sign in as the first reader that it prints, and return how many books the page recommends."""
+    program = chromium()
+    if program is None:
+        skip_without("no Chromium on this machine: install one, or name it in CHROMIUM")
+    processes, log = Processes(), clone / "out" / "demo.log"
+    demo = processes.start(words.split(), log=log, cwd=clone, env=environment(clone))
+    try:
+        web = address(demo, log)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page()
+            page.goto(web)
+            sign_in(page, READERS[0].email, READERS[0].password)
+            expect(recommended(page).nth(10)).to_be_visible(timeout=30_000)
+            picture(page, "newcomer-twelve-books")
+            found = recommended(page).count()
+            browser.close()
+        demo.send_signal(signal.SIGTERM)  # make hands it on to the demo, as a terminal does with Ctrl-C
+        demo.wait(60)
+        assert "Stopping." in log.read_text()
+        return found
+    finally:
+        processes.stop()
+
+
+def address(demo, log):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        text = log.read_text()
+        found = re.search(r"(http://\S+)/\s+for readers", text)
+        if found and "until Ctrl-C" in text:
+            return found.group(1)
+        assert demo.poll() is None, text
+        time.sleep(0.5)
+    raise AssertionError(f"no pages after {PATIENCE_S} s: {log.read_text()}")
