@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from backend.models import InUse, Live
+from backend.in_use import InUse, Live
 from backend.ports import TIMESTAMP
 from bookrec import paths
 from bookrec.catalogue import Catalogue

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from backend import logs
+from backend.in_use import Failure, InUse, Live
 from backend.ports import Clock, Database, ModelLoader, ModelStore
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
-from bookrec.experiment import Experiment
 from bookrec.manifest import (
     ITEMS,
     MANIFEST,
@@ -23,78 +23,10 @@ from bookrec.manifest import (
     parse_pointer,
     usable_pointer,
 )
-from bookrec.quality import NO_MODEL
 from bookrec.recommender import Recommender
 
 TRY_AGAIN_AFTER_MS = 30_000
 """How long a model that could not be loaded is left alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    node: object
-    at_ms: int
-    problem: BadModel | StoreUnavailable
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A loaded model with the pointer that named it.
-
-    Attributes:
-        other: the model of arm ``b`` while an experiment runs; None without one, and where it cannot be loaded:
-            then everybody is given ``model``.
-        missing: why it cannot.
-    """
-
-    node: object
-    pointer: Pointer
-    model: Recommender
-    other: Recommender | None = None
-    missing: _Failure | None = None
-
-    @property
-    def experiment(self) -> Experiment | None:
-        """The experiment that lists are made for, if there is one."""
-        return self.pointer.experiment if self.other else None
-
-    def model_of(self, user_id: str) -> Recommender:
-        """Return the model of a reader's arm."""
-        if self.other and self.pointer.experiment and self.pointer.experiment.arm(user_id) == "b":
-            return self.other
-        return self.model
-
-
-@dataclass(frozen=True, slots=True)
-class InUse:
-    """What lists are made with now.
-
-    Attributes:
-        live: a model, or None where there is none.
-        is_degraded: it is not what the pointer names, since that cannot be loaded: lists of any model will do.
-    """
-
-    live: Live | None
-    is_degraded: bool = False
-
-    @property
-    def version(self) -> str:
-        """The model version of lists that are made now, but for an experiment's other arm."""
-        return self.live.pointer.version if self.live else NO_MODEL
-
-    @property
-    def arms(self) -> tuple[str, Experiment | None]:
-        """What decides which model a reader gets: equal arms give equal lists."""
-        return self.version, self.live.experiment if self.live else None
-
-    def model_of(self, user_id: str) -> Recommender | None:
-        """Return the model for a reader, if there is one."""
-        return self.live.model_of(user_id) if self.live else None
-
-    def version_of(self, user_id: str) -> str:
-        """Return the version of the model for a reader."""
-        model = self.model_of(user_id)
-        return model.version if model else NO_MODEL
 
 
 class LiveModel:
@@ -105,7 +37,7 @@ class LiveModel:
         self._lock = threading.Lock()
         self._loaded: Live | None = None
         self._in_use: InUse | None = None
-        self._failure: _Failure | None = None
+        self._failure: Failure | None = None
 
     def cached(self) -> InUse:
         """Return what ``current`` returned last, however long ago; it is called here only if it never was."""
@@ -157,7 +89,7 @@ class LiveModel:
         loaded = self._loaded
         return loaded is not None and loaded.node == node and not (loaded.missing and self._is_over(loaded.missing))
 
-    def _is_over(self, failure: _Failure) -> bool:
+    def _is_over(self, failure: Failure) -> bool:
         return self._clock.now_ms() - failure.at_ms >= TRY_AGAIN_AFTER_MS
 
     def _switch(self, node: object) -> None:
@@ -170,7 +102,7 @@ class LiveModel:
                 raise BadModel("/Recommender/model names no model")
             live = Live(node, pointer, self._fetch(pointer.version, pointer.manifest_sha256))
         except (BadModel, StoreUnavailable) as problem:
-            self._failure = _Failure(node, now, problem)
+            self._failure = Failure(node, now, problem)
             if self._loaded is None and isinstance(problem, BadModel):
                 self._loaded = self._newest_kept(node)
             self._record(node, str(problem))
@@ -189,7 +121,7 @@ class LiveModel:
         except (BadModel, StoreUnavailable) as problem:
             logs.alarm("model-unusable", "an experiment's model cannot be used", reason=str(problem),
                        using=live.pointer.version)  # fmt: skip
-            return replace(live, missing=_Failure(live.node, self._clock.now_ms(), problem))
+            return replace(live, missing=Failure(live.node, self._clock.now_ms(), problem))
 
     def _newest_kept(self, node: object) -> Live | None:
         """Return the newest model before the one that cannot be used: an instance that starts now knows no other."""

@@ -12,6 +12,7 @@ from bookrec.lease import read_lease
 from tests.fakes import load_fake
 from tests.simulation import checks
 from tests.simulation.actors import Operator, Reader, Trainer, librarian, phone
+from tests.simulation.monitor import Monitor
 from tests.simulation.platform import POLICY, STALL_MS, Faults, Platform
 from tests.simulation.scheduler import Lock, Scheduler
 from trainer import publish
@@ -35,7 +36,7 @@ class World:
         self._page, self._budget_ms = (4, 0) if self.rng.random() < 0.15 else (200, 80_000)
         self.isbns = [f"isbn-{number:03}" for number in range(16)]
         self.user_ids = [f"reader-{number}" for number in range(self.rng.randrange(2, 5))]
-        self.monitor = checks.Monitor(self)
+        self.monitor = Monitor(self)
         self.platform = Platform(self.scheduler, self.rng, self._faults(), self.monitor, self.rng.random() < 0.5)
         for number in range(len(self.isbns)):
             self.platform.database.update({f"{paths.ARCHIVE}/a{number:03}": self.book(number)})

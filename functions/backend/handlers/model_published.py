@@ -8,9 +8,10 @@ from typing import Any
 
 from backend import logs
 from backend.handlers.retraining import RetrainingQueue
+from backend.in_use import Live
 from backend.list_shards import ShardWriter
 from backend.lists import ListRefresher
-from backend.models import Live, LiveModel
+from backend.models import LiveModel
 from backend.ports import TIMESTAMP, Clock, Database, TaskQueue
 from bookrec import paths
 from bookrec.errors import BadModel
