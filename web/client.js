@@ -182,7 +182,7 @@ export async function searchCatalogue({ database }, text, limit = 24) {
     ? [typed, `0${typed}`].map((start) => beginningWith(database, 'isbn', start, limit))
     : [
         ...spellings(typed).map((start) => beginningWith(database, 'title', start, limit)),
-        ...[...new Set([typed, capitals(typed)])].map((start) => beginningWith(database, 'author', start, limit)),
+        ...[...new Set([typed, capitals(typed, /^$/)])].map((start) => beginningWith(database, 'author', start, limit)),
       ];
   return unique((await Promise.all(searches)).flat());
 }
@@ -372,15 +372,23 @@ function booksOf(snapshot) {
   return books;
 }
 
-/** @param {string} text */
-function capitals(text) {
-  return text.replace(/(^|\s)\S/g, (letter) => letter.toUpperCase());
+/** Words that stay small within a title. */
+const SMALL = /^(a|an|and|as|at|but|by|for|from|in|of|on|or|the|to|with)$/;
+
+/**
+ * @param {string} text
+ * @param {RegExp} [small] words that stay as they are, unless they begin the text
+ */
+function capitals(text, small = SMALL) {
+  const words = text.split(' ');
+  return words.map((word, i) => (i && small.test(word) ? word : word.slice(0, 1).toUpperCase() + word.slice(1))).join(' ');
 }
 
 /** @param {string} text */
 function spellings(text) {
   const capital = capitals(text);
-  return [...new Set([text, capital, `The ${capital}`, `A ${capital}`])];
+  const sentence = capitals(text.slice(0, 1)) + text.slice(1);
+  return [...new Set([text, sentence, capital, `The ${capital}`, `A ${capital}`, `The ${text}`])];
 }
 
 /** @param {Book[]} books */

@@ -3,7 +3,9 @@
 import * as client from './client.js';
 import { h, show } from './elements.js';
 import { bookCard, shelfEntry } from './reader-cards.js';
-import { cover, keyedList } from './reader-parts.js';
+import { openDoor } from './reader-door.js';
+import { findRoom } from './reader-find.js';
+import { keyedList } from './reader-parts.js';
 import { about, counted, duration, explain, parts, reason, stars } from './reader-words.js';
 
 /**
@@ -13,18 +15,14 @@ import { about, counted, duration, explain, parts, reason, stars } from './reade
 
 const VIEWS = ['for-you', 'shelf', 'find'];
 const TITLES = { 'for-you': 'For you', shelf: 'Your shelf', find: 'Find books' };
-const PAGE = 24;
-const TYPING_MS = 200;
-/** How long a reader may take between two letters until the catalogue is asked. */
 const PATIENCE_MS = 6000;
 /** How long a list may take until the page says that it takes long. */
 const CLOCK_SLACK_MS = 20;
-const TOAST_MS = 8000;
+const TOAST_MS = 5000;
+const OFFER_MS = 10000;
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-/** @param {string} id */
-const field = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 
 const config = await (await fetch('/config.json')).json();
 const reader = client.connect(config);
@@ -43,10 +41,6 @@ const state = {
   wasConnected: false,
   /** Writes that the database has not answered yet. */
   waiting: 0,
-  /** @type {Book[]} */
-  found: [],
-  genre: '',
-  limit: PAGE,
 };
 
 /**
@@ -138,7 +132,7 @@ function shelfChanged(entries) {
   state.shelf = entries;
   renderShelf();
   renderList();
-  renderFound();
+  finding.render();
   learnAbout(entries.map(({ isbn }) => isbn));
 }
 
@@ -199,7 +193,6 @@ const auth = () => reader.auth.currentUser;
 // ------------------------------------------------------------------------------------------------------------- showing
 
 const showTopTen = keyedList($('top-ten'), ({ book }) => book.isbn, (/** @type {any} */ card) => bookCard(card, actions));
-const showFound = keyedList($('found'), ({ book }) => book.isbn, (/** @type {any} */ card) => bookCard(card, actions));
 const showShelf = keyedList($('entries'), ({ entry }) => entry.key, (/** @type {any} */ line) => shelfEntry(line, actions));
 
 function renderList() {
@@ -245,10 +238,6 @@ function renderShelf() {
   $('shelf-count').textContent = state.shelf.length ? String(state.shelf.length) : '';
   $('shelf-about').textContent = state.shelf.length ? `${counted(state.shelf.length, 'book')}, ${rated} rated` : '';
   show($('shelf-empty'), !state.shelf.length);
-}
-
-function renderFound() {
-  showFound(state.found.map((book) => ({ book, entry: entryOf(book.isbn) })));
 }
 
 /**
@@ -303,72 +292,7 @@ function toast(text, offer) {
   });
   $('toast').replaceChildren(h('span', {}, text), ...(button ? [button] : []));
   show($('toast'), true);
-  toastTimer = setTimeout(() => show($('toast'), false), TOAST_MS);
-}
-
-// ------------------------------------------------------------------------------------------------------------- finding
-
-let asked = 0;
-
-/** Ask for what stands in the search field, or else for the chosen genre; only the newest answer counts. */
-async function find() {
-  const number = (asked += 1);
-  const text = field('search').value.trim();
-  try {
-    const found = text
-      ? await client.searchCatalogue(reader, text, state.limit)
-      : state.genre
-        ? await client.booksOfGenre(reader, state.genre, state.limit)
-        : [];
-    if (number !== asked) return;
-    state.found = found;
-    renderFound();
-    $('found-about').textContent = foundWords(text, found.length);
-    show($('more'), found.length >= state.limit);
-    renderGenres();
-  } catch (error) {
-    if (number === asked) toast(explain(error));
-  }
-}
-
-/** @param {string} text @param {number} count */
-function foundWords(text, count) {
-  if (!text) return state.genre ? `${counted(count, 'book')} in ${state.genre}` : 'Search, or choose a genre';
-  if (count) return `${counted(count, 'book')} for “${text}”`;
-  return `Nothing begins with “${text}”. Titles are found by their first words, authors by their first name.`;
-}
-
-/** @type {string[]} */
-let genres = [];
-
-async function openFind() {
-  if (genres.length) return;
-  try {
-    genres = await client.genres(reader);
-    state.genre ||= genres[0] ?? '';
-    await find();
-  } catch (error) {
-    toast(explain(error));
-  }
-}
-
-function renderGenres() {
-  const searching = field('search').value.trim() !== '';
-  const chips = $('genres');
-  if (chips.childElementCount !== genres.length) {
-    chips.replaceChildren(...genres.map((genre) => {
-      const chip = h('button', { type: 'button', class: 'chip' }, genre);
-      chip.addEventListener('click', () => {
-        field('search').value = '';
-        Object.assign(state, { genre, limit: PAGE });
-        find();
-      });
-      return chip;
-    })); // prettier-ignore
-  }
-  for (const chip of chips.children) {
-    chip.setAttribute('aria-pressed', String(!searching && chip.textContent === state.genre));
-  }
+  toastTimer = setTimeout(() => show($('toast'), false), offer ? OFFER_MS : TOAST_MS);
 }
 
 // ------------------------------------------------------------------------------------------------- rooms and signing in
@@ -384,7 +308,7 @@ function enter() {
   if (auth()) {
     document.title = `${TITLES[view]} – Bookshelf`;
     scrollTo(0, 0);
-    if (view === 'find') openFind();
+    if (view === 'find') finding.open();
   }
 }
 
@@ -394,7 +318,7 @@ function userChanged(user) {
   following = [];
   clearTimeout(lastWrite?.timer);
   lastWrite = null;
-  Object.assign(state, { list: undefined, shelf: [], hasModel: undefined, found: [], limit: PAGE });
+  Object.assign(state, { list: undefined, shelf: [], hasModel: undefined });
   $('pulse').className = 'pulse';
   $('pulse').textContent = '';
   show($('toast'), false);
@@ -403,103 +327,18 @@ function userChanged(user) {
   $('who').textContent = user?.email ?? '';
   renderList();
   renderShelf();
-  renderFound();
-  if (!user) {
-    field('password').value = '';
-    return;
-  }
+  finding.close();
+  if (!user) return;
   follow();
   enter();
 }
 
-let isNew = false;
-
-function renderForm() {
-  const verb = isNew ? 'Create account' : 'Sign in';
-  $('form-title').textContent = verb;
-  $('sign-button').textContent = verb;
-  $('switch-text').textContent = isNew ? 'Been here before?' : 'New here?';
-  $('switch').textContent = isNew ? 'Sign in' : 'Create an account';
-  field('password').autocomplete = isNew ? 'new-password' : 'current-password';
-  show($('name-fields'), isNew);
-  problem('');
-}
-
-/** @param {string} text */
-function problem(text) {
-  $('sign-problem').textContent = text;
-  for (const id of ['email', 'password']) {
-    if (text) field(id).setAttribute('aria-invalid', 'true');
-    else field(id).removeAttribute('aria-invalid');
-  }
-}
-
-/** @param {SubmitEvent} event */
-async function sign(event) {
-  event.preventDefault();
-  problem('');
-  const [email, password] = [field('email').value.trim(), field('password').value];
-  const button = /** @type {HTMLButtonElement} */ ($('sign-button'));
-  button.disabled = true;
-  try {
-    const [firstname, lastname] = [field('firstname').value.trim(), field('lastname').value.trim()];
-    if (isNew) await client.signUp(reader, { email, password, firstname, lastname });
-    else await client.signIn(reader, email, password);
-    $('main').focus({ preventScroll: true });
-  } catch (error) {
-    problem(explain(error));
-    field('password').focus();
-  } finally {
-    button.disabled = false;
-  }
-}
-
-function wire() {
-  $('sign-form').addEventListener('submit', sign);
-  $('switch').addEventListener('click', () => {
-    isNew = !isNew;
-    renderForm();
-    field(isNew ? 'firstname' : 'email').focus();
-  });
-  $('sign-out').addEventListener('click', () => client.signOut(reader));
-  show($('emulator-hint'), Boolean(config.emulators));
-  $('fill').addEventListener('click', () => {
-    field('email').value = 'reader@example.com';
-    field('password').value = 'reader-password';
-    $('sign-button').focus();
-  });
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let typing;
-  $('search').addEventListener('input', () => {
-    clearTimeout(typing);
-    state.limit = PAGE;
-    typing = setTimeout(find, TYPING_MS);
-  });
-  $('search-form').addEventListener('submit', (event) => {
-    event.preventDefault();
-    find();
-  });
-  $('more').addEventListener('click', () => {
-    state.limit += PAGE;
-    find();
-  });
-  $('fan').append(...FAN.map((book) => cover(book)));
-  addEventListener('hashchange', enter);
-  addEventListener('online', renderConnection);
-  addEventListener('offline', renderConnection);
-}
-
-/** Covers for the first impression; no books of any catalogue. */
-const FAN = [
-  { isbn: '3', title: 'The Quiet Harbour', author: 'A novel' },
-  { isbn: '13', title: 'Maps of Elsewhere', author: 'Essays' },
-  { isbn: '6', title: 'A Winter of Letters', author: 'A novel' },
-  { isbn: '7', title: 'Small Machines', author: 'Stories' },
-  { isbn: '22', title: 'The Last Orchard', author: 'A novel' },
-];
-
-wire();
-renderForm();
+const finding = findRoom(reader, actions, entryOf, (problem) => toast(problem));
+openDoor(reader, () => $('main').focus({ preventScroll: true }));
+$('sign-out').addEventListener('click', () => client.signOut(reader));
+addEventListener('hashchange', enter);
+addEventListener('online', renderConnection);
+addEventListener('offline', renderConnection);
 enter();
 client.onUser(reader, userChanged);
 client.onClockOffset(reader, (ms) => {
