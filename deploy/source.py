@@ -42,7 +42,7 @@ class Function:
 def functions(main: Path | None = None) -> list[Function]:
     """Return the functions that a deployment makes, in the order of the file, without importing it."""
     found = []
-    for node in ast.parse((main or _main()).read_text()).body:
+    for node in _parsed(main or _main()).body:
         if isinstance(node, ast.FunctionDef):
             kinds = [_KINDS[name] for name in map(_decorator, node.decorator_list) if name in _KINDS]
             found += [Function(node.name, kind) for kind in kinds[:1]]
@@ -51,7 +51,7 @@ def functions(main: Path | None = None) -> list[Function]:
 
 def service_account(main: Path | None = None) -> str | None:
     """Return the service account that ``set_global_options`` names, or None."""
-    for node in ast.walk(ast.parse((main or _main()).read_text())):
+    for node in ast.walk(_parsed(main or _main())):
         if isinstance(node, ast.keyword) and node.arg == "service_account" and isinstance(node.value, ast.Constant):
             return str(node.value.value)
     return None
@@ -61,7 +61,7 @@ def parameters(settings: Path | None = None) -> dict[str, str]:
     """Return the parameters that ``settings.py`` declares, with their defaults, without importing it."""
     found = {}
     file = settings or ROOT / "functions" / "backend" / "settings.py"
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Call) and _decorator(node) in {"StringParam", "IntParam", "BoolParam"}:
             given = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg == "default"}
             found[str(ast.literal_eval(node.args[0]))] = str(given.get("default", ""))
@@ -76,6 +76,16 @@ def digest(*paths: str, also: str = "") -> str:
         told = file.stat()
         sums.update(_hash(file, told.st_mtime_ns, told.st_size))
     return sums.hexdigest()[:12]
+
+
+def _parsed(file: Path) -> ast.Module:
+    told = file.stat()
+    return _parse(file, told.st_mtime_ns, told.st_size)
+
+
+@functools.cache
+def _parse(file: Path, _changed: int, _size: int) -> ast.Module:
+    return ast.parse(file.read_text())
 
 
 @functools.cache

@@ -85,19 +85,20 @@ def cleanup_of(found: Any, name: str) -> list[str]:
 
 def image_step(target: Target) -> Step:
     """Return the step that builds the image of this checkout."""
+    present = tag()
     build = gcloud(
         *("builds", "submit", ".", "--config", BUILD, "--region", target.region),
-        *("--substitutions", f"_IMAGE={target.image}:{tag()}"),
+        *("--substitutions", f"_IMAGE={target.image}:{present}"),
         *("--service-account", f"projects/{target.project}/serviceAccounts/{target.builder_account}"),
         *("--gcs-source-staging-dir", f"gs://{target.source_bucket}/source", "--ignore-file", ".dockerignore"),
         project=target.project,
     )
     return Step(
         key="image",
-        title=f"Build the trainer's image {tag()}",
+        title=f"Build the trainer's image {present}",
         why="The tag is a digest of what the image is made of: it is built when that has changed, and only then.",
         commands=(build,),
-        check=Check(tags(target), lambda found: tag() in names(found, "tag")),
+        check=Check(tags(target), lambda found: present in names(found, "tag")),
         remedy="The log of the build says what failed: gcloud builds list "
         f"--region {target.region} --project {target.project}. Some projects have a quota of no builds in a region: "
         "see IAM & Admin, Quotas.",

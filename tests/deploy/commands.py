@@ -1,6 +1,5 @@
 """Every command that a plan, its checks, the doctor or its advice can hold."""
 
-import copy
 import json
 import re
 import shlex
@@ -43,15 +42,9 @@ def asked():
     return found
 
 
-def advised(state):
-    """Return the command lines that the doctor's advice holds, of every fault that the tests know."""
-    from tests.deploy.test_doctor import FAULTS, damage, found_in
-
-    found = []
-    for fault in FAULTS:
-        for one in found_in(damage(copy.deepcopy(state), fault)):
-            found += lines_in(one.fix)
-    return found
+def advised(examined):
+    """Return the command lines that the doctor's advice holds; ``examined`` is what it found in several projects."""
+    return [line for findings in examined.values() for one in findings for line in lines_in(one.fix)]
 
 
 def lines_in(text):
@@ -63,7 +56,7 @@ def lines_in(text):
     return found
 
 
-def all_commands(state):
-    """Return all of them, each once; ``state`` is a project that was deployed."""
-    unique = {tuple(words): list(words) for words in [*planned(), *asked(), *advised(state)]}
+def all_commands(examined):
+    """Return all of them, each once; ``examined`` is what the doctor found in several projects."""
+    unique = {tuple(words): list(words) for words in [*planned(), *asked(), *advised(examined)]}
     return list(unique.values())

@@ -15,6 +15,7 @@ from deploy.commands import Answer
 from deploy.plan import plan
 from deploy.steps import content_of, due, state_of
 from deploy.target import Target
+from tests.deploy import faults
 from tests.deploy.cloud import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +113,25 @@ def desk(tmp_path, original):
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory):
+def made(tmp_path_factory, original):
     """A project after a deployment, as (state, the checkout that it was deployed from)."""
-    checkout = copy_checkout(tmp_path_factory.mktemp("made"))
+    checkout = tmp_path_factory.mktemp("made") / "checkout"
+    shutil.copytree(original, checkout)
     return make_project(checkout, TARGET), checkout
+
+
+@pytest.fixture
+def made_desk(tmp_path, made):
+    """A desk from which that project was deployed."""
+    shutil.copytree(made[1], tmp_path / "checkout", copy_function=os.link)
+    desk = Desk(tmp_path, tmp_path / "checkout")
+    desk.open(made[0])
+    return desk
+
+
+@pytest.fixture(scope="session")
+def examined(made):
+    """What the doctor finds in each project with a fault, by the fault's name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "ROOT", made[1])
+        return faults.examined(made[0])

@@ -109,12 +109,13 @@ def _problem(table, words):
 
 
 def main():
+    from tests.deploy import faults
     from tests.deploy.commands import all_commands
     from tests.deploy.conftest import TARGET, copy_checkout, make_project
 
     with tempfile.TemporaryDirectory() as folder:
         state = make_project(copy_checkout(Path(folder)), TARGET)
-    lines = [words for words in all_commands(state) if words[0] == "gcloud"]
+    lines = [words for words in all_commands(faults.examined(state)) if words[0] == "gcloud"]
     rows = {one["command_string_no_args"]: stated(one) for one in said_by_gcloud(lines)}
     version = subprocess.run([gcloud(), "version", "--format=json"], capture_output=True, text=True, timeout=60)
     common = set.intersection(

@@ -1,10 +1,11 @@
 """A deployment against a cloud that is a file: every call is a real process, and every call is kept."""
 
 import json
+import shutil
 
 import pytest
 
-from tests.deploy.conftest import PROJECTS
+from tests.deploy.conftest import PROJECTS, Desk
 
 READING = (
     "list",
@@ -45,88 +46,6 @@ def test_the_dry_run_says_everything_and_changes_nothing(desk):
     assert not (desk.checkout / "functions" / ".env.book-club-1").exists()
 
 
-def test_a_fresh_project_gets_everything_in_an_order_that_works(desk):
-    done = desk.run("apply")
-    assert done.returncode == 0, done.stdout + done.stderr
-    calls = changes(desk.calls())
-    # The stand-in refuses what needs an API that is off, or a thing that is not there: each was made in time.
-    assert of(calls, "gcloud", "services", "enable")[0] == calls[0]
-    deploys = [one[one.index("--only") + 1] for one in of(calls, "firebase", "deploy")]
-    assert deploys == ["database", "storage", "functions", "hosting"]
-    state = desk.state
-    assert [one["location"] for one in state["databases"]] == ["europe-west1"]
-    assert {one["email"].partition("@")[0] for one in state["accounts"]} == {
-        "recommender-functions",
-        "recommender-trainer",
-        "recommender-builder",
-    }
-    (job,) = state["jobs"]
-    run = job["spec"]["template"]["spec"]["template"]["spec"]
-    assert (run["maxRetries"], run["timeoutSeconds"]) == (0, "3600")
-    assert run["serviceAccountName"].startswith("recommender-trainer@")
-    config = json.loads((desk.checkout / "web" / "config.json").read_text())
-    assert config == {
-        "apiKey": "a-public-key",
-        "authDomain": "book-club-1.firebaseapp.com",
-        "databaseURL": "https://book-club-1-default-rtdb.europe-west1.firebasedatabase.app",
-        "projectId": "book-club-1",
-        "storageBucket": "book-club-1-book-models",
-        "region": "europe-west1",
-    }
-
-
-def test_a_made_project_is_left_alone(desk):
-    assert desk.run("apply").returncode == 0
-    desk.calls()
-    done = desk.run("apply")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert changes(desk.calls()) == []
-    assert "\n0 of " in desk.run("plan").stdout
-
-
-def test_a_half_made_project_gets_only_what_it_lacks(desk, made):
-    half = json.loads((PROJECTS / "half.json").read_text())
-    state = json.loads(json.dumps(made[0]))
-    for key, names in half["lacks"].items():
-        if key == "policies":
-            for resource in names:
-                del state["policies"][resource]
-        else:
-            state[key] = [one for one in state[key] if not any(name in json.dumps(one) for name in names)]
-    desk.open(state)
-    done = desk.run("apply")
-    assert done.returncode == 0, done.stdout + done.stderr
-    ran = [" ".join(words) for words in changes(desk.calls())]
-    assert len(ran) == len(half["runs"]), ran
-    for line, wanted in zip(ran, half["runs"], strict=True):
-        assert line.startswith(wanted), (line, wanted)
-
-
-@pytest.mark.parametrize(
-    "failing",
-    [
-        "gcloud services enable cloudresourcemanager",
-        "gcloud iam service-accounts create recommender-trainer",
-        "gcloud builds submit",
-        "firebase deploy --only functions",
-        "gcloud alpha monitoring policies create",
-    ],
-)
-def test_a_failing_step_stops_the_rest_and_a_second_run_goes_on_from_there(desk, failing):
-    done = desk.run("apply", failing=failing)
-    assert done.returncode == 1
-    calls = changes(desk.calls())
-    assert " ".join(calls[-1]).startswith(failing)
-    assert "Stopped at step" in done.stdout
-    assert "the service is currently unavailable" in done.stdout
-    assert "What to do: " in done.stdout
-    done = desk.run("apply")
-    assert done.returncode == 0, done.stdout + done.stderr
-    again = changes(desk.calls())
-    assert " ".join(again[0]).startswith(failing)
-    assert not [words for words in again[1:] if words in calls[:-1]]
-
-
 def test_where_it_cannot_tell_whether_a_step_is_done_it_stops(desk):
     done = desk.run("apply", failing="gcloud iam service-accounts list")
     assert done.returncode == 1
@@ -156,37 +75,126 @@ def test_a_project_without_a_tool_is_said(desk):
     assert "firebase is not installed" in done.stderr
 
 
-def test_a_changed_source_is_deployed_and_nothing_else(desk):
-    assert desk.run("apply").returncode == 0
-    desk.calls()
-    main = desk.checkout / "functions" / "main.py"
-    text = main.read_text()
-    main.unlink()  # the copy is a link to the original
-    main.write_text(text + "\n# changed\n")
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, original):
+    """A fresh project's first deployment: the desk, what was said, and all calls."""
+    folder = tmp_path_factory.mktemp("first")
+    shutil.copytree(original, folder / "checkout")
+    desk = Desk(folder, folder / "checkout")
+    desk.open(json.loads((PROJECTS / "fresh.json").read_text()))
     done = desk.run("apply")
+    return desk, done, desk.calls()
+
+
+def test_a_fresh_project_gets_everything_in_an_order_that_works(first):
+    desk, done, calls = first
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [words[:4] for words in changes(desk.calls())] == [["firebase", "deploy", "--only", "functions"]]
+    calls = changes(calls)
+    # The stand-in refuses what needs an API that is off, or a thing that is not there: each was made in time.
+    assert calls[0][:3] == ["gcloud", "services", "enable"]
+    deploys = [one[one.index("--only") + 1] for one in of(calls, "firebase", "deploy")]
+    assert deploys == ["database", "storage", "functions", "hosting"]
+    assert "It complained, and is done all the same" in done.stdout  # firebase-tools, of the cleanup of images
+    state = desk.state
+    assert [one["location"] for one in state["databases"]] == ["europe-west1"]
+    names = {"recommender-functions", "recommender-trainer", "recommender-builder"}
+    assert {one["email"].partition("@")[0] for one in state["accounts"]} == names
+    (job,) = state["jobs"]
+    run = job["spec"]["template"]["spec"]["template"]["spec"]
+    assert (run["maxRetries"], run["timeoutSeconds"]) == (0, "3600")
+    assert run["serviceAccountName"].startswith("recommender-trainer@")
+    config = json.loads((desk.checkout / "web" / "config.json").read_text())
+    assert config == {
+        "apiKey": "a-public-key",
+        "authDomain": "book-club-1.firebaseapp.com",
+        "databaseURL": "https://book-club-1-default-rtdb.europe-west1.firebasedatabase.app",
+        "projectId": "book-club-1",
+        "storageBucket": "book-club-1-book-models",
+        "region": "europe-west1",
+    }
 
 
-def test_what_was_changed_by_hand_in_the_parameters_stays(desk):
-    assert desk.run("apply").returncode == 0
-    file = desk.checkout / "functions" / ".env.book-club-1"
-    file.write_text(file.read_text().replace("RETRAIN_MINIMUM_CHANGES=20", "RETRAIN_MINIMUM_CHANGES=500"))
-    desk.calls()
-    assert desk.run("apply", "--trainer-timeout", "7200").returncode == 0
-    lines = file.read_text().splitlines()
-    assert "RETRAIN_MINIMUM_CHANGES=500" in lines
-    assert "TRAINER_TIMEOUT_SECONDS=7200" in lines
-    commands = [words[:4] for words in changes(desk.calls())]
-    assert commands == [["gcloud", "run", "jobs", "deploy"], ["firebase", "deploy", "--only", "functions"]]
-
-
-def test_the_token_is_on_no_command_line_and_in_no_file(desk):
-    done = desk.run("apply")
-    calls = desk.calls()
-    assert done.returncode == 0
+def test_the_token_is_on_no_command_line_and_in_no_file(first):
+    desk, done, calls = first
     assert of(calls, "curl")
     assert not [words for words in calls if "token-of-nobody" in " ".join(words)]
     assert "token-of-nobody" not in done.stdout + done.stderr
     written = [path for path in desk.checkout.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert not [path for path in written if b"token-of-nobody" in path.read_bytes()]
+
+
+def test_a_made_project_is_left_alone(made_desk):
+    done = made_desk.run("apply")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert changes(made_desk.calls()) == []
+    assert "\n0 of " in made_desk.run("plan").stdout
+
+
+def without(state, lacks):
+    """Return a project without some of what was made."""
+    state = json.loads(json.dumps(state))
+    for key, names in lacks.items():
+        if key == "policies":
+            for resource in names:
+                del state["policies"][resource]
+        else:
+            state[key] = [one for one in state[key] if not any(name in json.dumps(one) for name in names)]
+    return state
+
+
+def test_a_half_made_project_gets_only_what_it_lacks(made_desk):
+    half = json.loads((PROJECTS / "half.json").read_text())
+    made_desk.open(without(made_desk.state, half["lacks"]))
+    done = made_desk.run("apply")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = [" ".join(words) for words in changes(made_desk.calls())]
+    assert len(ran) == len(half["runs"]), "\n".join(ran)
+    for line, wanted in zip(ran, half["runs"], strict=True):
+        assert line.startswith(wanted), (line, wanted)
+
+
+@pytest.mark.parametrize(
+    ("failing", "lacks"),
+    [
+        ("gcloud services enable cloudresourcemanager", {"services": ["googleapis"]}),
+        ("gcloud builds submit", {"tags": ["tags"], "alerts": ["silent"]}),
+        ("firebase deploy --only functions", {"functions": ["functions/"], "alerts": ["silent"]}),
+        ("gcloud alpha monitoring policies create", {"alerts": ["reconciler", "alarm"]}),
+    ],
+)
+def test_a_failing_step_stops_the_rest_and_a_second_run_goes_on_from_there(made_desk, failing, lacks):
+    made_desk.open(without(made_desk.state, lacks))
+    done = made_desk.run("apply", failing=failing)
+    assert done.returncode == 1
+    (failed,) = changes(made_desk.calls())
+    assert " ".join(failed).startswith(failing)
+    for words in ("Stopped at step", "the service is currently unavailable", "What to do: "):
+        assert words in done.stdout
+    done = made_desk.run("apply")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = changes(made_desk.calls())
+    assert again[0] == failed
+    assert len(again) == 2
+
+
+def test_a_changed_source_is_deployed_and_nothing_else(made_desk):
+    main = made_desk.checkout / "functions" / "main.py"
+    text = main.read_text()
+    main.unlink()  # the copy is a link to the original
+    main.write_text(text + "\n# changed\n")
+    done = made_desk.run("apply")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [words[:4] for words in changes(made_desk.calls())] == [["firebase", "deploy", "--only", "functions"]]
+
+
+def test_what_was_changed_by_hand_in_the_parameters_stays(made_desk):
+    file = made_desk.checkout / "functions" / ".env.book-club-1"
+    text = file.read_text()
+    file.unlink()
+    file.write_text(text.replace("RETRAIN_MINIMUM_CHANGES=20", "RETRAIN_MINIMUM_CHANGES=500"))
+    assert made_desk.run("apply", "--trainer-timeout", "7200").returncode == 0
+    lines = file.read_text().splitlines()
+    assert "RETRAIN_MINIMUM_CHANGES=500" in lines
+    assert "TRAINER_TIMEOUT_SECONDS=7200" in lines
+    commands = [words[:4] for words in changes(made_desk.calls())]
+    assert commands == [["gcloud", "run", "jobs", "deploy"], ["firebase", "deploy", "--only", "functions"]]

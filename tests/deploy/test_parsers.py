@@ -25,8 +25,8 @@ TEARDOWN = ROOT / "docs" / "deploying.md"
 
 
 @pytest.fixture(scope="module")
-def lines(made):
-    return all_commands(made[0])
+def lines(examined):
+    return all_commands(examined)
 
 
 def documented():
