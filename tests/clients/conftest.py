@@ -14,6 +14,7 @@ from tests.clients import guide
 from tests.clients.programs import Program
 from tests.database_server import deliveries, port, server
 from tests.trainer.data import clusters
+from tests.trainer.lists.models import random_model
 from trainer import dataset, export, publish, training
 from trainer.by_user import export_by_user
 from trainer.config import DEFAULTS
@@ -58,8 +59,9 @@ def database(server):
 def published(tmp_path_factory):
     ratings, books = clusters(readers=40, books=120, per_reader=10)
     built = dataset.build(dataset.clean(ratings)[0], books)
-    config = replace(DEFAULTS, epochs=2, folds=1, embedding_dims=(("batch", 16),))
-    serving = training.fit(built, books, config).serving
+    config = replace(DEFAULTS, embedding_dims=(("batch", 16),))
+    choices = training.Choices("batch", 2, 0.5, 0.1, interaction=0.3, ranker=random_model(books=20).ranker)
+    serving = training.refit(built, books, config, choices)
     files = export.export(serving)
     model = export.load(files, VERSION)
     files |= export_by_user(serving, model, built, K)
