@@ -40,6 +40,8 @@ def test_handlers_know_the_domain_and_the_ports_but_no_sdk():
     [
         ("functions", {"tensorflow", "tensorflow_recommenders", "pandas", "trainer", "emulator", "local"}),
         ("trainer", {"backend", "emulator", "local", "firebase_functions", "benchmarks"}),
+        ("clients", {"backend", "trainer", "emulator", "local", "firebase_functions"}),
+        ("deploy", {"bookrec", "backend", "trainer", "emulator", "local", "firebase_functions"}),
         ("emulator", {"backend", "bookrec", "trainer", "local", "firebase_admin", "firebase_functions"}),
     ],
 )
@@ -54,7 +56,8 @@ def test_only_adapters_import_google_clients():
 
 
 @pytest.mark.parametrize(
-    "folder", ["functions/bookrec", "functions/backend", "emulator", "trainer", "local", "benchmarks"]
+    "folder",
+    ["functions/bookrec", "functions/backend", "emulator", "trainer", "local", "benchmarks", "deploy", "clients"],
 )
 def test_every_public_function_and_class_has_a_docstring(folder):
     missing = []
