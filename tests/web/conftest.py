@@ -1,12 +1,12 @@
 """The real suite with a trained model, and a browser: both started once for all tests of this folder."""
 
-import itertools
 import os
 import subprocess
 import sys
+import uuid
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from local.reader import Reader
 from local.stack import ROOT, Stack
@@ -18,6 +18,8 @@ QUIETLY = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", 
            "--disable-component-update", "--disable-sync"]  # fmt: skip
 LATE = 30_000
 """Milliseconds after which something that was to be seen counts as missing; the machine may be busy."""
+
+expect.set_options(timeout=LATE)
 
 
 # Per package, not per session: Playwright's event loop would be in the way of tests that have their own.
@@ -85,15 +87,17 @@ def visit(browser, stack):
     assert complaints == []
 
 
-_numbers = itertools.count()
+@pytest.fixture
+def new_email():
+    return lambda: f"web-{uuid.uuid4().hex[:12]}@example.com"
 
 
 @pytest.fixture
-def new_reader(stack):
+def new_reader(stack, new_email):
     """Make readers with accounts of their own, and shelves as given (ISBN → rating); the password is the same."""
 
     def make(shelf=None):
-        reader = Reader(stack.addresses, f"web-{next(_numbers)}@example.com", PASSWORD)
+        reader = Reader(stack.addresses, new_email(), PASSWORD)
         reader.sign_up()
         for isbn, rating in (shelf or {}).items():
             reader.shelve(isbn, rating)
