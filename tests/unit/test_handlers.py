@@ -102,6 +102,24 @@ def test_a_model_that_changes_in_the_middle_gives_a_list_of_the_new_one(world):
     assert_list_matches(world, "u", "v2")
 
 
+def test_a_farewell_that_hangs_until_the_reader_is_back_without_a_profile_is_made_again_with_what_came_since(world):
+    write(world, "k1", entry("u", "isbn004"))
+    world.database.update({f"{paths.READERS}/u": "gone"})  # the list was written late
+    update = world.database.update
+
+    def late(values):
+        if f"{paths.READERS}/u" in values and world.database.update is late:
+            world.database.update = update  # meanwhile: nothing is left of u, who shelves again, and a run reads it all
+            update({f"{paths.READERS}/u": None, f"{paths.USER_BOOK}/k1": None, paths.CHANGES: None})
+            update({f"{paths.USER_BOOK}/k2": entry("u", "isbn005")})
+        update(values)
+
+    world.database.update = late
+    write(world, "k1", entry("u", "isbn004"))
+    assert world.database.get(f"{paths.READERS}/u") == "gone"
+    assert list(world.database.get(paths.CHANGES)) == ["k2"]
+
+
 def test_bad_entries_are_set_aside_with_a_reason_and_the_others_go_on(world):
     write(world, "k1", entry("u", "isbn004"))
     write(world, "k2", {**entry("u", "isbn005"), "myRate": 7})
