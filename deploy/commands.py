@@ -22,6 +22,10 @@ _OFF = re.compile(r"SERVICE_DISABLED|has not been used in project|API \[[^]]*\] 
 _TOKEN = ("gcloud", "auth", "print-access-token")
 
 
+class UnknownShape(ValueError):
+    """A tool answered in another form than this code knows; the message has the beginning of it."""
+
+
 class ToolMissing(RuntimeError):
     """A program is not installed; the message says which, and how to get it."""
 
@@ -76,8 +80,15 @@ class Answer:
         return " ".join(said.splitlines()[-3:])[:600]
 
     def json(self) -> Any:
-        """Return the answer as JSON; of firebase-tools its result. Nothing at all is None."""
-        found = json.loads(self.out) if self.out.strip() else None
+        """Return the answer as JSON; of firebase-tools its result. Nothing at all is None.
+
+        Raises:
+            UnknownShape: it is no JSON.
+        """
+        try:
+            found = json.loads(self.out) if self.out.strip() else None
+        except ValueError:
+            raise UnknownShape(f"the answer is no JSON: {' '.join(self.out.split())[:200]}") from None
         if isinstance(found, Mapping) and set(found) == {"status", "result"}:
             return found["result"]
         return found

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from deploy.commands import Answer, Command, Run
 
+SHAPE_ERRORS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What is raised where an answer has another form than the code expects: it is said, and nothing is done on it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -92,10 +95,13 @@ def due(step: Step, ask: Run) -> list[Command]:
 
 
 def _state_of_check(check: Check, ask: Run) -> State:
-    answer = check.question.ask(ask)
-    if answer.ok:
-        found = answer.out if check.is_text else answer.json()
-        return State("done" if check.holds(found) else "missing")
+    try:
+        answer = check.question.ask(ask)
+        if answer.ok:
+            found = answer.out if check.is_text else answer.json()
+            return State("done" if check.holds(found) else "missing")
+    except SHAPE_ERRORS as problem:
+        return State("unknown", f"its answer has another form than expected ({type(problem).__name__}: {problem})")
     return State("missing", OFF if answer.off else "") if answer.absent else State("unknown", answer.problem)
 
 
@@ -111,7 +117,10 @@ def content_of(file: LocalFile, ask: Run) -> str | Answer:
 
 
 def _state_of_file(file: LocalFile, ask: Run) -> State:
-    content = content_of(file, ask)
+    try:
+        content = content_of(file, ask)
+    except SHAPE_ERRORS as problem:
+        return State("unknown", f"an answer has another form than expected ({type(problem).__name__}: {problem})")
     if isinstance(content, Answer):
         return State("missing") if content.absent else State("unknown", content.problem)
     return State("done" if file.path.is_file() and file.path.read_text() == content else "missing")

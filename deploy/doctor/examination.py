@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from deploy.commands import Run
 from deploy.doctor import guards, places, roles, workings
 from deploy.doctor.findings import ORDER, Finding, Look, Severity
 from deploy.plan import plan
 from deploy.project import NoProject, identified
-from deploy.steps import OFF, Step, due, state_of
+from deploy.steps import OFF, SHAPE_ERRORS, Step, due, state_of
 from deploy.target import Target
 
 CHECKS = (*places.CHECKS, *roles.CHECKS, *workings.CHECKS, *guards.CHECKS)
@@ -24,7 +26,7 @@ def examine(target: Target, run: Run) -> list[Finding]:
         first, *rest = str(problem).splitlines()
         return [Finding("error", "project", "The project cannot be seen", first, " ".join(rest))]
     look = Look(target, run)
-    found = [finding for check in CHECKS for finding in check(look)]
+    found = [finding for check in CHECKS for finding in _findings(check, look)]
     explained = frozenset[str]().union(*(finding.explains for finding in found))
     off = any(finding.code == "api-off" for finding in found)
     for step in plan(target):
@@ -35,10 +37,23 @@ def examine(target: Target, run: Run) -> list[Finding]:
         # Of what an API has that is off, the one finding about the API is enough.
         if state.name == "missing" and not (state.said == OFF and off):
             found.append(_undone(step, look))
+        elif state.name == "unknown" and "another form" in state.said:
+            title = f"Cannot tell: {step.title}"
+            found.append(Finding("warning", "unanswered", title, state.said, "Look at what the tool prints"))
     for command, said in look.unanswered.items():
         title = "A question was not answered"
         found.append(Finding("warning", "unanswered", title, said, f"Run it by hand: {command.shell()}"))
     return sorted(found, key=lambda one: (ORDER.index(one.severity), one.code))
+
+
+def _findings(check: Callable[[Look], Iterable[Finding]], look: Look) -> list[Finding]:
+    try:
+        return list(check(look))
+    except SHAPE_ERRORS as problem:
+        title = "An answer has another form than expected"
+        evidence = f"{check.__name__}: {type(problem).__name__}: {problem}"
+        fix = "Nothing in the project need be wrong: look at what the tool prints, and mend deploy/doctor"
+        return [Finding("warning", "unanswered", title, evidence, fix)]
 
 
 def _undone(step: Step, look: Look) -> Finding:

@@ -125,7 +125,7 @@ def job_step(target: Target) -> Step:
         *("run", "jobs", "deploy", JOB, "--image", f"{target.image}:{tag()}", "--region", target.region),
         *("--service-account", target.trainer_account, "--tasks", "1", "--max-retries", "0"),
         *("--task-timeout", f"{target.timeout_s}s", "--memory", target.memory, "--cpu", str(target.cpu)),
-        *("--set-env-vars", environment),
+        *("--update-env-vars", environment),
         project=target.project,
     )
 

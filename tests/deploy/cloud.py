@@ -175,7 +175,7 @@ class Cloud:
         state = self.state
         if verb == "deploy":
             state["jobs"] = [one for one in state["jobs"] if one["metadata"]["name"] != name]
-            pairs = (pair.split("=", 1) for pair in options["--set-env-vars"].split(","))
+            pairs = (pair.split("=", 1) for pair in options["--update-env-vars"].split(","))
             container = {"image": options["--image"], "env": [{"name": key, "value": value} for key, value in pairs]}
             container["resources"] = {"limits": {"cpu": f"{options['--cpu']}000m", "memory": options["--memory"]}}
             run = {"containers": [container], "maxRetries": int(options["--max-retries"])}

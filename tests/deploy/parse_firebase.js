@@ -15,9 +15,8 @@ function understood(words) {
   let found = null;
   command.exitOverride();
   program.exitOverride();
-  const options = { ...command._optionValues };
   command._actionHandler = (args) => {
-    found = { command: name, args: args.filter((one) => typeof one === "string"), options: command.opts(), global: program.opts() };
+    found = { command: name, args: args.filter((one) => typeof one === "string") };
     if (args.length > command._args.length) found = { error: `${name}: too many arguments` };
   };
   try {

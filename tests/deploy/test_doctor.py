@@ -77,6 +77,22 @@ def test_what_nobody_may_look_at_is_said_and_is_not_taken_for_missing(well):
     assert "gcloud alpha monitoring policies list" in one.fix
 
 
+def test_an_answer_in_another_form_is_said_and_the_rest_is_examined(well):
+    run = runner(well)
+
+    def strange(command):
+        if command.argv[:4] == ("gcloud", "run", "jobs", "list"):
+            return Answer(0, '{"jobs": "one"}')
+        if command.argv[:3] == ("gcloud", "scheduler", "jobs"):
+            return Answer(0, "Listed 1 job.")
+        return run(command)
+
+    findings = examine(TARGET, strange)
+    assert {one.code for one in findings} == {"unanswered", *HEALTHY}, report(findings)
+    assert exit_code(findings) == 1
+    assert any("Listed 1 job." in one.evidence for one in findings)
+
+
 def test_a_project_that_cannot_be_seen_is_one_finding(well):
     findings = found_in(well, Target("another-project", "europe-west1"))
     assert [one.code for one in findings] == ["project"]

@@ -12,6 +12,7 @@ from deploy import operators, source
 from deploy.commands import Answer, Command, rest
 from deploy.parts import access, backend, project, trainer
 from deploy.plan import plan
+from deploy.steps import state_of
 from deploy.target import ROOT, BadTarget, Target, email
 from tests.deploy.conftest import TARGET
 
@@ -171,6 +172,12 @@ def test_a_signed_line_takes_the_token_through_a_pipe():
 def test_what_is_not_there_is_told_from_what_may_not_be_seen(said, absent, off):
     answer = Answer(1, "", said)
     assert (answer.absent, answer.off) == (absent, off)
+
+
+def test_an_answer_in_another_form_stops_and_is_not_taken_for_something_to_do():
+    for step in plan(TARGET):
+        if step.check is not None and not step.check.is_text:
+            assert state_of(step, lambda command: Answer(0, "Listed 0 items.")).name == "unknown", step.key
 
 
 class Users:
