@@ -24,8 +24,7 @@ const OFFER_MS = 10000;
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-const config = await (await fetch('/config.json')).json();
-const reader = client.connect(config);
+const reader = client.connect(await configuration());
 
 /** What the page shows; everything else follows from it. */
 const state = {
@@ -52,6 +51,17 @@ const state = {
 /** The write that the list has not followed yet. @type {Write | null} */
 let lastWrite = null;
 let clockOffset = 0;
+
+/** @returns {Promise<import('./client.js').Config>} */
+async function configuration() {
+  const answer = await fetch('/config.json').catch(() => null);
+  if (answer?.ok) return answer.json();
+  $('offline').textContent = answer
+    ? 'This page was put here without its configuration (config.json).'
+    : 'No connection: load the page again when there is one.'; // prettier-ignore
+  show($('offline'), true);
+  throw new Error('no configuration');
+}
 
 // ------------------------------------------------------------------------------------------------------------- writing
 

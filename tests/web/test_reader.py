@@ -268,6 +268,19 @@ def test_the_page_says_where_no_model_is_live_yet(visit, stack, new_reader, shel
     expect(page.locator("#model-note")).to_be_hidden()
 
 
+def test_a_page_without_its_configuration_says_so(visit):
+    page = visit()
+    page.route("**/config.json", lambda route: route.fulfill(status=404))
+    page.reload()
+    expect(page.locator("#offline")).to_contain_text("without its configuration")
+    page.unroute("**/config.json")
+    page.route("**/config.json", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#offline")).to_contain_text("No connection")
+    assert set(visit.complaints) == {"no configuration"}
+    visit.complaints.clear()
+
+
 @pytest.fixture
 def in_catalogue(stack):
     """Add books to the catalogue for one test."""
