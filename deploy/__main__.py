@@ -64,6 +64,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (BadTarget, NoProject, ToolMissing, LookupError) as problem:
         print(problem, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped. What the last command had begun may go on; the same command looks and goes on from there.")
+        return 130
 
 
 def _target(options: argparse.Namespace) -> Target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.parts import access, backend, pages, project, storage, trainer, watch
+from deploy.parts import access, backend, pages, project, rules, storage, trainer, watch
 from deploy.steps import Step
 from deploy.target import Target
 
@@ -27,6 +27,7 @@ def plan(target: Target) -> list[Step]:
         trainer.image_step(target),
         trainer.job_step(target),
         *grants(access.job_grants(target)),
+        *rules.steps(target),
         *backend.steps(target),
         *grants(access.late_grants(target)),
         *backend.schedule_steps(target),

@@ -9,7 +9,7 @@ from typing import Any
 
 from deploy.commands import rest
 from deploy.doctor.findings import Finding, Look
-from deploy.parts import backend, storage, watch
+from deploy.parts import rules, storage, watch
 from deploy.steps import Question
 from deploy.target import ROOT
 
@@ -20,10 +20,10 @@ APP_CHECK = ("firebasedatabase.googleapis.com", "firebasestorage.googleapis.com"
 def database_rules(look: Look) -> Iterator[Finding]:
     """Find rules that differ from the file; missing indexes by name."""
     target = look.target
-    found = look.text(backend.database_rules(target))
-    if found is None or backend.same_rules(found, "database.rules.json"):
+    found = look.text(rules.database_rules(target))
+    if found is None or rules.same_rules(found, "database.rules.json"):
         return
-    fix, explains = backend.deploy(target, "database").shell(), frozenset({"rules-database"})
+    fix, explains = rules.deploy(target, "database").shell(), frozenset({"rules-database"})
     file = (ROOT / "database.rules.json").read_text()
     missing = [one for one in _indexes(file) if one not in _indexes(found)]
     if missing:
@@ -37,11 +37,11 @@ def database_rules(look: Look) -> Iterator[Finding]:
 def storage_rules(look: Look) -> Iterator[Finding]:
     """Find storage rules that differ from the file."""
     target = look.target
-    found = look.at(backend.storage_rules(target))
-    if found is None or backend.same_rules(backend.storage_text(found), "storage.rules"):
+    found = look.at(rules.storage_rules(target))
+    if found is None or rules.same_rules(rules.storage_text(found), "storage.rules"):
         return
-    difference = _difference(backend.storage_text(found), (ROOT / "storage.rules").read_text())
-    fix = backend.deploy(target, "storage").shell()
+    difference = _difference(rules.storage_text(found), (ROOT / "storage.rules").read_text())
+    fix = rules.deploy(target, "storage").shell()
     explains = frozenset({"rules-storage"})
     title = "The storage rules are not those of the file"
     yield Finding("error", "storage-rules-drift", title, f"first difference: {difference}", fix, explains)
@@ -108,11 +108,11 @@ def _filters(policy: Any) -> list[str]:
     return [str(one.get(kind, {}).get("filter")) for one in conditions for kind in sorted(one) if "condition" in kind]
 
 
-def _indexes(rules: str) -> list[str]:
+def _indexes(text: str) -> list[str]:
     """Return "node: child" for each index, in the order of the text, whose comments need not be understood."""
     found = []
-    for match in _INDEX.finditer(rules):
-        node = re.findall(r'"(\$?\w+)"\s*:\s*\{', rules[: match.start()])
+    for match in _INDEX.finditer(text):
+        node = re.findall(r'"(\$?\w+)"\s*:\s*\{', text[: match.start()])
         fields = json.loads(match[1])
         found += [f"{node[-1] if node else ''}: {one}" for one in ([fields] if isinstance(fields, str) else fields)]
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from deploy.commands import gcloud
 from deploy.doctor.findings import Finding, Look
 from deploy.doctor.places import all_functions
-from deploy.parts import access, backend, trainer
+from deploy.parts import access, backend, rules, trainer
 from deploy.source import functions, parameters, service_account
 from deploy.steps import Question, names
 from deploy.target import JOB
@@ -29,7 +29,7 @@ def deployed(look: Look) -> Iterator[Finding]:
     """Find functions that are missing, broken, of another source, of another account or with other parameters."""
     target, found = look.target, _here(look)
     explains = frozenset({"functions"})
-    deploy = backend.deploy(target, "functions").shell()
+    deploy = rules.deploy(target, "functions").shell()
     elsewhere = {str(one.get("name", "")).rpartition("/")[2] for one in look.at(all_functions(look)) or []}
     missing = [one for one in functions() if one.name not in found and one.name not in elsewhere]
     if missing:
@@ -106,7 +106,7 @@ def schedules(look: Look) -> Iterator[Finding]:
         name, explains = backend.schedule_name(target, one), frozenset({f"schedule-{one.name}"})
         state = backend.schedule_state(listed, name)
         if state is None:
-            fix = f"{backend.deploy(target, f'functions:{one.name}').shell()}"
+            fix = f"{rules.deploy(target, f'functions:{one.name}').shell()}"
             evidence = f"{target.region} has no scheduler job {name}"
             yield Finding("error", "schedule-missing", "The schedule is missing", evidence, fix, explains)
         elif state != "ENABLED":

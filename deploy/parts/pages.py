@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from deploy.commands import Command, firebase
-from deploy.parts.backend import deploy
+from deploy.parts.rules import deploy
 from deploy.source import digest
 from deploy.steps import Check, LocalFile, Question, Step
 from deploy.target import ROOT, WEB_APP, Target

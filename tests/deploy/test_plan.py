@@ -10,7 +10,7 @@ import pytest
 
 from deploy import operators, source
 from deploy.commands import Answer, Command, rest
-from deploy.parts import access, backend, project, trainer
+from deploy.parts import access, backend, project, rules, trainer
 from deploy.plan import plan
 from deploy.steps import state_of
 from deploy.target import ROOT, BadTarget, Target, email
@@ -114,7 +114,7 @@ def test_the_parameters_file_has_every_parameter_and_no_secret(tmp_path):
 
 
 def test_firebase_is_told_this_projects_bucket_and_instance():
-    found = json.loads(backend.firebase_configuration(TARGET))
+    found = json.loads(rules.firebase_configuration(TARGET))
     original = json.loads((ROOT / "firebase.json").read_text())
     assert found["database"] == [{"instance": TARGET.instance, "rules": "database.rules.json"}]
     assert found["storage"] == [{"bucket": TARGET.bucket, "rules": "storage.rules"}]
