@@ -32,7 +32,7 @@ const byId = (id) => document.getElementById(id);
 let view = {};
 let ends = [];
 let metric = METRICS[0].key;
-const client = connect(await (await fetch('/config.json')).json());
+const client = connect(await configuration());
 const storage = getStorage(client.app);
 const functions = getFunctions(client.app, client.config.region);
 const [storageAt, functionsAt] = [emulator(client.config, 'storage'), emulator(client.config, 'functions')];
@@ -41,6 +41,15 @@ if (functionsAt) connectFunctionsEmulator(functions, functionsAt.host, functions
 
 /** Manifests by version: they never change. */
 const manifests = new Map();
+
+async function configuration() {
+  const answer = await fetch('/config.json');
+  if (!answer.ok) {
+    byId('loading').textContent = 'The page’s configuration, /config.json, is missing: the deployment writes it.';
+    throw new Error('there is no /config.json');
+  }
+  return answer.json();
+}
 
 // ------------------------------------------------------------------------------------------------------------- who may
 
@@ -64,10 +73,19 @@ async function enter(user, isFresh) {
     show(byId('refusal'), false);
     return;
   }
-  const { claims } = await user.getIdTokenResult(isFresh);
+  const isOperator = await hasClaim(user, isFresh);
   if (client.auth.currentUser !== user) return;
-  if (claims.operator === true) open();
+  if (isOperator) open();
   else refuse(isFresh);
+}
+
+/** Tell whether a token says that its user is an operator; one that cannot be had says nothing. */
+async function hasClaim(user, isFresh) {
+  try {
+    return (await user.getIdTokenResult(isFresh)).claims.operator === true;
+  } catch {
+    return false;
+  }
 }
 
 function refuse(isFresh) {

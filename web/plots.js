@@ -7,7 +7,7 @@ import { h, svg } from './elements.js';
 const ROW = 30;
 const STACKED_ROW = 46;
 const SIDE_BY_SIDE_FROM = 460;
-const CHARACTER = 6.9;
+const CHARACTER = 7.2;
 
 let figures = 0;
 

@@ -1,0 +1,75 @@
+"""The operator's page as an operator opens it, and what lies behind it."""
+
+import hashlib
+import json
+import time
+from urllib.parse import quote
+
+import requests
+from playwright.sync_api import expect
+
+from local.stack import ADMIN, ROOT
+
+OPERATOR = ("operator@example.com", "operator-password")
+SHOTS = ROOT / "out" / "web"
+FUNCTIONS = ("operator_retrain", "operator_rollback", "operator_release", "operator_experiment", "operator_reconcile")
+
+expect.set_options(timeout=30_000)
+
+
+def sign_in(page, email, password):
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def open_operations(visit, **options):
+    """Return the page, signed in, with the live model on it."""
+    page = visit("/operator", **options)
+    sign_in(page, *OPERATOR)
+    expect(page.locator("[data-part=live] .headline .version")).to_be_visible()
+    return page
+
+
+def shoot(page, name, **options):
+    """Keep a screenshot for people, of the whole page unless it says otherwise."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"operator-{name}.png", **{"full_page": True, **options})
+
+
+def manifest(stack, version):
+    """Return a version's manifest as it lies in the bucket."""
+    name = quote(f"models/{version}/manifest.json", safe="")
+    url = f"http://{stack.addresses.storage}/storage/v1/b/{stack.addresses.bucket}/o/{name}"
+    answer = requests.get(url, params={"alt": "media"}, timeout=30)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def put(stack, path, value, *, silently=False):
+    """Replace a node as an admin, or remove it; silently: without waking any function."""
+    url = f"http://{stack.addresses.database}/{path}.json"
+    parameters = {"ns": stack.addresses.namespace, "disableTriggers": str(silently).lower()}
+    requests.put(url, params=parameters, data=json.dumps(value), headers=ADMIN, timeout=30).raise_for_status()
+
+
+def call(stack, function, data, token=None):
+    """Call a function as an SDK does, past the page; return the response."""
+    url = f"http://{stack.addresses.functions}/{stack.addresses.project}/us-central1/{function}"
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return requests.post(url, json={"data": data}, headers=headers, timeout=120)
+
+
+def arm_of(experiment, uid):
+    """Return a reader's arm, by the contract's own words."""
+    digest = hashlib.sha256(f"{experiment['id']}:{uid}".encode()).hexdigest()
+    return "b" if int(digest[:8], 16) / 2**32 < experiment["share"] else "a"
+
+
+def wait_until(condition, patience_s=60.0):
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(f"not after {patience_s:.0f} s: {condition.__name__}")

@@ -1,0 +1,296 @@
+"""The operator's page in a browser, against the real suite: what it shows, and what its buttons do.
+
+In the order of a day: what is live, a run, the way back, an experiment, a run that is stuck.
+"""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.web.axe import violations
+from tests.web.operating import arm_of, manifest, open_operations, put, shoot, wait_until
+
+RUN_MS = 240_000
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture
+def page(visit):
+    return open_operations(visit)
+
+
+@pytest.fixture(scope="module")
+def isbns(stack):
+    return sorted(book["isbn"] for book in stack.admin_get("archive").values())
+
+
+def part(page, name):
+    return page.locator(f"[data-part={name}]")
+
+
+def notice(page):
+    return page.locator("#notice")
+
+
+def live_version(page):
+    return part(page, "live").locator(".headline .version")
+
+
+def made_by(version):
+    return lambda found: found["modelVersion"] == version
+
+
+def wait_until_quiet(stack):
+    """Wait until no run is live, and all lists are of the live model."""
+
+    def nothing_is_under_way():
+        fanout = stack.admin_get("Recommender/status/fanout") or {}
+        is_done = len(fanout.get("done") or ()) >= fanout.get("shards", 0)
+        return is_done and "holder" not in (stack.admin_get("Recommender/lease") or {})
+
+    wait_until(nothing_is_under_way, 240)
+
+
+def test_the_live_model_is_shown_with_what_its_manifest_says(page, stack):
+    version = stack.admin_get("Recommender/model/version")
+    said = manifest(stack, version)
+    data, metrics = said["data"], said["metrics"]
+    expect(live_version(page)).to_have_text(version)
+    expect(part(page, "live")).to_contain_text(f"{data['entries']:,} entries of {data['users']} readers")
+    expect(part(page, "live")).to_contain_text(said["gate"]["reason"][1:])
+    ours = part(page, "metrics").locator(".pair > :first-child .row.live .value")
+    expect(ours).to_have_text(f"{metrics['model']['ndcg']['mean']:.3f}")
+    part(page, "metrics").locator("summary").first.click()
+    popularity = part(page, "metrics").get_by_role("row", name="popularity").first
+    expect(popularity).to_contain_text(f"{metrics['baselines']['popularity']['ndcg']['mean']:.3f}")
+    page.get_by_label("RMSE").check()
+    expect(ours).to_have_text(f"{metrics['model']['rmse']:.3f} stars")
+    shown = part(page, "live").locator("time").first
+    assert shown.get_attribute("title")
+    assert shown.get_attribute("datetime").endswith("Z")
+
+
+def test_what_the_database_holds_is_shown_as_text_and_follows_it(page, stack):
+    at = int(time.time() * 1000)
+    odd = {"reason": "<b>odd</b>", "message": "<img src=x onerror=alert(1)>", "at": at}
+    put(stack, "Recommender/rejected/odd", odd)
+    expect(part(page, "rejected")).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(page.locator("#dashboard").locator("img, b")).to_have_count(0)
+    put(stack, "Recommender/rejected/odd", None)
+    expect(part(page, "rejected")).not_to_contain_text("odd")
+
+
+def test_latencies_are_estimated_and_shares_have_wilsons_interval(page):
+    # Reference: statsmodels 0.14, proportion_confint(count, nobs, method="wilson").
+    found = page.evaluate(
+        """async () => {
+          const {BUCKETS, quantile, wilson} = await import('/figures.js');
+          const of = (counts) => BUCKETS.map((bound) => counts[bound] ?? 0).concat(counts.more ?? 0);
+          return {
+            empty: quantile(of({}), 0.5),
+            even: quantile(of({25: 10, 50: 10}), 0.5),
+            inside: quantile(of({25: 10, 50: 10}), 0.75),
+            above: quantile(of({25: 1, more: 9}), 0.5),
+            none: wilson(0, 10), some: wilson(3, 10), all: wilson(10, 10),
+          };
+        }"""
+    )
+    assert found["empty"] is None
+    assert found["even"] == {"ms": 25, "isAbove": False}
+    assert found["inside"] == {"ms": 37.5, "isAbove": False}
+    assert found["above"] == {"ms": 5000, "isAbove": True}
+    assert found["none"] == pytest.approx({"low": 0, "high": 0.2775327}, abs=1e-6)
+    assert found["some"] == pytest.approx({"low": 0.1077913, "high": 0.6032219}, abs=1e-6)
+    assert found["all"] == pytest.approx({"low": 0.7224673, "high": 1}, abs=1e-6)
+
+
+def test_a_run_is_started_and_its_outcome_appears_by_itself(page, stack):
+    wait_until_quiet(stack)
+    before, fence = stack.admin_get("Recommender/model/version"), stack.admin_get("Recommender/lease/fence")
+    held_back = []
+    page.route("**/operator_retrain", lambda route: held_back.append(route))
+    button = page.get_by_role("button", name="Retrain now")
+    button.click()
+    expect(button).to_be_disabled()
+    expect(notice(page)).to_contain_text("Asking for a training run")
+    held_back[0].continue_()
+    expect(notice(page)).to_contain_text("A training run was started")
+    expect(button).to_be_enabled()
+    expect(part(page, "retraining")).to_contain_text("A training run is at work")
+    shoot(page, "running")
+    run = page.locator(f"[data-run='{fence + 1}']")
+    expect(run).to_contain_text("published", timeout=RUN_MS)
+    expect(run).to_contain_text("of popularity")
+    version = stack.admin_get("Recommender/model/version")
+    assert version != before
+    expect(live_version(page)).to_have_text(version)
+    expect(part(page, "retraining")).to_contain_text("No run is live")
+    expect(part(page, "fanout")).to_contain_text("all lists are up to date", timeout=RUN_MS)
+
+
+def test_a_rollback_by_keyboard_alone_after_a_look_at_what_it_does(page, stack):
+    wait_until_quiet(stack)
+    live = stack.admin_get("Recommender/model")
+    earlier = max(set(live["kept"]) - {live["version"]})
+    asks = lambda: page.evaluate("document.activeElement.dataset.version") == earlier  # noqa: E731
+    tabs = 0
+    while not asks() and tabs < 100:
+        page.keyboard.press("Tab")
+        tabs += 1
+    assert asks()
+    dialog = page.get_by_role("dialog")
+    page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("All readers’ lists are made anew")
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
+    shoot(page, "rollback", full_page=False)
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert asks()
+    assert stack.admin_get("Recommender/model") == live
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(notice(page)).to_contain_text(f"Version {earlier} is live again")
+    expect(live_version(page)).to_have_text(earlier)
+    assert stack.admin_get("Recommender/model/version") == earlier
+    expect(page.locator("#versions-title")).to_be_focused()
+
+
+def test_a_call_that_is_refused_says_why_and_what_to_do(page, stack):
+    wait_until_quiet(stack)
+    lease, soon = stack.admin_get("Recommender/lease"), int(time.time() * 1000) + 60_000
+    put(stack, "Recommender/lease", {**lease, "holder": "run-elsewhere", "expiresAt": soon, "endsBy": soon})
+    try:
+        expect(part(page, "retraining")).to_contain_text("run-elsewhere")
+        page.get_by_role("button", name="Retrain now").click()
+        expect(notice(page)).to_contain_text("Another run is live")
+        page.get_by_role("button", name="Roll back to").first.click()
+        page.get_by_role("button", name="Roll back", exact=True).click()
+        expect(notice(page)).to_contain_text("A run is live: ask again when it has ended")
+    finally:
+        put(stack, "Recommender/lease", lease)
+    expect(part(page, "retraining")).to_contain_text("No run is live")
+
+
+def test_an_experiment_gives_some_readers_the_other_version_and_compares_both(page, stack, new_reader, isbns):
+    wait_until_quiet(stack)
+    version = max(set(stack.admin_get("Recommender/model/kept")) - {stack.admin_get("Recommender/model/version")})
+    page.get_by_label("Version of arm B").select_option(version)
+    page.get_by_label("share of readers").fill("40")
+    page.get_by_role("button", name="Start experiment").click()
+    expect(notice(page)).to_contain_text(f"40% of the readers get lists of {version}")
+    expect(part(page, "experiment")).to_contain_text("60% of the readers have lists of A, 40% of B")
+    model = stack.admin_get("Recommender/model")
+    of_arm = {"a": model["version"], "b": version}
+    readers = {}
+    while set(readers) != {"a", "b"}:
+        reader = new_reader()
+        readers.setdefault(arm_of(model["experiment"], reader.uid), reader)
+    for arm, reader in readers.items():
+        reader.shelve(isbns[10], 5)
+        found, _ = reader.wait_for_list(made_by(of_arm[arm]))
+        reader.shelve(found["items"][0]["isbn"], 4)  # from the list: a hit
+        reader.wait_for_list()
+    page.get_by_role("button", name="Reconcile now").click()
+    expect(notice(page)).to_contain_text("Reconciled")
+    expect(part(page, "experiment")).to_contain_text("A: 1 of 1 reader, B: 1 of 1 reader")
+    expect(part(page, "experiment")).to_contain_text("The intervals overlap: no difference can be told")
+    shoot(page, "experiment")
+    page.get_by_role("button", name="End experiment").click()
+    page.get_by_role("dialog").get_by_role("button", name="End experiment").click()
+    expect(notice(page)).to_contain_text("The experiment is over")
+    expect(part(page, "experiment")).to_contain_text("No experiment is running")
+    assert "experiment" not in stack.admin_get("Recommender/model")
+    readers["b"].shelve(isbns[20], 5)
+    readers["b"].wait_for_list(made_by(of_arm["a"]))
+
+
+def test_the_hit_rate_follows_what_readers_take_from_their_lists(page, stack, new_reader, isbns):
+    version = stack.admin_get("Recommender/model/version")
+
+    def counted():
+        page.get_by_role("button", name="Reconcile now").click()
+        expect(notice(page)).to_contain_text("Reconciling")
+        expect(notice(page)).to_contain_text("Reconciled")
+        found = (stack.admin_get("Recommender/status/quality/labels") or {}).get(version, {})
+        return found.get("readers", 0), found.get("hitReaders", 0)
+
+    readers, hits = counted()
+    reader = new_reader({isbns[30]: 5})
+    found, _ = reader.wait_for_list()
+    reader.shelve(found["items"][1]["isbn"], 5)
+    reader.wait_for_list()
+    assert counted() == (readers + 1, hits + 1)
+    expect(part(page, "online").locator(".row.live .value")).to_contain_text(f"{hits + 1} of {readers + 1}")
+    expect(part(page, "online")).to_contain_text("Taken from which place")
+    expect(part(page, "traffic")).to_contain_text("Events per minute")
+
+
+def test_parked_retraining_is_released(page, stack):
+    wait_until_quiet(stack)
+    lease = stack.admin_get("Recommender/lease")
+    release = page.get_by_role("button", name="Release")
+    expect(release).to_be_disabled()
+    now = int(time.time() * 1000)
+    put(stack, "Recommender/lease", {**lease, "outcome": "failed", "failures": 5, "failedAt": now})
+    page.get_by_role("button", name="Reconcile now").click()
+    expect(part(page, "attention")).to_contain_text("retraining is parked")
+    expect(part(page, "retraining")).to_contain_text("5 runs in a row ended without a judgement")
+    shoot(page, "parked")
+    release.click()
+    expect(notice(page)).to_contain_text("Released after 5 failed runs")
+    expect(part(page, "retraining")).to_contain_text("No run is live")
+    expect(part(page, "attention")).not_to_contain_text("parked")
+    assert stack.admin_get("Recommender/lease/failures") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(visit, scheme):
+    page = open_operations(visit, color_scheme=scheme)
+    expect(page.locator(".plot svg").first).to_be_visible()
+    shoot(page, scheme)
+    for summary in page.locator("#dashboard summary").all():
+        summary.click()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_without_scrolling_sideways(visit, scheme):
+    page = open_operations(visit, color_scheme=scheme, **PHONE)
+    expect(page.locator(".plot svg").first).to_be_visible()
+    shoot(page, f"phone-{scheme}")
+    for summary in page.locator("#dashboard summary").all():
+        summary.click()
+    widths = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert widths[0] <= widths[1]
+    small = page.evaluate(
+        """[...document.querySelectorAll('button, select, input:not([type=radio]), .tile, .choice label')]
+            .filter((element) => element.checkVisibility())
+            .map((element) => [element.textContent, element.getBoundingClientRect().height])
+            .filter(([, height]) => height < 24)"""
+    )
+    assert small == []
+
+
+def test_an_empty_database_says_what_will_appear_where(visit, stack):
+    model, status = stack.admin_get("Recommender/model"), stack.admin_get("Recommender/status")
+    page = open_operations(visit)
+    put(stack, "Recommender/status", None, silently=True)
+    put(stack, "Recommender/model", None, silently=True)
+    try:
+        expect(part(page, "live")).to_contain_text("No model is live yet")
+        expect(part(page, "attention")).to_contain_text("no model is live")
+        expect(part(page, "runs")).to_contain_text(re.compile("Each run’s outcome"))
+        expect(part(page, "traffic")).to_contain_text("No event in the last hour")
+        expect(part(page, "online")).to_contain_text("the hit rate of each version appears here")
+        expect(page.locator("#no-candidate")).to_be_visible()
+        shoot(page, "empty")
+        assert violations(page) == []
+    finally:
+        put(stack, "Recommender/status", status, silently=True)
+        put(stack, "Recommender/model", model, silently=True)
+    expect(live_version(page)).to_have_text(model["version"])
