@@ -1,7 +1,9 @@
 """``train --out`` and ``publish``: a model in a folder, and what must hold for it to go live."""
 
+import io
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +17,9 @@ from tests.trainer.command_line import command, fill, project, storage_url
 from tests.trainer.data import clusters
 from trainer import folder as candidates
 from trainer import operate
-from trainer.folder import RECORD, NoCandidateError, StaleCandidateError, read_candidate
+from trainer.commands.progress import Progress
+from trainer.commands.train import STEPS, Told
+from trainer.folder import RECORD, NoCandidateError, StaleCandidateError, WatchedBucket, read_candidate
 from trainer.new_folder import FolderError, new_folder
 from trainer.run import Product, RefusedModelError, Services, run
 from trainer.services import Database
@@ -246,6 +250,21 @@ def test_an_empty_folder_may_be_there_and_a_file_may_not(tmp_path):
     for taken in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(FolderError), new_folder(taken):
             pass
+
+
+def test_a_run_that_is_watched_names_its_steps_and_publishes_the_same(world):
+    shown = io.StringIO()
+    with Progress("training", len(STEPS), "steps", stream=shown) as progress:
+        steps = Told(progress)
+        steps.step("reading")
+        bucket = WatchedBucket(world.bucket, steps.step)
+        pointer = run(replace(world.services, bucket=bucket), steps.making(world.make))
+    assert pointer == world.live()
+    said = [line.removeprefix("training: ").rsplit(",", 1)[0] for line in shown.getvalue().splitlines()]
+    assert said == [
+        "reading, 0 of 6 steps", "judging, 1 of 6 steps", "uploading, 2 of 6 steps", "verifying, 3 of 6 steps",
+    ]  # fmt: skip
+    assert world.memory.get(f"{paths.STATUS}/training/run/outcome") == "published"
 
 
 def test_publish_says_what_is_no_candidate_before_it_connects(command, tmp_path, monkeypatch):

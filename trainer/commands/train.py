@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> Done:
         from trainer.product import make
 
         read = reader_of(arguments)
-        told = _Told(progress)
+        told = Told(progress)
         if arguments.out:
             from trainer.folder import RECORD, train
 
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> Done:
     return Done(f"version {pointer.version} is live", published(pointer))
 
 
-class _Told:
+class Told:
     """Passes the names of steps on to progress."""
 
     def __init__(self, progress: Progress) -> None:
