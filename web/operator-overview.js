@@ -44,7 +44,7 @@ export function tiles(view) {
       '#traffic',
       'Events, last hour',
       count(events),
-      `95% within ${quantileText(quantile(sumOfBuckets(hour), 0.95))}`,
+      events ? `95% within ${quantileText(quantile(sumOfBuckets(hour), 0.95))}` : 'nobody has changed a shelf',
     ),
     tile(
       '#upkeep',

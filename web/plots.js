@@ -46,7 +46,7 @@ function drawIntervals(width, rows, write, writeTick, fromZero) {
   const values = rows.map(({ mean, text }) => text ?? write(mean));
   const labelWidth = isWide ? Math.min(widest(rows.map(({ label }) => label)), width * 0.36) : 0;
   const valueWidth = isWide ? widest(values) + 4 : 0;
-  const left = labelWidth + (isWide ? 14 : 8);
+  const left = labelWidth + (isWide ? 22 : 8);
   const right = width - valueWidth - (isWide ? 12 : 8);
   const bounds = rows.flatMap(({ mean, low, high }) => [mean, low ?? mean, high ?? mean]);
   const scale = linear(fromZero ? [0, ...bounds] : bounds, left, right, 5);

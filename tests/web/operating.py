@@ -34,6 +34,8 @@ def open_operations(visit, **options):
 def shoot(page, name, **options):
     """Keep a screenshot for people, of the whole page unless it says otherwise."""
     SHOTS.mkdir(parents=True, exist_ok=True)
+    if options.get("full_page", True):
+        page.evaluate("scrollTo(0, 0)")  # what is fixed to the window stands at its top
     page.screenshot(path=SHOTS / f"operator-{name}.png", **{"full_page": True, **options})
 
 
