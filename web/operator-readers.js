@@ -103,6 +103,9 @@ export function experiment({ model, quality }) {
       ['Started', time(running.startedAt)],
       ['Experiment', h('code', {}, running.id)],
     ]),
+    model.publishedAt > running.startedAt
+      ? note('Another model went live since it started: arm A has had more than one version.')
+      : null,
     arms(node, 'Hit rate of the two arms') ??
       empty(
         'As soon as readers of both arms have shelved books, and the reconciler has counted them, their hit rates appear here.',
