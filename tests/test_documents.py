@@ -116,3 +116,11 @@ def test_the_contract_names_the_fields_of_entries_and_catalogue():
 def test_the_rules_close_what_the_contract_does_not_open():
     top = set(re.findall(r'^    "(\w+)":', RULES, re.MULTILINE))
     assert top == {"User_Book", "Books", "archive", "Users", "Recommender"}
+
+
+def test_the_figures_of_the_readme_are_those_of_the_benchmarks():
+    section = (ROOT / "README.md").read_text().split("## How good is it")[1].split("\n## ")[0]
+    figures = re.findall(r"\d\.\d{3}", section)
+    measured = (ROOT / "benchmarks" / "README.md").read_text()
+    assert len(figures) > 10
+    assert [figure for figure in figures if figure not in measured] == []
