@@ -67,7 +67,8 @@ class Demo:
         """Play all scenes; return 0 where the lists are as promised."""
         export = self._export(data)
         self._step("Starting the Emulator Suite and Cloud Storage")
-        with Stack(data=export, logs=self._out, say=lambda line: say(f"   {line}")) as stack:
+        # As in a project: what an event or a run has left undone is found and done.
+        with Stack(data=export, logs=self._out, say=lambda line: say(f"   {line}")) as stack, reconciling(stack):
             self.result["train_s"] = self._train_first(stack)
             reader, keys = self._rate_books(stack)
             self._change_and_remove(reader, keys)
@@ -179,8 +180,7 @@ class Demo:
                 state.get("publication", "").startswith(f"{version}@")
                 and len(state.get("done") or ()) == state["shards"]
             ):
-                seconds = time.monotonic() - began
-                say(f"   the lists of all readers are refreshed ({state['shards']} shards), {seconds:.1f} s later")
+                say(f"   the lists of all readers are refreshed, {time.monotonic() - began:.1f} s later")
                 return
             time.sleep(0.2)
         raise TimeoutError(f"the lists were not refreshed with {version} after {patience_s:.0f} s")
@@ -199,11 +199,10 @@ class Demo:
         for account in ACCOUNTS:
             say(f"   {account.email:22} {account.password}")
         say("\nEverything stays up until Ctrl-C.")
-        with reconciling(stack):
-            try:
-                signal.pause()
-            except KeyboardInterrupt:
-                say("\nStopping.")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            say("\nStopping.")
 
     def _await_list(self, reader: Reader, began: float, what: str) -> None:
         reader.wait_for_list()
