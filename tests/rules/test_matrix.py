@@ -86,12 +86,9 @@ def test_the_page_shows_the_tables_as_they_are():
     assert page(text) == text, "python -m tests.rules.matrix writes it anew"
 
 
-def test_the_page_lets_every_function_be_called_and_by_everybody_only_those_that_check_the_caller():
+def test_the_page_tells_of_every_function_that_operators_may_call_and_each_checks_the_caller_first():
     main = (ROOT / "functions" / "main.py").read_text()
-    callables = re.findall(r"^@https_fn\.on_call\(.*\)\ndef (\w+)\(", main, re.MULTILINE)
-    others = [name for name in re.findall(r"^def (\w+)\(", main, re.MULTILINE) if name not in callables]
-    loops = re.findall(r"for service in (.*); do\n  gcloud run services.*\n    --member (\S+)", PAGE.read_text())
-    called_by = {member.strip('"'): services.split() for services, member in loops}
-    expected = {"allUsers": callables, "serviceAccount:$FUNCTIONS": others}
-    assert called_by == {who: [name.replace("_", "-") for name in names] for who, names in expected.items()}
-    assert all(f"| `{name}` |" in PAGE.read_text() for name in callables)
+    callables = re.findall(r"^@https_fn\.on_call\(.*\)\ndef (\w+)\(.*\n    \"\"\".*\n    (.*)$", main, re.MULTILINE)
+    listed = re.findall(r"^\| `(operator_\w+)` \|", PAGE.read_text(), re.MULTILINE)
+    assert [name for name, _ in callables] == listed
+    assert all(first.startswith(f'with operated("{name}", request)') for name, first in callables)
