@@ -72,7 +72,7 @@ class Monitor:
             elif path[0] == paths.USER_BOOK and len(path) > 1:
                 self._named[path[1]].add(str(children(to_json(get(change.after, path[:2]))).get("isbn")))
             elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("hits",):
-                self._hit_noted(*path[2:4], path[5], to_json(get(change.after, path)))
+                self._hit_noted(*path[2:4], path[5], to_json(get(change.after, path[:6])))
 
     def _pointer_changed(self, before, after):
         old, new = read_pointer(before), read_pointer(after)
@@ -132,7 +132,7 @@ class Monitor:
 
     def _hit_noted(self, user_id, label, key, hit):
         """A hit is an entry whose book stood at that place on a list of that model, or of any in an experiment."""
-        place = (hit["position"], hit["source"]) if hit else None
+        place = (hit.get("position"), hit.get("source")) if hit else None
         is_experiment = label.startswith("ab-")
         rows = self._listed[user_id]
         stood = {isbn for version, isbn, *at in rows if tuple(at) == place and (is_experiment or version == label)}

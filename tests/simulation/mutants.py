@@ -160,6 +160,31 @@ MUTANTS = [
         "        return list(page)[-1] if len(page) == PAGE else None",
         "        return None",
     ),
+    Mutant(
+        "gives everybody the live model's list in an experiment", WRITES,
+        "    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)\n",
+        "    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)\n",
+    ),
+    Mutant(
+        "keeps an experiment whose version is no longer kept", POINTER,
+        "    goes_on = experiment is not None and experiment.version in kept and experiment.version != pointer.version\n",
+        "    goes_on = experiment is not None\n",
+    ),
+    Mutant(
+        "ends an experiment without a word to the fan-out", POINTER,
+        "    return replace(live, experiment=None, switches=live.switches + 1).to_node()\n",
+        "    return replace(live, experiment=None).to_node()\n",
+    ),
+    Mutant(
+        "counts a hit instead of noting it", "functions/bookrec/outcomes.py",
+        "                values[f\"{node}/hits/{key}\"] = {\"position\": hit.position, \"source\": hit.source}\n",
+        "                values[f\"{node}/hits/{key}/source\"] = hit.source\n"
+        "                values[f\"{node}/hits/{key}/position\"] = {\".sv\": {\"increment\": hit.position}}\n",
+    ),
+    Mutant(
+        "goes on with a count that another sweep has begun", "functions/backend/sweep.py",
+        "            if not after:\n                counted.quality = Tally(standing(usable_pointer(self._database.pointer())))\n", "",
+    ),
 ]  # fmt: skip
 
 
