@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from emulator.auth import Caller
+from emulator.children import Wide
 from emulator.database import Database
 from emulator.errors import ServiceError
 from emulator.faults import Faults
@@ -30,7 +33,7 @@ from emulator.requests import (
 )
 from emulator.responses import CORS, error_response, value_response
 from emulator.streaming import stream
-from emulator.tree import Node, children, etag, get, to_json
+from emulator.tree import Node, bare, children, etag, get, to_json
 
 _WRITES = ("PUT", "PATCH", "POST", "DELETE")
 
@@ -74,7 +77,7 @@ async def _with_faults(
 async def _carry_out(request: web.Request, database: Database, path: Path, caller: Caller) -> web.Response:
     method = method_of(request)
     if method == "GET":
-        return _read(request, database, path, caller)
+        return await _read(request, database, path, caller)
     if method not in _WRITES:
         return error_response(405, "405 Method Not Allowed")
     value = None if method == "DELETE" else await body_of(request)
@@ -105,18 +108,24 @@ def _write(
     return value_response(request, to_json(node), etag(node) if wants_etag(request) else None)
 
 
-def _read(request: web.Request, database: Database, path: Path, caller: Caller) -> web.Response:
+async def _read(request: web.Request, database: Database, path: Path, caller: Caller) -> web.Response:
     if request.query.get("shallow") == "true":
         node: Node = database.read(path, caller)
-        value = _shallow(request, node)
-    else:
-        node = database.read(path, caller, parse_query(request.query))
-        value = to_json(node, export=request.query.get("format") == "export")
+        keys = _shallow(request, node)
+        return _told(request, node, lambda: keys)
+    node = database.read(path, caller, parse_query(request.query))
+    told = partial(_told, request, node, partial(to_json, node, export=request.query.get("format") == "export"))
+    # To write very many children takes a while, in which others are answered: a node is never changed.
+    return await asyncio.to_thread(told) if isinstance(bare(node), Wide) else told()
+
+
+def _told(request: web.Request, node: Node, value: Callable[[], Any]) -> web.Response:
+    """Return the answer about a node as it was read; its ``value`` is asked for where the client does not know it."""
     known = request.headers.get("if-none-match")
     tag = etag(node) if known is not None or wants_etag(request) else None
     if known is not None and known == tag:
         return web.Response(status=304, headers={**CORS, "ETag": known})
-    return value_response(request, value, tag)
+    return value_response(request, value(), tag)
 
 
 def _shallow(request: web.Request, node: Node) -> Any:

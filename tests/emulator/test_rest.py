@@ -52,6 +52,23 @@ def test_an_update_that_is_null_removes_the_node(server):
     assert server.get("") is None
 
 
+def test_a_large_node_is_read_as_it_stood_at_one_moment_while_others_write(server):
+    server.put("wide", {f"k{n}": {"title": "text", "n": n} for n in range(5_000)})
+    ends = ("wide/a", "wide/z")
+    server.request("PATCH", "", dict.fromkeys(ends, 0))
+    with ThreadPoolExecutor(4) as pool:
+        reads = [pool.submit(server.get, "wide") for _ in range(4)]
+        written = 0
+        while not all(read.done() for read in reads):
+            written += 1
+            assert server.request("PATCH", "", dict.fromkeys(ends, written)).ok
+        found = [read.result() for read in reads]
+    assert written > 1
+    assert all(len(read) == 5_002 and read["a"] == read["z"] for read in found)
+    etag = server.request("GET", "wide", headers={"X-Firebase-ETag": "true"}).headers["ETag"]
+    assert server.request("GET", "wide", headers={"If-None-Match": etag}).status_code == 304
+
+
 def test_push_keys_ascend_also_within_a_millisecond(server):
     keys = [server.request("POST", "list", n).json()["name"] for n in range(20)]
     assert keys == sorted(keys)
