@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.web.axe import violations
 from tests.web.operating import arm_of, manifest, open_operations, put, shoot, wait_until
 
-RUN_MS = 240_000
+RUN_MS = 400_000
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -50,7 +50,7 @@ def wait_until_quiet(stack):
         is_done = len(fanout.get("done") or ()) >= fanout.get("shards", 0)
         return is_done and "holder" not in (stack.admin_get("Recommender/lease") or {})
 
-    wait_until(nothing_is_under_way, 240)
+    wait_until(nothing_is_under_way, RUN_MS / 1000)
 
 
 def test_the_live_model_is_shown_with_what_its_manifest_says(page, stack):
