@@ -57,8 +57,9 @@ export function findRoom(reader, actions, entryOf, say) {
 
   /** @param {string} text */
   function words(text) {
-    if (!text) return genre ? `${counted(found.length, 'book')} in ${genre}` : 'Search, or choose a genre';
-    if (found.length) return `${counted(found.length, 'book')} for “${text}”`;
+    const books = `${found.length >= limit ? 'The first ' : ''}${counted(found.length, 'book')}`;
+    if (!text) return genre ? `${books} in ${genre}` : 'Search, or choose a genre';
+    if (found.length) return `${books} for “${text}”`;
     return `Nothing begins with “${text}”. Titles are found by their first words, authors by their first name.`;
   }
 

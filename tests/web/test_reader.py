@@ -195,7 +195,7 @@ def test_genres_are_browsed_page_by_page(visit, new_reader, shelf, catalogue):
     page = signed_in(visit("/#find"), new_reader(shelf))
     page.get_by_role("button", name="Mystery").click()
     found = page.locator("#found > .book")
-    expect(page.locator("#found-about")).to_have_text("24 books in Mystery")
+    expect(page.locator("#found-about")).to_have_text("The first 24 books in Mystery")
     for _ in range(10):
         if not page.get_by_role("button", name="Show more").is_visible():
             break
