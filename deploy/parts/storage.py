@@ -10,6 +10,7 @@ from deploy.steps import Check, Question, Step
 from deploy.target import ROOT, Target
 
 MODELS_LIFECYCLE = ROOT / "deploy" / "files" / "lifecycle-models.json"
+MODELS_CORS = ROOT / "deploy" / "files" / "cors-models.json"
 BUILDS_LIFECYCLE = ROOT / "deploy" / "files" / "lifecycle-builds.json"
 
 
@@ -24,6 +25,7 @@ def steps(target: Target) -> list[Step]:
             "immutable, so that none are kept twice. Old lists and snapshots, which name readers, end by themselves.",
         ),
         _linked(target),
+        _open_to_pages(target),
         _bucket(
             target,
             ("bucket-builds", target.source_bucket, "0", str(BUILDS_LIFECYCLE.relative_to(ROOT))),
@@ -51,6 +53,11 @@ def has_lifecycle(bucket: dict[str, Any], file: str) -> bool:
     """Tell whether a bucket has the rules of a file."""
     wanted = json.loads((ROOT / file).read_text())["rule"]
     return sorted(map(_rule, (bucket.get("lifecycle_config") or {}).get("rule", []))) == sorted(map(_rule, wanted))
+
+
+def has_cors(bucket: dict[str, Any]) -> bool:
+    """Tell whether pages may read the models' bucket."""
+    return bool(bucket.get("cors_config") == json.loads(MODELS_CORS.read_text()))
 
 
 def _rule(rule: dict[str, Any]) -> str:
@@ -100,4 +107,24 @@ def _linked(target: Target) -> Step:
                 in [str(one.get("name", "")).rpartition("/")[2] for one in (found or {}).get("buckets", [])]
             ),
         ),
+    )
+
+
+def _open_to_pages(target: Target) -> Step:
+    def holds(found: Any) -> bool:
+        bucket = bucket_named(found, target.bucket)
+        return bucket is not None and has_cors(bucket)
+
+    file = str(MODELS_CORS.relative_to(ROOT))
+    return Step(
+        key="bucket-cors",
+        title=f"Let pages read the bucket {target.bucket}",
+        why="A browser hands a page only what the bucket lets other origins read (CORS); the storage rules still say "
+        "who gets it.",
+        commands=(
+            gcloud(
+                "storage", "buckets", "update", f"gs://{target.bucket}", "--cors-file", file, project=target.project
+            ),
+        ),
+        check=Check(buckets(target), holds),
     )

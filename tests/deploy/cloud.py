@@ -157,8 +157,11 @@ class Cloud:
             state["buckets"].append(made)
         if verb == "update":
             bucket = next(one for one in state["buckets"] if one["name"] == name)
-            bucket["lifecycle_config"] = self.read(options["--lifecycle-file"])
-            bucket |= {"uniform_bucket_level_access": True, "public_access_prevention": "enforced"}
+            if "--cors-file" in options:
+                bucket["cors_config"] = self.read(options["--cors-file"])
+            else:
+                bucket["lifecycle_config"] = self.read(options["--lifecycle-file"])
+                bucket |= {"uniform_bucket_level_access": True, "public_access_prevention": "enforced"}
         return state["buckets"] if verb == "list" else ""
 
     def repositories(self, verb, options, name):

@@ -36,6 +36,10 @@ def cleanup(name):
     return {"cleanupPolicies": cleanup_policy_util.ParseCleanupPolicy(name)}
 
 
+def cors(name):
+    return {"cors": json.loads(Path(name).read_text())}
+
+
 faults = []
 for file in sorted((root / "policies").glob("alert-*.json")):
     faults += faults_of(file, from_json, "monitoring", "v3", "AlertPolicy")
@@ -43,6 +47,8 @@ for file in sorted((root / "policies").glob("metric-*.json")):
     faults += faults_of(file, from_json, "logging", "v2", "LogMetric")
 for file in sorted((root / "files").glob("lifecycle-*.json")):
     faults += faults_of(file, from_json, "storage", "v1", "Bucket.LifecycleValue")
+for file in sorted((root / "files").glob("cors-*.json")):
+    faults += faults_of(file, cors, "storage", "v1", "Bucket")
 faults += faults_of(root / "files" / "cloudbuild.yaml", yaml.load_path, "cloudbuild", "v1", "Build")
 faults += faults_of(root / "files" / "cleanup.json", cleanup, "artifactregistry", "v1", "Repository")
 sys.stdout.write(json.dumps(faults))

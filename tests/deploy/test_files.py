@@ -18,7 +18,7 @@ FUNCTIONS = "\n".join(path.read_text() for path in (ROOT / "functions" / "backen
 # By field, what may be in it: None for a value, else the fields below it. Written by hand from
 # https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies,
 # https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.metrics,
-# https://cloud.google.com/storage/docs/json_api/v1/buckets (lifecycle) and
+# https://cloud.google.com/storage/docs/json_api/v1/buckets (lifecycle, cors) and
 # https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy.
 AGGREGATION = {"alignmentPeriod": None, "perSeriesAligner": None, "crossSeriesReducer": None, "groupByFields": None}
 LOG_MATCH = {"filter": None, "labelExtractors": {"alarm": None}}
@@ -40,6 +40,7 @@ METRIC = {
     "labelExtractors": {"alarm": None},
 }
 LIFECYCLE = {"rule": {"action": {"type": None}, "condition": {"age": None, "matchesPrefix": None}}}
+CORS = {"origin": None, "method": None, "responseHeader": None, "maxAgeSeconds": None}
 CLEANUP = {
     "name": None,
     "action": {"type": None},
@@ -47,7 +48,7 @@ CLEANUP = {
     "mostRecentVersions": {"keepCount": None},
 }
 SHAPES = {"policies/alert-*.json": ALERT, "policies/metric-*.json": METRIC, "files/lifecycle-*.json": LIFECYCLE}
-SHAPES |= {"files/cleanup.json": CLEANUP}
+SHAPES |= {"files/cors-*.json": CORS, "files/cleanup.json": CLEANUP}
 
 
 def strangers(value, shape, path=""):
@@ -92,6 +93,7 @@ MISTAKES = {
     "policies/alert-reconciled-absent.json": ("conditionAbsent", "conditionMissing"),
     "policies/metric-recommender_alarms.json": ("INT64", "INTEGER"),
     "files/lifecycle-models.json": ("matchesPrefix", "prefix"),
+    "files/cors-models.json": ("maxAgeSeconds", "maxAge"),
     "files/cleanup.json": ("DELETE", "Remove"),
     "files/cloudbuild.yaml": ("CLOUD_LOGGING_ONLY", "NOWHERE"),
 }
