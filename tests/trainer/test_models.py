@@ -295,6 +295,22 @@ def test_a_file_that_differs_from_tensorflow_is_refused(small):
         export.verify(other, files, export.sample_shelves(other, 20, seed=3))
 
 
+@pytest.mark.parametrize(
+    ("found", "same"),
+    [
+        ([5, 3, 8, -1], True),
+        ([3, 5, 8, -1], True),
+        ([8, 5, 3, -1], False),
+        ([5, 5, 8, -1], False),
+        ([5, 3, 7, -1], False),
+        ([5, 3, -1, -1], False),
+    ],
+)
+def test_books_that_are_all_but_equal_may_change_places_and_no_others(found, same):
+    indices, scores = np.array([5, 3, 8, -1], np.int32), np.array([2.0, 1.99995, 1.0, 0.0], np.float32)
+    assert export.same_ranking(indices, scores, np.array(found, np.int32), 1e-4) == same
+
+
 def test_only_builtin_operators_are_used(small):
     details = Interpreter(model_content=small[3]["recommend.tflite"])._get_ops_details()
     names = {op["op_name"] for op in details}
