@@ -92,6 +92,7 @@ clean:  ## remove what was installed and written
 .setup/node: package-lock.json
 	@echo "== Installing firebase-tools into node_modules (about 300 MB)"
 	npm ci --no-audit --no-fund
+	$(PYTHON) -m local.vendor
 	@mkdir -p .setup && touch $@
 
 .setup/conformance: tests/conformance/package-lock.json
