@@ -17,8 +17,14 @@ CONCURRENCY = 16
 
 # The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest); several events share an
 # instance, since a handler mostly waits for the database, and sharing takes a whole CPU (a third is the default).
+# The account is the one of docs/access.md, in whichever project this is deployed to.
 options.set_global_options(
-    region=REGION, memory=options.MemoryOption.MB_512, cpu=1, concurrency=CONCURRENCY, max_instances=20
+    region=REGION,
+    memory=options.MemoryOption.MB_512,
+    cpu=1,
+    concurrency=CONCURRENCY,
+    max_instances=20,
+    service_account="recommender-functions@",
 )
 # functions-framework reads it once this module is imported, and takes 4 threads a CPU where it is not said: the other
 # events of an instance would wait for a thread.
