@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from bookrec import paths
 from bookrec.entries import parse_isbn
@@ -46,11 +47,33 @@ class Book:
         return (title, author) if title and author else None
 
 
+class _Unread(NamedTuple):
+    """A node's fields as they stand there. Most books of a catalogue are on no list that an instance makes."""
+
+    isbn: str
+    title: object
+    author: object
+    image: object
+    year: object
+    rating: object
+
+    def read(self) -> Book:
+        """Return the book; a field that is missing or wrong is empty, or 0."""
+        return Book(
+            isbn=self.isbn,
+            title=plain_text(self.title),
+            author=plain_text(self.author),
+            image=plain_text(self.image),
+            published_year=int(_number(self.year, MAX_YEAR)),
+            average_rating=_number(self.rating, MAX_RATING),
+        )
+
+
 class Catalogue:
     """The books of ``/archive`` by ISBN. A duplicate ISBN keeps the node with the smallest key."""
 
-    def __init__(self, books: Iterable[Book]) -> None:
-        self._books: dict[str, Book] = {}
+    def __init__(self, books: Iterable[Book | _Unread]) -> None:
+        self._books: dict[str, Book | _Unread] = {}
         self._editions: dict[str, tuple[str, str] | None] = {}
         for book in books:
             self._books.setdefault(book.isbn, book)
@@ -58,12 +81,12 @@ class Catalogue:
     @cached_property
     def newest(self) -> tuple[str, ...]:
         """All ISBNs, the newest book first, then by ISBN."""
-        return tuple(sorted(self._books, key=lambda isbn: (-self._books[isbn].published_year, isbn)))
+        return tuple(sorted(self._books, key=lambda isbn: (-self[isbn].published_year, isbn)))
 
     @cached_property
     def best_rated(self) -> tuple[str, ...]:
         """All ISBNs, the catalogue's best average rating first: what is popular where no model is live."""
-        return tuple(sorted(self.newest, key=lambda isbn: -self._books[isbn].average_rating))
+        return tuple(sorted(self.newest, key=lambda isbn: -self[isbn].average_rating))
 
     def __len__(self) -> int:
         return len(self._books)
@@ -72,7 +95,10 @@ class Catalogue:
         return isbn in self._books
 
     def __getitem__(self, isbn: str) -> Book:
-        return self._books[isbn]
+        book = self._books[isbn]
+        if isinstance(book, _Unread):
+            book = self._books[isbn] = book.read()
+        return book
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._books)
@@ -80,7 +106,7 @@ class Catalogue:
     def edition(self, isbn: str) -> tuple[str, str] | None:
         """Return ``Book.edition`` of one of the books; it is worked out once."""
         if isbn not in self._editions:
-            self._editions[isbn] = self._books[isbn].edition
+            self._editions[isbn] = self[isbn].edition
         return self._editions[isbn]
 
 
@@ -92,28 +118,26 @@ def parse_book(value: object) -> Book:
     Raises:
         BadData: where the node is no object or has no usable ISBN.
     """
-    if not isinstance(value, Mapping):
-        raise BadData("not_an_object", "a catalogue node is an object with isbn, title, author and image")
-    return Book(
-        isbn=parse_isbn(value.get("isbn")),
-        title=plain_text(value.get("title")),
-        author=plain_text(value.get("author")),
-        image=plain_text(value.get("image")),
-        published_year=int(_number(value.get("publishedYear"), MAX_YEAR)),
-        average_rating=_number(value.get("rating"), MAX_RATING),
-    )
+    return _unread(value).read()
 
 
 def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, BadData]]:
     """Return the catalogue in the nodes of ``/archive``, and by key why each other node was refused."""
-    books: list[Book] = []
+    books: list[_Unread] = []
     refused: dict[str, BadData] = {}
     for key in sorted(nodes, key=paths.key_order):
         try:
-            books.append(parse_book(nodes[key]))
+            books.append(_unread(nodes[key]))
         except BadData as problem:
             refused[key] = problem
     return Catalogue(books), refused
+
+
+def _unread(value: object) -> _Unread:
+    if not isinstance(value, Mapping):
+        raise BadData("not_an_object", "a catalogue node is an object with isbn, title, author and image")
+    isbn, field = parse_isbn(value.get("isbn")), value.get
+    return _Unread(isbn, field("title"), field("author"), field("image"), field("publishedYear"), field("rating"))
 
 
 def plain_text(value: object, longest: int = MAX_TEXT) -> str:
