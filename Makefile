@@ -11,7 +11,7 @@ KILLS ?= 20
 LOCK := uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
 SEED ?= 1
 # All tests by two processes; some of them by one.
-WORKERS ?= $(if $(filter tests,$(TESTS)),-n 2 --dist loadgroup --no-loadscope-reorder --durations 30)
+WORKERS ?= $(if $(filter tests,$(TESTS)),-n 2 --dist loadscope --no-loadscope-reorder --durations 30)
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import pytest
 import tflite_runtime.interpreter  # noqa: F401  (before TensorFlow: see trainer/__init__.py)
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
@@ -17,11 +17,21 @@ FIRST = ("web", "newcomer", "e2e", "deploy", "trainer", "clients", "simulation")
 """What takes longest, so that two processes end at about the same time."""
 
 
+class Scheduling(LoadScopeScheduling):
+    """Gives a process all tests of a file, or of a folder that keeps together."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        folder = Path(file).parts[1]
+        return folder if folder in TOGETHER else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """Say which tests one process has to run (``--dist loadgroup``), and put the longest first."""
-    for item in items:
-        folder, *rest = item.path.relative_to(TESTS).parts
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else "/".join((folder, *rest))))
+    """Put the tests that take longest first."""
     items.sort(key=lambda item: _rank(item.path.relative_to(TESTS).parts[0]))
 
 
