@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deploy import operators
 from deploy.apply import apply, show
-from deploy.commands import ToolMissing, run
+from deploy.commands import Answer, ToolMissing, run
 from deploy.doctor import examine, exit_code, report
 from deploy.project import NoProject, identified
 from deploy.source import parameters
@@ -56,17 +57,28 @@ def main(words: Sequence[str] | None = None) -> int:
             findings = examine(target, run)
             print(json.dumps([one.to_json() for one in findings], indent=2) if options.json else report(findings))
             return exit_code(findings)
-        target = identified(target, run)
         if options.command == "plan":
-            show(target, run, print)
-            return 0
-        return apply(target, run, print)
+            return _plan(target)
+        return apply(identified(target, run), run, print)
     except (BadTarget, NoProject, ToolMissing, LookupError) as problem:
         print(problem, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. What the last command had begun may go on; the same command looks and goes on from there.")
         return 130
+
+
+def _plan(target: Target) -> int:
+    """Print the plan; of a project that cannot be seen, without saying what is done, and with exit code 2."""
+    try:
+        known = identified(target, run)
+    except (NoProject, ToolMissing) as problem:
+        print(problem, file=sys.stderr)
+        print("Nobody could be asked: these are all steps, whether or not they are done.\n")
+        show(replace(target, number="PROJECT_NUMBER"), lambda command: Answer(1, "", "nobody was asked"), print)
+        return 2
+    show(known, run, print)
+    return 0
 
 
 def _target(options: argparse.Namespace) -> Target:

@@ -4,6 +4,8 @@ import ast
 import json
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -240,3 +242,14 @@ def test_the_page_on_destroying_names_every_function():
     page = (ROOT / "docs" / "deploying.md").read_text().split("## Undo")[1]
     for one in source.functions():
         assert one.name in page or (one.name.startswith("operator_") and "`operator_…`" in page)
+
+
+def test_a_plan_is_printed_whole_where_nobody_can_be_asked(tmp_path):
+    command = [sys.executable, "-m", "deploy", "plan", "--project", TARGET.project, "--region", TARGET.region]
+    nothing = {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT / "functions")}
+    done = subprocess.run(command, cwd=ROOT, env=nothing, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "gcloud" in done.stderr
+    titles = re.findall(r"^\d+\. (.*)  \[.*\]$", done.stdout, re.MULTILINE)
+    assert titles == [step.title for step in plan(replace(TARGET, number="PROJECT_NUMBER"))]
+    assert done.stdout.count("[cannot tell: nobody was asked]") > len(titles) / 2
