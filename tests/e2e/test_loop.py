@@ -11,6 +11,7 @@ import pytest
 from bookrec.ranking import LIST_SIZE
 from local.reader import Reader
 from local.stack import ROOT, Stack
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +44,6 @@ def reader(stack):
     reader = Reader(stack.addresses, f"reader-{next(_numbers)}@example.com")
     reader.sign_up()
     return reader
-
-
-def wait_until(condition, patience_s=60.0):
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"not after {patience_s} s: {condition.__name__}")
 
 
 def assert_good(found, shelf, isbns):

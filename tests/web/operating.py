@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from urllib.parse import quote
 
 import requests
@@ -66,12 +65,3 @@ def arm_of(experiment, uid):
     """Return a reader's arm, by the contract's own words."""
     digest = hashlib.sha256(f"{experiment['id']}:{uid}".encode()).hexdigest()
     return "b" if int(digest[:8], 16) / 2**32 < experiment["share"] else "a"
-
-
-def wait_until(condition, patience_s=60.0):
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise TimeoutError(f"not after {patience_s:.0f} s: {condition.__name__}")

@@ -3,14 +3,16 @@
 import contextlib
 import json
 import re
-import time
+from functools import partial
 
 from playwright.sync_api import expect
 
 from local.stack import ROOT
+from tests import waiting
 from tests.web.conftest import LATE, PASSWORD
 
 OUT = ROOT / "out" / "web"
+wait_until = partial(waiting.wait_until, patience_s=LATE / 1000)
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 
 
@@ -61,15 +63,6 @@ def updated_ms(page):
     expect(pulse).to_contain_text("Updated")
     number, unit = re.search(r"Updated ([\d.]+) (ms|s)", pulse.inner_text()).groups()
     return float(number) * (1 if unit == "ms" else 1000)
-
-
-def wait_until(condition, patience_s=LATE / 1000):
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not after {patience_s:.0f} s")
 
 
 def picture(page, name):

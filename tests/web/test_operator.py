@@ -9,8 +9,9 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from tests.waiting import wait_until
 from tests.web.axe import violations
-from tests.web.operating import arm_of, manifest, open_operations, put, shoot, wait_until
+from tests.web.operating import arm_of, manifest, open_operations, put, shoot
 
 RUN_MS = 400_000
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
