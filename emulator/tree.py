@@ -10,8 +10,9 @@ import base64
 import hashlib
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from emulator.children import Children, Wide, changed_keys, compact, with_child
@@ -147,6 +148,13 @@ def _text(value: str) -> str:
     return value
 
 
+_SCALARS = (str, int, float)
+"""What stands for itself in JSON; true and false are among them."""
+
+_FEW = 32
+"""At most so many keys are those of a record, and of the others like it; more are a collection's own."""
+
+
 def to_json(node: Node, *, export: bool = False) -> Any:
     """Return the JSON value of a node: keys in order; an object of mostly small integers as an array.
 
@@ -156,13 +164,21 @@ def to_json(node: Node, *, export: bool = False) -> Any:
     node = bare(node)
     if not is_parent(node):
         return node if priority is None else {".value": node, PRIORITY: priority}
-    keys = sorted(node, key=key_order)
+    keys, are_indices = _arranged(tuple(node)) if len(node) <= _FEW else _arrange(node)
+    # Most children are scalars, which need no call.
+    found = {key: child if isinstance(child := node[key], _SCALARS) else to_json(child, export=export) for key in keys}
     if priority is not None:
-        return {PRIORITY: priority, **{key: to_json(node[key], export=export) for key in keys}}
-    if is_array(keys):
-        found = {int(key): to_json(node[key], export=export) for key in keys}
-        return [found.get(i) for i in range(int(keys[-1]) + 1)]
-    return {key: to_json(node[key], export=export) for key in keys}
+        return {PRIORITY: priority, **found}
+    return [found.get(str(i)) for i in range(int(keys[-1]) + 1)] if are_indices else found
+
+
+def _arrange(keys: Iterable[str]) -> tuple[Sequence[str], bool]:
+    """Return keys in order, and whether they are those of an array."""
+    in_order = sorted(keys, key=key_order)
+    return tuple(in_order), is_array(in_order)
+
+
+_arranged = lru_cache(1 << 10)(_arrange)
 
 
 def is_array(keys: list[str]) -> bool:
