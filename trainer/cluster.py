@@ -21,9 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bookrec.errors import BookrecError
-
-PATIENCE_S = float(os.environ.get("WORKERS_PATIENCE_SECONDS") or 300)
-"""How long the first workers wait for the last."""
+from bookrec.settings import whole
 
 WORDS_AT_A_TIME = 1 << 24
 """What is shared goes in pieces of 64 MB."""
@@ -64,21 +62,26 @@ def is_chief() -> bool:
 def strategy() -> Any:
     """Return the ``tf.distribute.Strategy`` of this process. Several workers must ask before TensorFlow does anything.
 
-    Where not all workers come within ``PATIENCE_S``, the process ends. TensorFlow waits for ever, holds Python's lock
-    and takes signals for itself meanwhile, so that no exception can be raised: the last line of the log says why.
+    Where not all workers come within ``WORKERS_PATIENCE_SECONDS``, the process ends. TensorFlow waits for ever, holds
+    Python's lock and takes signals for itself meanwhile, so that no exception can be raised: the last line of the log
+    says why.
+
+    Raises:
+        BadSetting: where that is no number.
     """
+    patience_s = whole("WORKERS_PATIENCE_SECONDS", os.environ.get("WORKERS_PATIENCE_SECONDS"), 300)
     import tensorflow as tf
 
     if len(workers()) <= 1:
         return tf.distribute.get_strategy()
     log.warning(
-        "worker %d waits for all of %s; if one has not come in %.0f s, this process ends with an error "
+        "worker %d waits for all of %s; if one has not come in %d s, this process ends with an error "
         "(look at the others' logs, or set WORKERS_PATIENCE_SECONDS)",
         rank(),
         ", ".join(workers()),
-        PATIENCE_S,
+        patience_s,
     )
-    faulthandler.dump_traceback_later(PATIENCE_S, exit=True)
+    faulthandler.dump_traceback_later(patience_s, exit=True)
     ring = tf.distribute.experimental.CommunicationImplementation.RING
     options = tf.distribute.experimental.CommunicationOptions(implementation=ring)
     try:

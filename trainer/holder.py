@@ -13,10 +13,7 @@ from bookrec import lease as leases
 from bookrec.errors import LeaseLost
 from bookrec.lease import Lease, Outcome
 from bookrec.manifest import Pointer
-
-LEASE_MS = int(os.environ.get("LEASE_SECONDS") or 120) * 1000
-LIMIT_MS = int(os.environ.get("TRAINER_TIMEOUT_SECONDS") or 3_600) * 1000
-"""How long a run may be silent, and how long it may take in all; the functions hand down their settings."""
+from bookrec.settings import whole
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +54,9 @@ def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], Non
 class LeaseHolder:
     """A context manager that takes the lease, or takes over the one that the functions took for this run.
 
+    How long a run may be silent, and how long it may take in all, is in ``LEASE_SECONDS`` and
+    ``TRAINER_TIMEOUT_SECONDS``: the functions hand down their settings.
+
     Args:
         now_ms: the clock, in milliseconds since 1970.
         purpose: what a new lease is for, if ``fence`` is None: the holder is named after it.
@@ -80,6 +80,8 @@ class LeaseHolder:
     ) -> None:
         self._database, self._now_ms, self._heart = database, now_ms, heart
         self._purpose, self.run_id, self._given_fence = purpose, run_id, fence
+        self._lease_ms = whole("LEASE_SECONDS", os.environ.get("LEASE_SECONDS"), 120) * 1000
+        self._limit_ms = whole("TRAINER_TIMEOUT_SECONDS", os.environ.get("TRAINER_TIMEOUT_SECONDS"), 3_600) * 1000
         self._is_lost = False
         self.outcome: Outcome | None = None
 
@@ -90,13 +92,15 @@ class LeaseHolder:
             live = self._database.pointer()
             live_fence = live.fence if live else 0
             taken = self._database.change_lease(
-                lambda held: leases.acquire(held, self._purpose, now, LEASE_MS, LIMIT_MS, live_fence)
+                lambda held: leases.acquire(held, self._purpose, now, self._lease_ms, self._limit_ms, live_fence)
             )
         else:
             fence = self._given_fence
-            taken = self._database.change_lease(lambda held: leases.renew(held, self.run_id, fence, now, LEASE_MS))
+            taken = self._database.change_lease(
+                lambda held: leases.renew(held, self.run_id, fence, now, self._lease_ms)
+            )
         self.run_id, self.fence = taken.holder or "", taken.fence
-        self._stop = self._heart(self._beat, LEASE_MS / 4000)
+        self._stop = self._heart(self._beat, self._lease_ms / 4000)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -117,7 +121,7 @@ class LeaseHolder:
 
     def _renew(self) -> None:
         now = self._now_ms()
-        self._database.change_lease(lambda held: leases.renew(held, self.run_id, self.fence, now, LEASE_MS))
+        self._database.change_lease(lambda held: leases.renew(held, self.run_id, self.fence, now, self._lease_ms))
 
     def _beat(self) -> bool:
         try:

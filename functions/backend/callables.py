@@ -10,7 +10,7 @@ from firebase_functions import https_fn
 from firebase_functions.https_fn import FunctionsErrorCode, HttpsError
 
 from backend import logs
-from bookrec.errors import BadArgument, BadModel, BookrecError, LeaseLost, NotNow
+from bookrec.errors import BadArgument, BadModel, BadSetting, BookrecError, LeaseLost, NotNow
 
 CLAIM = "operator"
 """What a token of an operator says; only the Admin SDK can put it there."""
@@ -18,6 +18,7 @@ CLAIM = "operator"
 _CODES: tuple[tuple[type[BookrecError], FunctionsErrorCode], ...] = (
     (BadArgument, FunctionsErrorCode.INVALID_ARGUMENT),
     (BadModel, FunctionsErrorCode.FAILED_PRECONDITION),
+    (BadSetting, FunctionsErrorCode.FAILED_PRECONDITION),
     (LeaseLost, FunctionsErrorCode.FAILED_PRECONDITION),
     (NotNow, FunctionsErrorCode.FAILED_PRECONDITION),
     (BookrecError, FunctionsErrorCode.UNAVAILABLE),  # it is transient: the same call may do later

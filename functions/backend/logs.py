@@ -10,6 +10,8 @@ from typing import Any
 
 from firebase_functions import logger
 
+from bookrec.errors import BadSetting
+
 
 def user_key(user_id: str) -> str:
     """Return what stands for a user in logs: 12 hex digits of a SHA-256."""
@@ -37,10 +39,15 @@ class FunctionFailedError(Exception):
 
 @contextmanager
 def reported(function: str) -> Iterator[None]:
-    """Log the failure of a function, where it came from but not what it was about, and pass it on without both."""
+    """Log the failure of a function, where it came from but not what it was about, and pass it on without both.
+
+    A setting that is wrong is named: whoever has to mend it sees nothing but the log.
+    """
     try:
         yield
     except Exception as problem:
         frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(problem.__traceback__)]
-        alarm("function-failed", "a function failed", function=function, error=type(problem).__name__, at=frames[-4:])
-        raise FunctionFailedError(f"{function}: {type(problem).__name__}") from None
+        error = type(problem).__name__
+        told = {"reason": str(problem)} if isinstance(problem, BadSetting) else {}
+        alarm("function-failed", "a function failed", function=function, error=error, at=frames[-4:], **told)
+        raise FunctionFailedError(f"{function}: {error}") from None

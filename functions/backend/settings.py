@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from firebase_functions.params import IntParam, StringParam
 
 from bookrec.retraining import Policy
+from bookrec.settings import whole
 
 REGION = StringParam("REGION", default="us-central1", description="Region of the database, functions and trainer.")
 MODEL_BUCKET = StringParam(
@@ -85,17 +86,21 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Return the settings of this instance; call it inside a handler only."""
+    """Return the settings of this instance; call it inside a handler only.
+
+    Raises:
+        BadSetting: naming the parameter that is no number, or too small a one.
+    """
     firebase = json.loads(os.environ.get("FIREBASE_CONFIG") or "{}")
     project = (
         os.environ.get("GCLOUD_PROJECT") or os.environ.get("GOOGLE_CLOUD_PROJECT") or firebase.get("projectId", "")
     )
     policy = Policy(
-        quiet_ms=QUIET_SECONDS.value * 1000,
-        minimum_changes=MINIMUM_CHANGES.value,
-        maximum_age_ms=MAXIMUM_AGE_SECONDS.value * 1000,
-        retry_ms=RETRY_SECONDS.value * 1000,
-        attempts=ATTEMPTS.value,
+        quiet_ms=_whole(QUIET_SECONDS, least=0) * 1000,
+        minimum_changes=_whole(MINIMUM_CHANGES, least=0),
+        maximum_age_ms=_whole(MAXIMUM_AGE_SECONDS, least=0) * 1000,
+        retry_ms=_whole(RETRY_SECONDS, least=0) * 1000,
+        attempts=_whole(ATTEMPTS),
     )
     return Settings(
         project=project,
@@ -104,15 +109,20 @@ def read_settings() -> Settings:
         bucket=MODEL_BUCKET.value or firebase.get("storageBucket") or f"{project}.appspot.com",
         policy=policy,
         trainer_job=TRAINER_JOB.value,
-        trainer_timeout_s=TRAINER_TIMEOUT_SECONDS.value,
-        trainer_start_s=TRAINER_START_SECONDS.value,
-        lease_s=LEASE_SECONDS.value,
-        fanout_shard_size=FANOUT_SHARD_SIZE.value,
-        catalogue_ttl_s=CATALOGUE_TTL_SECONDS.value,
+        trainer_timeout_s=_whole(TRAINER_TIMEOUT_SECONDS),
+        trainer_start_s=_whole(TRAINER_START_SECONDS),
+        lease_s=_whole(LEASE_SECONDS),
+        fanout_shard_size=_whole(FANOUT_SHARD_SIZE),
+        catalogue_ttl_s=_whole(CATALOGUE_TTL_SECONDS, least=0),
         is_emulated=os.environ.get("FUNCTIONS_EMULATOR") == "true",
-        list_writes_per_second=LIST_WRITES_PER_SECOND.value,
+        list_writes_per_second=_whole(LIST_WRITES_PER_SECOND),
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
     )
+
+
+def _whole(parameter: IntParam, least: int = 1) -> int:
+    assert isinstance(parameter.default, int)
+    return whole(parameter.name, os.environ.get(parameter.name), parameter.default, least)
 
 
 def _database_url(project: str, firebase: dict[str, str]) -> str:

@@ -34,6 +34,10 @@ class StoreUnavailable(BookrecError):
     """The bucket does not answer for now: what was loaded before stays in use."""
 
 
+class BadSetting(BookrecError):
+    """A setting of the environment is not what it has to be; the message names the variable, and says what would be."""
+
+
 class LeaseLost(BookrecError):
     """The training run no longer holds the lease, or a newer run has published."""
 

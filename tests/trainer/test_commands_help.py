@@ -17,6 +17,7 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from bookrec import paths
 from bookrec.errors import BadArgument, BadModel, LeaseLost, NotNow
 from bookrec.list_shards import INDEX
+from bookrec.settings import whole
 from local.stack import ROOT
 from tests.trainer.command_line import command, fill, project, storage_url
 from tests.trainer.data import clusters
@@ -108,6 +109,35 @@ def test_an_address_that_is_none_is_named_with_its_variable(command, project, mo
     ended = command("status")
     assert ended.code == 2
     assert ended.err.startswith(f"trainer: {variable}: Invalid database URL")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LEASE_SECONDS", "two minutes"), ("LEASE_SECONDS", "0"), ("TRAINER_TIMEOUT_SECONDS", "1.5"), ("BY_USER", "-1")],
+)
+def test_a_number_that_is_none_is_named_with_its_variable_before_anything_is_read(
+    command, project, monkeypatch, variable, value
+):
+    monkeypatch.setenv(variable, value)
+    ended = command("run", "--json")
+    assert ended.code == 2
+    assert ended.json["error"].startswith(f"{variable} is '{value}' in the environment: set it to a whole number of ")
+    assert project.get("Recommender") is None
+    assert command("status").code == 3  # which needs none of them
+
+
+def test_a_variable_that_is_empty_is_not_set(monkeypatch):
+    assert whole("LEASE_SECONDS", "", 120) == whole("LEASE_SECONDS", None, 120) == 120
+
+
+def test_a_worker_that_is_to_wait_for_no_number_of_seconds_says_so(command, monkeypatch):
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
+    )
+    monkeypatch.setenv("WORKERS_PATIENCE_SECONDS", "long")
+    ended = command("run")
+    assert ended.code == 2
+    assert ended.err.startswith("trainer: WORKERS_PATIENCE_SECONDS is 'long' in the environment")
 
 
 def test_a_database_that_does_not_answer_is_named(command, project, monkeypatch):

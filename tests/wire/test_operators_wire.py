@@ -12,7 +12,10 @@ import pytest
 from flask import Flask, request
 
 from backend import composition
+from backend.logs import FunctionFailedError, reported
+from backend.settings import read_settings
 from bookrec import paths
+from bookrec.errors import BadSetting
 from tests.fakes import World
 
 PROJECT = "demo-bookrec"
@@ -130,6 +133,31 @@ def test_a_refusal_says_what_is_wrong(main, world, function, data, code, says):
 def test_a_store_that_is_away_is_worth_another_call(main, world):
     world.store.is_away = True
     assert refused(main, "operator_rollback", {"version": "v1"}, bearer=token("olga", **OPERATOR))[1] == "UNAVAILABLE"
+
+
+def test_a_parameter_that_is_no_number_is_named_to_the_operator_and_in_the_log(main, monkeypatch, capfd):
+    monkeypatch.setenv("LEASE_SECONDS", "two minutes")
+    composition.use(None)
+    says = "LEASE_SECONDS is 'two minutes' in the environment: set it to a whole number of at least 1"
+    _, body, _ = call(main, "operator_release", {}, bearer=token("olga", **OPERATOR))
+    assert body["error"]["status"] == "FAILED_PRECONDITION"
+    assert body["error"]["message"].startswith(says)
+    with pytest.raises(FunctionFailedError), reported("reconcile"):
+        composition.reconcile()
+    out, err = capfd.readouterr()
+    (line,) = (json.loads(line) for line in (out + err).splitlines() if "function-failed" in line)
+    assert (line["error"], line["reason"][: len(says)]) == ("BadSetting", says)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("FANOUT_SHARD_SIZE", "0"), ("RETRAIN_ATTEMPTS", "x"), ("RETRAIN_QUIET_SECONDS", "-1")]
+)
+def test_every_parameter_that_is_a_number_is_held_to_it(monkeypatch, parameter, value):
+    monkeypatch.setenv(parameter, value)
+    with pytest.raises(BadSetting, match=parameter):
+        read_settings()
+    monkeypatch.setenv(parameter, "")
+    assert read_settings().fanout_shard_size == 100
 
 
 def test_an_unexpected_failure_says_nothing_of_itself_and_no_log_names_the_operator(main, world, capfd):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from bookrec.errors import BadArgument, BookrecError
+from bookrec.errors import BadArgument, BadSetting, BookrecError
 from trainer.commands.common import BAD_INPUT, INTERRUPTED, REFUSED
 
 
@@ -27,7 +27,7 @@ def explain(problem: BaseException) -> tuple[int, str] | None:
     if isinstance(problem, KeyboardInterrupt):
         return INTERRUPTED, "interrupted: nothing is half-done, and a lease that was held is given back"
     if isinstance(problem, BookrecError):
-        return BAD_INPUT if isinstance(problem, BadArgument) else REFUSED, _line(problem)
+        return BAD_INPUT if isinstance(problem, (BadArgument, BadSetting)) else REFUSED, _line(problem)
     # By name: importing the clients' errors would take longer than most commands.
     for name in (f"{kind.__module__}.{kind.__qualname__}" for kind in type(problem).__mro__):
         if name in _BY_NAME:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from bookrec.settings import whole
 from trainer.commands.common import Done, declare
 from trainer.commands.services import project_services
 from trainer.config import DEFAULTS, Config, Variant
@@ -56,7 +57,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--by-user",
         type=int,
         metavar="K",
-        default=os.environ.get("BY_USER") or 0,
         help="also publish by_user.tflite with K books a reader, and rating.tflite (default: $BY_USER, or not)",
     )
     model.add_argument(
@@ -83,8 +83,15 @@ def run(arguments: argparse.Namespace) -> Done:
 
 
 def config_of(arguments: argparse.Namespace) -> Config:
-    """Return the configuration that the options name."""
-    return replace(DEFAULTS, **{name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists")})
+    """Return the configuration that the options name.
+
+    Raises:
+        BadSetting: where ``BY_USER`` is needed, and is no number.
+    """
+    options = {name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists")}
+    if arguments.by_user is None:
+        options["by_user"] = whole("BY_USER", os.environ.get("BY_USER"), DEFAULTS.by_user, least=0)
+    return replace(DEFAULTS, **options)
 
 
 def is_helper(config: Config) -> bool:
