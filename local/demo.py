@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +90,7 @@ class Demo:
             return data
         self._step(f"Turning {data} into a database")
         out = self._out / "import"
+        shutil.rmtree(out, ignore_errors=True)  # an earlier demo's: the command overwrites nothing
         command = [sys.executable, "-m", "trainer", "import", str(data.resolve()), "--out", str(out.resolve())]
         subprocess.run(command, cwd=ROOT, check=True)
         return out

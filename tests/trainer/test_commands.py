@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bookrec.push_keys import push_time
+from local.demo import Demo
 from local.stack import ROOT
 from tests.trainer.data import clusters, split
 from trainer.database_export import push_key
@@ -141,6 +142,13 @@ def test_import_takes_goodbooks_10k_with_lost_leading_zeros(tmp_path):
     snapshot = read_export(tmp_path / "export")
     assert snapshot.ratings["isbn"].tolist() == ["0439023483", "0439023483"]
     assert "isbn_missing" in done.stdout
+
+
+def test_the_demo_imports_ratings_as_often_as_it_is_run(tmp_path):
+    (tmp_path / "ratings.csv").write_text("user_id,book_id,rating\n1,2,5\n")
+    (tmp_path / "books.csv").write_text("book_id,isbn,title,authors\n2,0439023483,Games,Collins\n")
+    for _ in range(2):
+        assert len(read_export(Demo(tmp_path / "out")._export(tmp_path)).ratings) == 1
 
 
 def test_help_is_quick_and_names_the_commands():

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from firebase_admin import exceptions as firebase
@@ -126,7 +127,7 @@ def test_a_number_that_is_none_is_named_with_its_variable_before_anything_is_rea
     assert command("status").code == 3  # which needs none of them
 
 
-def test_a_variable_that_is_empty_is_not_set(monkeypatch):
+def test_a_variable_that_is_empty_is_not_set():
     assert whole("LEASE_SECONDS", "", 120) == whole("LEASE_SECONDS", None, 120) == 120
 
 
@@ -290,15 +291,25 @@ def test_where_the_tests_are_not_simulate_says_so(command, monkeypatch, tmp_path
     assert "the container has none" in ended.json["error"]
 
 
-def test_import_says_in_json_what_it_wrote(command, tmp_path):
+def test_import_says_in_json_what_it_wrote_and_overwrites_nothing(command, tmp_path):
     (tmp_path / "ratings.csv").write_text("userId,isbn,myRate\nu1,i1,4\nu1,,3\n")
     ended = command("import", tmp_path / "ratings.csv", "--out", tmp_path / "out", "--json")
     assert ended.code == 0
     assert ended.json["nodes"][paths.USER_BOOK] == 1
+    assert paths.USER_BOOK in json.loads(Path(ended.json["file"]).read_text())
     assert ended.json["dropped"] == {"isbn_missing": 1}
     ended = command("import", tmp_path / "missing.csv", "--out", tmp_path / "out")
     assert ended.code == 2
+    assert ended.err.splitlines()[-1].endswith(
+        "out: is there already, and nothing is overwritten; give another folder, or remove it"
+    )
+    ended = command("import", tmp_path / "missing.csv", "--out", tmp_path / "other")
+    assert ended.code == 2
     assert "missing.csv: cannot be read" in ended.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "ratings.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "database_export", "firebase-export-metadata.json",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -18,24 +18,27 @@ def add_parser(commands: Any) -> None:
         "import",
         "turn goodbooks-10k or a CSV of ratings into an emulator export",
         run,
-        about="No database is written: `firebase emulators:start --import FOLDER` takes what it makes.",
+        about="No database is written: `firebase emulators:start --import FOLDER` takes what it makes. Only the\n"
+        "folder's owner can read it.",
         examples=["ratings.csv --books books.csv --out out/import", "goodbooks-10k --out out/import"],
     )
     parser.add_argument("source", type=Path, help="CSV: userId,isbn,myRate; or a folder with ratings.csv and books.csv")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors, for a CSV of ratings")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="folder for the export")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="a new folder for the export")
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of the generated keys")
 
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
-    with Progress("import", 2, "steps") as progress:
+    from trainer.new_folder import new_folder
+
+    with new_folder(arguments.out) as folder, Progress("import", 2, "steps") as progress:
         from trainer.database_export import write_export
         from trainer.importer import import_ratings
 
         tree, dropped = import_ratings(arguments.source, arguments.books, arguments.seed)
         progress.advance()
-        path = write_export(tree, arguments.out)
+        path = arguments.out / write_export(tree, folder).relative_to(folder)
         progress.advance()
     sizes = ", ".join(f"{len(nodes)} in {name}" for name, nodes in tree.items())
     result = {"file": str(path), "nodes": {name: len(nodes) for name, nodes in tree.items()}, "dropped": dict(dropped)}
