@@ -16,12 +16,13 @@ class Wide(Mapping[str, Any]):
 
     Attributes:
         hash: of the node, once somebody has asked for it: it is never another.
+        text: its JSON text, likewise, where that is kept.
     """
 
-    __slots__ = ("_count", "_shards", "hash")
+    __slots__ = ("_count", "_shards", "hash", "text")
 
     def __init__(self, shards: tuple[dict[str, Any], ...], count: int) -> None:
-        self._shards, self._count, self.hash = shards, count, ""
+        self._shards, self._count, self.hash, self.text = shards, count, "", ""
 
     @classmethod
     def of(cls, children: Mapping[str, Any]) -> Wide:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
 from emulator.errors import ServiceError
+from emulator.tree import Node, json_text, to_json, to_text
 
 MAX_READ = 256 << 20
 """Bytes of one answer, but for an export."""
@@ -32,45 +34,61 @@ def preflight(request: web.Request) -> web.Response:
     return web.Response(headers={**headers, "Access-Control-Allow-Headers": asked} if asked else headers)
 
 
-def value_response(request: web.Request, value: Any, tag: str | None, status: int = 200) -> web.Response:
-    """Return the answer with a value in the form that the request asks for, and its ETag if there is one.
+def value_response(request: web.Request, value: Any, tag: str | None) -> web.Response:
+    """Return the answer with a JSON value in the form that the request asks for, and its ETag if there is one.
 
     Raises:
         ServiceError: 400 for an answer that is too large.
     """
+    return _in_form(request, lambda: value, lambda: json_text(value), tag)
+
+
+def node_response(
+    request: web.Request, node: Node, tag: str | None, status: int = 200, *, export: bool = False
+) -> web.Response:
+    """Return the answer with a node, with its priorities for ``export``; it is written out where that is asked for.
+
+    Raises:
+        ServiceError: 400 for an answer that is too large.
+    """
+    value = partial(to_json, node, export=export)
+    return _in_form(request, value, lambda: json_text(value()) if export else to_text(node), tag, status)
+
+
+def _in_form(
+    request: web.Request, value: Callable[[], Any], text: Callable[[], str], tag: str | None, status: int = 200
+) -> web.Response:
     query, headers = request.query, {"Cache-Control": "no-cache"}
     if tag is not None:
         headers["ETag"] = tag
     if query.get("print") == "silent" and status == 200:
         return web.Response(status=204, headers={**CORS, **headers})
-    text = _text(value, pretty=query.get("print") == "pretty")
+    body = _to_be_read(value()) if query.get("print") == "pretty" else text()
     if request.method not in ("GET", "HEAD"):
-        return _response(text, status, headers)
-    if query.get("format") != "export" and len(text) > MAX_READ:
+        return _response(body, status, headers)
+    if query.get("format") != "export" and len(body) > MAX_READ:
         raise ServiceError(400, "Data requested exceeds the maximum size that can be accessed with a single request.")
     if query.get("download"):
         name = quote(query["download"], safe=" ()+,;=@!&")
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
     if "callback" in query:
-        return _response(f"{query['callback']}({text});", status, headers, "application/javascript")
-    return _response(text, status, headers)
+        return _response(f"{query['callback']}({body});", status, headers, "application/javascript")
+    return _response(body, status, headers)
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:
     """Return an answer that is JSON."""
-    return _response(_text(value, pretty=False), status, {})
+    return _response(json_text(value), status, {})
 
 
 def error_response(status: int, message: str) -> web.Response:
     """Return a refusal."""
-    return _response(_text({"error": message}, pretty=True), status, {})
+    return _response(_to_be_read({"error": message}), status, {})
 
 
-def _text(value: Any, *, pretty: bool) -> str:
-    """Return JSON text; the service puts spaces around the colon where it is to be read."""
-    if pretty:
-        return json.dumps(value, indent=2, separators=(",", " : "), ensure_ascii=False)
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+def _to_be_read(value: Any) -> str:
+    """Return JSON text in lines; the service puts spaces around the colon."""
+    return json.dumps(value, indent=2, separators=(",", " : "), ensure_ascii=False)
 
 
 def _response(

@@ -31,7 +31,7 @@ from emulator.requests import (
     update_of,
     wants_etag,
 )
-from emulator.responses import CORS, error_response, value_response
+from emulator.responses import CORS, error_response, node_response, value_response
 from emulator.streaming import stream
 from emulator.tree import Node, bare, children, etag, get, to_json
 
@@ -87,7 +87,7 @@ async def _carry_out(request: web.Request, database: Database, path: Path, calle
             raise ServiceError(400, "if-match is for PUT and DELETE")
         present = database.read(path, caller)
         if etag(present) != request.headers["if-match"]:
-            return value_response(request, to_json(present), etag(present), status=412)
+            return node_response(request, present, etag(present), status=412)
     return _write(request, method, database, path, value, caller)
 
 
@@ -105,27 +105,28 @@ def _write(
         return value_response(request, written if value is not None else None, None)
     database.write({path: value}, caller, silent=silent)
     node = get(database.root, path)
-    return value_response(request, to_json(node), etag(node) if wants_etag(request) else None)
+    return node_response(request, node, etag(node) if wants_etag(request) else None)
 
 
 async def _read(request: web.Request, database: Database, path: Path, caller: Caller) -> web.Response:
     if request.query.get("shallow") == "true":
         node: Node = database.read(path, caller)
         keys = _shallow(request, node)
-        return _told(request, node, lambda: keys)
+        return _told(request, node, partial(value_response, request, keys))
     node = database.read(path, caller, parse_query(request.query))
-    told = partial(_told, request, node, partial(to_json, node, export=request.query.get("format") == "export"))
+    whole = partial(node_response, request, node, export=request.query.get("format") == "export")
+    told = partial(_told, request, node, whole)
     # To write very many children takes a while, in which others are answered: a node is never changed.
     return await asyncio.to_thread(told) if isinstance(bare(node), Wide) else told()
 
 
-def _told(request: web.Request, node: Node, value: Callable[[], Any]) -> web.Response:
-    """Return the answer about a node as it was read; its ``value`` is asked for where the client does not know it."""
+def _told(request: web.Request, node: Node, answer_with: Callable[[str | None], web.Response]) -> web.Response:
+    """Return the answer about a node as it was read, given its ETag; without it where the client knows it."""
     known = request.headers.get("if-none-match")
     tag = etag(node) if known is not None or wants_etag(request) else None
     if known is not None and known == tag:
         return web.Response(status=304, headers={**CORS, "ETag": known})
-    return value_response(request, value(), tag)
+    return answer_with(tag)
 
 
 def _shallow(request: web.Request, node: Node) -> Any:

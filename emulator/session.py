@@ -20,7 +20,7 @@ from emulator.faults import Faults
 from emulator.keys import Path, parse_path
 from emulator.query import Query, parse_wire_query
 from emulator.requests import MAX_SDK_WRITE, TOO_BIG, update_of
-from emulator.tree import Node, get, hash_of, is_empty, to_json
+from emulator.tree import Node, get, hash_of, is_empty, json_text, to_json
 from emulator.watches import Listener, Update
 from emulator.writes_at_end import WritesAtEnd
 
@@ -99,7 +99,7 @@ class Session:
             status, data = await self._answer(action, body, len(text))
         except ServiceError as problem:
             status, data = problem.code, problem.message
-        self._send(_text({"t": "d", "d": {"r": number, "b": {"s": status, "d": data}}}))
+        self._send(json_text({"t": "d", "d": {"r": number, "b": {"s": status, "d": data}}}))
 
     def offer(self, send: Callable[[str], None]) -> asyncio.Event:
         """Offer another connection of the same client; return what is set once the client goes on with it alone."""
@@ -262,7 +262,7 @@ class Session:
             moved.set()
 
     def _push(self, action: str, body: Any) -> None:
-        self._send(_text({"t": "d", "d": {"a": action, "b": body}}))
+        self._send(json_text({"t": "d", "d": {"a": action, "b": body}}))
 
     _HANDLERS: Mapping[str, Callable[[Session, Body, int], Answer]] = {
         "q": _listen,
@@ -291,7 +291,7 @@ def later(wait_s: float, act: Callable[[], None]) -> Callable[[], None]:
 
 def _control(kind: str, data: Any) -> str:
     """Return a message about the connection itself."""
-    return _text({"t": "c", "d": {"t": kind, "d": data}})
+    return json_text({"t": "c", "d": {"t": kind, "d": data}})
 
 
 def _path(body: Body) -> Path:
@@ -320,7 +320,3 @@ def _is_known(node: Node, known: Any) -> bool:
 
 def _name(path: Path, query: Query | None) -> str:
     return repr((path, query))
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,9 @@ Node = Any
 """None | bool | int | float | str | Children | Prioritized."""
 
 MAX_STRING_BYTES = 10 * 1024 * 1024
+
+MAX_KEPT = 16 << 20
+"""Characters of the longest text that is kept with its node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,22 @@ def to_json(node: Node, *, export: bool = False) -> Any:
     if priority is not None:
         return {PRIORITY: priority, **found}
     return [found.get(str(i)) for i in range(int(keys[-1]) + 1)] if are_indices else found
+
+
+def to_text(node: Node) -> str:
+    """Return the JSON text of a node, without priorities; that of very many children is made once."""
+    value = bare(node)
+    if not isinstance(value, Wide):
+        return json_text(to_json(value))
+    text = value.text or json_text(to_json(value))
+    if len(text) <= MAX_KEPT:
+        value.text = text
+    return text
+
+
+def json_text(value: Any) -> str:
+    """Return the JSON text of a value."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _arrange(keys: Iterable[str]) -> tuple[Sequence[str], bool]:

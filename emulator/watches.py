@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from emulator.index import Index, Row
 from emulator.keys import PRIORITY, Path
 from emulator.places import PlaceMap
 from emulator.query import Query
-from emulator.tree import Node, children, get, same, to_json
+from emulator.tree import Node, children, get, json_text, same, to_json
 
 if TYPE_CHECKING:
     from emulator.database import Change
@@ -39,7 +38,7 @@ class Update:
         if export not in self.memo:
             values = {"/".join(place): to_json(node, export=export) for place, node in self.nodes.items()}
             value = values if self.is_merge else values[""]
-            self.memo[export] = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+            self.memo[export] = json_text(value)
         text: str = self.memo[export]
         return text
 

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator import tree
 from emulator.children import WIDE, Wide, changed_keys, with_child
 from emulator.errors import ServiceError
-from emulator.tree import etag, from_json, get, put, same, to_json
+from emulator.tree import etag, from_json, get, put, same, to_json, to_text, with_priority
 
 KEYS = st.integers(0, 3 * WIDE).map("k{}".format)
 
@@ -29,14 +30,35 @@ def test_a_node_with_very_many_children_behaves_as_a_dict(size, writes):
     assert isinstance(children, Wide) or len(children) < WIDE
 
 
-def test_each_state_of_a_wide_node_keeps_its_own_etag():
+@pytest.mark.parametrize("kept", [etag, to_text])
+def test_each_state_of_a_wide_node_keeps_its_own_etag_and_text(kept):
     states = [from_json({f"k{i}": i for i in range(WIDE)})]
     for key, value in (("k7", "other"), ("new", 1), ("k8", None), ("k7", 7)):
-        etag(states[-1])
+        kept(states[-1])
         states.append(with_child(states[-1], key, value))
     assert isinstance(states[-1], Wide)
-    assert [etag(state) for state in states] == [etag(dict(state)) for state in states]
-    assert len({etag(state) for state in states}) == len(states)
+    assert [kept(state) for state in states] == [kept(dict(state)) for state in states]
+    assert len({kept(state) for state in states}) == len(states)
+
+
+def test_a_large_text_is_made_once_and_a_very_large_one_is_not_kept(monkeypatch):
+    node = from_json({f"k{i}": i for i in range(WIDE)})
+    assert to_text(node) is to_text(with_priority(node, 1))
+    monkeypatch.setattr(tree, "MAX_KEPT", 10)
+    other = from_json({f"k{i}": i for i in range(WIDE)})
+    assert to_text(other) == to_text(node)
+    assert not other.text
+
+
+def test_records_with_the_same_keys_are_told_each_in_order_with_its_own_values():
+    records = [{"b": 1, "a": {"y": True, "x": 0.5}}, {"b": "1", "a": {"y": 2, "x": "z"}}, {"a": 3, "b": {"x": 4}}]
+    for record in records:
+        assert list(to_json(from_json(record)).items()) == sorted(record.items())
+    assert list(to_json(from_json(records[0]))["a"]) == ["x", "y"]
+    assert to_json(from_json({"10": 1, "9": 2, "a": 3})) == {"9": 2, "10": 1, "a": 3}
+    assert to_json(from_json({"2": 1, "0": {".value": 2, ".priority": 3}}), export=True) == [
+        {".value": 2, ".priority": 3}, None, 1
+    ]  # fmt: skip
 
 
 def test_a_node_stays_wide_while_it_grows_and_becomes_narrow_again():
