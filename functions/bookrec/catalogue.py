@@ -123,14 +123,19 @@ def parse_book(value: object) -> Book:
 
 def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, BadData]]:
     """Return the catalogue in the nodes of ``/archive``, and by key why each other node was refused."""
-    books: list[_Unread] = []
+    books: dict[str, _Unread] = {}
+    keys: dict[str, str] = {}
     refused: dict[str, BadData] = {}
-    for key in sorted(nodes, key=paths.key_order):
+    for key, node in nodes.items():
         try:
-            books.append(_unread(nodes[key]))
+            book = _unread(node)
         except BadData as problem:
             refused[key] = problem
-    return Catalogue(books), refused
+            continue
+        other = keys.get(book.isbn)
+        if other is None or paths.key_order(key) < paths.key_order(other):  # only where two nodes are one book
+            books[book.isbn], keys[book.isbn] = book, key
+    return Catalogue(books.values()), refused
 
 
 def _unread(value: object) -> _Unread:
