@@ -1,4 +1,4 @@
-"""Cloud Tasks through firebase-admin."""
+"""Cloud Tasks through firebase-admin. Its client is imported where a task is queued: lists do not wait for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import firebase_admin
-from firebase_admin import exceptions, functions
+from firebase_admin import exceptions
 
 
 class CloudTaskQueue:
@@ -19,6 +19,8 @@ class CloudTaskQueue:
 
     def enqueue(self, function: str, payload: Mapping[str, object], task_id: str, at_ms: int | None = None) -> None:
         """Queue under a deterministic id; a used id means that the task is queued or done already."""
+        from firebase_admin import functions
+
         queue = functions.task_queue(f"locations/{self._region}/functions/{function}", app=self._app)
         times: dict[str, Any] = {"schedule_time": datetime.fromtimestamp(at_ms / 1000, UTC)} if at_ms else {}
         try:

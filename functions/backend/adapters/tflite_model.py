@@ -1,4 +1,4 @@
-"""TFLite models through tflite-runtime."""
+"""TFLite models through tflite-runtime. It is imported where a model is loaded, while the catalogue is on its way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tflite_runtime.interpreter import Interpreter
 
 from bookrec.errors import BadModel
 from bookrec.recommender import UNKNOWN, Recommender, SignatureRunner, Tensors, parse_items
@@ -21,6 +20,8 @@ def load_recommender(version: str, model: bytes, items: bytes) -> Recommender:
     Raises:
         BadModel: where the bytes are no model, lack a signature, or do not answer.
     """
+    from tflite_runtime.interpreter import Interpreter
+
     known = parse_items(items)
     lock = threading.Lock()
     try:
