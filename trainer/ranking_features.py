@@ -30,6 +30,9 @@ FEATURES = (
     "log_shelf",
 )
 
+FAR = 1e6
+"""More than any likeness or contribution; small enough for what is made of it to stay finite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Maths:
@@ -100,16 +103,17 @@ def features(maths: Maths, seen: Seen) -> Any:
     count = maths.maximum(total(seen.on_shelf, axis=-1, keepdims=True), 1.0)
     shelf_popular = total(seen.shelf_popularity, axis=-1, keepdims=True) / count
     steps = seen.numbers[..., None, :] - seen.shelf_numbers[..., :, None]
+    absent = (seen.on_shelf[..., :, None] - 1.0) * FAR  # an unknown book must not be the greatest
     everywhere = maths.ones_like(seen.blend)
     columns = {
         "blend": maths.maximum(seen.blend, -10.0),
         "closed_form": seen.parts[-1],
         "learned": seen.parts[0],
         "popularity": seen.popularity,
-        "closest": greatest(seen.likeness, axis=-2),
+        "closest": greatest(seen.likeness + absent, axis=-2),
         "affinity": total(seen.likeness, axis=-2) / maths.sqrt(count),
         "taste": total(seen.likeness * seen.residuals[..., :, None], axis=-2) / maths.sqrt(count),
-        "strongest": greatest(seen.contributions, axis=-2),
+        "strongest": greatest(seen.contributions + absent, axis=-2),
         "same_series": maths.log1p(total(seen.series, axis=-2)),
         "next_in_series": greatest(seen.series * maths.equal(steps, 1.0), axis=-2),
         "previous_in_series": greatest(seen.series * maths.equal(steps, -1.0), axis=-2),
