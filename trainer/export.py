@@ -1,7 +1,8 @@
-"""Exports: ``recommend.tflite`` with two named signatures, ``items.json``, and the check that they agree.
+"""Exports: ``recommend.tflite`` with its named signatures, ``items.json``, and the check that they agree.
 
 The interface is described in ``functions/bookrec/recommender.py``. Only TensorFlow Lite builtins are used, so
-that the file runs in tflite-runtime and LiteRT alike.
+that the file runs in tflite-runtime and LiteRT alike. Each signature is there twice: with open sizes, and under
+``FIXED`` with those that runtimes take which plan all memory beforehand, such as a browser's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from bookrec.errors import BadModel
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.ranking import LIST_SIZE
-from bookrec.recommender import UNKNOWN, Items, Recommender, parse_items
+from bookrec.recommender import UNKNOWN, Items, Recommender, Tensors, parse_items
 from trainer.serving import ServingModel
 
 RUNTIMES = ("tflite_runtime", "ai_edge_litert")
@@ -28,36 +29,38 @@ RUNTIMES = ("tflite_runtime", "ai_edge_litert")
 
 SAVED_MODEL = "saved_model.zip"
 
+FIXED = "_fixed"
+"""Ends the names of the signatures whose inputs have ``FIXED_SIZE`` places, those left over being padding."""
+
+FIXED_SIZE = 256
+"""More books than nearly every shelf has; what is computed for padding costs time on every shelf."""
+
+SIGNATURES = ("recommend", "rate", f"recommend{FIXED}", f"rate{FIXED}")
+
 Shelf = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Item indices and stars, as the signatures take them."""
 
 
 def make_module(serving: ServingModel) -> Any:
-    """Return the model as a ``tf.Module`` with the functions ``recommend`` and ``rate``."""
+    """Return the model as a ``tf.Module`` whose functions are the signatures, by their names."""
     import tensorflow as tf
 
     from trainer.graph import Graph
 
     graph = Graph(serving)
 
-    class Module(tf.Module):
-        """The signatures; the arrays are constants of the graph."""
+    def recommend(items: Any, ratings: Any) -> dict[str, Any]:
+        return graph.recommend(items, ratings)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)])
-        def recommend(self, items: Any, ratings: Any) -> dict[str, Any]:
-            return graph.recommend(items, ratings)
+    def rate(items: Any, ratings: Any, targets: Any) -> dict[str, Any]:
+        return {"predicted_ratings": graph.rating(graph.rows(items), ratings, graph.rows(targets))}
 
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None], tf.int32),
-                tf.TensorSpec([None], tf.float32),
-                tf.TensorSpec([None], tf.int32),
-            ]
-        )
-        def rate(self, items: Any, ratings: Any, targets: Any) -> dict[str, Any]:
-            return {"predicted_ratings": graph.rating(graph.rows(items), ratings, graph.rows(targets))}
-
-    return Module()
+    module = tf.Module()  # the arrays are constants of its graphs
+    for ending, size in (("", None), (FIXED, FIXED_SIZE)):
+        places, stars = tf.TensorSpec([size], tf.int32), tf.TensorSpec([size], tf.float32)
+        setattr(module, f"recommend{ending}", tf.function(recommend, input_signature=[places, stars]))
+        setattr(module, f"rate{ending}", tf.function(rate, input_signature=[places, stars, places]))
+    return module
 
 
 def convert(module: Any, signatures: Mapping[str, Any]) -> tuple[bytes, bytes]:
@@ -86,7 +89,7 @@ def export(serving: ServingModel) -> dict[str, bytes]:
         BadModel: where the converter would need more than TensorFlow Lite's builtins.
     """
     module = make_module(serving)
-    model, saved = convert(module, {"recommend": module.recommend, "rate": module.rate})
+    model, saved = convert(module, {name: getattr(module, name) for name in SIGNATURES})
     items = Items(serving.isbns, serving.popular).to_json()
     return {RECOMMEND_MODEL: model, SAVED_MODEL: saved, ITEMS: json.dumps(items, separators=(",", ":")).encode()}
 
@@ -100,42 +103,60 @@ def interpreter(model: bytes, runtime: str) -> Any:
     return Interpreter(model_content=model, num_threads=1)
 
 
-def load(files: dict[str, bytes], version: str, runtime: str = "tflite_runtime") -> Recommender:
+def load(files: dict[str, bytes], version: str, runtime: str = "tflite_runtime", ending: str = "") -> Recommender:
     """Return exported files as the functions use them.
 
     Args:
         files: as ``export`` returns them.
         version: the model's name.
         runtime: one of ``RUNTIMES``.
+        ending: ``FIXED`` for the signatures that take padded inputs alone, which is up to the caller.
     """
     loaded = interpreter(files[RECOMMEND_MODEL], runtime)
-    runners = [loaded.get_signature_runner(name) for name in ("recommend", "rate")]
+    runners = [loaded.get_signature_runner(f"{name}{ending}") for name in ("recommend", "rate")]
     return Recommender(version, parse_items(files[ITEMS]), *runners)
+
+
+def padded(items: npt.NDArray[np.int32], ratings: npt.NDArray[np.float32]) -> Shelf:
+    """Return a shelf as the signatures with fixed sizes take it: its last ``FIXED_SIZE`` books, and padding."""
+    places, stars = np.full(FIXED_SIZE, UNKNOWN, np.int32), np.zeros(FIXED_SIZE, np.float32)
+    count = min(len(items), FIXED_SIZE)
+    places[:count], stars[:count] = items[len(items) - count :], ratings[len(ratings) - count :]
+    return places, stars
 
 
 def verify(serving: ServingModel, files: dict[str, bytes], shelves: Sequence[Shelf], tolerance: float = 1e-4) -> None:
     """Check that both runtimes agree with TensorFlow on some shelves: the same top ten, and the same scores.
 
-    Scores and predicted ratings may differ by ``tolerance``, and books whose scores do by no more may change places.
+    Both signatures that recommend are asked, that with fixed sizes where the shelf has no more books than these. Scores
+    and predicted ratings may differ by ``tolerance``, and books whose scores do by no more may change places.
 
     Raises:
         BadModel: naming the runtime and the shelf that differ.
     """
     module = make_module(serving)
+    answers = [module.recommend(items, ratings) for items, ratings in shelves]
+    expected = [{name: value.numpy() for name, value in answer.items()} for answer in answers]
     for runtime in RUNTIMES:
-        exported = load(files, "check", runtime)
+        run, run_fixed = (load(files, "check", runtime, ending).recommend for ending in ("", FIXED))
         for number, (items, ratings) in enumerate(shelves):
-            expected = {name: value.numpy() for name, value in module.recommend(items, ratings).items()}
-            found = exported.recommend(items=items, ratings=ratings)
-            if not same_ranking(expected["indices"], expected["scores"], found["indices"], tolerance):
-                raise BadModel(f"{runtime} ranks shelf {number} otherwise than TensorFlow")
-            if not np.allclose(expected["scores"], found["scores"], rtol=0, atol=tolerance):
-                raise BadModel(f"{runtime} gives shelf {number} other scores than TensorFlow")
-            # Below the top ten, books of all but equal scores may change places.
-            by_index = dict(zip(found["indices"].tolist(), found["predicted_ratings"].tolist(), strict=True))
-            for index, rating in zip(expected["indices"].tolist(), expected["predicted_ratings"], strict=True):
-                if abs(by_index.get(index, rating) - rating) > tolerance:
-                    raise BadModel(f"{runtime} predicts another rating for book {index} and shelf {number}")
+            _compare(expected[number], run(items=items, ratings=ratings), f"{runtime}, shelf {number}", tolerance)
+            if len(items) <= FIXED_SIZE:
+                places, stars = padded(items, ratings)
+                found = run_fixed(items=places, ratings=stars)
+                _compare(expected[number], found, f"{runtime}, shelf {number} with padding", tolerance)
+
+
+def _compare(expected: Tensors, found: Tensors, where: str, tolerance: float) -> None:
+    if not same_ranking(expected["indices"], expected["scores"], found["indices"], tolerance):
+        raise BadModel(f"{where}: ranked otherwise than by TensorFlow")
+    if not np.allclose(expected["scores"], found["scores"], rtol=0, atol=tolerance):
+        raise BadModel(f"{where}: other scores than TensorFlow's")
+    # Below the top ten, books of all but equal scores may change places.
+    by_index = dict(zip(found["indices"].tolist(), found["predicted_ratings"].tolist(), strict=True))
+    for index, rating in zip(expected["indices"].tolist(), expected["predicted_ratings"], strict=True):
+        if abs(by_index.get(index, rating) - rating) > tolerance:
+            raise BadModel(f"{where}: another predicted rating for book {index}")
 
 
 def same_ranking(

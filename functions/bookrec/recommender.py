@@ -1,12 +1,13 @@
 """A published model in use: from a shelf to candidates, through whichever TFLite runtime runs the file.
 
-The exported file has two named signatures; ``docs/contract.md`` describes them for the app:
+The exported file has these named signatures; ``docs/contract.md`` describes them for the app:
 
 - ``recommend``: ``items`` int32 [n], ``ratings`` float32 [n] → ``indices`` int32 [K], ``scores`` float32 [K],
   ``predicted_ratings`` float32 [K], ``because`` int32 [K, 2]
 - ``rate``: ``items`` int32 [n], ``ratings`` float32 [n], ``targets`` int32 [m] → ``predicted_ratings`` float32 [m]
 
 ``items`` and ``targets`` are positions in ``items.json``, or −1 for a book that the model does not know.
+``recommend_fixed`` and ``rate_fixed`` are the same for runtimes that need fixed sizes; nothing here uses them.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from bookrec.errors import BadModel
 from bookrec.shelf import Shelf
 from tests.trainer.data import clusters, split
+from tests.trainer.lists.models import random_model
 from trainer import dataset, export, training
 from trainer.biases import fit_biases
 from trainer.by_user import export_by_user, user_key
@@ -268,6 +269,38 @@ def test_both_runtimes_agree_with_tensorflow_also_for_odd_shelves(small):
         assert (out["indices"] == -1).all()
 
 
+def test_books_that_the_model_does_not_know_leave_the_ranking_as_it_is():
+    serving = random_model(books=300, seed=5)
+    module = export.make_module(serving)
+    for first in range(0, 300, 10):  # two books each: nothing of a larger shelf is always below nothing
+        items, ratings = np.array([first, 299 - first // 2], np.int32), np.array([4.5, 0], np.float32)
+        expected = module.recommend(items, ratings)
+        unknown = np.full(4, -1, np.int32)
+        stars = np.array([0, 0.5, 5, 3], np.float32)
+        found = module.recommend(np.concatenate([items, unknown]), np.concatenate([ratings, stars]))
+        for name in ("scores", "predicted_ratings"):
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
+        np.testing.assert_array_equal(found["indices"][:10], expected["indices"][:10])
+
+
+@pytest.mark.parametrize("runtime", export.RUNTIMES)
+def test_padding_changes_nothing_and_a_longer_shelf_counts_by_its_last_books(small, runtime):
+    built, _, trained, files = small
+    model, fixed = (export.load(files, "v", runtime, ending) for ending in ("", export.FIXED))
+    targets, _ = export.padded(np.arange(len(built.isbns), dtype=np.int32), np.zeros(len(built.isbns), np.float32))
+    for items, ratings in export.sample_shelves(trained.serving, 20, seed=4):
+        places, stars = export.padded(items, ratings)
+        expected = model.rate(items=items, ratings=ratings, targets=targets)["predicted_ratings"]
+        found = fixed.rate(items=places, ratings=stars, targets=targets)["predicted_ratings"]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        reasons = fixed.recommend(items=places, ratings=stars)["because"]
+        np.testing.assert_array_equal(reasons[:10], model.recommend(items=items, ratings=ratings)["because"][:10])
+    long = np.tile(np.arange(len(built.isbns), dtype=np.int32), 9)[-(export.FIXED_SIZE + 3) :]
+    places, stars = export.padded(long, np.ones(len(long), np.float32))
+    np.testing.assert_array_equal(places, long[3:])
+    assert (stars == 1).all()
+
+
 def test_the_order_of_a_hash_does_not_reach_the_model(tmp_path):
     ratings, books = clusters(readers=24, books=40)
     for name, frame in (("train", ratings), ("test", ratings[:40]), ("books", books)):
@@ -291,7 +324,7 @@ def test_the_order_of_a_hash_does_not_reach_the_model(tmp_path):
 def test_a_file_that_differs_from_tensorflow_is_refused(small):
     _, _, trained, files = small
     other = replace(trained.serving, popularity_weight=5.0, popularity=trained.serving.popularity[::-1].copy())
-    with pytest.raises(BadModel, match=r"tflite_runtime (ranks|gives) shelf \d+"):
+    with pytest.raises(BadModel, match=r"tflite_runtime, shelf \d+: (ranked|other scores)"):
         export.verify(other, files, export.sample_shelves(other, 20, seed=3))
 
 

@@ -6,16 +6,12 @@ import sys
 import uuid
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from local.reader import Reader
 from local.stack import ROOT, Stack
-from tests.conformance.clients import browser as chromium
-from tests.missing import skip_without
+from tests.browser import launched
 
-NOTHING_BUT_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-QUIETLY = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-           "--disable-component-update", "--disable-sync"]  # fmt: skip
 LATE = 30_000
 """Milliseconds after which something that was to be seen counts as missing; the machine may be busy."""
 
@@ -48,13 +44,8 @@ def stack(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def browser():
-    program = chromium()
-    if program is None:
-        skip_without("no Chromium on this machine: install one, or name it in CHROMIUM")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*QUIETLY, NOTHING_BUT_HERE])
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+"""A headless Chromium that finds nothing but this machine."""
+
+import contextlib
+
+from playwright.sync_api import sync_playwright
+
+from tests.conformance.clients import browser as chromium
+from tests.missing import skip_without
+
+NOTHING_BUT_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+QUIETLY = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+           "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+@contextlib.contextmanager
+def launched():
+    """A running browser, as Playwright drives it."""
+    program = chromium()
+    if program is None:
+        skip_without("no Chromium on this machine: install one, or name it in CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*QUIETLY, NOTHING_BUT_HERE])
+        yield browser
+        browser.close()
