@@ -114,7 +114,7 @@ def run(
         BadModel: the files are not what they should be, before or after the upload.
     """
     with LeaseHolder(services.database, services.now_ms, services.heart, run_id=run_id, fence=fence) as lease:
-        record = _Record(services.database, lease)
+        record = _Record(services.database, lease, services.now_ms())
         try:
             pointer = _train_and_publish(services, make, lease, record, read)
         except LeaseLost:
@@ -204,8 +204,8 @@ def _afterwards(work: Callable[[], object], what: str) -> None:
 class _Record:
     """``/Recommender/status/training/run``: how the run stands. It is for people: a run does not fail for it."""
 
-    def __init__(self, database: Database, lease: LeaseHolder) -> None:
-        self._database, self._lease = database, lease
+    def __init__(self, database: Database, lease: LeaseHolder, started_at: int) -> None:
+        self._database, self._lease, self._started_at = database, lease, started_at
 
     def step(self, name: str) -> None:
         """Note that a step begins; raise ``LeaseLost`` where the run should not go on."""
@@ -218,5 +218,5 @@ class _Record:
         self.write(outcome="running", step=name)
 
     def write(self, **state: object) -> None:
-        run = {"runId": self._lease.run_id, "fence": self._lease.fence, **state}
+        run = {"runId": self._lease.run_id, "fence": self._lease.fence, "startedAt": self._started_at, **state}
         _afterwards(lambda: self._database.record_run(run), "recording the run")

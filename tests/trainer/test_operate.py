@@ -129,6 +129,7 @@ def test_every_run_that_ends_is_remembered_with_its_figures_and_its_reason(world
     with pytest.raises(RuntimeError):
         world.publish(RuntimeError("out of memory"))
     runs = paths.children(world.memory.get(f"{paths.STATUS}/training/runs"))
+    assert all(run["at"] - run.pop("startedAt") == 1_000 for run in runs.values())  # which is what making one takes
     judged = {"ndcg": 0.25, "popularity": 0.125}
     assert {fence: {k: v for k, v in run.items() if k != "at"} for fence, run in runs.items()} == {
         "1": {"runId": "manual-1", "fence": 1, "outcome": "published", "version": first.version, **judged},
