@@ -14,6 +14,8 @@ const ENDINGS = {
   'timed out': ['bad', 'timed out'],
   running: ['busy', 'running'],
 };
+const FAILURES = ['failed', 'died', 'timed out'];
+const MINUTE_MS = 60_000;
 
 /** Tell how retraining stands: "running", "silent", "parked", "failing" or "idle". */
 export function stateOfRetraining({ lease, training }) {
@@ -28,7 +30,8 @@ export function retraining(view) {
   const state = stateOfRetraining(view);
   const run = training?.run;
   const isOfLease = run && run.fence === lease?.fence;
-  const since = lease?.since ?? lease?.startedAt ?? (isOfLease ? run.startedAt : undefined);
+  const last = runsOf(training).find(({ outcome }) => outcome !== 'running');
+  const ending = last?.outcome ?? lease?.outcome;
   return [
     h('p', { class: 'headline' }, ...headline(state, lease)),
     state === 'running' ? steps(isOfLease ? run : null) : null,
@@ -39,11 +42,11 @@ export function retraining(view) {
       ['Changes waiting', waiting(changes)],
       changes?.oldest ? ['Oldest of them', time(changes.oldest)] : null,
       lease?.holder ? ['Lease held by', h('code', {}, lease.holder)] : null,
-      lease?.holder && since ? ['Since', time(since)] : null,
+      state === 'running' && isOfLease && run.startedAt ? ['Running for', minutesSince(run.startedAt)] : null,
       lease?.holder ? ['Must be heard of', time(lease.expiresAt)] : null,
       lease?.holder && lease.endsBy ? ['Time limit', time(lease.endsBy)] : null,
-      lease?.outcome ? ['Last run', badge(...(ENDINGS[lease.outcome] ?? ['quiet', lease.outcome]))] : null,
-      ['Failures in a row', count(lease?.failures ?? 0)],
+      ending ? ['Last run', [badge(...(ENDINGS[ending] ?? ['quiet', ending])), ' ', last ? time(last.at) : '']] : null,
+      ['Failures in a row', isReleased(lease) ? '0, since they were released' : count(lease?.failures ?? 0)],
       children(training?.outcomes).length
         ? [
             'Runs so far',
@@ -54,6 +57,16 @@ export function retraining(view) {
         : null,
     ]),
   ];
+}
+
+/** Tell whether an operator has set the failures to 0: a run that failed leaves 1 at least. */
+function isReleased(lease) {
+  return FAILURES.includes(lease?.outcome) && !lease.failures;
+}
+
+function minutesSince(at) {
+  const minutes = Math.floor((now() - at) / MINUTE_MS);
+  return minutes < 1 ? 'less than a minute' : `${count(minutes)} min`;
 }
 
 function headline(state, lease) {

@@ -279,7 +279,7 @@ function render() {
     const data = names.map(
       (name) => ({ manifests: [...manifests], metric, silence: stateOfRetraining(view) })[name] ?? view[name],
     );
-    const isTimed = ['attention', 'tiles', 'traffic'].includes(part.dataset.part);
+    const isTimed = ['attention', 'tiles', 'traffic', 'retraining'].includes(part.dataset.part);
     mount(part, isTimed ? [minute, ...data] : data, () => make(view));
   }
   updateControls();

@@ -35,6 +35,11 @@ def notice(page):
     return page.locator("#notice")
 
 
+def fact(page, name, term):
+    """Return what stands beside a term in the list of facts of a part."""
+    return part(page, name).locator("dl > div", has=page.get_by_text(term, exact=True)).locator("dd")
+
+
 def live_version(page):
     return part(page, "live").locator(".headline .version")
 
@@ -120,6 +125,7 @@ def test_a_run_is_started_and_its_outcome_appears_by_itself(page, stack):
     expect(notice(page)).to_contain_text("A training run was started")
     expect(button).to_be_enabled()
     expect(part(page, "retraining")).to_contain_text("A training run is at work")
+    expect(fact(page, "retraining", "Running for")).to_contain_text("min", timeout=RUN_MS)
     shoot(page, "running")
     run = page.locator(f"[data-run='{fence + 1}']")
     expect(run).to_contain_text("published", timeout=RUN_MS)
@@ -238,6 +244,8 @@ def test_parked_retraining_is_released(page, stack):
     expect(release).to_be_disabled()
     now = int(time.time() * 1000)
     put(stack, "Recommender/lease", {**lease, "outcome": "failed", "failures": 5, "failedAt": now})
+    run = {"runId": f"run-{lease['fence']}", "fence": lease["fence"], "outcome": "failed", "reason": "odd", "at": now}
+    put(stack, f"Recommender/status/training/runs/{lease['fence']}", run)
     page.get_by_role("button", name="Reconcile now").click()
     expect(part(page, "attention")).to_contain_text("retraining is parked")
     expect(part(page, "retraining")).to_contain_text("5 runs in a row ended without a judgement")
@@ -247,6 +255,12 @@ def test_parked_retraining_is_released(page, stack):
     expect(part(page, "retraining")).to_contain_text("No run is live")
     expect(part(page, "attention")).not_to_contain_text("parked")
     assert stack.admin_get("Recommender/lease/failures") == 0
+    expect(fact(page, "retraining", "Last run")).to_contain_text(re.compile(r"failed.*(now|ago)"))
+    expect(fact(page, "retraining", "Failures in a row")).to_have_text("0, since they were released")
+    shoot(page, "released")
+    put(stack, "Recommender/lease", lease)
+    put(stack, f"Recommender/status/training/runs/{lease['fence']}", None)
+    expect(fact(page, "retraining", "Failures in a row")).to_have_text("0")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
