@@ -10,6 +10,7 @@ from backend.in_use import InUse, Live
 from backend.ports import TIMESTAMP
 from bookrec import paths
 from bookrec.catalogue import Catalogue
+from bookrec.experiment import Experiment
 from bookrec.outcomes import shelving
 from bookrec.push_keys import push_time
 from bookrec.quality import NO_MODEL, standing
@@ -48,8 +49,29 @@ def _fill(shelf: Shelf, model: Recommender, catalogue: Catalogue) -> Iterator[Ca
     yield from model.fill(shelf, catalogue.newest)  # put in order only where somebody needs it
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A list that was replaced a moment ago.
+
+    Attributes:
+        shelf: as it stood then.
+        reader: with that list.
+        arms: of the list that came in its place.
+    """
+
+    shelf: Shelf
+    reader: Reader
+    arms: tuple[str, Experiment | None]
+
+
 def writes_for(
-    shelf: Shelf, keys: Sequence[str], reader: Reader, basis: Basis, changes: Sequence[str] | None, again: bool
+    shelf: Shelf,
+    keys: Sequence[str],
+    reader: Reader,
+    basis: Basis,
+    changes: Sequence[str] | None,
+    again: bool,
+    replaced: Replaced | None = None,
 ) -> dict[str, object]:
     """Return what has to be written for one reader, by path; nothing where all is as it should be.
 
@@ -58,6 +80,8 @@ def writes_for(
         keys: of all entries that name the reader, bad ones too.
         changes: as ``ListRefresher.refresh`` takes them.
         again: what was written a moment ago was made with what is no longer there: it proves nothing.
+        replaced: the list that stood there before that. What became of it is noted once more where the models are
+            others by now: whoever wrote a moment ago did not know of the experiment that runs.
     """
     if reader.is_gone:
         return _farewell(shelf, keys, reader, again)
@@ -73,6 +97,8 @@ def writes_for(
     if changes is None and reader.has(made):  # another model's list, or a short one, that is the right one
         return values
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
+    if replaced and replaced.arms != in_use.arms:
+        values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
     values |= _outcome(shelf, reader, in_use.live)
     return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))
 

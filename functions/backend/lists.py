@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.catalogue import CatalogueCache
-from backend.list_writes import Basis, writes_for
+from backend.list_writes import Basis, Replaced, writes_for
 from backend.models import LiveModel
 from backend.ports import Database, Together, increment
 from bookrec import paths
@@ -98,6 +98,7 @@ class ListRefresher:
             ListsFailedError: where single lists could not be made.
         """
         waiting, done, problems = sorted(set(user_ids)), Refreshed(), {}
+        replaced: dict[str, Replaced] = {}
         basis_of = self._current if changes is None else self._cached
         for turn in range(MAX_ROUNDS):
             if not waiting:
@@ -107,13 +108,18 @@ class ListRefresher:
             for user_id in waiting:
                 try:
                     shelf, keys = shelves.by_user[user_id], shelves.keys[user_id]
-                    writes[user_id] = writes_for(shelf, keys, readers[user_id], basis, changes, turn > 0)
+                    reader, before = readers[user_id], replaced.get(user_id)
+                    writes[user_id] = writes_for(shelf, keys, reader, basis, changes, turn > 0, before)
                 except Exception as problem:  # one list that cannot be made is no reason to keep others waiting
                     problems[user_id] = problem
             for batch in batches(writes.values()):
                 with_it, beside = beside() if beside else {}, None
                 self._database.update(batch | {WRITES: increment(1)} | dict(with_it))
             done.count(basis.in_use.version, writes, readers)
+            for user_id, write in writes.items():
+                if write.get(paths.recommendations(user_id)) is not None:
+                    shelf, reader = shelves.by_user[user_id], readers[user_id]
+                    replaced.setdefault(user_id, Replaced(shelf, reader, basis.in_use.arms))
             used = {user_id: shelves.by_user[user_id] for user_id, write in writes.items() if write}
             waiting = self._outdated(used, basis)
         if waiting:

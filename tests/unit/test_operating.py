@@ -265,6 +265,24 @@ def test_models_are_downloaded_once_and_the_other_one_is_let_go_with_the_experim
     assert readers.backend.operating._model._loaded.other is None
 
 
+@pytest.mark.parametrize("is_another_before", [False, True], ids=["no other before", "another one, removed by hand"])
+def test_an_instance_that_does_not_know_of_an_experiment_yet_notes_for_it_what_a_reader_shelved(
+    world, is_another_before
+):
+    other = world.restarted()
+    world.database.update({f"{paths.USERS}/u/id": "u"})
+    if is_another_before:
+        experiment(world)
+    other.entry_written(write(world, "k1", entry("u", "isbn004"), deliver=False))
+    world.database.update({f"{paths.MODEL}/experiment": None})
+    world.clock.now += 1
+    running = experiment(world)
+    on_list = world.list_of("u")["items"][0]["isbn"]
+    other.entry_written(write(world, "k2", entry("u", on_list), deliver=False))
+    found = world.database.get(f"{paths.SHELVINGS}/u/{running.id}")
+    assert (found["arm"], found["hits"]["k2"]["position"]) == (running.arm("u"), 1)
+
+
 def test_only_a_version_that_loads_is_tried_on_readers(world):
     world.store.objects[paths.model_object("v1", "items.json")] = b"{}"
     with pytest.raises(BadModel):
