@@ -283,6 +283,45 @@ def test_an_instance_that_does_not_know_of_an_experiment_yet_notes_for_it_what_a
     assert (found["arm"], found["hits"]["k2"]["position"]) == (running.arm("u"), 1)
 
 
+def while_users_are_read(world, work):
+    """Have something happen while the next fan-out reads all users."""
+    user_ids = world.database.user_ids
+
+    def meanwhile():
+        world.database.user_ids = user_ids
+        found = user_ids()
+        work()
+        return found
+
+    world.database.user_ids = meanwhile
+
+
+def assert_all_lists_are_said_to_follow(world):
+    state = world.database.status("fanout")
+    assert state["publication"] == pointer(world).publication
+    assert len(paths.children(state.get("done"))) == state["shards"] > 1
+
+
+def test_of_two_events_of_one_pointer_the_later_leaves_the_marks_of_what_is_done(readers):
+    experiment(readers)
+    while_users_are_read(readers, lambda: fan_out(readers))
+    readers.restarted().model_published()
+    assert_all_lists_are_said_to_follow(readers)
+
+
+def test_an_event_of_what_was_live_before_leaves_the_fan_out_of_what_is_live_now(readers):
+    def another_instead():
+        readers.database.update({f"{paths.MODEL}/experiment": None})
+        readers.clock.now += 1
+        experiment(readers)
+        fan_out(readers)
+
+    experiment(readers)
+    while_users_are_read(readers, another_instead)
+    readers.restarted().model_published()
+    assert_all_lists_are_said_to_follow(readers)
+
+
 def test_only_a_version_that_loads_is_tried_on_readers(world):
     world.store.objects[paths.model_object("v1", "items.json")] = b"{}"
     with pytest.raises(BadModel):

@@ -15,7 +15,7 @@ from backend.models import LiveModel
 from backend.ports import TIMESTAMP, Clock, Database, TaskQueue
 from bookrec import paths
 from bookrec.errors import BadModel
-from bookrec.manifest import Pointer
+from bookrec.manifest import Pointer, usable_pointer
 
 FANOUT = f"{paths.STATUS}/fanout"
 
@@ -54,11 +54,10 @@ class ModelPublishedHandler:
             return False  # the pointer was removed
         state = paths.children(self._database.status("fanout"))
         attempt = self._attempt(state, live.pointer.publication)
-        if attempt is not None:
-            self._fan_out(live.pointer, attempt, is_begun=state.get("publication") == live.pointer.publication)
+        is_queued = attempt is not None and self._fan_out(live.pointer, attempt)
         if self._database.pending().changes:
             self._retraining.ask()
-        return attempt is not None
+        return is_queued
 
     def _attempt(self, state: Mapping[str, Any], publication: str) -> int | None:
         """Return the number of the fan-out to queue, or None where all shards are done or still may be."""
@@ -75,15 +74,15 @@ class ModelPublishedHandler:
         logs.alarm("fanout-incomplete", "some lists were not refreshed", publication=publication, attempt=attempt)
         return attempt + 1
 
-    def _fan_out(self, pointer: Pointer, attempt: int, *, is_begun: bool) -> None:
-        """Queue one task a shard. Their ids are deterministic: a repetition queues what is missing.
+    def _fan_out(self, pointer: Pointer, attempt: int) -> bool:
+        """Queue one task a shard; return whether it was this call's to do.
 
-        Where the trainer has made the lists, a task names its shard of them; else it names its users.
+        Their ids are deterministic: a repetition queues what is missing. Where the trainer has made the lists, a task
+        names its shard of them; else it names its users.
         """
         publication, parts = pointer.publication, self._parts(pointer.lists)
-        state = {"publication": publication, "attempt": attempt, "shards": len(parts), "at": TIMESTAMP}
-        done = paths.children(self._database.status("fanout/done")) if is_begun and pointer.lists else {}
-        self._database.update({FANOUT: {**state, "done": dict(done) or None}})
+        if not self._begin(pointer, attempt, len(parts)):
+            return False
         where = {"instance": self._instance} if self._instance else {}
         for shard, part in enumerate(parts):
             identity = f"{self._instance}{publication}:{attempt}:{shard}:{','.join(part)}"
@@ -93,6 +92,29 @@ class ModelPublishedHandler:
             self._tasks.enqueue("fanout", task, task_id)
         self._database.update({f"{FANOUT}/queued": True})
         logs.info("a model is live", publication=publication, shards=len(parts))
+        return True
+
+    def _begin(self, pointer: Pointer, attempt: int, shards: int) -> bool:
+        """Note that a fan-out begins; return False where another one has taken its place.
+
+        Reading all users takes a while, in which another event of the pointer may have been handled from start to end:
+        the marks of its tasks stay, since a task whose id is used does not run again to set them.
+        """
+        present = usable_pointer(self._database.pointer())
+        if present is None or present.publication != pointer.publication:
+            return False  # the event of what is live now fans out, or the reconciler does
+        state = paths.children(self._database.status("fanout"))
+        is_begun = state.get("publication") == pointer.publication
+        begun = int(state.get("attempt", 0)) if is_begun else -1
+        if begun > attempt:
+            return False
+        if begun == attempt:
+            self._database.update({f"{FANOUT}/shards": shards, f"{FANOUT}/at": TIMESTAMP})
+            return True
+        done = paths.children(state.get("done")) if is_begun and pointer.lists else {}
+        node = {"publication": pointer.publication, "attempt": attempt, "shards": shards, "at": TIMESTAMP}
+        self._database.update({FANOUT: {**node, "done": dict(done) or None}})
+        return True
 
     def _parts(self, ready: int) -> list[list[str]]:
         """Return the users of each shard; nobody for each of the ``ready`` ones, so that not all users are read."""
