@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bookrec.recommender import UNKNOWN
 from trainer.quantised import CANDIDATES, REASONS, Quantised
-from trainer.ranking_features import Maths, Seen, features
+from trainer.ranking_features import FAR, Maths, Seen, features
 from trainer.serving import LEAST_DEVIATION, LEAST_SHARE, MASKED, Ranker, ServingModel
 
 SUM_BLOCK = 128
@@ -23,6 +23,7 @@ SUM_BLOCK = 128
 TENSORFLOW = Maths(
     total=tf.reduce_sum,
     greatest=tf.reduce_max,
+    greatest_known=lambda values, known: tf.reduce_max(values + (known[..., None] - 1.0) * FAR, axis=-2),
     maximum=tf.maximum,
     sqrt=tf.sqrt,
     log1p=tf.math.log1p,

@@ -40,11 +40,13 @@ class Maths:
 
     Attributes:
         total, greatest: over an ``axis``, which is kept with ``keepdims``.
+        greatest_known: of [..., n, C], over the n books of which ``known`` [..., n] is 1; what is not known has no say.
         equal: float32, 1 where two arrays are equal.
     """
 
     total: Callable[..., Any]
     greatest: Callable[..., Any]
+    greatest_known: Callable[[Any, Any], Any]
     maximum: Callable[[Any, Any], Any]
     sqrt: Callable[[Any], Any]
     log1p: Callable[[Any], Any]
@@ -53,9 +55,16 @@ class Maths:
     equal: Callable[[Any, Any], Any]
 
 
+def _greatest_known(values: Any, known: Any) -> Any:
+    if not known.all():  # which is rare, and another pass over all of it is not cheap
+        values = np.where(known[..., None] > 0, values, np.float32(-FAR))
+    return values.max(axis=-2)
+
+
 NUMPY = Maths(
     total=np.sum,
     greatest=np.max,
+    greatest_known=_greatest_known,
     maximum=np.maximum,
     sqrt=np.sqrt,
     log1p=np.log1p,
@@ -103,17 +112,16 @@ def features(maths: Maths, seen: Seen) -> Any:
     count = maths.maximum(total(seen.on_shelf, axis=-1, keepdims=True), 1.0)
     shelf_popular = total(seen.shelf_popularity, axis=-1, keepdims=True) / count
     steps = seen.numbers[..., None, :] - seen.shelf_numbers[..., :, None]
-    absent = (seen.on_shelf[..., :, None] - 1.0) * FAR  # an unknown book must not be the greatest
     everywhere = maths.ones_like(seen.blend)
     columns = {
         "blend": maths.maximum(seen.blend, -10.0),
         "closed_form": seen.parts[-1],
         "learned": seen.parts[0],
         "popularity": seen.popularity,
-        "closest": greatest(seen.likeness + absent, axis=-2),
+        "closest": maths.greatest_known(seen.likeness, seen.on_shelf),
         "affinity": total(seen.likeness, axis=-2) / maths.sqrt(count),
         "taste": total(seen.likeness * seen.residuals[..., :, None], axis=-2) / maths.sqrt(count),
-        "strongest": greatest(seen.contributions + absent, axis=-2),
+        "strongest": maths.greatest_known(seen.contributions, seen.on_shelf),
         "same_series": maths.log1p(total(seen.series, axis=-2)),
         "next_in_series": greatest(seen.series * maths.equal(steps, 1.0), axis=-2),
         "previous_in_series": greatest(seen.series * maths.equal(steps, -1.0), axis=-2),
