@@ -85,13 +85,18 @@ def new_email():
 
 @pytest.fixture
 def new_reader(stack, new_email):
-    """Make readers with accounts of their own, and shelves as given (ISBN → rating); the password is the same."""
+    """Make readers with accounts of their own, and shelves as given (ISBN → rating); the password is the same.
+
+    Whoever has a shelf has the list for it: none of an earlier write comes in later.
+    """
 
     def make(shelf=None):
         reader = Reader(stack.addresses, new_email(), PASSWORD)
         reader.sign_up()
         for isbn, rating in (shelf or {}).items():
             reader.shelve(isbn, rating)
+        if shelf:
+            reader.wait_for_list()
         return reader
 
     return make

@@ -67,7 +67,6 @@ def test_each_book_says_why_it_is_there_what_it_may_be_worth_and_of_which_kind_i
     visit, new_reader, shelf, catalogue
 ):
     reader = new_reader(shelf)
-    reader.wait_for_list()
     page = signed_in(visit(), reader)
     items = wait_until(reader.recommendations)["items"]
     titles = {book["isbn"]: book["title"].split(" (")[0] for book in catalogue}
@@ -257,7 +256,6 @@ def without_triggers(stack, method, path, value=None):
 
 def test_the_page_says_where_no_model_is_live_yet(visit, stack, new_reader, shelf):
     reader = new_reader(shelf)
-    reader.wait_for_list()
     page = signed_in(visit(), reader)
     model = stack.admin_get("Recommender/model")
     try:

@@ -35,9 +35,7 @@ def shelf(stack):
 
 @pytest.fixture
 def reader(new_reader, shelf):
-    reader = new_reader(shelf)
-    reader.wait_for_list()
-    return reader
+    return new_reader(shelf)
 
 
 def go(page, view):
