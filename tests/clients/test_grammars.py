@@ -62,4 +62,4 @@ def test_each_data_class_has_the_contracts_fields():
 def test_every_language_has_its_blocks():
     names = {language: {name.split(".")[0].lower() for name in files} for language, files in guide.blocks().items()}
     assert names["kotlin"] - {"byuser"} == names["swift"]
-    assert len(names["js"]) == len(names["swift"])
+    assert len(names["js"] - {"inbrowser"}) == len(names["swift"])

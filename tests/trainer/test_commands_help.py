@@ -135,6 +135,7 @@ def test_a_worker_that_is_to_wait_for_no_number_of_seconds_says_so(command, monk
     monkeypatch.setenv(
         "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
     )
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "demo-bookrec")
     monkeypatch.setenv("WORKERS_PATIENCE_SECONDS", "long")
     ended = command("run")
     assert ended.code == 2

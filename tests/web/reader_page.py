@@ -13,6 +13,9 @@ from tests.web.conftest import LATE, PASSWORD
 
 OUT = ROOT / "out" / "web"
 wait_until = partial(waiting.wait_until, patience_s=LATE / 1000)
+NOT_YET_READ = re.compile(r"^Book \d+$")
+"""How the page calls a book whose title is still on its way."""
+
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 
 
@@ -38,7 +41,10 @@ def isbns(page):
 
 
 def title(card):
-    return card.get_by_role("heading").inner_text()
+    """Return a book's title, once the page has it from the catalogue."""
+    heading = card.get_by_role("heading")
+    expect(heading).not_to_have_text(NOT_YET_READ)
+    return heading.inner_text()
 
 
 def shelf_entry(page, name):

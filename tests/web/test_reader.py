@@ -77,11 +77,11 @@ def test_each_book_says_why_it_is_there_what_it_may_be_worth_and_of_which_kind_i
         assert {"personal": "Personal", "popular": "Popular", "newest": "New"}[item["source"]] in text
         assert f"★ {item['predictedRating']:.1f} for you" in text
         for isbn in item.get("because", []):
-            assert titles[isbn] in card.locator(".reason").inner_text()
+            expect(card.locator(".reason")).to_contain_text(titles[isbn])
         if len(item.get("because", [])) == 1:
             [isbn] = item["because"]
             because = verbs[shelf[isbn]].format(titles[isbn])
-            assert card.locator(".reason").inner_text() == f"Because {because}"
+            expect(card.locator(".reason")).to_have_text(f"Because {because}")
 
 
 def test_by_keyboard_alone_from_signing_in_to_a_rated_book(visit, new_reader, shelf):
