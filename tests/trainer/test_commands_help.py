@@ -23,6 +23,7 @@ from local.stack import ROOT
 from tests.trainer.command_line import command, fill, project, storage_url
 from tests.trainer.data import clusters
 from tests.trainer.lists.snapshots import small_world
+from trainer import cluster
 from trainer.commands import reference, simulate
 from trainer.commands.common import EXIT_CODES, PROGRAM
 from trainer.commands.errors import explain
@@ -131,12 +132,12 @@ def test_a_variable_that_is_empty_is_not_set():
     assert whole("LEASE_SECONDS", "", 120) == whole("LEASE_SECONDS", None, 120) == 120
 
 
-def test_a_worker_that_is_to_wait_for_no_number_of_seconds_says_so(command, monkeypatch):
+def test_a_worker_that_is_to_wait_for_no_number_of_seconds_says_so(command, project, monkeypatch):
     monkeypatch.setenv(
         "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
     )
-    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "demo-bookrec")
     monkeypatch.setenv("WORKERS_PATIENCE_SECONDS", "long")
+    cluster.strategy.cache_clear()  # whoever trained in this process has asked for it
     ended = command("run")
     assert ended.code == 2
     assert ended.err.startswith("trainer: WORKERS_PATIENCE_SECONDS is 'long' in the environment")
