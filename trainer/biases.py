@@ -34,7 +34,7 @@ class Biases:
     def residuals(self, stars: sp.csr_matrix) -> sp.csr_matrix:
         """Return stars minus mean and item bias, with the sparsity of ``stars`` [users, items]."""
         data = stars.data - self.mean - self.items[stars.indices]
-        return sp.csr_matrix((data.astype(np.float32), stars.indices, stars.indptr), shape=stars.shape)
+        return sp.csr_matrix((data.astype(np.float32), stars.indices, stars.indptr), shape=stars.shape, copy=True)
 
 
 def fit_biases(stars: sp.csr_matrix, item_shrinkage: float, user_shrinkage: float) -> Biases:

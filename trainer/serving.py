@@ -48,10 +48,11 @@ class Table:
 
     @property
     def matrix(self) -> sp.csr_matrix:
-        """The weights as a float32 CSR matrix [items, items]."""
+        """The weights as a float32 CSR matrix [items, items], a copy: its zeros are removed, the table keeps them."""
         items, width = self.neighbours.shape
         starts = np.arange(0, items * width + 1, width)
-        matrix = sp.csr_matrix((self.weights.ravel(), self.neighbours.ravel(), starts), shape=(items, items))
+        stored = (self.weights.ravel(), self.neighbours.ravel(), starts)
+        matrix = sp.csr_matrix(stored, shape=(items, items), copy=True)
         matrix.eliminate_zeros()
         return matrix
 

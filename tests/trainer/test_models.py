@@ -33,6 +33,7 @@ from trainer.serving import (
     MASKED,
     Ranker,
     ServingModel,
+    Table,
     neighbours_of_matrix,
     neighbours_of_vectors,
     standardised,
@@ -50,6 +51,28 @@ def small():
     trained = training.fit(built, books, CONFIG)
     held_out = test.assign(myRate=test["myRate"].astype(float))
     return built, held_out, trained, export.export(trained.serving)
+
+
+def test_a_table_keeps_its_rows_when_its_matrix_is_asked_for():
+    neighbours = np.array([[1, 2], [0, 2], [0, 1]], np.int32)
+    weights = np.array([[0.5, 0.0], [0.3, 0.2], [0.1, 0.4]], np.float32)
+    table = Table(neighbours.copy(), weights.copy())
+    expected = [[0, 0.5, 0], [0.3, 0, 0.2], [0.1, 0.4, 0]]
+    for _ in range(2):
+        assert np.allclose(table.matrix.toarray(), expected)
+        assert table.matrix.nnz == 5
+    shelves = sp.csr_matrix(np.eye(3, dtype=np.float32))
+    scaled = table.rescaled(shelves)
+    assert np.allclose(scaled.weights / scaled.weights[0, 0], weights / weights[0, 0])
+    assert np.array_equal(table.neighbours, neighbours)
+    assert np.array_equal(table.weights, weights)
+
+
+def test_residuals_share_no_array_with_the_stars():
+    stars = sp.csr_matrix(np.array([[0, 5, 3], [1, 0, 0]], np.float32))
+    residuals = fit_biases(stars, 1.0, 1.0).residuals(stars)
+    assert not np.shares_memory(residuals.indices, stars.indices)
+    assert not np.shares_memory(residuals.indptr, stars.indptr)
 
 
 def test_ease_equals_its_definition():
