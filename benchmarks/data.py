@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from trainer.sources import BOOKS, RATINGS, read_csv
+from trainer.data.sources import BOOKS, RATINGS, read_csv
 
 DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared" / "data" / "goodbooks")
 """A folder with ``books.csv`` and ``splits/NAME.train.csv`` and ``NAME.test.csv``."""

@@ -77,7 +77,7 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
     rate()
     own = _own(queries, items, rate, parts=4 if quick else 10)
     expected = own.pop("found")
-    rows = {"trainer.topk": own}
+    rows = {"trainer.serving.topk": own}
     for name, (make, count) in _contenders(readers, quick).items():
         rows[name] = _row(make(items), queries[:count], items, expected, rate)
     rows["ScaNN brute force"] = _scann(queries[: readers // 10], items, expected, rate)
@@ -94,7 +94,7 @@ def _vectors(rng: np.random.Generator, count: int, dim: int) -> Floats:
 
 def _own(queries: Floats, items: Floats, rate: Callable[[], float], parts: int) -> dict[str, Any]:
     """Measure in parts with a matrix product before and after each: others work on this machine too."""
-    from trainer.topk import top_inner_products
+    from trainer.serving.topk import top_inner_products
 
     found, ratios, seconds, products = [], [], 0.0, [rate()]
     with peak_memory() as memory:

@@ -80,8 +80,8 @@ def _row(stage: str, entries: int, seed: int) -> Figures:
 def lists_of(entries: int, seed: int) -> Figures:
     """Make all readers' lists with a model of random weights, and write their shards to a folder."""
     from benchmarks.lists import VERSION, Folder, make_world
-    from trainer.lists.shards import publish_lists
-    from trainer.sources import Snapshot
+    from trainer.data.sources import Snapshot
+    from trainer.serving.batch.shards import publish_lists
 
     readers, books = synthetic.shape_of(entries)
     world = make_world(seed, readers, books, DIM)

@@ -21,10 +21,10 @@ from benchmarks import synthetic
 from benchmarks.data import keep
 from bookrec import paths
 from emulator.process import Emulator, running
-from trainer.ingest.folders import LocalFolder
-from trainer.ingest.increments import Snapshots
-from trainer.ingest.pages import PAGE_SIZE, Reading, pages, parallel_pages
-from trainer.services import Database, connect, disconnect
+from trainer.data.ingest.folders import LocalFolder
+from trainer.data.ingest.increments import Snapshots
+from trainer.data.ingest.pages import PAGE_SIZE, Reading, pages, parallel_pages
+from trainer.publishing.adapters import Database, connect, disconnect
 
 MEMORY_MB = 400.0
 """What the process may hold that turns a backup of any size into Parquet."""

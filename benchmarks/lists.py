@@ -17,12 +17,12 @@ from benchmarks.data import keep
 from benchmarks.dense_top_k import peak_memory
 from bookrec.ranking import LIST_SIZE, RecommendationList, top_list
 from bookrec.recommender import Recommender
-from trainer.biases import fit_biases
 from trainer.config import DEFAULTS
-from trainer.features import item_facts
-from trainer.lists.making import ListMaker, shelves_in_key_order
-from trainer.ranking_features import FEATURES
-from trainer.serving import Ranker, ServingModel, Table, popularity
+from trainer.data.features import item_facts
+from trainer.serving.batch.making import ListMaker, shelves_in_key_order
+from trainer.serving.biases import fit_biases
+from trainer.serving.item_item import Ranker, ServingModel, Table, popularity
+from trainer.serving.reranker_features import FEATURES
 
 NEAR = 120
 """A book's neighbours are chosen from so many that stand beside it, in the order of tastes."""
@@ -62,7 +62,11 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
 def _targets(found: dict[str, Any]) -> list[dict[str, Any]]:
     dense = found["dense"]
     rows = [
-        ("dense kernel, share of the matrix product's rate", dense["rows"]["trainer.topk"]["of_matrix_rate"], 0.8),
+        (
+            "dense kernel, share of the matrix product's rate",
+            dense["rows"]["trainer.serving.topk"]["of_matrix_rate"],
+            0.8,
+        ),
         ("dense kernel, places as sorting everything has them", dense["same_as_sorting"], 1.0),
         ("Beam, share of shards equal to one process's", found["beam"]["same"], 1.0),
     ]
@@ -112,8 +116,8 @@ def make_world(seed: int, readers: int, books: int, dim: int) -> World:
 
 def _served(world: World, singly: int) -> dict[str, Any]:
     """Time all lists in blocks, from rows to lists; and some of them through the exported file, on one thread each."""
-    from trainer import export
-    from trainer.lists.making import make_lists
+    from trainer.serving import tflite as export
+    from trainer.serving.batch.making import make_lists
 
     with peak_memory() as blocks_memory:
         began = time.perf_counter()
@@ -150,9 +154,9 @@ def _one(model: Recommender, shelf: Any, maker: ListMaker) -> RecommendationList
 
 def _beam(world: World, readers: int) -> dict[str, Any]:
     """Time Beam's DirectRunner and one process on the same readers, from rows to shards."""
-    from trainer.lists import model_file, pipeline
-    from trainer.lists.shards import publish_lists
-    from trainer.sources import Snapshot
+    from trainer.data.sources import Snapshot
+    from trainer.serving.batch import model_file, pipeline
+    from trainer.serving.batch.shards import publish_lists
 
     some = world.ratings[world.ratings["userId"].isin(sorted(set(world.ratings["userId"]))[:readers])]
     with tempfile.TemporaryDirectory() as folder:

@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 from tqdm import tqdm
 
-from trainer.dataset import Ratings
+from trainer.data.dataset import Ratings
 
 EMBEDDING_DIM = 64
 BATCH = 32

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.data import OUT, read_split
-from trainer import dataset, peers, plots
 from trainer.commands.evaluate import evaluate_split, show
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
+from trainer.data import dataset
+from trainer.evaluation import baselines as peers
+from trainer.evaluation import plots
 from trainer.metrics import OURS, finite, rmse
 
 SMALL = ("dev1k_0", "dev1k_1", "dev1k_2", "dev1k_3")

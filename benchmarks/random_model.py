@@ -15,11 +15,16 @@ from benchmarks.data import OUT
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL
 
 if TYPE_CHECKING:
-    from trainer.serving import ServingModel
+    from trainer.serving.item_item import ServingModel
 
 BOOKS = 10_000
 ROOT = Path(__file__).resolve().parent.parent
-MADE_BY = ("benchmarks/random_model.py", "trainer/graph.py", "trainer/export.py", "trainer/serving.py")
+MADE_BY = (
+    "benchmarks/random_model.py",
+    "trainer/serving/tf_graph.py",
+    "trainer/serving/tflite.py",
+    "trainer/serving/item_item.py",
+)
 
 
 def isbns(books: int = BOOKS) -> tuple[str, ...]:
@@ -29,11 +34,11 @@ def isbns(books: int = BOOKS) -> tuple[str, ...]:
 
 def make(seed: int) -> ServingModel:
     """Return a model for ``BOOKS`` books."""
-    from trainer.biases import Biases
     from trainer.config import DEFAULTS
-    from trainer.features import Facts
-    from trainer.ranking_features import FEATURES
-    from trainer.serving import Ranker, ServingModel, Table
+    from trainer.data.features import Facts
+    from trainer.serving.biases import Biases
+    from trainer.serving.item_item import Ranker, ServingModel, Table
+    from trainer.serving.reranker_features import FEATURES
 
     rng = np.random.default_rng(seed)
 
@@ -86,7 +91,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=42)
     arguments = parser.parse_args()
-    from trainer import export
+    from trainer.serving import tflite as export
 
     made = export.export(make(arguments.seed))
     arguments.folder.mkdir(parents=True, exist_ok=True)

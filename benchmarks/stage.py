@@ -22,7 +22,7 @@ from bookrec.publishing import next_pointer
 from emulator.process import free_port, running
 from local.processes import Processes
 from local.stack import storage_program
-from trainer import publish
+from trainer.publishing import versions as publish
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "functions"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bookrec.push_keys import CHARS
-from trainer.dataset import Ratings
+from trainer.data.dataset import Ratings
 
 FIRST_MS, LAST_MS = 1_685_577_600_000, 1_763_164_800_000
 """The entries are spread evenly over two and a half years from June 2023 on."""
@@ -71,7 +71,7 @@ class Synthetic:
         return [f"0978{number:010d}" for number in range(self.books)]
 
     def catalogue(self) -> pd.DataFrame:
-        """Return the books' metadata, columns as ``trainer.sources.BOOK_COLUMNS``: authors keep to a cluster."""
+        """Return the books' metadata, columns as ``trainer.data.sources.BOOK_COLUMNS``: authors keep to a cluster."""
         rng = np.random.default_rng((self.seed, 1))
         authors = self.clusters * 15 + rng.integers(0, 15, self.books)
         words = rng.integers(0, len(_WORDS), (self.books, 3))

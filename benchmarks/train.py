@@ -17,11 +17,12 @@ import numpy as np
 from benchmarks import random_model
 from benchmarks.data import OUT, read_split
 from benchmarks.random_model import BOOKS
-from trainer import dataset, export
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
-from trainer.features import item_features
-from trainer.learning import learn
-from trainer.validation import Validation
+from trainer.data import dataset
+from trainer.data.features import item_features
+from trainer.model.train_loop import learn
+from trainer.model.validation import Validation
+from trainer.serving import tflite as export
 
 SHELF_SIZES = (1, 10, 50, 200)
 CALLS = 300

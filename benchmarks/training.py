@@ -22,9 +22,9 @@ import numpy as np
 
 from benchmarks import synthetic
 from benchmarks.data import keep, read_split
-from trainer import dataset
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
-from trainer.dataset import Ratings
+from trainer.data import dataset
+from trainer.data.dataset import Ratings
 
 TARGET_SHARE = 0.99
 """The target is this share of the best validation NDCG@10 that a training reaches."""
@@ -135,9 +135,9 @@ def _one(kind: str, name: str, seed: int, quick: bool) -> dict[str, Any]:
 def _ours(kind: Any, ratings: Ratings, books: Any, seed: int, epochs: int) -> dict[str, Any]:
     from dataclasses import replace
 
-    from trainer.features import item_features
-    from trainer.learning import learn
-    from trainer.validation import Validation
+    from trainer.data.features import item_features
+    from trainer.model.train_loop import learn
+    from trainer.model.validation import Validation
 
     config = replace(DEFAULTS, seed=seed)
     held = dataset.holdout(ratings, config.validation_fraction, seed)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.database_export import ShelfRow, make_tree, write_export
+from trainer.data.exchange.database_export import ShelfRow, make_tree, write_export
 
 READERS, BOOKS, ENTRIES = 43, 704, 1011
 FIRST_DAY_MS = 1_685_577_600_000  # 2023-06-01

@@ -22,7 +22,7 @@ from bookrec.reader import parse_reader
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf, build_shelf, sort_out
 from local.stack import Stack
-from trainer.publish import read_version
+from trainer.publishing.versions import read_version
 
 
 def read_whole(stack: Stack, pointer: Pointer) -> dict[str, bytes]:
@@ -36,7 +36,7 @@ def read_whole(stack: Stack, pointer: Pointer) -> dict[str, bytes]:
 
 def check_model(stack: Stack) -> list[str]:
     """Return what is wrong with the live model: it has to be whole, and to answer in tflite-runtime."""
-    from trainer.product import answers
+    from trainer.pipeline import answers
 
     try:
         pointer = parse_pointer(stack.admin_get(paths.MODEL))

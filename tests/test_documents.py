@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bookrec import entries, paths
-from trainer.database_export import ARCHIVE_FIELDS
+from trainer.data.exchange.database_export import ARCHIVE_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("emulator", "benchmarks")
@@ -38,23 +38,25 @@ RUN_BY = {
     "make mutants": "tests/simulation/test_simulation.py::test_a_fault_in_the_code_is_found",
     "make chaos": "tests/e2e/test_chaos.py::test_lost_and_doubled_events_killed_runs_and_restarts_leave_nothing_wrong",
     "trainer run": "tests/e2e/test_loop.py::stack",
-    "trainer train": "tests/trainer/test_commands_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
-    "trainer publish": "tests/trainer/test_commands_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
-    "trainer rollback": "tests/trainer/test_commands_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
-    "trainer experiment": "tests/trainer/test_commands_experiment.py::test_an_experiment_is_started_shown_and_ended",
-    "trainer release": "tests/trainer/test_commands_experiment.py::test_release_says_how_many_failures_it_forgave",
-    "trainer status": "tests/trainer/test_commands_status.py::"
+    "trainer train": "tests/trainer/commands/test_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
+    "trainer publish": "tests/trainer/commands/test_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
+    "trainer rollback": "tests/trainer/commands/test_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
+    "trainer experiment": "tests/trainer/commands/test_experiment.py::test_an_experiment_is_started_shown_and_ended",
+    "trainer release": "tests/trainer/commands/test_experiment.py::test_release_says_how_many_failures_it_forgave",
+    "trainer status": "tests/trainer/commands/test_status.py::"
     "test_the_command_ends_with_3_where_something_needs_attention",
-    "trainer evaluate": "tests/trainer/test_commands.py::test_evaluate_writes_its_three_files_the_same_each_time",
-    "trainer export": "tests/trainer/test_commands_export.py::test_the_command_writes_a_folder_once",
-    "trainer import": "tests/trainer/test_commands.py::test_import_turns_ratings_into_a_database_that_a_run_can_read",
-    "trainer lists": "tests/trainer/test_commands_help.py::test_lists_are_made_of_an_export_into_a_folder",
-    "trainer simulate": "tests/trainer/test_commands_help.py::test_simulate_runs_histories_and_replays_one",
+    "trainer evaluate": "tests/trainer/commands/test_models.py::"
+    "test_evaluate_writes_its_three_files_the_same_each_time",
+    "trainer export": "tests/trainer/commands/test_export.py::test_the_command_writes_a_folder_once",
+    "trainer import": "tests/trainer/commands/test_models.py::"
+    "test_import_turns_ratings_into_a_database_that_a_run_can_read",
+    "trainer lists": "tests/trainer/commands/test_help.py::test_lists_are_made_of_an_export_into_a_folder",
+    "trainer simulate": "tests/trainer/commands/test_help.py::test_simulate_runs_histories_and_replays_one",
     "emulator": "tests/emulator/test_snapshots.py::"
     "test_what_an_emulator_held_when_it_was_told_to_stop_is_there_at_the_next_start",
-    "benchmarks.events": "tests/trainer/test_benchmarks_events.py::"
+    "benchmarks.events": "tests/benchmarks/test_events.py::"
     "test_events_of_many_readers_end_in_right_lists_and_none_is_lost",
-    "benchmarks.cold_start": "tests/trainer/test_benchmarks_events.py::"
+    "benchmarks.cold_start": "tests/benchmarks/test_events.py::"
     "test_a_cold_start_is_measured_beside_the_same_one_with_tensorflow",
 }
 """Which test runs a command that a document shows; what needs a cloud stands in a block of ``sh cloud`` instead."""

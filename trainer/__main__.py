@@ -12,8 +12,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from trainer.commands.common import Done, UsageError
-from trainer.commands.errors import explain
+from trainer.command_line.errors import explain
+from trainer.command_line.options import Done, UsageError
 from trainer.commands.parser import make_parser
 
 CHATTY = ("absl", "tensorflow", "google.auth", "urllib3")
@@ -21,7 +21,7 @@ CHATTY = ("absl", "tensorflow", "google.auth", "urllib3")
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code (``trainer.commands.common.EXIT_CODES``)."""
+    """Run a command; return the exit code (``trainer.command_line.options.EXIT_CODES``)."""
     words = sys.argv[1:] if words is None else words
     is_json = "--json" in words
     try:

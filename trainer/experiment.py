@@ -10,7 +10,7 @@ from bookrec.errors import BadArgument
 from bookrec.experiment import Experiment, is_share
 from bookrec.manifest import usable_pointer
 from bookrec.publishing import experiment_ended, experiment_started, kept_manifest
-from trainer import publish
+from trainer.publishing import versions as publish
 
 NodeAt = Callable[[str], Any]
 

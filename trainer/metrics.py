@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trainer.dataset import Ratings
+from trainer.data.dataset import Ratings
 
 CUTOFF = 10
 ACCURACY_CUTOFFS = (1, 5, 10, 50, 100)

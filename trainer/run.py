@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from bookrec import paths
 from bookrec.errors import BadModel, BookrecError, LeaseLost
 from bookrec.manifest import Pointer
-from trainer import publish
-from trainer.holder import Heart, LeaseHolder
-from trainer.sources import Snapshot, read_pages
+from trainer.data.sources import Snapshot, read_pages
+from trainer.publishing import versions as publish
+from trainer.publishing.lease_holder import Heart, LeaseHolder
 
 if TYPE_CHECKING:
-    from trainer.services import Database
+    from trainer.publishing.adapters import Database
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from backend.adapters import cloud_storage
 from bookrec.errors import BadModel, StoreUnavailable
 from emulator.process import free_port
 from tests.fakes import FakeBucket, FakeClock
-from trainer.services import Bucket
+from trainer.publishing.adapters import Bucket
 
 
 class Both:

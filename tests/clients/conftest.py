@@ -13,11 +13,14 @@ from bookrec.recommender import Recommender
 from tests.clients import guide
 from tests.clients.programs import Program
 from tests.database_server import deliveries, port, server
-from tests.trainer.data import clusters
-from tests.trainer.lists.models import random_model
-from trainer import dataset, export, publish, training
-from trainer.by_user import export_by_user
+from tests.trainer.serving.batch.models import random_model
+from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
+from trainer.data import dataset
+from trainer.model import fit as training
+from trainer.publishing import versions as publish
+from trainer.serving import tflite as export
+from trainer.serving.by_user import export_by_user
 
 __all__ = ["deliveries", "port", "server"]
 

@@ -10,7 +10,7 @@ import subprocess
 
 import numpy as np
 
-from trainer.export import interpreter
+from trainer.serving.tflite import interpreter
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from bookrec.recommender import Items, parse_items
 from bookrec.shelf import Shelf
 from clients import contract
 from clients.contract import NODES, problems
-from trainer.database_export import ARCHIVE_FIELDS, ShelfRow, make_tree
+from trainer.data.exchange.database_export import ARCHIVE_FIELDS, ShelfRow, make_tree
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "contract.md").read_text()
 DIGEST = manifest.sha256(b"")

@@ -11,7 +11,7 @@ from tests.browser import launched
 from tests.clients import guide
 from tests.clients.conftest import NODE_MODULES
 from tests.clients.shelves import as_shelf, catalogue_json, functions_list, shelves
-from trainer.export import FIXED_SIZE
+from trainer.serving.tflite import FIXED_SIZE
 
 IMPORTS = {
     "@litertjs/core": "/node_modules/@litertjs/core/dist/index.js",

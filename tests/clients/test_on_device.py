@@ -20,9 +20,9 @@ from tests.clients.bucket import serving
 from tests.clients.programs import run_signature
 from tests.clients.shelves import BOOKS, as_shelf, catalogue_json, functions_list, shelves
 from tests.clients.test_contract import as_stored, full_and_bare_list
-from trainer.by_user import user_key
-from trainer.export import RUNTIMES
-from trainer.publish import make_pointer
+from trainer.publishing.versions import make_pointer
+from trainer.serving.by_user import user_key
+from trainer.serving.tflite import RUNTIMES
 
 UIDS = ["ana", "3avc3TUJioP8", "zażółć", "読者", "r" * 128]
 

@@ -13,8 +13,8 @@ from bookrec.entries import user_id_of
 from bookrec.shelf import sort_out
 from tests.corpus import corpus
 from tests.database_server import ROOT, Server
-from trainer.services import Database
-from trainer.sources import read_pages
+from trainer.data.sources import read_pages
+from trainer.publishing.adapters import Database
 
 ENTRIES = [item for item in corpus.entries() if item.rules != "unsendable" and "/" not in item.key]
 HELD = [item for item in ENTRIES if item.stored != corpus.GONE]

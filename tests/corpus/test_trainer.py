@@ -11,10 +11,19 @@ import pytest
 
 from bookrec import paths
 from tests.corpus import corpus
-from trainer import dataset
 from trainer.config import DEFAULTS
-from trainer.features import item_features
-from trainer.sources import BOOK_COLUMNS, BOOKS, RATINGS, SourceError, read_csv, read_export, read_files, read_pages
+from trainer.data import dataset
+from trainer.data.features import item_features
+from trainer.data.sources import (
+    BOOK_COLUMNS,
+    BOOKS,
+    RATINGS,
+    SourceError,
+    read_csv,
+    read_export,
+    read_files,
+    read_pages,
+)
 
 READERS, BOOK_COUNT = 6, 8
 GOOD = {

@@ -11,9 +11,10 @@ from bookrec.push_keys import first_key
 from bookrec.recommender import Items
 from emulator.auth import Caller
 from emulator.errors import PermissionDeniedError
-from trainer import operate, run
+from trainer import operations as operate
+from trainer import run
+from trainer.publishing.adapters import Database
 from trainer.run import Product, RefusedModelError, Services
-from trainer.services import Database
 
 BAD = [
     {"myRate": 9}, {"myRate": "five"}, {"isbn": None}, {"isbn": "\N{DRAGON}"}, {"extra": 1}, {"userId": "a.b"},

@@ -40,7 +40,7 @@ class Mutant:
 
 
 LISTS, WRITES = "functions/backend/lists.py", "functions/backend/list_writes.py"
-LEASE, PUBLISH = "functions/bookrec/lease.py", "trainer/publish.py"
+LEASE, PUBLISH = "functions/bookrec/lease.py", "trainer/publishing/versions.py"
 POINTER = "functions/bookrec/publishing.py"
 RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retraining.py"
 # ruff: noqa: E501 - a line of code stays a line

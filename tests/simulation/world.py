@@ -15,7 +15,7 @@ from tests.simulation.actors import Operator, Reader, Trainer, librarian, phone
 from tests.simulation.monitor import Monitor
 from tests.simulation.platform import POLICY, STALL_MS, Faults, Platform
 from tests.simulation.scheduler import Lock, Scheduler
-from trainer import publish
+from trainer.publishing import versions as publish
 
 BEGIN_MS = 1_700_000_000_000
 DAY_MS, RECONCILE_MS = 900_000, 300_000
@@ -77,7 +77,7 @@ class World:
         }  # fmt: skip
 
     def answers(self, version, model, items):
-        """Implement ``trainer.publish.Answers``."""
+        """Implement ``trainer.publishing.versions.Answers``."""
         if not model:
             raise BadModel("it is empty")
         load_fake(version, model, items)

@@ -10,11 +10,14 @@ from backend.lists import ListRefresher, Refreshed
 from backend.models import LiveModel
 from bookrec import paths
 from tests.fakes import FakeBucket, FakeClock, FakeDatabase, one_by_one
-from tests.trainer.data import clusters, split
-from trainer import dataset, export, publish, training
+from tests.trainer.small_ratings import clusters, split
 from trainer.config import DEFAULTS
-from trainer.evaluate import evaluate
-from trainer.product import answers
+from trainer.data import dataset
+from trainer.evaluation.evaluate import evaluate
+from trainer.model import fit as training
+from trainer.pipeline import answers
+from trainer.publishing import versions as publish
+from trainer.serving import tflite as export
 
 READERS = 200
 CONFIG = replace(DEFAULTS, epochs=4, folds=1, embedding_dims=(("batch", 32),))

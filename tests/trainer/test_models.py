@@ -15,21 +15,22 @@ from ai_edge_litert.interpreter import Interpreter
 
 from bookrec.errors import BadModel
 from bookrec.shelf import Shelf
-from tests.trainer.data import clusters, split
-from tests.trainer.lists.models import random_model
-from trainer import dataset, export, training
-from trainer.biases import fit_biases
-from trainer.by_user import export_by_user, user_key
-from trainer.closed_form import cease
+from tests.trainer.serving.batch.models import random_model
+from tests.trainer.small_ratings import clusters, split
 from trainer.config import DEFAULTS
-from trainer.evaluate import evaluate, shelves_of
-from trainer.features import item_facts
-from trainer.gate import judge
+from trainer.data import dataset
+from trainer.data.features import item_facts
+from trainer.evaluation.baselines import compare
+from trainer.evaluation.evaluate import evaluate, shelves_of
+from trainer.evaluation.gate import judge
 from trainer.metrics import rmse, user_metrics
-from trainer.peers import compare
-from trainer.ranking import Examples, choose_epochs
-from trainer.ranking_features import FEATURES
-from trainer.serving import (
+from trainer.model import fit as training
+from trainer.model.ease import cease
+from trainer.model.reranker import Examples, choose_epochs
+from trainer.serving import tflite as export
+from trainer.serving.biases import fit_biases
+from trainer.serving.by_user import export_by_user, user_key
+from trainer.serving.item_item import (
     MASKED,
     Ranker,
     ServingModel,
@@ -38,6 +39,7 @@ from trainer.serving import (
     neighbours_of_vectors,
     standardised,
 )
+from trainer.serving.reranker_features import FEATURES
 
 ROOT = Path(__file__).parents[2]
 CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)))

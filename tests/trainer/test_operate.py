@@ -8,9 +8,10 @@ from bookrec.errors import BadModel, LeaseLost
 from bookrec.manifest import parse_pointer
 from tests.fakes import FakeBucket, FakeClock
 from tests.memory_database import MemoryDatabase
-from trainer import operate, publish
+from trainer import operations as operate
+from trainer.publishing import versions as publish
+from trainer.publishing.adapters import Database
 from trainer.run import Product, RefusedModelError, Services, run
-from trainer.services import Database
 
 
 @pytest.fixture

@@ -11,15 +11,16 @@ import pytest
 from bookrec.manifest import parse_manifest, sha256
 from tests.fakes import FakeBucket, FakeClock
 from tests.memory_database import RULES
-from tests.trainer.data import clusters
-from trainer import dataset, report
-from trainer.by_user import user_key
+from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
-from trainer.holder import beat_in_thread
+from trainer.data import dataset
+from trainer.evaluation import report
 from trainer.metrics import finite
-from trainer.product import _judge, answers, make
+from trainer.pipeline import _judge, answers, make
+from trainer.publishing.adapters import Database, connect, disconnect, now_ms
+from trainer.publishing.lease_holder import beat_in_thread
 from trainer.run import Services, run
-from trainer.services import Database, connect, disconnect, now_ms
+from trainer.serving.by_user import user_key
 
 CONFIG = replace(DEFAULTS, epochs=3, folds=1, embedding_dims=(("batch", 16),))
 

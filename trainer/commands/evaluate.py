@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from trainer.commands.common import Done, declare
-from trainer.commands.progress import Progress
+from trainer.command_line.options import Done, declare
+from trainer.command_line.progress import Progress
 from trainer.config import DEFAULTS, Config, Variant
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from trainer.evaluate import Evaluation
+    from trainer.evaluation.evaluate import Evaluation
 
 
 def add_parser(commands: Any) -> None:
@@ -53,8 +53,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
+    from trainer.data.sources import BOOKS, RATINGS, newest_apart, read_csv, read_files
     from trainer.metrics import finite
-    from trainer.sources import BOOKS, RATINGS, newest_apart, read_csv, read_files
 
     if (arguments.train is None) != (arguments.test is None):
         raise ValueError("give --train and --test, or --source alone")
@@ -90,9 +90,13 @@ def evaluate_split(
         with_peers: also fit and score the models of the field.
         step: is told of each step as it begins.
     """
-    from trainer import dataset, export, peers, report, training
-    from trainer.cold_start import cold_start
-    from trainer.evaluate import evaluate
+    from trainer.data import dataset
+    from trainer.evaluation import baselines as peers
+    from trainer.evaluation import report
+    from trainer.evaluation.cold_start import cold_start
+    from trainer.evaluation.evaluate import evaluate
+    from trainer.model import fit as training
+    from trainer.serving import tflite as export
 
     began = time.monotonic()
     _make_folder(out)
@@ -199,7 +203,7 @@ def _shown(metrics: dict[str, Any]) -> Iterator[str]:
 def _stars(value: object) -> float:
     """Return a test row's stars; one that cannot be read is not rated, and is still predicted."""
     from bookrec.errors import BadData
-    from trainer.dataset import any_stars
+    from trainer.data.dataset import any_stars
 
     try:
         return any_stars(value)

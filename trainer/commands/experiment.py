@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from trainer.commands.common import Done, declare
-from trainer.commands.services import Databases, project_databases, services_of
+from trainer.command_line.connections import Databases, project_databases, services_of
+from trainer.command_line.options import Done, declare
 
 NONE = "no experiment runs"
 
@@ -63,8 +63,8 @@ def _end(found: Databases) -> Done:
 
 def _show(found: Databases) -> Done:
     from trainer.commands.status import hit_rates
-    from trainer.condition import age, look
-    from trainer.services import now_ms
+    from trainer.publishing.adapters import now_ms
+    from trainer.publishing.status import age, look
 
     facts = look(found.instances, now_ms()).facts
     experiment = facts["experiment"]

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from trainer.commands.common import Done, declare
-from trainer.commands.progress import Progress
-from trainer.commands.services import project_databases
+from trainer.command_line.connections import project_databases
+from trainer.command_line.options import Done, declare
+from trainer.command_line.progress import Progress
 
 
 def add_parser(commands: Any) -> None:
@@ -35,10 +35,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
-    from trainer.new_folder import new_folder
+    from trainer.data.exchange.new_folder import new_folder
 
     with new_folder(arguments.out) as folder, project_databases() as found:
-        from trainer.database_copy import anonymous, copy
+        from trainer.data.exchange.database_copy import anonymous, copy
 
         with Progress("export", unit="nodes") as progress:
             steps: list[str] = []

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from trainer.commands.common import Done, declare
-from trainer.commands.progress import Progress
+from trainer.command_line.options import Done, declare
+from trainer.command_line.progress import Progress
 from trainer.config import DEFAULTS
 
 
@@ -30,11 +30,11 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
-    from trainer.new_folder import new_folder
+    from trainer.data.exchange.new_folder import new_folder
 
     with new_folder(arguments.out) as folder, Progress("import", 2, "steps") as progress:
-        from trainer.database_export import write_export
-        from trainer.importer import import_ratings
+        from trainer.data.exchange.database_export import write_export
+        from trainer.data.exchange.importer import import_ratings
 
         tree, dropped = import_ratings(arguments.source, arguments.books, arguments.seed)
         progress.advance()

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from trainer.commands.common import Done, declare
-from trainer.commands.progress import Progress
+from trainer.command_line.options import Done, declare
+from trainer.command_line.progress import Progress
 
 
 def add_parser(commands: Any) -> None:
@@ -40,8 +40,8 @@ def run(arguments: argparse.Namespace) -> Done:
     with Progress("lists"):
         import apache_beam as beam
 
-        from trainer.lists import pipeline
-        from trainer.sources import BOOK_COLUMNS, BOOKS, SourceError, read_csv, read_files
+        from trainer.data.sources import BOOK_COLUMNS, BOOKS, SourceError, read_csv, read_files
+        from trainer.serving.batch import pipeline
 
         if arguments.input.endswith(".parquet"):
             if arguments.books is None:

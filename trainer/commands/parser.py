@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from types import ModuleType
 
+from trainer.command_line.options import EXIT_CODES, PROGRAM, Formatter, Parser
 from trainer.commands import (
     evaluate,
     experiment,
@@ -20,7 +21,6 @@ from trainer.commands import (
     status,
     train,
 )
-from trainer.commands.common import EXIT_CODES, PROGRAM, Formatter, Parser
 
 MODULES: tuple[ModuleType, ...] = (
     train, evaluate, publish, rollback, experiment, status, release, export, import_, lists, simulate, run,

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainer.commands.common import Done, declare
-from trainer.commands.progress import Progress
+from trainer.command_line.connections import project_services
+from trainer.command_line.options import Done, declare
+from trainer.command_line.progress import Progress
 from trainer.commands.run import published
-from trainer.commands.services import project_services
 
 
 def add_parser(commands: Any) -> None:
@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
-    from trainer.folder import WatchedBucket, publish, read_candidate
+    from trainer.candidate import WatchedBucket, publish, read_candidate
 
     read_candidate(arguments.folder)  # what is no candidate is said before anything is connected to
     with Progress("publishing") as progress, project_services() as services:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from trainer.commands.common import Done, declare
-from trainer.commands.services import project_databases
+from trainer.command_line.connections import project_databases
+from trainer.command_line.options import Done, declare
 
 
 def add_parser(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     with project_databases() as found:
-        from trainer.operate import release
+        from trainer.operations import release
 
         failures = release(found.database)
     text = f"released after {failures} failures in a row; the next check starts a run" if failures else "not parked"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from trainer.commands.common import Done, declare
+from trainer.command_line.connections import project_databases, project_services
+from trainer.command_line.options import Done, declare
 from trainer.commands.run import published
-from trainer.commands.services import project_databases, project_services
 
 
 def add_parser(commands: Any) -> None:
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> Done:
     if not arguments.version:
         return _kept()
     with project_services() as services:
-        from trainer.operate import rollback
+        from trainer.operations import rollback
 
         pointer = rollback(services, arguments.version)
     return Done(pointer.version, published(pointer))

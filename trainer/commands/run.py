@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from bookrec.settings import whole
-from trainer.commands.common import Done, declare
-from trainer.commands.services import project_services
+from trainer.command_line.connections import project_services
+from trainer.command_line.options import Done, declare
 from trainer.config import DEFAULTS, Config, Variant
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> Done:
     if is_helper(config):
         return Done()
     with project_services() as services:
-        from trainer.product import make
+        from trainer.pipeline import make
         from trainer.run import run as train
 
         read = reader_of(arguments)
@@ -96,14 +96,14 @@ def config_of(arguments: argparse.Namespace) -> Config:
 
 def is_helper(config: Config) -> bool:
     """Tell whether this is one of several workers and not their chief; if so, its work is done then."""
-    from trainer import cluster
+    from trainer.model import distributed as cluster
 
     if len(cluster.workers()) <= 1:
         return False
     cluster.strategy()  # workers meet before anything else
     if cluster.is_chief():
         return False
-    from trainer.product import help_out
+    from trainer.pipeline import help_out
 
     help_out(config)
     return True
@@ -116,9 +116,9 @@ def published(pointer: Pointer) -> dict[str, Any]:
 
 def reader_of(arguments: argparse.Namespace) -> Read:
     """Return what reads what the arguments say."""
-    from trainer.ingest.folders import open_folder
-    from trainer.ingest.increments import Snapshots
-    from trainer.sources import SourceError, read_database, read_files
+    from trainer.data.ingest.folders import open_folder
+    from trainer.data.ingest.increments import Snapshots
+    from trainer.data.sources import SourceError, read_database, read_files
 
     source, is_csv = arguments.source, (arguments.source or "").endswith(".csv")
     if source and not is_csv and os.environ.get("DATABASES"):

@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from trainer.commands.common import DONE, REFUSED, Done, declare
-from trainer.commands.progress import Progress
+from trainer.command_line.options import DONE, REFUSED, Done, declare
+from trainer.command_line.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 

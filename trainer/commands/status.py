@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainer.commands.common import ATTENTION, DONE, Done, declare
-from trainer.commands.services import project_databases
+from trainer.command_line.connections import project_databases
+from trainer.command_line.options import ATTENTION, DONE, Done, declare
 
 if TYPE_CHECKING:
-    from trainer.condition import Condition
+    from trainer.publishing.status import Condition
 
 
 def add_parser(commands: Any) -> None:
@@ -30,8 +30,8 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     with project_databases() as found:
-        from trainer.condition import look
-        from trainer.services import now_ms
+        from trainer.publishing.adapters import now_ms
+        from trainer.publishing.status import look
 
         condition = look(found.instances, now_ms())
     return Done("\n".join(lines(condition)), condition.to_json(), DONE if condition.is_healthy else ATTENTION)
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> Done:
 
 def lines(condition: Condition) -> Iterator[str]:
     """Yield how things stand, for a person."""
-    from trainer.condition import RUNBOOK
+    from trainer.publishing.status import RUNBOOK
 
     for name, text in _rows(condition.facts):
         yield f"{name:<11} {text}"
@@ -53,7 +53,7 @@ def lines(condition: Condition) -> Iterator[str]:
 
 
 def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    from trainer.condition import age
+    from trainer.publishing.status import age
 
     now = facts["at"]
 
@@ -106,7 +106,7 @@ def _run(run: Mapping[str, Any], ago: Any) -> str:
 
 
 def _lease(lease: Mapping[str, Any], now: int) -> str:
-    from trainer.condition import age
+    from trainer.publishing.status import age
 
     if lease["holder"] is None:
         return f"free, fence {lease['fence']}"

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.commands.common import PROGRAM, Done, declare
-from trainer.commands.progress import Progress
+from trainer.command_line.connections import project_services
+from trainer.command_line.options import PROGRAM, Done, declare
+from trainer.command_line.progress import Progress
 from trainer.commands.run import add_options, config_of, is_helper, published, reader_of
-from trainer.commands.services import project_services
 
 if TYPE_CHECKING:
     from trainer.run import Make, Order, Product
@@ -47,12 +47,12 @@ def run(arguments: argparse.Namespace) -> Done:
     if is_helper(config):
         return Done()
     with Progress("training", len(STEPS), "steps") as progress, project_services() as services:
-        from trainer.product import make
+        from trainer.pipeline import make
 
         read = reader_of(arguments)
         told = Told(progress)
         if arguments.out:
-            from trainer.folder import RECORD, train
+            from trainer.candidate import RECORD, train
 
             candidate = train(services, partial(make, config), read, arguments.out, told.step)
             text = (
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> Done:
             )
             shown = {name: value for name, value in candidate.to_json().items() if name not in ("schema", "details")}
             return Done(text, {"outcome": "exported", "folder": str(arguments.out), "record": RECORD, **shown})
-        from trainer.folder import WatchedBucket
+        from trainer.candidate import WatchedBucket
         from trainer.run import run as train_and_publish
 
         told.step("reading")

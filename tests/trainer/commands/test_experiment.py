@@ -1,0 +1,133 @@
+"""``experiment``, ``rollback`` and ``release``, over the wire."""
+
+import contextlib
+import json
+
+import pytest
+
+from bookrec import paths
+from bookrec.manifest import MANIFEST, sha256
+from tests.fakes import FakeBucket, FakeClock
+from tests.trainer.commands.command_line import command, project, storage_url
+from trainer import experiment
+from trainer.publishing import versions as publish
+from trainer.publishing.adapters import Bucket, connect, disconnect
+
+__all__ = ["command", "project", "storage_url"]
+
+FILES = {"recommend.tflite": b"m", "items.json": b"{}"}
+
+
+@pytest.fixture
+def two_models(project):
+    """Version v2 is live and v1 is kept; neither answers, since neither is a model."""
+    bucket = Bucket("demo", project.bucket)
+    kept = {}
+    for version in ("v1", "v2"):
+        manifest = publish.make_manifest(version, FILES, {"data": {"snapshotAt": 5}})
+        kept[version] = sha256(publish.upload(bucket, FILES, manifest, lambda *_: None))
+    project.put(
+        paths.MODEL,
+        {
+            "version": "v2",
+            "manifest": paths.model_object("v2", MANIFEST),
+            "manifestSha256": kept["v2"],
+            "fence": 2,
+            "publishedAt": 1,
+            "snapshotAt": 1,
+            "kept": kept,
+        },
+    )
+    return project
+
+
+@pytest.fixture
+def node_at(two_models):
+    yield connect("demo")
+    with contextlib.suppress(ValueError):  # a command has closed the connection already
+        disconnect()
+
+
+def start(node_at, project, version, share=0.5):
+    return experiment.start(node_at, Bucket("demo", project.bucket), lambda *_: None, version, share, 1_000)
+
+
+def test_an_experiment_is_started_shown_and_ended(two_models, node_at, command):
+    begun = start(node_at, two_models, "v1", 0.25)
+    assert two_models.get(f"{paths.MODEL}/experiment") == {
+        "id": begun.id, "version": "v1", "share": 0.25, "startedAt": 1_000,
+    }  # fmt: skip
+    two_models.put(
+        f"{paths.STATUS}/quality/labels/{begun.id}",
+        {"arms": {"a": {"version": "v2", "readers": 4, "hitReaders": 1, "low": 0.05, "high": 0.7}}},
+    )
+    shown = command("experiment")
+    assert shown.code == 0
+    assert "arm a: 75% of the readers, version v2" in shown.out
+    assert "arm b: 25% of the readers, version v1" in shown.out
+    assert "25.0% of 4 readers" in shown.out
+    assert command("experiment", "--json").json["experiment"]["live"] == "v2"
+    ended = command("experiment", "end", "--json")
+    assert (ended.code, ended.json["ended"]["version"]) == (0, "v1")
+    assert two_models.get(f"{paths.MODEL}/experiment") is None
+    assert command("experiment", "end").out == command("experiment").out == "no experiment runs\n"
+
+
+def test_one_experiment_at_a_time(two_models, node_at, command):
+    start(node_at, two_models, "v1")
+    with pytest.raises(Exception, match="is running: end it first"):
+        start(node_at, two_models, "v1")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["start"], 2, "give a VERSION to start"),
+        (["end", "v1"], 2, "give a VERSION to start"),
+        (["begin"], 2, "invalid choice"),
+        (["start", "v1", "--share", "1"], 2, "--share: give more than 0 and less than 1"),
+        (["start", "v1", "--share", "half"], 2, "invalid float value"),
+        (["start", "v0"], 1, "version v0 is not kept; these are: v1, v2"),
+        (["start", "v1"], 1, "v1"),  # its files are no model
+    ],
+)
+def test_what_cannot_be_started_is_said_in_a_line(two_models, command, words, code, message):
+    ended = command("experiment", *words)
+    assert ended.code == code
+    assert message in ended.err.splitlines()[-1]
+    assert two_models.get(f"{paths.MODEL}/experiment") is None
+
+
+def test_a_version_whose_files_are_damaged_gets_no_readers(two_models, node_at):
+    bucket = FakeBucket(FakeClock())
+    with pytest.raises(Exception, match="not in the bucket"):
+        experiment.start(node_at, bucket, lambda *_: None, "v1", 0.5, 1)
+    assert two_models.get(f"{paths.MODEL}/experiment") is None
+
+
+def test_rollback_without_a_version_lists_the_kept_ones(two_models, command):
+    assert command("rollback").out == "v2 (live)\nv1\n"
+    assert command("rollback", "--json").json == {"live": "v2", "kept": ["v2", "v1"]}
+
+
+def test_rollback_to_an_unknown_version_is_refused_and_names_the_kept_ones(two_models, command):
+    ended = command("rollback", "v0", "--json")
+    assert ended.code == 1
+    assert ended.json == {"error": "version v0 is not kept; these are: v1, v2", "exitCode": 1}
+    assert two_models.get(f"{paths.MODEL}/version") == "v2"
+
+
+def test_rollback_while_a_run_is_live_is_refused(two_models, command):
+    lease = {"holder": "run-3", "fence": 3, "expiresAt": 9_000_000_000_000, "endsBy": 9_000_000_000_000}
+    two_models.put(paths.LEASE, lease)
+    ended = command("rollback", "v1")
+    assert ended.code == 1
+    assert "held by run run-3" in ended.err
+    two_models.put(paths.LEASE, {"fence": 3})
+
+
+def test_release_says_how_many_failures_it_forgave(project, command):
+    project.put(paths.LEASE, {"fence": 3, "failures": 5, "failedAt": 1, "outcome": "died"})
+    assert "released after 5 failures in a row" in command("release").out
+    assert command("release", "--json").json == {"failures": 0}
+    assert json.loads(json.dumps(project.get(paths.LEASE)))["failures"] == 0

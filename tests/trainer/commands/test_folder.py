@@ -1,0 +1,324 @@
+"""``train --out`` and ``publish``: a model in a folder, and what must hold for it to go live."""
+
+import io
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from bookrec import lease as leases
+from bookrec import paths
+from bookrec.errors import BadModel, LeaseLost
+from bookrec.manifest import parse_manifest, parse_pointer
+from tests.fakes import FakeBucket, FakeClock
+from tests.memory_database import MemoryDatabase
+from tests.trainer.commands.command_line import command, fill, project, storage_url
+from tests.trainer.small_ratings import clusters
+from trainer import candidate as candidates
+from trainer import operations as operate
+from trainer.candidate import RECORD, NoCandidateError, StaleCandidateError, WatchedBucket, read_candidate
+from trainer.command_line.progress import Progress
+from trainer.commands.train import STEPS, Told
+from trainer.data.exchange.new_folder import FolderError, new_folder
+from trainer.publishing.adapters import Database
+from trainer.run import Product, RefusedModelError, Services, run
+
+__all__ = ["command", "project", "storage_url"]
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+class World:
+    """A database with an entry, a bucket, and the smallest of models, in folders and live."""
+
+    def __init__(self, tmp_path):
+        self.clock, self.folder = FakeClock(), tmp_path / "candidate"
+        self.memory = MemoryDatabase(self.clock.now_ms)
+        self.bucket = FakeBucket(self.clock)
+        self.services = Services(
+            Database(self.memory.reference),
+            self.bucket,
+            lambda *files: None,
+            self.clock.now_ms,
+            lambda beat, every_s: lambda: None,
+        )
+        self.steps = []
+        self.change("k1")
+
+    def change(self, key):
+        entry = {"userId": "u", "bookId": "b", "isbn": "1", "myRate": 4}
+        self.memory.update({f"{paths.USER_BOOK}/{key}": entry, f"{paths.CHANGES}/{key}": {"at": self.clock.now}})
+
+    def make(self, order, step):
+        step("judging")
+        files = {
+            "recommend.tflite": b"m",
+            "items.json": b"{}",
+            "report.html": f"<p>Version {order.version}".encode(),
+            "model_card.md": f"# {order.version}".encode(),
+            "metrics.json": order.version.encode(),
+        }
+        gate = {"passed": True, "reason": "not worse than popularity"}
+        return Product(files, {"gate": gate, "data": {"snapshotAt": order.snapshot_at}})
+
+    def train(self, make=None):
+        return candidates.train(self.services, make or self.make, None, self.folder, self.steps.append)
+
+    def publish(self):
+        return candidates.publish(self.services, self.folder)
+
+    def run(self):
+        self.clock.now += 1_000
+        return run(self.services, self.make)
+
+    def live(self):
+        return parse_pointer(self.memory.get(paths.MODEL))
+
+
+def test_a_trained_folder_changes_nothing_that_is_live(world):
+    candidate = world.train()
+    assert world.steps == ["reading", "judging"]
+    assert world.live() is None
+    assert world.bucket.objects == {}
+    assert world.memory.get(paths.LEASE) is None
+    assert set(world.memory.get(paths.CHANGES)) == {"k1"}
+    written = {path.name for path in world.folder.iterdir()}
+    assert written == {RECORD, "recommend.tflite", "items.json", "report.html", "model_card.md", "metrics.json"}
+    assert world.folder.stat().st_mode & 0o077 == 0
+    assert read_candidate(world.folder) == candidate
+
+
+def test_a_folder_is_published_like_any_model(world):
+    before = world.run()
+    world.change("k2")
+    candidate = world.train()
+    world.clock.now += 5_000
+    world.change("k3")
+    pointer = world.publish()
+    assert pointer == world.live()
+    assert pointer.fence == before.fence + 1
+    assert pointer.version.endswith(f"-{pointer.fence}")
+    assert pointer.snapshot_at == candidate.snapshot_at
+    assert set(world.memory.get(paths.CHANGES)) == {"k3"}  # the model has not seen it
+    assert set(pointer.kept) == {before.version, pointer.version}
+    lease = world.services.database.lease()
+    assert (lease.holder, lease.outcome) == (None, "published")
+    found = {
+        name.rsplit("/", 1)[1]: content for name, content in world.bucket.objects.items() if pointer.version in name
+    }
+    assert found["report.html"] == f"<p>Version {pointer.version}".encode()
+    assert found["model_card.md"] == f"# {pointer.version}".encode()
+    assert found["metrics.json"] == candidate.name.encode()  # data stays as it was exported
+    manifest = parse_manifest(json.loads(found["manifest.json"]))
+    assert manifest.details["gate"]["passed"]
+    assert world.memory.get(f"{paths.STATUS}/training/run/outcome") == "published"
+
+
+def test_a_folder_is_published_once(world):
+    world.train()
+    live = world.publish()
+    with pytest.raises(StaleCandidateError, match=f"{live.version} is live, and there was none to compare with"):
+        world.publish()
+    assert world.live() == live
+
+
+def test_a_model_that_was_compared_with_another_one_is_refused_and_told_what_to_do(world):
+    first = world.run()
+    world.train()
+    second = world.run()
+    message = f"{second.version} is live, but the model was compared with {first.version}: train again"
+    with pytest.raises(StaleCandidateError, match=f"{message}.*or make {first.version} live again first"):
+        world.publish()
+    assert world.live() == second
+    assert (world.services.database.lease().outcome, world.services.database.lease().failures) == ("published", 0)
+    operate.rollback(world.services, first.version)
+    assert world.publish().fence == second.fence + 2
+
+
+def test_a_model_that_goes_live_between_look_and_lease_is_no_failure_of_the_run(world):
+    world.run()
+    world.train()
+    database, raced = world.services.database, []
+    server_time = database.server_time
+
+    def overtaken():
+        if not raced:
+            raced.append(True)
+            node = dict(world.memory.get(paths.MODEL), manifestSha256="b" * 64)
+            world.memory.update({paths.MODEL: node})
+        return server_time()
+
+    database.server_time = overtaken
+    with pytest.raises(LeaseLost, match="train again"):
+        world.publish()
+    lease = database.lease()
+    assert (lease.holder, lease.failures) == (None, 0)
+
+
+def test_while_a_run_is_live_a_folder_waits(world):
+    world.train()
+    now = world.clock.now
+    world.services.database.change_lease(lambda held: leases.acquire(held, "run", now, 10_000, 10_000))
+    with pytest.raises(LeaseLost, match="held by run run-1"):
+        world.publish()
+    assert world.live() is None
+
+
+def test_a_refused_model_leaves_its_reason_and_cannot_be_published(world):
+    def refuse(order, step):
+        raise RefusedModelError("it loses to popularity")
+
+    with pytest.raises(RefusedModelError, match="it loses to popularity"):
+        world.train(refuse)
+    assert {path.name for path in world.folder.iterdir()} == {RECORD}
+    assert not read_candidate(world.folder).passed
+    with pytest.raises(RefusedModelError, match="the gate refused this model: it loses to popularity"):
+        world.publish()
+    assert world.memory.get(paths.LEASE) is None
+
+
+@pytest.mark.parametrize("damage", ["altered", "longer", "missing"])
+def test_a_file_that_was_changed_after_training_is_named(world, damage):
+    world.train()
+    file = world.folder / "recommend.tflite"
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(b"n" if damage == "altered" else b"mm")
+    with pytest.raises(BadModel, match=r"recommend\.tflite.*train again"):
+        world.publish()
+    assert world.bucket.objects == {}
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["no json", "[]", "{}", '{"schema": 2}', '{"schema": 1, "version": 3}', '"candidate"'],
+)
+def test_a_damaged_record_is_bad_input(world, record):
+    world.train()
+    (world.folder / RECORD).write_text(record)
+    with pytest.raises(NoCandidateError, match="train again"):
+        world.publish()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["files"].pop("items.json"),
+        lambda record: record["files"].update({"../up": {"size": 1, "sha256": "0" * 64}}),
+        lambda record: record["files"]["items.json"].update(sha256="short"),
+        lambda record: record["gate"].update(passed="yes"),
+        lambda record: record.pop("snapshotAt"),
+        lambda record: record.update(comparedWith={"version": "v"}),
+    ],
+)
+def test_a_record_that_says_something_else_is_bad_input(world, change):
+    world.train()
+    record = json.loads((world.folder / RECORD).read_text())
+    change(record)
+    (world.folder / RECORD).write_text(json.dumps(record))
+    with pytest.raises(NoCandidateError):
+        world.publish()
+
+
+def test_nothing_is_overwritten_and_nothing_half_written_stays(world, tmp_path):
+    world.folder.mkdir()
+    (world.folder / "mine").touch()
+    with pytest.raises(FolderError, match="is there already"):
+        world.train()
+    assert world.steps == []  # it is said before anything is read
+    shutil.rmtree(world.folder)
+
+    def interrupted(order, step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.train(interrupted)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_may_be_there_and_a_file_may_not(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with new_folder(tmp_path / "empty") as written:
+        (written / "a").touch()
+    assert (tmp_path / "empty" / "a").exists()
+    (tmp_path / "file").touch()
+    for taken in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(FolderError), new_folder(taken):
+            pass
+
+
+def test_a_run_that_is_watched_names_its_steps_and_publishes_the_same(world):
+    shown = io.StringIO()
+    with Progress("training", len(STEPS), "steps", stream=shown) as progress:
+        steps = Told(progress)
+        steps.step("reading")
+        bucket = WatchedBucket(world.bucket, steps.step)
+        pointer = run(replace(world.services, bucket=bucket), steps.making(world.make))
+    assert pointer == world.live()
+    said = [line.removeprefix("training: ").rsplit(",", 1)[0] for line in shown.getvalue().splitlines()]
+    assert said == [
+        "reading, 0 of 6 steps", "judging, 1 of 6 steps", "uploading, 2 of 6 steps", "verifying, 3 of 6 steps",
+    ]  # fmt: skip
+    assert world.memory.get(f"{paths.STATUS}/training/run/outcome") == "published"
+
+
+def test_publish_says_what_is_no_candidate_before_it_connects(command, tmp_path, monkeypatch):
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    ended = command("publish", tmp_path, "--json")
+    assert ended.code == 2
+    assert "give a folder that `train --out` has written" in ended.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "--out", "x", "--lists"], "--lists: with --out no lists are made"),
+        (["train", "--by-user", "many"], "invalid int value: 'many'"),
+        (["train", "--fence", "3"], "unrecognized arguments: --fence 3"),
+        (["train", "--source", "missing.csv"], "missing.csv: cannot be read"),
+        (["train", "--variant", "best"], "invalid choice: 'best'"),
+    ],
+)
+def test_what_train_cannot_do_is_said_in_a_line(project, command, words, message):
+    ended = command(*words)
+    assert ended.code == 2
+    assert message in ended.err.splitlines()[-1]
+
+
+def test_a_model_goes_through_a_folder_to_phones_and_back(project, command, tmp_path):
+    ratings, books = clusters(readers=24, books=40, per_reader=8)
+    fill(project, ratings, books)
+    out = tmp_path / "candidate"
+    ended = command("train", "--out", out, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["outcome"] == "exported"
+    assert ended.json["gate"]["passed"]
+    assert "training: reading, 0 of 6 steps" in ended.err
+    assert "training: exporting, 3 of 6 steps" in ended.err
+    assert project.get(paths.MODEL) is None
+    again = command("train", "--out", out)
+    assert again.code == 2
+    assert "is there already" in again.err
+
+    ended = command("publish", out)
+    assert ended.code == 0, ended.err
+    live = parse_pointer(project.get(paths.MODEL))
+    assert ended.out == f"version {live.version} is live\n"
+    assert "publishing: uploading" in ended.err
+    assert "publishing: verifying" in ended.err
+    ended = command("publish", out, "--json")
+    assert ended.code == 1
+    assert "train again with `train --out`" in ended.json["error"]
+    assert command("rollback", live.version, "--json").json["fence"] == live.fence + 1
+    assert live.version in command("status").out
+
+    ended = command("train", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["version"] == project.get(f"{paths.MODEL}/version") != live.version
+    for step in ("reading", "judging", "fitting", "exporting", "uploading", "verifying"):
+        assert f"training: {step}, " in ended.err

@@ -1,0 +1,99 @@
+"""The report, the model card and the cold-start curve, on a model fitted to small data."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from tests.trainer.small_ratings import clusters, split
+from trainer.config import DEFAULTS
+from trainer.data import dataset
+from trainer.evaluation import baselines as peers
+from trainer.evaluation import report
+from trainer.evaluation.cold_start import SIZES, cold_start
+from trainer.evaluation.evaluate import evaluate
+from trainer.model import fit as training
+from trainer.serving import tflite as export
+
+CONFIG = replace(DEFAULTS, epochs=6, folds=1, embedding_dims=(("batch", 32), ("catalogue", 32)))
+
+
+@pytest.fixture(scope="module")
+def run():
+    ratings, books = clusters()
+    train, test = split(ratings)
+    built = dataset.build(dataset.clean(train)[0], books)
+    trained = training.fit(built, books, CONFIG)
+    files = export.export(trained.serving)
+    held_out = test.assign(myRate=test["myRate"].astype(float))
+    result = evaluate(export.load(files, "v"), built, held_out, seed=1)
+    found = peers.compare(built, books, held_out, CONFIG, every=True)
+    curve = cold_start(built, books, CONFIG, lambda part: training.refit(part, books, CONFIG, trained.choices))
+    details = {
+        "version": "20260101T000000Z-1",
+        "createdAt": "2026-01-01T00:00:00+00:00",
+        "data": {"fingerprint": built.fingerprint(), "entries": len(built.users), "users": 60, "items": 80},
+        "choices": trained.choices.to_json(),
+        "gate": {"passed": True, "reason": "not worse than <popularity>"},
+        "metrics": {
+            "model": result.metrics,
+            "baselines": {name: peer["metrics"] for name, peer in found.items()},
+            "coldStart": curve,
+        },
+    }
+    return built, books, trained, files, result, details
+
+
+def test_the_report_is_one_file_that_shows_every_model_and_names_no_reader(run):
+    built, books, trained, _, result, details = run
+    shown = report.examples(result.top, built, books, seed=1)
+    changed = report.changes(result.top, result.top, "the-live-one", books)
+    page = report.render(details, trained.histories, shown, changed)
+    for name in ("this model", "popularity", "item-kNN", "iALS", "EASE", "CEASE", "SVD", "SVD++", "biases"):
+        assert f"<td>{name}</td>" in page
+    assert not re.search(r"(?:src|href)=\"(?!#)", page)  # nothing is fetched; SVG refers to itself by #
+    assert page.count("<svg") == 5
+    assert "not worse than &lt;popularity&gt;" in page
+    assert page.count("A reader with") == 10
+    assert "because of Tale" in page
+    assert not [user_id for user_id in built.user_ids if user_id in page]
+    assert "10.0 of the ten books stay" in page.replace("\n", " ")
+
+
+def test_changes_count_the_books_that_come_and_go(run):
+    *_, result, _ = run
+    popular = {user: found[10:20] for user, found in result.top.items()}
+    changed = report.changes(result.top, popular, "v0", None)
+    assert changed["kept"] == 0
+    assert changed["same"] == 0
+    assert all(row["after"] > row["before"] for row in changed["more"])
+    assert all(row["after"] < row["before"] for row in changed["less"])
+
+
+def test_the_model_card_lists_files_and_figures(run):
+    *_, files, _, details = run
+    card = report.model_card(details, files)
+    assert "| **this model** |" in card
+    assert f"`recommend.tflite` | {len(files['recommend.tflite']):,} |" in card
+    assert details["data"]["fingerprint"] in card
+
+
+def test_the_cold_start_curve_takes_readers_out_and_gives_all_models_the_same_shelves(run):
+    trained = run[2]
+    ratings, books = clusters(books=160, per_reader=24)
+    built = dataset.build(dataset.clean(ratings)[0], books)
+    curve = cold_start(built, books, CONFIG, lambda part: training.refit(part, books, CONFIG, trained.choices))
+    assert curve["sizes"] == list(SIZES)
+    assert 0 < curve["readers"] < len(built.user_ids)
+    assert set(curve["models"]) == {"this model", "popularity", "item-kNN", "iALS", "EASE", "CEASE"}
+    at_nothing = {name: points[0]["mean"] for name, points in curve["models"].items()}
+    assert at_nothing["this model"] == at_nothing["popularity"]
+    ours = [point["mean"] for point in curve["models"]["this model"]]
+    assert ours[-1] > ours[0]
+    assert all(point["low"] <= point["mean"] <= point["high"] for point in curve["models"]["this model"])
+
+
+def test_too_few_entries_give_an_empty_curve():
+    ratings, books = clusters(readers=5, books=40, per_reader=6)
+    built = dataset.build(dataset.clean(ratings)[0], books)
+    assert cold_start(built, books, CONFIG, pytest.fail)["models"] == {}

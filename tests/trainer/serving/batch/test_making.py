@@ -1,0 +1,110 @@
+"""All readers' lists at once, beside those that the functions make one by one."""
+
+import re
+
+import pytest
+
+from backend.list_writes import make_list
+from bookrec import paths
+from bookrec.catalogue import parse_catalogue
+from bookrec.errors import BadModel
+from bookrec.list_shards import MAX_SHARD_BYTES, SHARD_READERS, read_index, read_shard, to_line
+from bookrec.ranking import LIST_SIZE
+from bookrec.shelf import build_shelf, sort_out
+from tests.fakes import FakeBucket, FakeClock
+from tests.trainer.serving.batch.snapshots import as_objects, small_world, snapshot_of, stored_lists
+from trainer.serving import tflite as export
+from trainer.serving.batch import shards
+from trainer.serving.batch.making import ListMaker, make_lists
+from trainer.serving.batch.shards import publish_lists
+from trainer.serving.item_item import ServingModel
+
+
+def almost(node):
+    """Scores are rounded to six digits, of which the last may differ."""
+    items = [{**i, "score": pytest.approx(i["score"], abs=1e-4)} for i in node["items"]]
+    rated = [{**i, "predictedRating": pytest.approx(i["predictedRating"], abs=2e-3)} for i in items]
+    return {**node, "items": rated}
+
+
+def test_every_list_is_the_one_that_the_functions_make(monkeypatch):
+    entries, archive, serving = small_world()
+    monkeypatch.setattr(shards, "SHARD_READERS", 7)
+    bucket = FakeBucket(FakeClock())
+    count = publish_lists(serving, "v", snapshot_of(entries, archive), bucket)
+    index, stored = stored_lists(bucket.read, "v")
+    assert count == len(index.shards) == -(-60 // 7)
+    assert list(stored) == sorted(stored, key=paths.key_order)
+
+    catalogue, _ = parse_catalogue(archive)
+    model = export.load(export.export(serving), "v")
+    valid, _ = sort_out(entries)
+    assert set(stored) == {entry.user_id for entry in valid}
+    for user_id, ready in stored.items():
+        expected = make_list(build_shelf(user_id, valid), model, catalogue)
+        node = ready.to_node(catalogue, "v", 17)
+        assert len(node["items"]) == LIST_SIZE
+        assert node == almost(expected.to_node(catalogue, 17))
+
+
+def test_a_reader_who_has_nearly_everything_gets_popular_and_new_books():
+    entries, archive, serving = small_world(readers=1)
+    isbns = [book["isbn"] for book in archive.values()]
+    entries = {f"-N{n}": {"userId": "u", "bookId": "b", "isbn": isbn, "myRate": 3} for n, isbn in enumerate(isbns[5:])}
+    small = ServingModel(
+        **{name: getattr(serving, name) for name in serving.__slots__ if name != "isbns"},
+        isbns=tuple(f"other{number:03}" for number in range(len(serving.isbns))),
+    )
+    snapshot = snapshot_of(entries, archive)
+    (made,) = make_lists(ListMaker(small, "v", snapshot.books), snapshot.ratings)
+    expected = make_list(
+        build_shelf("u", sort_out(entries)[0]), export.load(export.export(small), "v"), parse_catalogue(archive)[0]
+    )
+    assert [item.isbn for item in made.items] == [item.isbn for item in expected.items]
+    assert {item.source for item in made.items} == {"newest"}
+
+
+def test_columns_of_objects_give_what_categorical_ones_give():
+    entries, archive, serving = small_world(readers=10)
+    snapshot = snapshot_of(entries, archive)
+    maker = ListMaker(serving, "v", snapshot.books)
+    expected = list(make_lists(maker, snapshot.ratings))
+    assert list(make_lists(maker, as_objects(snapshot.ratings))) == expected
+    assert expected == list(make_lists(maker, snapshot.ratings.sample(frac=1, random_state=1)))
+
+
+def test_entries_without_keys_are_refused():
+    entries, archive, serving = small_world(readers=2)
+    snapshot = snapshot_of(entries, archive)
+    with pytest.raises(ValueError, match="own keys"):
+        list(make_lists(ListMaker(serving, "v", snapshot.books), snapshot.ratings.assign(key="")))
+
+
+def test_no_reader_makes_no_shard():
+    _, archive, serving = small_world(readers=1)
+    bucket = FakeBucket(FakeClock())
+    assert publish_lists(serving, "v", snapshot_of({}, archive), bucket) == 0
+    assert list(bucket.objects) == ["lists/v/model.npz", "lists/v/index.json"]
+
+
+def test_a_shard_is_what_the_index_vouches_for_or_it_is_refused():
+    entries, archive, serving = small_world(readers=4)
+    bucket = FakeBucket(FakeClock())
+    publish_lists(serving, "v", snapshot_of(entries, archive), bucket)
+    index = read_index(bucket.read("lists/v/index.json"), "v")
+    content = bucket.read("lists/v/00000.json.gz")
+    assert len(read_shard(content, index.shards[0])) == 4
+    with pytest.raises(BadModel, match="SHA-256"):
+        read_shard(content[:-1], index.shards[0])
+    with pytest.raises(BadModel, match="another version"):
+        read_index(bucket.read("lists/v/index.json"), "w")
+
+
+def test_the_longest_lists_stay_far_below_what_a_shard_may_hold():
+    entries, archive, serving = small_world(readers=1)
+    snapshot = snapshot_of(entries, archive)
+    maker = ListMaker(serving, "v", snapshot.books)
+    (made,) = make_lists(maker, snapshot.ratings)
+    longest = re.sub('"97800[0-9]{5}"', f'"{"9" * 64}"', to_line(made, maker.catalogue))
+    assert longest.count("9" * 64) > LIST_SIZE
+    assert len(longest) * SHARD_READERS < MAX_SHARD_BYTES / 2

@@ -1,0 +1,111 @@
+"""A whole run with lists, over the wire: trained, made, uploaded, and written by the functions shard by shard."""
+
+from dataclasses import replace
+from functools import partial
+
+import firebase_admin
+import pytest
+
+from backend.adapters.firebase_database import FirebaseDatabase
+from backend.adapters.firebase_database import connect as connect_backend
+from backend.adapters.system import run_together
+from backend.adapters.tflite_model import load_recommender
+from backend.composition import Services as BackendServices
+from backend.composition import build
+from backend.list_writes import make_list
+from bookrec import paths
+from bookrec.catalogue import parse_catalogue
+from bookrec.shelf import build_shelf, sort_out
+from tests.fakes import SETTINGS, FakeBucket, FakeClock, FakeJobs, FakeTasks
+from tests.memory_database import RULES
+from tests.trainer.small_ratings import clusters
+from trainer.config import DEFAULTS
+from trainer.pipeline import answers, make
+from trainer.publishing import versions as publish
+from trainer.publishing.adapters import Database, connect, disconnect, now_ms
+from trainer.publishing.lease_holder import beat_in_thread
+from trainer.run import Services, run
+from trainer.serving.batch import shards
+
+CONFIG = replace(DEFAULTS, epochs=2, folds=1, embedding_dims=(("batch", 16),), lists=True)
+READERS = 30
+
+
+class WallClock(FakeClock):
+    """The real time, in which nobody sleeps."""
+
+    def now_ms(self):
+        return now_ms()
+
+    def sleep(self, seconds):
+        pass
+
+
+@pytest.fixture
+def database(server, monkeypatch):
+    monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", server.host)
+    server.request("PUT", ".settings/rules", data=RULES)
+    url = f"http://{server.host}?ns={server.namespace}"
+    yield Database(connect("demo", url)), FirebaseDatabase(connect_backend("demo-bookrec", url), run_together)
+    disconnect()
+    firebase_admin.delete_app(firebase_admin.get_app("backend"))
+
+
+def test_a_run_with_lists_reaches_every_reader_through_shards_and_an_event_wins(server, database, monkeypatch):
+    ours, theirs = database
+    monkeypatch.setattr(shards, "SHARD_READERS", 8)
+    ratings, books = clusters(readers=READERS)
+    entries = {
+        f"-k{n:05}": {"userId": row.userId, "bookId": f"b{n}", "isbn": row.isbn, "myRate": float(row.myRate)}
+        for n, row in enumerate(ratings.itertuples())
+    }
+    archive = {
+        f"a{n}": {"isbn": b.isbn, "title": b.title, "author": b.authors} for n, b in enumerate(books.itertuples())
+    }
+    server.put("User_Book", entries)
+    server.put("archive", archive)
+    clock = WallClock()
+    bucket, tasks = FakeBucket(clock), FakeTasks()
+    pointer = run(Services(ours, bucket, answers, now_ms, beat_in_thread), partial(make, CONFIG))
+    assert pointer.lists == -(-READERS // 8)
+    late = next(iter(set(books["isbn"]) - {e["isbn"] for e in entries.values() if e["userId"] == "reader-07"}))
+    theirs.update(
+        {
+            "User_Book/-k99999": {"userId": "reader-07", "bookId": "b", "isbn": late, "myRate": 5},
+            f"{paths.DIRTY}/reader-07": {"at": now_ms()},
+        }
+    )
+
+    services = BackendServices(
+        database=theirs, store=bucket, load=load_recommender, tasks=tasks, jobs=FakeJobs(), clock=clock,
+        together=run_together,
+    )  # fmt: skip
+    backend = build(SETTINGS, services)
+    backend.model_published()
+    queued = [payload for function, payload, _ in tasks.queued.values() if function == "fanout"]
+    assert queued == [{"publication": pointer.publication, "shard": number} for number in range(pointer.lists)]
+    for payload in [*queued, queued[0]]:
+        backend.fanout(payload["publication"], payload["shard"])
+    assert server.get("Recommender/status/fanout/done") == [True] * pointer.lists
+
+    valid, _ = sort_out(server.get("User_Book"))
+    catalogue, _ = parse_catalogue(archive)
+    files = [bucket.read(f"models/{pointer.version}/{name}") for name in ("recommend.tflite", "items.json")]
+    model = load_recommender("v", *files)
+    for user_id in sorted({entry.user_id for entry in valid}):
+        expected = make_list(build_shelf(user_id, valid), model, catalogue)
+        written = server.get(paths.recommendations(user_id))
+        assert written["basedOn"]["digest"] == expected.shelf.digest, user_id
+        assert [item["isbn"] for item in written["items"]] == list(expected.isbns), user_id
+        assert written["modelVersion"] == pointer.version
+
+
+def test_lists_go_with_the_version_that_they_are_of():
+    bucket = FakeBucket(FakeClock())
+    for version in ("19700101T000000Z-1", "19700101T000000Z-2"):
+        for name in ("models/{}/manifest.json", "lists/{}/00000.json.gz", "lists/{}/index.json"):
+            bucket.create(name.format(version), b"x", "any")
+    live = publish.make_pointer(version, b"x", 2, 1, 1)
+    live = replace(live, kept={version: live.manifest_sha256})
+    publish.retire(bucket, live, bucket.times["lists/19700101T000000Z-1/index.json"] + publish.RETIRE_AFTER_MS + 1)
+    assert {name.split("/")[1] for name in bucket.objects} == {version}

@@ -1,0 +1,248 @@
+"""A model in a folder: trained, judged and exported by one run, looked at by people, published by another run.
+
+The second run is a run like any other (``trainer/run.py``): lease, fence, upload, verification, pointer. It only makes
+its model out of the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bookrec.errors import BadModel, BookrecError, LeaseLost
+from bookrec.manifest import FileEntry, Pointer, parse_manifest, sha256
+from trainer.data.exchange.new_folder import new_folder
+from trainer.data.sources import Snapshot
+from trainer.evaluation.report import MODEL_CARD, REPORT
+from trainer.metrics import finite
+from trainer.model.sharing import nothing
+from trainer.publishing.versions import Bucket
+from trainer.run import Make, Order, Product, Read, RefusedModelError, Services, read_snapshot, run
+
+RECORD = "candidate.json"
+"""Beside the files: where they come from, the gate's verdict, and the SHA-256 of each."""
+
+NAMED = (REPORT, MODEL_CARD)
+"""The files for people, which name the version: a candidate gets its version's name when it is published."""
+
+
+_NAME = re.compile(r"\d{8}T\d{6}Z-candidate")
+"""It is looked for in the files for people: nothing else may match it."""
+
+
+class NoCandidateError(ValueError):
+    """The folder holds no model that ``train --out`` wrote; the message says what is wrong with it."""
+
+
+class StaleCandidateError(BookrecError):
+    """Another model is live than the one that the candidate was compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """``candidate.json``.
+
+    Attributes:
+        name: what the files call it until it is published.
+        snapshot_at: when reading its entries began, by the database's clock (milliseconds since 1970).
+        compared_with: version and manifest SHA-256 of what was live; None where nothing was.
+        passed: the gate lets it pass.
+        reason: the gate's.
+        details: what the manifest will say beside the files; of a refused model, the figures.
+        files: size and SHA-256 by name; none where the gate refused.
+    """
+
+    name: str
+    snapshot_at: int
+    compared_with: tuple[str, str] | None
+    passed: bool
+    reason: str
+    details: Mapping[str, Any]
+    files: Mapping[str, FileEntry]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        live = self.compared_with
+        return {
+            "schema": 1,
+            "version": self.name,
+            "snapshotAt": self.snapshot_at,
+            "comparedWith": {"version": live[0], "manifestSha256": live[1]} if live else None,
+            "gate": {"passed": self.passed, "reason": self.reason},
+            "details": dict(self.details),
+            "files": {name: {"size": file.size, "sha256": file.sha256} for name, file in sorted(self.files.items())},
+        }
+
+
+def train(services: Services, make: Make, read: Read | None, folder: Path, step: Callable[[str], None]) -> Candidate:
+    """Train, judge and export into a new folder; publish nothing, and take no lease.
+
+    Args:
+        services: database and bucket are only read, save for the database's clock.
+        make: as for ``run``.
+        read: as for ``run``.
+        folder: where; a refused model leaves its verdict there.
+        step: is told of each step as it begins.
+
+    Raises:
+        FolderError: where the folder cannot be written, before anything is read.
+        RefusedModelError: the gate's reason, which is in the folder too.
+        BadModel: where the exported files do not agree with TensorFlow.
+    """
+    refused: RefusedModelError | None = None
+    with new_folder(folder) as written:
+        step("reading")
+        snapshot, taken = read_snapshot(services.database, read)
+        name = f"{datetime.fromtimestamp(services.now_ms() / 1000, UTC):%Y%m%dT%H%M%SZ}-candidate"
+        live = services.database.pointer()
+        compared = (live.version, live.manifest_sha256) if live else None
+        candidate = Candidate(name, taken, compared, False, "", {}, {})
+        try:
+            product = make(Order(name, snapshot, taken, live, services.bucket.read), step)
+            candidate = _with_files(candidate, product, written)
+        except RefusedModelError as problem:
+            figures = {"metrics": finite(dict(problem.metrics))}
+            refused, candidate = problem, replace(candidate, reason=str(problem), details=figures)
+        (written / RECORD).write_text(json.dumps(candidate.to_json(), indent=1, allow_nan=False) + "\n")
+    if refused:
+        raise refused
+    return candidate
+
+
+def _with_files(candidate: Candidate, product: Product, folder: Path) -> Candidate:
+    for name, content in product.files.items():
+        (folder / name).write_bytes(content)
+    files = {name: FileEntry(len(content), sha256(content)) for name, content in product.files.items()}
+    verdict = product.details.get("gate", {})
+    return replace(
+        candidate, passed=True, reason=str(verdict.get("reason", "")), details=dict(product.details), files=files
+    )
+
+
+def read_candidate(folder: Path) -> Candidate:
+    """Return what a folder's record says.
+
+    Raises:
+        NoCandidateError: saying what is wrong with it.
+    """
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as problem:
+        raise NoCandidateError(
+            f"{path}: cannot be read ({problem.strerror}); give a folder that `train --out` has written"
+        ) from problem
+    except ValueError as problem:
+        raise NoCandidateError(f"{path}: is no JSON; train again with `train --out`") from problem
+    try:
+        return _parsed(record)
+    except (LookupError, TypeError, AttributeError, ValueError, BadModel) as problem:
+        raise NoCandidateError(f"{path}: is no record of a candidate ({problem}); train again") from problem
+
+
+def _parsed(record: Any) -> Candidate:
+    if record["schema"] != 1:
+        raise ValueError(f"schema {record['schema']} instead of 1")
+    if not _NAME.fullmatch(record["version"]):
+        raise ValueError("the version is no candidate's")
+    live, gate, files = record["comparedWith"], record["gate"], record["files"]
+    if not isinstance(gate["passed"], bool) or not isinstance(record["snapshotAt"], int):
+        raise ValueError("a field is of another type")
+    if gate["passed"]:
+        files = parse_manifest({"schema": 1, "version": record["version"], "files": files}).files
+    return Candidate(
+        name=record["version"],
+        snapshot_at=record["snapshotAt"],
+        compared_with=(str(live["version"]), str(live["manifestSha256"])) if live else None,
+        passed=gate["passed"],
+        reason=str(gate["reason"]),
+        details=dict(record["details"]),
+        files=files,
+    )
+
+
+def publish(services: Services, folder: Path) -> Pointer:
+    """Publish a folder's model; return the new pointer.
+
+    Raises:
+        NoCandidateError: it is no folder of ``train --out``.
+        RefusedModelError: the gate has not let its model pass.
+        BadModel: a file is missing or is not what was exported, or what arrives in the bucket is not.
+        StaleCandidateError: it was compared with another model than the live one.
+        LeaseLost: another run is live, or has published meanwhile.
+    """
+    candidate = read_candidate(folder)
+    if not candidate.passed:
+        raise RefusedModelError(f"{folder}: the gate refused this model: {candidate.reason}")
+    files = _files(folder, candidate)
+    problem = _stale(folder, candidate, services.database.pointer())
+    if problem:
+        raise StaleCandidateError(problem)
+
+    def read(database: object, taken: int) -> Snapshot:
+        return replace(nothing(), source=f"folder {folder.name}", taken=candidate.snapshot_at)
+
+    def make(order: Order, step: Callable[[str], None]) -> Product:
+        problem = _stale(folder, candidate, order.live)
+        if problem:  # between the look above and the lease; no fault of the model's or of the run's
+            raise LeaseLost(problem)
+        named = {name: files[name].replace(candidate.name.encode(), order.version.encode()) for name in files}
+        return Product({name: (named if name in NAMED else files)[name] for name in files}, candidate.details)
+
+    return run(services, make, read=read)
+
+
+def _files(folder: Path, candidate: Candidate) -> dict[str, bytes]:
+    files = {}
+    for name, entry in candidate.files.items():
+        try:
+            files[name] = (folder / name).read_bytes()
+        except OSError as problem:
+            raise BadModel(f"{folder / name}: cannot be read ({problem.strerror}); train again") from problem
+        try:
+            entry.check(name, files[name])
+        except BadModel as problem:
+            raise BadModel(f"{folder}: {problem}; it was changed after training: train again") from problem
+    return files
+
+
+def _stale(folder: Path, candidate: Candidate, live: Pointer | None) -> str:
+    """Return why the gate's verdict does not hold any more, and what to do; nothing where it does."""
+    found = (live.version, live.manifest_sha256) if live else None
+    if found == candidate.compared_with:
+        return ""
+    now = f"version {live.version} is live" if live else "no model is live"
+    if candidate.compared_with is None:
+        return f"{folder}: {now}, and there was none to compare with: train again with `train --out`"
+    before = candidate.compared_with[0]
+    back = f", or make {before} live again first (`rollback {before}`)" if live and before in live.kept else ""
+    return f"{folder}: {now}, but the model was compared with {before}: train again with `train --out`{back}"
+
+
+class WatchedBucket:
+    """A bucket that says when uploading and verifying begin. Implements ``publish.Bucket``."""
+
+    def __init__(self, bucket: Bucket, step: Callable[[str], None]) -> None:
+        self._bucket, self._step, self._said = bucket, step, ""
+        self.created, self.delete = bucket.created, bucket.delete
+
+    def create(self, name: str, content: bytes, content_type: str) -> None:
+        """Write a new object."""
+        self._say("uploading")
+        self._bucket.create(name, content, content_type)
+
+    def read(self, name: str) -> bytes:
+        """Return an object's content."""
+        if self._said:
+            self._say("verifying")
+        return self._bucket.read(name)
+
+    def _say(self, step: str) -> None:
+        if step != self._said:
+            self._said = step
+            self._step(step)

@@ -1,0 +1,1 @@
+"""What all commands are made of: options, exit codes, error messages, progress, and connections to the services."""

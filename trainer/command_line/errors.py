@@ -1,0 +1,92 @@
+"""What can be foreseen to go wrong, in one line: what, where, what to do. All else is a fault and keeps its trace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from bookrec.errors import BadArgument, BadSetting, BookrecError
+from trainer.command_line.options import BAD_INPUT, INTERRUPTED, REFUSED
+
+
+class SettingError(ValueError):
+    """The environment does not say what a command needs, or says it wrongly; the message names the variable."""
+
+
+CREDENTIALS = (
+    "no credentials: set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, or run `gcloud auth "
+    "application-default login`; for the emulators set FIREBASE_DATABASE_EMULATOR_HOST and STORAGE_EMULATOR_HOST"
+)
+
+
+def explain(problem: BaseException) -> tuple[int, str] | None:
+    """Return exit code and line for a failure that was to be foreseen, or None for any other.
+
+    The clients' own messages are left out: they hold addresses, and with them user ids.
+    """
+    if isinstance(problem, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted: nothing is half-done, and a lease that was held is given back"
+    if isinstance(problem, BookrecError):
+        return BAD_INPUT if isinstance(problem, (BadArgument, BadSetting)) else REFUSED, _line(problem)
+    # By name: importing the clients' errors would take longer than most commands.
+    for name in (f"{kind.__module__}.{kind.__qualname__}" for kind in type(problem).__mro__):
+        if name in _BY_NAME:
+            code, line = _BY_NAME[name]
+            return code, line(problem) if callable(line) else line
+    if isinstance(problem, ValueError):
+        return BAD_INPUT, _line(problem)
+    if isinstance(problem, OSError) and problem.filename:
+        return BAD_INPUT, f"{problem.filename}: {problem.strerror}; give another path"
+    return None
+
+
+def _line(problem: BaseException) -> str:
+    return " ".join(str(problem).split()) or type(problem).__name__
+
+
+def _database(problem: BaseException) -> str:
+    emulator = os.environ.get("FIREBASE_DATABASE_EMULATOR_HOST")
+    where, check = (
+        (f"at {emulator} ($FIREBASE_DATABASE_EMULATOR_HOST)", "is the emulator running?")
+        if emulator
+        else (f"at {os.environ.get('DATABASE_URL') or 'the default address'}", "check DATABASE_URL and the network")
+    )
+    return f"the database {where} does not answer ({type(problem).__name__}): {check}"
+
+
+def _storage(problem: BaseException) -> str:
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST")
+    where = f" at {emulator} ($STORAGE_EMULATOR_HOST)" if emulator else ""
+    return f"Cloud Storage{where} does not answer ({type(problem).__name__}): try again, or check the network"
+
+
+def _bucket(problem: BaseException) -> str:
+    named = os.environ.get("MODEL_BUCKET")
+    bucket = f"bucket {named} ($MODEL_BUCKET)" if named else "the project's default bucket"
+    return f"Cloud Storage has no {bucket}, or not what is asked for: set MODEL_BUCKET to the bucket of the models"
+
+
+_FIREBASE, _GOOGLE, _AUTH = "firebase_admin.exceptions", "google.api_core.exceptions", "google.auth.exceptions"
+_NOT_ALLOWED = "the account may not do this: give it the roles in docs/access.md"
+
+_BY_NAME: dict[str, tuple[int, str | Callable[[BaseException], str]]] = {
+    f"{_AUTH}.DefaultCredentialsError": (BAD_INPUT, CREDENTIALS),
+    f"{_AUTH}.GoogleAuthError": (
+        REFUSED,
+        "the credentials could not be used: sign in anew, or check GOOGLE_APPLICATION_CREDENTIALS",
+    ),
+    f"{_FIREBASE}.UnauthenticatedError": (BAD_INPUT, f"database: {_NOT_ALLOWED}"),
+    f"{_FIREBASE}.PermissionDeniedError": (BAD_INPUT, f"database: {_NOT_ALLOWED}"),
+    f"{_FIREBASE}.NotFoundError": (
+        BAD_INPUT,
+        "there is no such database: set DATABASE_URL to its address, as the console shows it",
+    ),
+    f"{_FIREBASE}.FirebaseError": (REFUSED, _database),
+    f"{_GOOGLE}.Unauthorized": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
+    f"{_GOOGLE}.Forbidden": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
+    f"{_GOOGLE}.NotFound": (BAD_INPUT, _bucket),
+    f"{_GOOGLE}.GoogleAPIError": (REFUSED, _storage),
+    "requests.exceptions.RequestException": (REFUSED, _storage),
+    "builtins.ConnectionError": (REFUSED, lambda problem: f"a service does not answer ({type(problem).__name__})"),
+}
+"""From a class of the clients to exit code and line; the most special class that is here counts."""

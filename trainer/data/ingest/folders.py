@@ -1,0 +1,188 @@
+"""Files of a snapshot, and backups: in a local folder or in Cloud Storage."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed
+
+from trainer.data.ingest.snapshot import SourceError
+from trainer.publishing.adapters import project_id, storage_client
+
+CHUNK = 8 << 20
+"""Bytes of an object that are in memory while it is read or written."""
+
+SCHEME = "gs://"
+PUBLIC = "models/"
+"""Clients may read what is under it."""
+
+
+class Folder(Protocol):
+    """Where files are kept. Each is written once; one small file, the state, is replaced."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading; raise ``SourceError`` where there is none."""
+        ...
+
+    def create(self, name: str) -> BinaryIO:
+        """Open a new file for writing; it is there once it is closed."""
+        ...
+
+    def state(self, name: str) -> tuple[bytes | None, str]:
+        """Return a file's content, None where there is none, and a tag of it."""
+        ...
+
+    def replace(self, name: str, content: bytes, tag: str) -> bool:
+        """Replace a file if it still is what had this tag; tell whether it was."""
+        ...
+
+    def names(self) -> list[str]:
+        """Return the names of all files."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        ...
+
+
+class LocalFolder:
+    """A folder of this machine that only its owner can read. Implements ``Folder``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading."""
+        return open_local(self._path / name)
+
+    def create(self, name: str) -> BinaryIO:
+        """Open a new file for writing."""
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return (self._path / name).open("xb")
+
+    def state(self, name: str) -> tuple[bytes | None, str]:
+        """Return a file's content and a tag of it."""
+        try:
+            content = (self._path / name).read_bytes()
+        except FileNotFoundError:
+            return None, ""
+        return content, hashlib.sha256(content).hexdigest()
+
+    def replace(self, name: str, content: bytes, tag: str) -> bool:
+        """Replace a file if it still is what had this tag; tell whether it was."""
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked():
+            if self.state(name)[1] != tag:
+                return False
+            written = self._path / f"{name}.new"
+            written.write_bytes(content)
+            written.replace(self._path / name)
+        return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._path / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def names(self) -> list[str]:
+        """Return the names of all files."""
+        return sorted(path.name for path in self._path.glob("[!.]*"))
+
+    def delete(self, name: str) -> None:
+        """Remove a file."""
+        (self._path / name).unlink(missing_ok=True)
+
+
+class BucketFolder:
+    """What begins with a prefix in a bucket. Implements ``Folder``."""
+
+    def __init__(self, bucket: Any, prefix: str) -> None:
+        self._bucket, self._prefix = bucket, prefix
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading."""
+        return _open_blob(self._bucket, self._prefix + name)
+
+    def create(self, name: str) -> BinaryIO:
+        """Open a new file for writing."""
+        blob = self._bucket.blob(self._prefix + name, chunk_size=CHUNK)
+        return cast(BinaryIO, blob.open("wb", if_generation_match=0, ignore_flush=True))
+
+    def state(self, name: str) -> tuple[bytes | None, str]:
+        """Return a file's content and a tag of it."""
+        blob = self._bucket.get_blob(self._prefix + name)
+        if blob is None:
+            return None, "0"
+        return blob.download_as_bytes(if_generation_match=blob.generation), str(blob.generation)
+
+    def replace(self, name: str, content: bytes, tag: str) -> bool:
+        """Replace a file if it still is what had this tag; tell whether it was."""
+        blob = self._bucket.blob(self._prefix + name)
+        try:
+            blob.upload_from_string(content, "application/json", if_generation_match=int(tag))
+        except PreconditionFailed:
+            return False
+        return True
+
+    def names(self) -> list[str]:
+        """Return the names of all files."""
+        return sorted(blob.name.removeprefix(self._prefix) for blob in self._bucket.list_blobs(prefix=self._prefix))
+
+    def delete(self, name: str) -> None:
+        """Remove a file."""
+        with suppress(NotFound):
+            self._bucket.blob(self._prefix + name).delete()
+
+
+def open_folder(uri: str) -> Folder:
+    """Return the folder that a path or ``gs://BUCKET/PREFIX`` names.
+
+    Raises:
+        SourceError: where clients could read what is in it.
+    """
+    if not uri.startswith(SCHEME):
+        return LocalFolder(Path(uri))
+    bucket, _, prefix = uri.removeprefix(SCHEME).partition("/")
+    prefix = prefix.strip("/")
+    if not bucket or not prefix or f"{prefix}/".startswith(PUBLIC):
+        raise SourceError(f"{uri}: give {SCHEME}BUCKET/PREFIX, and none under {PUBLIC}: user ids are in snapshots")
+    return BucketFolder(storage_client(project_id()).bucket(bucket), f"{prefix}/")
+
+
+def open_file(uri: str) -> BinaryIO:
+    """Open the file that a path or ``gs://BUCKET/NAME`` names, as it is at this moment.
+
+    Raises:
+        SourceError: where there is none, or it cannot be read.
+    """
+    if not uri.startswith(SCHEME):
+        return open_local(Path(uri))
+    bucket, _, name = uri.removeprefix(SCHEME).partition("/")
+    if not bucket or not name:
+        raise SourceError(f"{uri}: give {SCHEME}BUCKET/NAME")
+    return _open_blob(storage_client(project_id()).bucket(bucket), name)
+
+
+def open_local(path: Path) -> BinaryIO:
+    """Open a file of this machine; raise ``SourceError`` where it cannot be read."""
+    try:
+        return path.open("rb")
+    except OSError as problem:
+        raise SourceError(f"{path}: cannot be read ({problem.strerror})") from problem
+
+
+def _open_blob(bucket: Any, name: str) -> BinaryIO:
+    try:
+        blob = bucket.get_blob(name)
+    except GoogleAPICallError as problem:
+        raise SourceError(f"{SCHEME}{bucket.name}/{name}: cannot be read ({type(problem).__name__})") from problem
+    if blob is None:
+        raise SourceError(f"{SCHEME}{bucket.name}/{name}: there is no such object")
+    present = bucket.blob(name, chunk_size=CHUNK, generation=blob.generation)
+    return cast(BinaryIO, present.open("rb", raw_download=True))

@@ -1,0 +1,91 @@
+"""Evaluation: full ranking by the exported file on held-out entries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from bookrec.entries import Entry
+from bookrec.ranking import Candidate
+from bookrec.recommender import Recommender
+from bookrec.shelf import Shelf
+from trainer.data.dataset import Ratings
+from trainer.metrics import list_metrics, relevant_items, rmse, rmse_interval, summarise, user_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a model does on held-out entries.
+
+    Attributes:
+        metrics: by name, mean over users with a 95% interval; and ``coverage``, ``popular_share``, ``rmse``.
+        rows: each user's metrics, in the order of ``users``.
+        users: the users with held-out entries, ascending.
+        top: by user, the candidates in order.
+        predicted: the predicted rating of each held-out row, in its order.
+    """
+
+    metrics: Mapping[str, Any]
+    rows: Sequence[Mapping[str, float]]
+    users: Sequence[str]
+    top: Mapping[str, Sequence[Candidate]]
+    predicted: Sequence[float]
+
+
+def shelves_of(ratings: Ratings, user_ids: Collection[str] | None = None) -> dict[str, Shelf]:
+    """Return the shelves of some users, or of every one, as the functions would read them."""
+    wanted = np.array([user_ids is None or user_id in user_ids for user_id in ratings.user_ids], bool)
+    rows = np.flatnonzero(wanted[ratings.users])
+    entries: dict[str, list[Entry]] = {}
+    columns = (rows, ratings.users[rows], ratings.items[rows], ratings.stars[rows])
+    for row, user, item, stars in zip(*(column.tolist() for column in columns), strict=True):
+        user_id = ratings.user_ids[user]
+        entries.setdefault(user_id, []).append(Entry(f"{row:09d}", user_id, ratings.isbns[item], stars))
+    return {user_id: Shelf(user_id, tuple(found)) for user_id, found in entries.items()}
+
+
+def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: int) -> Evaluation:
+    """Score held-out rows with an exported model.
+
+    Args:
+        model: loaded from the exported files.
+        train: the entries that the model was fitted to; they make the shelves.
+        held_out: columns ``userId, isbn, myRate`` (a float, 0 for not rated); users and books may be unknown.
+        seed: of the bootstrap.
+    """
+    shelves = shelves_of(train, set(held_out["userId"]))
+    predicted = np.full(len(held_out), np.nan)
+    rows, users, top = [], [], {}
+    groups = held_out.reset_index(drop=True).groupby("userId", sort=True)
+    for user_id, group in tqdm(groups, desc="evaluating", leave=False, mininterval=1, disable=None):
+        shelf = shelves.get(str(user_id), Shelf(str(user_id), ()))
+        candidates = model.candidates(shelf)
+        predicted[group.index] = model.predicted_ratings(shelf, list(group["isbn"]))
+        users.append(str(user_id))
+        top[str(user_id)] = candidates
+        rows.append(_user_row(model, candidates, group, shelf))
+    stars = held_out["myRate"].to_numpy(np.float64)
+    rated = stars > 0
+    lists = [[candidate.isbn for candidate in candidates[:10]] for candidates in top.values()]
+    metrics: dict[str, Any] = {**summarise([row for row in rows if row], seed), **list_metrics(train, lists)}
+    metrics["rmse"] = rmse(predicted[rated], stars[rated])
+    low, high = rmse_interval(predicted[rated], stars[rated], held_out["userId"].to_numpy()[rated], seed)
+    metrics |= {"rmse_low": low, "rmse_high": high}
+    return Evaluation(metrics, rows, users, top, predicted.tolist())
+
+
+def _user_row(
+    model: Recommender, candidates: Sequence[Candidate], group: pd.DataFrame, shelf: Shelf
+) -> dict[str, float]:
+    numbers: dict[str, int] = {}
+    for isbn in [*(c.isbn for c in candidates), *group["isbn"]]:
+        numbers.setdefault(isbn, len(numbers))
+    known = {numbers[isbn] for isbn in shelf.ratings if isbn in numbers}
+    relevant, liked = relevant_items(group, numbers, known)
+    ranked = np.array([numbers[candidate.isbn] for candidate in candidates], np.int32)
+    return user_metrics(ranked, relevant, liked) if relevant else {}

@@ -1,0 +1,164 @@
+"""What the training steps take: groups of readers with their shelves, sparse from end to end.
+
+A shelf takes five bytes a book: its index, and its stars in halves. Where even that is too much for memory, the
+arrays are mapped from files, and a group reads its own shelves only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.config import Config, Negatives
+from trainer.data.dataset import Ratings
+from trainer.serving.biases import Biases
+
+READERS_A_GROUP_STEP = 2_048
+"""So many readers add one group to a step: more readers make larger steps rather than ever more of them."""
+
+MOST_GROUPS = 32
+
+Group = dict[str, Any]
+"""The tensors of one group, as ``trainer.model.shelf_model.GROUP`` describes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelves:
+    """All shelves, one after the other.
+
+    Attributes:
+        starts: int64 [users + 1], where each reader's books begin.
+        items: int32 [entries], item indices.
+        halves: uint8 [entries], twice the stars, 0 for a book without a rating.
+    """
+
+    starts: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    halves: npt.NDArray[np.uint8]
+
+    @staticmethod
+    def of(ratings: Ratings) -> Shelves:
+        """Return the shelves in memory; the entries must lie by user, as ``dataset.build`` leaves them."""
+        sizes = np.bincount(ratings.users, minlength=ratings.shape[0])
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return Shelves(starts, ratings.items, np.round(ratings.stars * 2).astype(np.uint8))
+
+    def on_disk(self, folder: Path) -> Shelves:
+        """Write the shelves into a folder; return the same, mapped from there."""
+        for name in ("starts", "items", "halves"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+        return Shelves.mapped(folder)
+
+    @staticmethod
+    def mapped(folder: Path) -> Shelves:
+        """Return what ``on_disk`` wrote: in memory is only what is being read."""
+        return Shelves(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("starts", "items", "halves")))
+
+
+class Feed:
+    """Draws the groups of an epoch.
+
+    Args:
+        shelves: of all readers.
+        biases: what residuals are left by.
+        config: sizes and seed.
+        negatives: for ``catalogue``, a large catalogue is sampled anew for each group.
+        groups: in a step, all workers' together.
+        share: which of them are wanted, as a slice.
+    """
+
+    def __init__(
+        self,
+        shelves: Shelves,
+        biases: Biases,
+        config: Config,
+        negatives: Negatives,
+        groups: int = 1,
+        share: slice = slice(None),
+    ) -> None:
+        self._shelves, self._biases, self._config = shelves, biases, config
+        self._groups, self._share = groups, share
+        self._items = len(biases.items)
+        self._negatives = negatives
+        self._readers = np.flatnonzero(np.diff(shelves.starts) > 1)
+
+    def steps(self, epoch: int) -> Iterator[list[Group]]:
+        """Yield the wanted groups of each step: the readers with more than one book, in a new order every epoch.
+
+        A group depends on the seed, the epoch and its place alone, not on who asks for it.
+        """
+        seed = self._config.seed
+        readers = np.random.default_rng((seed, epoch)).permutation(self._readers)
+        count = -(-len(readers) // (self._config.batch_users * self._groups))
+        for number, part in enumerate(np.array_split(readers, count) if count else ()):
+            groups = list(enumerate(np.array_split(part, self._groups)))[self._share]
+            yield [self._group(found, np.random.default_rng((seed, epoch, number, place))) for place, found in groups]
+
+    def _group(self, readers: npt.NDArray[np.int64], rng: np.random.Generator) -> Group:
+        shelves, biases = self._shelves, self._biases
+        begin = np.asarray(shelves.starts[readers])
+        sizes = np.asarray(shelves.starts[readers + 1]) - begin
+        offsets = np.cumsum(sizes) - sizes
+        places = np.arange(sizes.sum())
+        entries = places + np.repeat(begin - offsets, sizes)
+        rows = np.repeat(np.arange(len(readers), dtype=np.int32), sizes)
+        items = np.asarray(shelves.items[entries])
+        stars = np.asarray(shelves.halves[entries]).astype(np.float32) / 2
+        residuals = np.where(stars > 0, stars - np.float32(biases.mean) - biases.items[items], np.float32(0))
+        shuffled = np.lexsort((rng.random(len(rows)), rows))
+        chosen = shuffled[places - np.repeat(offsets, sizes) < self._config.pairs_per_user]
+        columns, weights = self._columns(items, rng)
+        shelf = np.searchsorted(columns, items).astype(np.int32)
+        return {
+            "readers": np.int32(len(readers)),
+            "shelf_rows": rows,
+            "shelf": shelf,
+            "residuals": residuals.astype(np.float32),
+            "rows": rows[chosen],
+            "targets": shelf[chosen],
+            "stars": stars[chosen],
+            "columns": columns,
+            "column_weights": weights,
+        }
+
+    def _columns(
+        self, items: npt.NDArray[np.int32], rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return the books that a group is about, ascending, and for how many each of them stands.
+
+        Where a batch's negatives suffice, these are the shelves' own books; else all of the catalogue, or of a large
+        one the shelves' own and a sample of the others.
+        """
+        if self._negatives == "batch":
+            own_only = np.unique(items)
+            return own_only, np.ones(len(own_only), np.float32)
+        if self._items <= self._config.catalogue_sample:
+            return np.arange(self._items, dtype=np.int32), np.ones(self._items, np.float32)
+        own = np.zeros(self._items, bool)
+        own[items] = True
+        others = np.flatnonzero(~own)
+        wanted = min(max(self._config.catalogue_sample - int(own.sum()), 1), len(others))
+        own[rng.choice(others, wanted, replace=False)] = True
+        columns = np.flatnonzero(own).astype(np.int32)
+        weights = np.full(len(columns), len(others) / max(wanted, 1), np.float32)
+        weights[np.isin(columns, items)] = 1
+        return columns, weights
+
+
+def groups_a_step(config: Config, readers: int, workers: int = 1) -> int:
+    """Return how many groups a step takes: what the configuration says, or by the number of readers.
+
+    Raises:
+        ValueError: where the workers cannot share them evenly.
+    """
+    if not config.groups:
+        wanted = int(np.clip(readers // READERS_A_GROUP_STEP, 1, MOST_GROUPS))
+        return -(-wanted // workers) * workers
+    if config.groups % workers:
+        raise ValueError(f"{config.groups} groups a step cannot be shared evenly by {workers} workers")
+    return config.groups

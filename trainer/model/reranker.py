@@ -1,0 +1,219 @@
+"""The ranking stage: small networks that put the retrieved candidates in order, shelf by shelf.
+
+They are trained on held-out entries, with candidates and features from models that have not seen them. Their mean is
+added to the blend's score, and starts at nothing: trained for 0 epochs, which validation may choose, the order is the
+blend's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.config import Config
+from trainer.metrics import CUTOFF, DISCOUNTS
+from trainer.serving.item_item import MASKED, Ranker
+
+if TYPE_CHECKING:
+    from trainer.serving.tf_graph import Graph
+
+Floats = npt.NDArray[np.float32]
+
+BATCH = 64
+MINIMUM_READERS = 20
+"""Fewer readers say nothing of how to rank for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A shelf and what should be found for it.
+
+    Attributes:
+        reader: index; all queries of a reader are on one side of a cross-validation.
+        items: int32 [n], the shelf.
+        ratings: float32 [n], its stars.
+        relevant: item indices to be found.
+        hidden: item indices that the reader has, but that are neither on this shelf nor to be found.
+    """
+
+    reader: int
+    items: npt.NDArray[np.int32]
+    ratings: Floats
+    relevant: frozenset[int]
+    hidden: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Candidates of queries, as the ranking stage sees them.
+
+    Attributes:
+        readers: int32 [queries].
+        features: float32 [queries, C, features].
+        blend: float32 [queries, C], ``MASKED`` where a candidate does not count.
+        labels: float32 [queries, C], 1 where it is relevant.
+        ideals: float64 [queries], the best DCG@10 that there could be.
+    """
+
+    readers: npt.NDArray[np.int32]
+    features: Floats
+    blend: Floats
+    labels: Floats
+    ideals: npt.NDArray[np.float64]
+
+    def select(self, rows: npt.NDArray[np.bool_]) -> Examples:
+        """Return some of the queries."""
+        return Examples(
+            self.readers[rows],
+            self.features[rows],
+            self.blend[rows],
+            self.labels[rows],
+            self.ideals[rows],
+        )
+
+    def ndcg(self, corrections: Floats) -> npt.NDArray[np.float64]:
+        """Return each query's NDCG@10 with ``corrections`` [queries, C] added to the blend."""
+        order = np.argsort(-(self.blend + corrections), axis=1, kind="stable")[:, :CUTOFF]
+        found = np.take_along_axis(self.labels, order, axis=1) * DISCOUNTS[: order.shape[1]]
+        gained: npt.NDArray[np.float64] = found.sum(axis=1) / self.ideals
+        return gained
+
+
+def queries(
+    shelves: Iterable[tuple[int, npt.NDArray[np.int32], Floats, frozenset[int]]],
+    sizes: Sequence[int],
+    per_reader: int,
+    seed: int,
+) -> list[Query]:
+    """Return each reader's whole shelf as a query, and a few small parts of it: the ranking must suit new readers too.
+
+    Args:
+        shelves: reader, items, ratings, relevant items.
+        sizes: of the parts, to be drawn from.
+        per_reader: how many parts.
+        seed: of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for reader, items, ratings, relevant in shelves:
+        found.append(Query(reader, items, ratings, relevant))
+        possible = [size for size in sizes if size < len(items)]
+        for size in rng.choice(possible, min(per_reader, len(possible)), replace=False) if possible else ():
+            kept = np.zeros(len(items), bool)
+            kept[rng.choice(len(items), size, replace=False)] = True
+            hidden = frozenset(items[~kept].tolist())
+            found.append(Query(reader, items[kept], ratings[kept], relevant, hidden))
+    return found
+
+
+def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
+    """Return the candidates that a model retrieves for the queries."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)])
+    def see(items: tf.Tensor, ratings: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        rows = graph.rows(items)
+        indices, known = graph.retrieve(rows)
+        return indices, graph.features(rows, ratings, indices, known), known["blend"]
+
+    features, blends, labels = [], [], []
+    for query in asked:
+        indices, seen, blend = (part.numpy() for part in see(query.items, query.ratings))
+        features.append(seen)
+        left_out = np.isin(indices, list(query.hidden))
+        blends.append(np.where(left_out, MASKED, blend))
+        labels.append(np.isin(indices, list(query.relevant)).astype(np.float32))
+    counts = np.minimum([len(query.relevant) for query in asked], CUTOFF)
+    return Examples(
+        np.array([query.reader for query in asked], np.int32),
+        np.stack(features),
+        np.stack(blends),
+        np.stack(labels),
+        np.concatenate([[1.0], np.cumsum(DISCOUNTS)])[counts],
+    )
+
+
+def choose_epochs(found: Sequence[Examples], config: Config) -> tuple[int, dict[int, float]]:
+    """Return for how many epochs to train, by cross-validation over readers, and the NDCG@10 of each choice.
+
+    Source: Breiman et al., "Classification and Regression Trees" (1984), section 3.4.3: one standard error, here of the
+    difference query by query. With fewer than ``MINIMUM_READERS`` readers it is 0 epochs, and no figures.
+
+    Args:
+        found: by fold of the training entries.
+        config: options.
+    """
+    figures: dict[int, list[float]] = {epochs: [] for epochs in config.ranking_epochs}
+    readers = np.unique(np.concatenate([part.readers for part in found]))
+    if len(readers) < MINIMUM_READERS:
+        return 0, {}
+    groups = np.random.default_rng(config.seed).permutation(len(readers)) % config.ranking_folds
+    for group in range(config.ranking_folds):
+        tested = readers[groups == group]
+        trained = [part.select(~np.isin(part.readers, tested)) for part in found]
+        judged = [part.select(np.isin(part.readers, tested)) for part in found]
+        for epochs, ranker in train(trained, config, config.ranking_epochs):
+            for part in judged:
+                figures[epochs].extend(part.ndcg(ranker.corrections(part.features)).tolist())
+    means = {epochs: float(np.mean(values)) for epochs, values in figures.items()}
+    best = max(means, key=lambda epochs: (means[epochs], -epochs))
+    # The shortest training that is not clearly worse.
+    for epochs in sorted(epochs for epochs in means if 0 < epochs < best):
+        lost = np.array(figures[best]) - np.array(figures[epochs])
+        if lost.mean() <= lost.std() / np.sqrt(len(lost)):
+            return epochs, means
+    return best, means
+
+
+def train(found: Sequence[Examples], config: Config, stops: Sequence[int]) -> list[tuple[int, Ranker]]:
+    """Return the networks after each of the numbers of epochs in ``stops``, ascending.
+
+    The loss is the cross-entropy between the softmax of the scores and the relevant candidates.
+    Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach" (ICML 2007), section 4.
+    """
+    import tensorflow as tf
+
+    features = np.concatenate([part.features for part in found])
+    blend = np.concatenate([part.blend for part in found])
+    labels = np.concatenate([part.labels for part in found]) * (blend > MASKED / 2)
+    useful = labels.sum(axis=1) > 0
+    if not useful.any():
+        raise ValueError("no query has a relevant candidate: there is nothing to learn ranking from")
+    features, blend, labels = features[useful], blend[useful], labels[useful]
+    counted = features[blend > MASKED / 2]
+    mean, deviation = counted.mean(axis=0), counted.std(axis=0)
+    blank = Ranker.blank(features.shape[2], config.ranking_members, config.ranking_width, mean, deviation, config.seed)
+    variables = [tf.Variable(part) for part in (blank.hidden, blank.bias, blank.out)]
+    optimiser = tf.keras.optimizers.legacy.Adam(config.ranking_learning_rate)
+
+    @tf.function(reduce_retracing=True)
+    def step(seen: tf.Tensor, base: tf.Tensor, wanted: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            hidden, bias, out = variables
+            # All networks in one product: [queries · C, features] by [features, networks · width].
+            joined = tf.reshape(tf.transpose(hidden, [1, 0, 2]), [seen.shape[2], -1])
+            active = tf.nn.relu(tf.matmul(tf.reshape(seen, [-1, seen.shape[2]]), joined) + tf.reshape(bias, [-1]))
+            parts = tf.reshape(active * tf.reshape(out, [-1]), [-1, seen.shape[1], *out.shape])
+            scores = base[:, :, None] + tf.reduce_sum(parts, axis=3)
+            shares = tf.nn.log_softmax(scores, axis=1)
+            losses = -tf.reduce_sum(shares * wanted[:, :, None], axis=1) / tf.reduce_sum(wanted, axis=1)[:, None]
+            loss = tf.reduce_sum(tf.reduce_mean(losses, axis=0))
+        optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        for variable in variables:
+            variable.assign(variable * (1 - config.ranking_decay * config.ranking_learning_rate))
+
+    rng, snapshots = np.random.default_rng(config.seed), []
+    scaled = blank.scaled(features)
+    for epoch in range(max(stops) + 1):
+        if epoch in stops:
+            hidden, bias, out = (variable.numpy() for variable in variables)
+            snapshots.append((epoch, Ranker(blank.mean, blank.deviation, hidden, bias, out)))
+        order = rng.permutation(len(scaled))
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            step(tf.constant(scaled[rows]), tf.constant(blend[rows]), tf.constant(labels[rows]))
+    return snapshots

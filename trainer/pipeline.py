@@ -1,0 +1,232 @@
+"""From a snapshot to the files of a model: judge, fit to everything, export, verify, describe."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bookrec.errors import BadModel
+from bookrec.manifest import ITEMS, RECOMMEND_MODEL, REQUIRED_FILES, Pointer
+from bookrec.recommender import Recommender
+from bookrec.shelf import Shelf
+from trainer.config import Config
+from trainer.data import dataset
+from trainer.data.dataset import Ratings
+from trainer.data.sources import Snapshot
+from trainer.evaluation import baselines as peers
+from trainer.evaluation import gate, report
+from trainer.evaluation.cold_start import cold_start
+from trainer.evaluation.evaluate import Evaluation, evaluate
+from trainer.metrics import finite
+from trainer.model import distributed as cluster
+from trainer.model import fit as training
+from trainer.model.fit import Choices
+from trainer.model.sharing import nothing, shared
+from trainer.publishing import versions as publish
+from trainer.run import Order, Product, RefusedModelError
+from trainer.serving import tflite as export
+from trainer.serving.batch.making import require_keys
+from trainer.serving.batch.shards import publish_lists
+from trainer.serving.by_user import export_by_user
+
+HOLDOUT = 0.2
+"""The newest part of each reader's entries, on which the gate judges."""
+
+MINIMUM_READERS = 20
+"""Fewer readers with entries newer than the live model's snapshot are no comparison with it."""
+
+JUDGED_READERS = 10_000
+"""At most so many readers are judged on: more would narrow the intervals by little, and take minutes."""
+
+PARITY_SHELVES = 200
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was learned about the model before it was fitted to everything."""
+
+    choices: Choices
+    histories: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    verdict: gate.Verdict
+    examples: Sequence[Mapping[str, Any]]
+    changes: Mapping[str, Any] | None
+
+
+def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
+    """Return the files of a model that the gate lets pass.
+
+    Raises:
+        RefusedModelError: with the gate's reason.
+        BadModel: where the exported files do not agree with TensorFlow.
+    """
+    snapshot = shared(order.snapshot)
+    if config.lists:
+        require_keys(snapshot.ratings)
+    ratings, dropped = _clean(snapshot)
+    log.info("read %d entries of %d readers, %d books; set aside: %s", *_size(ratings), dropped or "none")
+    step("judging")
+    judged = _judge(ratings, snapshot.books, config, _live_model(order))
+    if not cluster.agree(judged.verdict.passed):
+        raise RefusedModelError(judged.verdict.reason, judged.metrics)
+    log.info("the gate lets it pass: %s", judged.verdict.reason)
+    step("fitting")
+    serving = training.refit(ratings, snapshot.books, config, judged.choices)
+    if not cluster.is_chief():
+        return Product({}, {})
+    step("exporting")
+    files = export.export(serving)
+    export.verify(serving, files, export.sample_shelves(serving, PARITY_SHELVES, config.seed))
+    if config.by_user:
+        files |= export_by_user(serving, export.load(files, "by user"), ratings, config.by_user)
+    details = _details(ratings, snapshot, dropped, config, judged, order.snapshot_at)
+    named = {**details, "version": order.version}
+    files["metrics.json"] = json.dumps(finite({**details, "histories": judged.histories}), indent=1).encode()
+    files[report.REPORT] = report.render(named, judged.histories, judged.examples, judged.changes).encode()
+    files[report.MODEL_CARD] = report.model_card(named, files).encode()
+    lists = partial(publish_lists, serving, order.version, snapshot) if config.lists else None
+    return Product(files, details, lists)
+
+
+def help_out(config: Config) -> None:
+    """Train as one of several workers, with what the chief has read; the chief alone exports and publishes.
+
+    Raises:
+        RefusedModelError: the chief's gate refuses the model.
+        WorkerLost: another worker is no longer there.
+    """
+
+    def read(name: str) -> bytes:
+        raise BadModel(f"{name} is for the chief to read")
+
+    make(config, Order("", nothing(), 0, None, read), lambda step: log.info("%s", step))
+
+
+def answers(version: str, model: bytes, items: bytes) -> None:
+    """Raise ``BadModel`` where a model does not load in tflite-runtime, or does not answer."""
+    try:
+        loaded = export.load({RECOMMEND_MODEL: model, ITEMS: items}, version)
+        found = loaded.candidates(Shelf("", ()))
+        found_ratings = loaded.predicted_ratings(Shelf("", ()), [loaded.items.isbns[0], "unknown"])
+    except (ValueError, RuntimeError, KeyError) as problem:
+        raise BadModel(f"the uploaded model of version {version} does not answer: {problem}") from problem
+    if not found or not np.isfinite([c.score for c in found] + found_ratings).all():
+        raise BadModel(f"the uploaded model of version {version} answers with nothing, or nothing finite")
+
+
+def _clean(snapshot: Snapshot) -> tuple[Ratings, dict[str, int]]:
+    rows, dropped = dataset.clean(snapshot.ratings)
+    if rows.empty:
+        raise RefusedModelError("there is no usable entry to train on")
+    merged = {**snapshot.refused, **{f"entry:{reason}": count for reason, count in dropped.items()}}
+    return dataset.build(rows, snapshot.books), merged
+
+
+def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Recommender, Pointer] | None) -> Judged:
+    """Fit to the older entries and judge on the newest: the recipe that passes is then fitted to all of them."""
+    held = dataset.holdout(ratings, HOLDOUT, config.seed)
+    train, test = ratings.select(~held), ratings.select(held)
+    test = test.select(np.isin(test.users, dataset.sample_readers(test, JUDGED_READERS, config.seed)))
+    trained = training.fit(train, books, config)
+    candidate = export.load(export.export(trained.serving), "candidate")
+    rows = _frame(test)
+    result = evaluate(candidate, train, rows, config.seed)
+    found = peers.compare(train, books, rows, config)
+    verdict = gate.judge(result.rows, {"popularity": found["popularity"]["rows"]}, config.seed)
+    curve = cold_start(train, books, config, lambda part: training.refit(part, books, config, trained.choices))
+    metrics = {
+        "model": result.metrics,
+        "baselines": {name: peer["metrics"] for name, peer in found.items()},
+        "coldStart": curve,
+    }
+    changes = None
+    if live is not None:
+        model, pointer = live
+        changes = report.changes(result.top, evaluate(model, train, rows, config.seed).top, pointer.version, books)
+        if verdict.passed:
+            verdict = _against_live(candidate, live, train, test, config, verdict)
+    shown = report.examples(result.top, train, books, config.seed)
+    return Judged(trained.choices, trained.histories, metrics, verdict, shown, changes)
+
+
+def _against_live(
+    candidate: Recommender,
+    live: tuple[Recommender, Pointer],
+    train: Ratings,
+    test: Ratings,
+    config: Config,
+    so_far: gate.Verdict,
+) -> gate.Verdict:
+    """Compare on entries that are newer than the live model's snapshot: all others it has seen."""
+    model, pointer = live
+    newer = _frame(test.select(test.at > pointer.snapshot_at))
+    if newer["userId"].nunique() < MINIMUM_READERS:
+        reason = f"fewer than {MINIMUM_READERS} readers have entries that the live model has not seen"
+        return gate.Verdict(True, f"{so_far.reason}; {reason}")
+    ours: Evaluation = evaluate(candidate, train, newer, config.seed)
+    theirs = evaluate(model, train, newer, config.seed)
+    verdict = gate.judge(ours.rows, {f"the live model {pointer.version}": theirs.rows}, config.seed)
+    return gate.Verdict(verdict.passed, f"{so_far.reason}; {verdict.reason}" if verdict.passed else verdict.reason)
+
+
+def _live_model(order: Order) -> tuple[Recommender, Pointer] | None:
+    """Load what is live; a model that cannot be loaded is no reason to keep it."""
+    pointer = order.live
+    if pointer is None:
+        return None
+    try:
+        _, files = publish.read_version(order.read, pointer.version, pointer.manifest_sha256, REQUIRED_FILES)
+        return export.load(files, pointer.version), pointer
+    except (BadModel, OSError, ValueError, RuntimeError) as problem:
+        log.warning("the live model cannot be compared with: %s", problem)
+        return None
+
+
+def _frame(ratings: Ratings) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "userId": [ratings.user_ids[user] for user in ratings.users],
+            "isbn": [ratings.isbns[item] for item in ratings.items],
+            "myRate": ratings.stars.astype(np.float64),
+        }
+    )
+
+
+def _details(
+    ratings: Ratings, snapshot: Snapshot, dropped: dict[str, int], config: Config, judged: Judged, snapshot_at: int
+) -> dict[str, Any]:
+    """Return what the manifest says beside the files: nothing in it names a reader."""
+    import tensorflow as tf
+
+    entries, users, items = _size(ratings)
+    return {
+        "createdAt": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "source": snapshot.source,
+            "fingerprint": ratings.fingerprint(),
+            "entries": entries,
+            "users": users,
+            "items": items,
+            "setAside": dropped,
+            "snapshotAt": snapshot_at,
+        },
+        "config": asdict(config),
+        "choices": judged.choices.to_json(),
+        "metrics": finite(dict(judged.metrics)),
+        "gate": judged.verdict.to_json(),
+        "versions": {"tensorflow": tf.__version__, "numpy": np.__version__, "pandas": pd.__version__},
+    }
+
+
+def _size(ratings: Ratings) -> tuple[int, int, int]:
+    return len(ratings.users), len(ratings.user_ids), len(ratings.isbns)

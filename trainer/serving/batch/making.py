@@ -1,0 +1,137 @@
+"""From a snapshot and a model to all readers' lists, on the functions' own path: ``bookrec`` decides what they hold."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from bookrec import paths
+from bookrec.catalogue import Book, Catalogue
+from bookrec.entries import Entry
+from bookrec.ranking import LIST_SIZE, RecommendationList, top_list
+from bookrec.recommender import Items, Recommender
+from bookrec.shelf import Shelf, build_shelf
+from trainer.serving.batch.scoring import Scorer
+from trainer.serving.item_item import ServingModel
+
+Value = TypeVar("Value")
+
+READERS = 5_000
+"""Readers a block; those with shelves of one size are scored together."""
+
+TRIED = 30
+"""Of a reader's candidates, so many of the best nearly always hold a whole list."""
+
+
+class ListMaker:
+    """Makes lists with one model and one catalogue.
+
+    Args:
+        serving: the model.
+        version: its name.
+        books: the catalogue, columns ``trainer.data.sources.BOOK_COLUMNS``.
+    """
+
+    def __init__(self, serving: ServingModel, version: str, books: pd.DataFrame) -> None:
+        self.catalogue = catalogue_of(books)
+        self._scorer = Scorer(serving)
+        items = Items(serving.isbns, serving.popular)
+        rate = self._scorer.rate
+        self._model = Recommender(version, items, self._recommend, lambda **inputs: rate(**inputs))
+
+    def __call__(self, shelves: Sequence[Shelf]) -> list[RecommendationList]:
+        """Return the shelves' lists, in their order: those that ``backend.lists`` would make."""
+        inputs = [self._model.inputs(shelf) for shelf in shelves]
+        by_size: dict[int, list[int]] = defaultdict(list)
+        for place, (isbns, _) in enumerate(inputs):
+            by_size[len(isbns)].append(place)
+        made: list[RecommendationList | None] = [None] * len(shelves)
+        # Each worker multiplies on one thread: the matrices of one reader are small.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            answers = pool.map(lambda places: self._score([inputs[place][1] for place in places]), by_size.values())
+            for places, answer in zip(by_size.values(), answers, strict=True):
+                for row, place in enumerate(places):
+                    own = {name: values[row] for name, values in answer.items()}
+                    made[place] = self._list(shelves[place], inputs[place][0], own)
+        return [found for found in made if found is not None]
+
+    def _score(self, inputs: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+        return self._scorer.recommend(**{name: np.stack([one[name] for one in inputs]) for name in inputs[0]})
+
+    def _list(self, shelf: Shelf, isbns: Sequence[str], answer: dict[str, npt.NDArray[Any]]) -> RecommendationList:
+        best = self._model.answer(isbns, {name: values[:TRIED] for name, values in answer.items()})
+        made = top_list(shelf, self._model.version, best, (), self.catalogue)
+        if len(made.items) == LIST_SIZE:
+            return made
+        candidates, fill = self._model.answer(isbns, answer), self._model.fill(shelf, self.catalogue.newest)
+        return top_list(shelf, self._model.version, candidates, fill, self.catalogue)
+
+    def _recommend(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        block = {name: values[None] for name, values in inputs.items()}
+        return {name: values[0] for name, values in self._scorer.recommend(**block).items()}
+
+
+def make_lists(maker: ListMaker, ratings: pd.DataFrame) -> Iterator[RecommendationList]:
+    """Yield the list of every reader who has entries, in the order of the database's keys.
+
+    Args:
+        maker: what makes them.
+        ratings: of a snapshot, columns ``key``, ``userId``, ``isbn`` and ``myRate`` at least.
+    """
+    for block in in_parts(shelves_in_key_order(ratings), READERS):
+        yield from maker(block)
+
+
+def shelves_in_key_order(ratings: pd.DataFrame) -> Iterator[Shelf]:
+    """Yield the readers' shelves, in the order of the database's keys.
+
+    Raises:
+        ValueError: as ``require_keys`` does.
+    """
+    require_keys(ratings)
+    users = ratings["userId"].astype("category").cat
+    names = [str(name) for name in users.categories]
+    rank = np.empty(len(names), np.int64)
+    rank[sorted(range(len(names)), key=lambda code: paths.key_order(names[code]))] = np.arange(len(names))
+    codes = users.codes.to_numpy()
+    order = np.argsort(rank[codes], kind="stable")
+    bounds = [*np.flatnonzero(np.diff(rank[codes[order]], prepend=-1)).tolist(), len(order)]
+    for first in range(0, len(bounds) - 1, READERS):
+        ends = bounds[first : first + READERS + 1]
+        part = ratings.iloc[order[ends[0] : ends[-1]]]
+        rows = list(zip(part["key"], part["isbn"], part["myRate"], strict=True))
+        for start, end in pairwise(ends):
+            yield shelf_of(names[codes[order[start]]], rows[start - ends[0] : end - ends[0]])
+
+
+def require_keys(ratings: pd.DataFrame) -> None:
+    """Raise ``ValueError`` where entries have no keys: nobody could tell which shelf a list was made from."""
+    if "key" not in ratings or (ratings["key"] == "").any():
+        raise ValueError("lists need the entries' own keys: take a database, an export or a backup of one")
+
+
+def shelf_of(user_id: str, rows: Iterable[tuple[Any, Any, Any]]) -> Shelf:
+    """Return one reader's shelf from rows of key, ISBN and stars."""
+    return build_shelf(user_id, [Entry(str(key), user_id, str(isbn), float(stars)) for key, isbn, stars in rows])
+
+
+def catalogue_of(books: pd.DataFrame) -> Catalogue:
+    """Return the catalogue in a snapshot's books: what the functions read, but for the images."""
+    columns = zip(books["isbn"], books["title"], books["authors"], books["year"], strict=True)
+    return Catalogue(Book(isbn, title, author, "", int(year or 0)) for isbn, title, author, year in columns)
+
+
+def in_parts(values: Iterable[Value], size: int) -> Iterator[list[Value]]:
+    """Yield the values in lists of ``size``, the last of which may be shorter."""
+    rest = iter(values)
+    while part := list(islice(rest, size)):
+        yield part

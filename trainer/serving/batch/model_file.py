@@ -1,0 +1,62 @@
+"""A served model as one file of arrays: what makes lists elsewhere than in the run that fitted it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from trainer.data.features import Facts
+from trainer.serving.biases import Biases
+from trainer.serving.item_item import Ranker, ServingModel, Table
+
+MODEL = "model.npz"
+
+_RANKER = ("mean", "deviation", "hidden", "bias", "out")
+
+
+def to_bytes(serving: ServingModel) -> bytes:
+    """Return the model as an ``.npz`` file without pickled objects."""
+    arrays: dict[str, Any] = {
+        "isbns": np.array(serving.isbns),
+        "vectors": serving.vectors,
+        "popularity": serving.popularity,
+        "bias_items": serving.biases.items,
+        "series": serving.facts.series,
+        "numbers": serving.facts.numbers,
+        "authors": serving.facts.authors,
+        "scalars": np.array(
+            [serving.biases.mean, serving.biases.user_shrinkage, serving.popularity_weight, serving.interaction]
+        ),
+        "shares": np.array([table.share for table in serving.tables]),
+    }
+    for number, table in enumerate(serving.tables):
+        arrays |= {f"neighbours_{number}": table.neighbours, f"weights_{number}": table.weights}
+    if serving.ranker is not None:
+        arrays |= {f"ranker_{name}": getattr(serving.ranker, name) for name in _RANKER}
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def from_bytes(content: bytes) -> ServingModel:
+    """Return the model in the bytes of ``to_bytes``."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        mean, user_shrinkage, popularity_weight, interaction = arrays["scalars"].tolist()
+        tables = [
+            Table(arrays[f"neighbours_{number}"], arrays[f"weights_{number}"], share)
+            for number, share in enumerate(arrays["shares"].tolist())
+        ]
+        ranker = Ranker(*(arrays[f"ranker_{name}"] for name in _RANKER)) if "ranker_mean" in arrays else None
+        return ServingModel(
+            isbns=tuple(arrays["isbns"].tolist()),
+            tables=tuple(tables),
+            vectors=arrays["vectors"],
+            popularity=arrays["popularity"],
+            biases=Biases(mean, arrays["bias_items"], user_shrinkage),
+            facts=Facts(arrays["series"], arrays["numbers"], arrays["authors"]),
+            popularity_weight=popularity_weight,
+            interaction=interaction,
+            ranker=ranker,
+        )

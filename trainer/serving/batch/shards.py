@@ -1,0 +1,55 @@
+"""Shards of lists in the bucket: written one after the other, and the index last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from bookrec import paths
+from bookrec.list_shards import INDEX, SHARD_READERS, ShardEntry, ShardIndex, pack, shard_name, to_line
+from bookrec.manifest import sha256
+from trainer.serving.batch import model_file
+from trainer.serving.batch.making import ListMaker, in_parts, make_lists
+
+if TYPE_CHECKING:
+    from bookrec.catalogue import Catalogue
+    from bookrec.ranking import RecommendationList
+    from trainer.data.sources import Snapshot
+    from trainer.serving.item_item import ServingModel
+
+SHARD_TYPE = "application/gzip"
+
+
+class Objects(Protocol):
+    """Where lists are kept: what of ``publish.Bucket`` they need."""
+
+    def create(self, name: str, content: bytes, content_type: str) -> None:
+        """Write a new object; the same content again is no error, other content under that name is."""
+        ...
+
+
+def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucket: Objects) -> int:
+    """Make all readers' lists and upload them, with the model; return the number of shards, for the pointer.
+
+    The model's file is for a pipeline that makes lists elsewhere.
+
+    Raises:
+        ValueError: where the snapshot's entries have no keys.
+        BadModel: where the version's lists are there already, and others.
+    """
+    content = model_file.to_bytes(serving)
+    bucket.create(paths.list_object(version, model_file.MODEL), content, "application/octet-stream")
+    maker = ListMaker(serving, version, snapshot.books)
+    return write_shards(make_lists(maker, snapshot.ratings), maker.catalogue, version, bucket)
+
+
+def write_shards(lists: Iterable[RecommendationList], catalogue: Catalogue, version: str, bucket: Objects) -> int:
+    """Upload lists, which come in the order of the database's keys, and their index; return how many shards."""
+    entries = []
+    for number, part in enumerate(in_parts(lists, SHARD_READERS)):
+        content = pack(to_line(made, catalogue) for made in part)
+        bucket.create(paths.list_object(version, shard_name(number)), content, SHARD_TYPE)
+        entries.append(ShardEntry(sha256(content), len(part), part[-1].shelf.user_id))
+    index = ShardIndex(version, tuple(entries))
+    bucket.create(paths.list_object(version, INDEX), index.to_bytes(), "application/json")
+    return len(entries)

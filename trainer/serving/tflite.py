@@ -1,0 +1,210 @@
+"""Exports: ``recommend.tflite`` with its named signatures, ``items.json``, and the check that they agree.
+
+The interface is described in ``functions/bookrec/recommender.py``. Only TensorFlow Lite builtins are used, so
+that the file runs in tflite-runtime and LiteRT alike. Each signature is there twice: with open sizes, and under
+``FIXED`` with those that runtimes take which plan all memory beforehand, such as a browser's.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bookrec.errors import BadModel
+from bookrec.manifest import ITEMS, RECOMMEND_MODEL
+from bookrec.ranking import LIST_SIZE
+from bookrec.recommender import UNKNOWN, Items, Recommender, Tensors, parse_items
+from trainer.serving.item_item import ServingModel
+
+RUNTIMES = ("tflite_runtime", "ai_edge_litert")
+"""Phones carry both; the functions run the first."""
+
+SAVED_MODEL = "saved_model.zip"
+
+FIXED = "_fixed"
+"""Ends the names of the signatures whose inputs have ``FIXED_SIZE`` places, those left over being padding."""
+
+FIXED_SIZE = 256
+"""More books than nearly every shelf has; what is computed for padding costs time on every shelf."""
+
+SIGNATURES = ("recommend", "rate", f"recommend{FIXED}", f"rate{FIXED}")
+
+Shelf = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+"""Item indices and stars, as the signatures take them."""
+
+
+def make_module(serving: ServingModel) -> Any:
+    """Return the model as a ``tf.Module`` whose functions are the signatures, by their names."""
+    import tensorflow as tf
+
+    from trainer.serving.tf_graph import Graph
+
+    graph = Graph(serving)
+
+    def recommend(items: Any, ratings: Any) -> dict[str, Any]:
+        return graph.recommend(items, ratings)
+
+    def rate(items: Any, ratings: Any, targets: Any) -> dict[str, Any]:
+        return {"predicted_ratings": graph.rating(graph.rows(items), ratings, graph.rows(targets))}
+
+    module = tf.Module()  # the arrays are constants of its graphs
+    for ending, size in (("", None), (FIXED, FIXED_SIZE)):
+        places, stars = tf.TensorSpec([size], tf.int32), tf.TensorSpec([size], tf.float32)
+        setattr(module, f"recommend{ending}", tf.function(recommend, input_signature=[places, stars]))
+        setattr(module, f"rate{ending}", tf.function(rate, input_signature=[places, stars, places]))
+    return module
+
+
+def convert(module: Any, signatures: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return a module as a TensorFlow Lite file, and its SavedModel as a zip file.
+
+    Raises:
+        BadModel: where the converter would need more than TensorFlow Lite's builtins.
+    """
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=dict(signatures))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            model: bytes = converter.convert()
+        except Exception as problem:
+            raise BadModel(f"the model does not convert to TensorFlow Lite builtins: {problem}") from problem
+        return model, _zipped(Path(folder))
+
+
+def export(serving: ServingModel) -> dict[str, bytes]:
+    """Return the files that the app and the functions need, by name, and the SavedModel that they come from.
+
+    Raises:
+        BadModel: where the converter would need more than TensorFlow Lite's builtins.
+    """
+    module = make_module(serving)
+    model, saved = convert(module, {name: getattr(module, name) for name in SIGNATURES})
+    items = Items(serving.isbns, serving.popular).to_json()
+    return {RECOMMEND_MODEL: model, SAVED_MODEL: saved, ITEMS: json.dumps(items, separators=(",", ":")).encode()}
+
+
+def interpreter(model: bytes, runtime: str) -> Any:
+    """Return one of the ``RUNTIMES`` with a file loaded, on one thread."""
+    if runtime == "ai_edge_litert":
+        from ai_edge_litert.interpreter import Interpreter
+    else:
+        from tflite_runtime.interpreter import Interpreter
+    return Interpreter(model_content=model, num_threads=1)
+
+
+def load(files: dict[str, bytes], version: str, runtime: str = "tflite_runtime", ending: str = "") -> Recommender:
+    """Return exported files as the functions use them.
+
+    Args:
+        files: as ``export`` returns them.
+        version: the model's name.
+        runtime: one of ``RUNTIMES``.
+        ending: ``FIXED`` for the signatures that take padded inputs alone, which is up to the caller.
+    """
+    loaded = interpreter(files[RECOMMEND_MODEL], runtime)
+    runners = [loaded.get_signature_runner(f"{name}{ending}") for name in ("recommend", "rate")]
+    return Recommender(version, parse_items(files[ITEMS]), *runners)
+
+
+def padded(items: npt.NDArray[np.int32], ratings: npt.NDArray[np.float32]) -> Shelf:
+    """Return a shelf as the signatures with fixed sizes take it: its last ``FIXED_SIZE`` books, and padding."""
+    places, stars = np.full(FIXED_SIZE, UNKNOWN, np.int32), np.zeros(FIXED_SIZE, np.float32)
+    count = min(len(items), FIXED_SIZE)
+    places[:count], stars[:count] = items[len(items) - count :], ratings[len(ratings) - count :]
+    return places, stars
+
+
+def verify(serving: ServingModel, files: dict[str, bytes], shelves: Sequence[Shelf], tolerance: float = 1e-4) -> None:
+    """Check that both runtimes agree with TensorFlow on some shelves: the same top ten, and the same scores.
+
+    Both signatures that recommend are asked, that with fixed sizes where the shelf has no more books than these. Scores
+    and predicted ratings may differ by ``tolerance``, and books whose scores do by no more may change places.
+
+    Raises:
+        BadModel: naming the runtime and the shelf that differ.
+    """
+    module = make_module(serving)
+    answers = [module.recommend(items, ratings) for items, ratings in shelves]
+    expected = [{name: value.numpy() for name, value in answer.items()} for answer in answers]
+    for runtime in RUNTIMES:
+        run, run_fixed = (load(files, "check", runtime, ending).recommend for ending in ("", FIXED))
+        for number, (items, ratings) in enumerate(shelves):
+            _compare(expected[number], run(items=items, ratings=ratings), f"{runtime}, shelf {number}", tolerance)
+            if len(items) <= FIXED_SIZE:
+                places, stars = padded(items, ratings)
+                found = run_fixed(items=places, ratings=stars)
+                _compare(expected[number], found, f"{runtime}, shelf {number} with padding", tolerance)
+
+
+def _compare(expected: Tensors, found: Tensors, where: str, tolerance: float) -> None:
+    if not same_ranking(expected["indices"], expected["scores"], found["indices"], tolerance):
+        raise BadModel(f"{where}: ranked otherwise than by TensorFlow")
+    if not np.allclose(expected["scores"], found["scores"], rtol=0, atol=tolerance):
+        raise BadModel(f"{where}: other scores than TensorFlow's")
+    # Below the top ten, books of all but equal scores may change places.
+    by_index = dict(zip(found["indices"].tolist(), found["predicted_ratings"].tolist(), strict=True))
+    for index, rating in zip(expected["indices"].tolist(), expected["predicted_ratings"], strict=True):
+        if abs(by_index.get(index, rating) - rating) > tolerance:
+            raise BadModel(f"{where}: another predicted rating for book {index}")
+
+
+def same_ranking(
+    indices: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], found: npt.NDArray[np.int32], tolerance: float
+) -> bool:
+    """Tell whether a runtime's top ten is the expected one, but for places of books that are all but equal.
+
+    Args:
+        indices: int32 [K], the expected books, the best first; −1 where there is none.
+        scores: float32 [K], their scores.
+        found: int32 [K], the books that the runtime gives.
+        tolerance: how far apart the scores of two books may be that change places.
+    """
+    known = dict(zip(indices.tolist(), scores.tolist(), strict=True))
+    first, top = found[:LIST_SIZE].tolist(), scores[:LIST_SIZE].tolist()
+    books = [book for book in first if book != UNKNOWN]
+    if len(set(books)) != len(books):
+        return False
+    return all(abs(known.get(book, np.inf) - score) <= tolerance for book, score in zip(first, top, strict=True))
+
+
+def sample_shelves(serving: ServingModel, count: int, seed: int) -> list[Shelf]:
+    """Return random shelves for ``verify``, among them an empty one and one with an unknown book."""
+    rng = np.random.default_rng(seed)
+    items = len(serving.isbns)
+    shelves: list[Shelf] = [
+        (np.array([UNKNOWN], np.int32), np.zeros(1, np.float32)),
+        (np.array([UNKNOWN, 0], np.int32), np.array([3.5, 5.0], np.float32)),
+    ]
+    while len(shelves) < count:
+        size = int(rng.integers(1, min(60, items) + 1))
+        chosen = rng.choice(items, size, replace=False).astype(np.int32)
+        shelves.append((chosen, (rng.integers(0, 11, size) / 2).astype(np.float32)))
+    return shelves
+
+
+def _zipped(folder: Path) -> bytes:
+    """Return a folder as a zip file in which nothing tells when it was made."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.writestr(zipfile.ZipInfo(path.relative_to(folder).as_posix()), path.read_bytes())
+    return content.getvalue()
+
+
+def write(files: dict[str, bytes], folder: Path) -> None:
+    """Write files by name into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
