@@ -18,7 +18,7 @@ from firebase_admin import db
 from backend import composition, list_writes, lists
 from backend.adapters import firebase_database, system, tflite_model
 from backend.handlers.entry_written import EntryWritten
-from backend.settings import read_settings
+from backend.parameters import read_settings
 from benchmarks.data import OUT
 from benchmarks.stage import Stage, shelve, stage
 from bookrec import paths
@@ -140,7 +140,7 @@ def profile(seed: int, events: int) -> dict[str, Any]:
 
 def _run(ready: Stage, shelves: dict[str, dict[str, Any]], watch: Stopwatch, events: int) -> None:
     settings, one_by_one = read_settings(), lambda calls: [call() for call in calls]
-    with mock.patch.object(system, "run_together", one_by_one):
+    with mock.patch.object(system, "run_concurrently", one_by_one):
         services = composition.connect(settings)
     handle = watch.timed(REST, composition.build(settings, services).entry_written)
     for number in range(WARM_UP + events):

@@ -21,7 +21,7 @@ from trainer.config import DEFAULTS
 from trainer.data.features import item_facts
 from trainer.serving.batch.making import ListMaker, shelves_in_key_order
 from trainer.serving.biases import fit_biases
-from trainer.serving.item_item import Ranker, ServingModel, Table, popularity
+from trainer.serving.item_item import Reranker, ServingModel, Table, popularity
 from trainer.serving.reranker_features import FEATURES
 
 NEAR = 120
@@ -92,7 +92,7 @@ def make_world(seed: int, readers: int, books: int, dim: int) -> World:
         return Table(near, rng.gamma(1, 0.1, near.shape).astype(np.float32), share)
 
     vectors = rng.standard_normal((books, dim), np.float32)
-    networks, width, count = DEFAULTS.ranking_members, DEFAULTS.ranking_width, len(FEATURES)
+    networks, width, count = DEFAULTS.reranker_members, DEFAULTS.reranker_width, len(FEATURES)
     serving = ServingModel(
         ratings.isbns,
         (table(0.4), table(0.6)),
@@ -102,7 +102,7 @@ def make_world(seed: int, readers: int, books: int, dim: int) -> World:
         item_facts(ratings.isbns, catalogue),
         0.25,
         0.5,
-        Ranker(
+        Reranker(
             np.zeros(count, np.float32),
             np.ones(count, np.float32),
             rng.normal(0, 0.1, (networks, count, width)).astype(np.float32),
@@ -116,7 +116,7 @@ def make_world(seed: int, readers: int, books: int, dim: int) -> World:
 
 def _served(world: World, singly: int) -> dict[str, Any]:
     """Time all lists in blocks, from rows to lists; and some of them through the exported file, on one thread each."""
-    from trainer.serving import tflite as export
+    from trainer.serving import tflite
     from trainer.serving.batch.making import make_lists
 
     with peak_memory() as blocks_memory:
@@ -124,7 +124,7 @@ def _served(world: World, singly: int) -> dict[str, Any]:
         maker = ListMaker(world.serving, VERSION, world.books)
         made = list(make_lists(maker, world.ratings))
         seconds = time.perf_counter() - began
-    model = export.load(export.export(world.serving), VERSION)
+    model = tflite.load(tflite.export(world.serving), VERSION)
     step = max(1, len(made) // singly)
     shelves = [shelf for number, shelf in enumerate(shelves_in_key_order(world.ratings)) if number % step == 0][:singly]
     with peak_memory() as memory:

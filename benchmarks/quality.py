@@ -16,8 +16,7 @@ from benchmarks.data import OUT, read_split
 from trainer.commands.evaluate import evaluate_split, show
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
 from trainer.data import dataset
-from trainer.evaluation import baselines as peers
-from trainer.evaluation import plots
+from trainer.evaluation import baselines, plots
 from trainer.metrics import OURS, finite, rmse
 
 SMALL = ("dev1k_0", "dev1k_1", "dev1k_2", "dev1k_3")
@@ -47,7 +46,7 @@ def main() -> None:
 def _measure(split: str, seed: int) -> dict[str, Any]:
     train, test, books = read_split(split)
     config = replace(DEFAULTS, seed=seed)
-    metrics = evaluate_split(train, test, books, config, OUT / "quality" / split, with_peers=True)
+    metrics = evaluate_split(train, test, books, config, OUT / "quality" / split, with_baselines=True)
     show(metrics)
     ratings = dataset.build(dataset.clean(train, foreign=True)[0], books, foreign=True)
     held_out = test[["userId", "isbn"]].assign(myRate=test["myRate"].astype(float))
@@ -79,8 +78,10 @@ def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> di
     # The peer's interface takes shelves; this model knows users: each shelf is found among those of the training.
     by_shelf = {row.indices.tobytes(): scores for row, scores in zip(shelves, table, strict=True)}
     nobody = np.zeros(len(ratings.isbns), np.float32)
-    peer = peers.Peer("notebook", lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block]))
-    ranked = peers.rank(peer, ratings, held_out, seed)["metrics"]
+    peer = baselines.Baseline(
+        "notebook", lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block])
+    )
+    ranked = baselines.rank(peer, ratings, held_out, seed)["metrics"]
     figures = {**ranked, "rmse": history["validation_rmse"][-1]}
     errors, best = history["validation_rmse"], int(np.argmin(history["validation_rmse"]))
     print(

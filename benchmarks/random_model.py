@@ -37,7 +37,7 @@ def make(seed: int) -> ServingModel:
     from trainer.config import DEFAULTS
     from trainer.data.features import Facts
     from trainer.serving.biases import Biases
-    from trainer.serving.item_item import Ranker, ServingModel, Table
+    from trainer.serving.item_item import Reranker, ServingModel, Table
     from trainer.serving.reranker_features import FEATURES
 
     rng = np.random.default_rng(seed)
@@ -50,8 +50,8 @@ def make(seed: int) -> ServingModel:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     groups = rng.integers(-1, 4_000, (2, BOOKS)).astype(np.int32)
     facts = Facts(groups[0], rng.integers(0, 8, BOOKS).astype(np.float32), groups[1])
-    networks, width, count = DEFAULTS.ranking_members, DEFAULTS.ranking_width, len(FEATURES)
-    ranker = Ranker(
+    networks, width, count = DEFAULTS.reranker_members, DEFAULTS.reranker_width, len(FEATURES)
+    reranker = Reranker(
         np.zeros(count, np.float32),
         np.ones(count, np.float32),
         rng.normal(0, 0.1, (networks, count, width)).astype(np.float32),
@@ -67,7 +67,7 @@ def make(seed: int) -> ServingModel:
         facts,
         0.5,
         0.5,
-        ranker,
+        reranker,
     )
 
 
@@ -91,9 +91,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=42)
     arguments = parser.parse_args()
-    from trainer.serving import tflite as export
+    from trainer.serving import tflite
 
-    made = export.export(make(arguments.seed))
+    made = tflite.export(make(arguments.seed))
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for name in (RECOMMEND_MODEL, ITEMS):
         (arguments.folder / name).write_bytes(made[name])

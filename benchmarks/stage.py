@@ -22,7 +22,7 @@ from bookrec.publishing import next_pointer
 from emulator.process import free_port, running
 from local.processes import Processes
 from local.stack import storage_program
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "functions"
@@ -135,10 +135,10 @@ def catalogue_of(seed: int) -> dict[str, dict[str, str]]:
 
 def _publish(stage: Stage) -> None:
     """Put the model's files where the trainer puts them, then the pointer."""
-    manifest = publish.make_manifest(VERSION, stage.files, {})
+    manifest = versions.make_manifest(VERSION, stage.files, {})
     content = json.dumps(manifest.to_json(), indent=1, sort_keys=True).encode()
     now = int(time.time() * 1000)
-    pointer = publish.make_pointer(VERSION, content, 1, now, now)
+    pointer = versions.make_pointer(VERSION, content, 1, now, now)
     for name, data in {**stage.files, pointer.manifest.rsplit("/", 1)[1]: content}.items():
         url = f"http://{stage.storage}/upload/storage/v1/b/{BUCKET}/o"
         query = {"uploadType": "media", "name": paths.model_object(VERSION, name)}

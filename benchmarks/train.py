@@ -22,7 +22,7 @@ from trainer.data import dataset
 from trainer.data.features import item_features
 from trainer.model.train_loop import learn
 from trainer.model.validation import Validation
-from trainer.serving import tflite as export
+from trainer.serving import tflite
 
 SHELF_SIZES = (1, 10, 50, 200)
 CALLS = 300
@@ -97,14 +97,14 @@ def _run(seed: int, quick: bool) -> dict[str, Any]:
 def _files(seed: int, quick: bool) -> dict[str, Any]:
     """Size, latency and parity of a file for 10,000 books, with random weights of the real shape."""
     serving = random_model.make(seed)
-    files = export.export(serving)
+    files = tflite.export(serving)
     size = len(files["recommend.tflite"])
     print(f"\n== recommend.tflite for {BOOKS:,} books, random weights of the real shape, seed {seed}")
     print(f"{size / 1e6:.2f} MB (target 10): {_verdict(size <= 10_000_000)}")
     latencies: dict[str, Any] = {}
     rng = np.random.default_rng(seed)
-    for runtime in export.RUNTIMES:
-        model = export.load(files, "bench", runtime)
+    for runtime in tflite.RUNTIMES:
+        model = tflite.load(files, "bench", runtime)
         for shelf_size in SHELF_SIZES:
             times = []
             for _ in range(CALLS):
@@ -117,8 +117,8 @@ def _files(seed: int, quick: bool) -> dict[str, Any]:
             latencies[f"{runtime}, shelf of {shelf_size}"] = {"p50_ms": p50, "p99_ms": p99}
             timed = f"p50 {p50:5.2f} ms, p99 {p99:5.2f} ms (target p50 3): {_verdict(p50 <= 3)}"
             print(f"{runtime:15} shelf of {shelf_size:3}: {timed}")
-    shelves = export.sample_shelves(serving, 100 if quick else SHELVES, seed)
-    export.verify(serving, files, shelves)
+    shelves = tflite.sample_shelves(serving, 100 if quick else SHELVES, seed)
+    tflite.verify(serving, files, shelves)
     print(f"the top ten of {len(shelves):,} shelves is TensorFlow's, in both runtimes")
     return {"bytes": size, "latencies": latencies, "parity_shelves": len(shelves)}
 

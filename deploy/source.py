@@ -58,9 +58,9 @@ def service_account(main: Path | None = None) -> str | None:
 
 
 def parameters(settings: Path | None = None) -> dict[str, str]:
-    """Return the parameters that ``settings.py`` declares, with their defaults, without importing it."""
+    """Return the parameters that ``parameters.py`` declares, with their defaults, without importing it."""
     found = {}
-    file = settings or ROOT / "functions" / "backend" / "settings.py"
+    file = settings or ROOT / "functions" / "backend" / "parameters.py"
     for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Call) and _decorator(node) in {"StringParam", "IntParam", "BoolParam"}:
             given = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg == "default"}

@@ -14,7 +14,7 @@ from backend import composition
 from backend.adapters import identity
 from backend.callables import operated
 from backend.logs import reported
-from backend.settings import FANOUT_TASKS, REGION
+from backend.parameters import FANOUT_TASKS, REGION
 
 CONCURRENCY = 16
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from backend.adapters.firebase_database import FirebaseDatabase
 from backend.composition import Backend, Services, build
-from backend.settings import Settings
+from backend.parameters import Settings
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
 from bookrec.manifest import MANIFEST, FileEntry, Manifest, sha256
@@ -144,7 +144,7 @@ class World:
             tasks=self.tasks,
             jobs=self.jobs,
             clock=self.clock,
-            together=one_by_one,
+            concurrently=one_by_one,
         )
         self.backend = self.restarted()
         self.isbns = [f"isbn{number:03}" for number in range(books)]

@@ -100,7 +100,7 @@ def test_every_make_target_that_a_document_names_exists():
         paths.DIRTY,
         paths.READERS,
         paths.REJECTED,
-        paths.SHELVINGS,
+        paths.CONVERSIONS,
         paths.STATUS,
         paths.USER_BOOK,
     ],

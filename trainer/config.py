@@ -46,24 +46,24 @@ class Config:
         sharpness: initial scale of a reader's scores before the softmax over the catalogue; it is learned.
         validation_fraction: of each reader's training entries; every choice is made on it.
         small: fewer entries are held out several times, ``folds``, since one small part says little.
-        closed_form_limit: largest catalogue for which the closed form, cubic in it, is a candidate.
-        regularisation: λ of the closed form.
-        feature_weight: w of the closed form: how much metadata counts beside the ratings.
-        dropout: p of the closed form's second regularisation, which grows with a book's popularity.
-        reader_norm: how much less a reader with many books counts in the closed form, as a power.
-        shares: of the learned model in the blend with the closed form; validation chooses.
+        ease_limit: largest catalogue for which EASE with metadata, cubic in it, is a candidate.
+        regularisation: λ of EASE with metadata.
+        feature_weight: w of EASE with metadata: how much metadata counts beside the ratings.
+        dropout: p of the EASE second regularisation, which grows with a book's popularity.
+        reader_norm: how much less a reader with many books counts in EASE with metadata, as a power.
+        shares: of the learned model in the blend with EASE with metadata; validation chooses.
         popularity_weights: of log popularity, 0–1, in deviations of a reader's scores; validation chooses.
         neighbours: outgoing neighbours a book in the exported file.
         item_shrinkage, user_shrinkage: ratings' worth of doubt in a bias.
         interaction_scales: how much of the neighbours' residuals to add to a rating; validation chooses.
-        ranking_members: networks of the ranking stage, whose mean counts.
-        ranking_width: hidden units of each.
-        ranking_epochs: how long it may be trained; 0 is none at all; cross-validation chooses.
-        ranking_folds: of that cross-validation, over readers.
-        ranking_learning_rate: of its Adam.
-        ranking_decay: of its weights, per step and unit of the learning rate.
-        ranking_sizes: of the small shelves that it is trained on beside the whole ones.
-        ranking_parts: how many of them a reader.
+        reranker_members: networks of the reranker, whose mean counts.
+        reranker_width: hidden units of each.
+        reranker_epochs: how long it may be trained; 0 is none at all; cross-validation chooses.
+        reranker_folds: of that cross-validation, over readers.
+        reranker_learning_rate: of its Adam.
+        reranker_decay: of its weights, per step and unit of the learning rate.
+        reranker_sizes: of the small shelves that it is trained on beside the whole ones.
+        reranker_parts: how many of them a reader.
         by_user: books a list in the files that take a reader's key; 0 publishes no such files.
         lists: whether the run makes all readers' lists; else the functions do.
         seed: of everything that is random.
@@ -83,7 +83,7 @@ class Config:
     validation_fraction: float = 0.2
     small: int = 20_000
     folds: int = 4
-    closed_form_limit: int = 12_000
+    ease_limit: int = 12_000
     regularisation: float = 100.0
     feature_weight: float = 5.0
     dropout: float = 0.2
@@ -94,14 +94,14 @@ class Config:
     item_shrinkage: float = 5.0
     user_shrinkage: float = 5.0
     interaction_scales: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
-    ranking_members: int = 4
-    ranking_width: int = 16
-    ranking_epochs: tuple[int, ...] = (0, 10, 20, 40)
-    ranking_folds: int = 3
-    ranking_learning_rate: float = 0.005
-    ranking_decay: float = 0.01
-    ranking_sizes: tuple[int, ...] = (1, 2, 3, 5, 10, 20)
-    ranking_parts: int = 2
+    reranker_members: int = 4
+    reranker_width: int = 16
+    reranker_epochs: tuple[int, ...] = (0, 10, 20, 40)
+    reranker_folds: int = 3
+    reranker_learning_rate: float = 0.005
+    reranker_decay: float = 0.01
+    reranker_sizes: tuple[int, ...] = (1, 2, 3, 5, 10, 20)
+    reranker_parts: int = 2
     by_user: int = 0
     lists: bool = False
     seed: int = 42

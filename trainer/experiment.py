@@ -10,13 +10,13 @@ from bookrec.errors import BadArgument
 from bookrec.experiment import Experiment, is_share
 from bookrec.manifest import usable_pointer
 from bookrec.publishing import experiment_ended, experiment_started, kept_manifest
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 
 NodeAt = Callable[[str], Any]
 
 
 def start(
-    node_at: NodeAt, bucket: publish.Bucket, answers: publish.Answers, version: str, share: float, now_ms: int
+    node_at: NodeAt, bucket: versions.Bucket, answers: versions.Answers, version: str, share: float, now_ms: int
 ) -> Experiment:
     """Give a share of the readers another kept version's lists; return the experiment.
 
@@ -30,7 +30,7 @@ def start(
     node = node_at(paths.MODEL).get()
     experiment_started(node, version, share, now_ms)  # what forbids it is said before the download
     live = usable_pointer(node)
-    publish.verify(bucket, version, kept_manifest(live, version), answers)
+    versions.verify(bucket, version, kept_manifest(live, version), answers)
     node = node_at(paths.MODEL).transaction(lambda present: experiment_started(present, version, share, now_ms))
     begun = usable_pointer(node)
     assert begun is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bookrec import lease as leases
 from bookrec.manifest import Pointer
 from bookrec.publishing import kept_manifest, rolled_back
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 from trainer.publishing.lease_holder import LeaseHolder
 from trainer.run import Services, switch
 
@@ -30,7 +30,7 @@ def rollback(services: Services, version: str) -> Pointer:
     """
     with LeaseHolder(services.database, services.now_ms, services.heart, purpose=leases.ROLLBACK) as lease:
         live = services.database.pointer()
-        manifest = publish.verify(services.bucket, version, kept_manifest(live, version), services.answers)
+        manifest = versions.verify(services.bucket, version, kept_manifest(live, version), services.answers)
         lease.check()
         pointer = rolled_back(live, manifest, lease.fence, services.now_ms())
         pointer = switch(services.database, pointer, is_rollback=True)

@@ -21,18 +21,16 @@ from trainer.config import Config
 from trainer.data import dataset
 from trainer.data.dataset import Ratings
 from trainer.data.sources import Snapshot
-from trainer.evaluation import baselines as peers
-from trainer.evaluation import gate, report
+from trainer.evaluation import baselines, gate, report
 from trainer.evaluation.cold_start import cold_start
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.metrics import finite
-from trainer.model import distributed as cluster
-from trainer.model import fit as training
-from trainer.model.fit import Choices
+from trainer.model import distributed
+from trainer.model.fit import Choices, fit, refit
 from trainer.model.sharing import nothing, shared
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 from trainer.run import Order, Product, RefusedModelError
-from trainer.serving import tflite as export
+from trainer.serving import tflite
 from trainer.serving.batch.making import require_keys
 from trainer.serving.batch.shards import publish_lists
 from trainer.serving.by_user import export_by_user
@@ -74,21 +72,21 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
     if config.lists:
         require_keys(snapshot.ratings)
     ratings, dropped = _clean(snapshot)
-    log.info("read %d entries of %d readers, %d books; set aside: %s", *_size(ratings), dropped or "none")
+    log.info("read %d entries of %d readers, %d books; rejected: %s", *_size(ratings), dropped or "none")
     step("judging")
     judged = _judge(ratings, snapshot.books, config, _live_model(order))
-    if not cluster.agree(judged.verdict.passed):
+    if not distributed.agree(judged.verdict.passed):
         raise RefusedModelError(judged.verdict.reason, judged.metrics)
     log.info("the gate lets it pass: %s", judged.verdict.reason)
     step("fitting")
-    serving = training.refit(ratings, snapshot.books, config, judged.choices)
-    if not cluster.is_chief():
+    serving = refit(ratings, snapshot.books, config, judged.choices)
+    if not distributed.is_chief():
         return Product({}, {})
     step("exporting")
-    files = export.export(serving)
-    export.verify(serving, files, export.sample_shelves(serving, PARITY_SHELVES, config.seed))
+    files = tflite.export(serving)
+    tflite.verify(serving, files, tflite.sample_shelves(serving, PARITY_SHELVES, config.seed))
     if config.by_user:
-        files |= export_by_user(serving, export.load(files, "by user"), ratings, config.by_user)
+        files |= export_by_user(serving, tflite.load(files, "by user"), ratings, config.by_user)
     details = _details(ratings, snapshot, dropped, config, judged, order.snapshot_at)
     named = {**details, "version": order.version}
     files["metrics.json"] = json.dumps(finite({**details, "histories": judged.histories}), indent=1).encode()
@@ -115,7 +113,7 @@ def help_out(config: Config) -> None:
 def answers(version: str, model: bytes, items: bytes) -> None:
     """Raise ``BadModel`` where a model does not load in tflite-runtime, or does not answer."""
     try:
-        loaded = export.load({RECOMMEND_MODEL: model, ITEMS: items}, version)
+        loaded = tflite.load({RECOMMEND_MODEL: model, ITEMS: items}, version)
         found = loaded.candidates(Shelf("", ()))
         found_ratings = loaded.predicted_ratings(Shelf("", ()), [loaded.items.isbns[0], "unknown"])
     except (ValueError, RuntimeError, KeyError) as problem:
@@ -128,7 +126,7 @@ def _clean(snapshot: Snapshot) -> tuple[Ratings, dict[str, int]]:
     rows, dropped = dataset.clean(snapshot.ratings)
     if rows.empty:
         raise RefusedModelError("there is no usable entry to train on")
-    merged = {**snapshot.refused, **{f"entry:{reason}": count for reason, count in dropped.items()}}
+    merged = {**snapshot.rejected, **{f"entry:{reason}": count for reason, count in dropped.items()}}
     return dataset.build(rows, snapshot.books), merged
 
 
@@ -137,16 +135,16 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
     held = dataset.holdout(ratings, HOLDOUT, config.seed)
     train, test = ratings.select(~held), ratings.select(held)
     test = test.select(np.isin(test.users, dataset.sample_readers(test, JUDGED_READERS, config.seed)))
-    trained = training.fit(train, books, config)
-    candidate = export.load(export.export(trained.serving), "candidate")
+    trained = fit(train, books, config)
+    candidate = tflite.load(tflite.export(trained.serving), "candidate")
     rows = _frame(test)
     result = evaluate(candidate, train, rows, config.seed)
-    found = peers.compare(train, books, rows, config)
+    found = baselines.compare(train, books, rows, config)
     verdict = gate.judge(result.rows, {"popularity": found["popularity"]["rows"]}, config.seed)
-    curve = cold_start(train, books, config, lambda part: training.refit(part, books, config, trained.choices))
+    curve = cold_start(train, books, config, lambda part: refit(part, books, config, trained.choices))
     metrics = {
         "model": result.metrics,
-        "baselines": {name: peer["metrics"] for name, peer in found.items()},
+        "baselines": {name: baseline["metrics"] for name, baseline in found.items()},
         "coldStart": curve,
     }
     changes = None
@@ -185,8 +183,8 @@ def _live_model(order: Order) -> tuple[Recommender, Pointer] | None:
     if pointer is None:
         return None
     try:
-        _, files = publish.read_version(order.read, pointer.version, pointer.manifest_sha256, REQUIRED_FILES)
-        return export.load(files, pointer.version), pointer
+        _, files = versions.read_version(order.read, pointer.version, pointer.manifest_sha256, REQUIRED_FILES)
+        return tflite.load(files, pointer.version), pointer
     except (BadModel, OSError, ValueError, RuntimeError) as problem:
         log.warning("the live model cannot be compared with: %s", problem)
         return None

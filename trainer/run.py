@@ -12,7 +12,7 @@ from bookrec import paths
 from bookrec.errors import BadModel, BookrecError, LeaseLost
 from bookrec.manifest import Pointer
 from trainer.data.sources import Snapshot, read_pages
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 from trainer.publishing.lease_holder import Heart, LeaseHolder
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Services:
     """
 
     database: Database
-    bucket: publish.Bucket
-    answers: publish.Answers
+    bucket: versions.Bucket
+    answers: versions.Answers
     now_ms: Callable[[], int]
     heart: Heart
 
@@ -82,7 +82,7 @@ class Product:
 
     files: Mapping[str, bytes]
     details: Mapping[str, Any]
-    lists: Callable[[publish.Bucket], int] | None = None
+    lists: Callable[[versions.Bucket], int] | None = None
 
 
 Read = Callable[["Database", int], Snapshot]
@@ -143,7 +143,7 @@ def _train_and_publish(
     database, bucket = services.database, services.bucket
     record.step("reading")
     snapshot, snapshot_at = read_snapshot(database, read)
-    version = publish.version_name(services.now_ms(), lease.fence)
+    version = versions.version_name(services.now_ms(), lease.fence)
     try:
         product = make(Order(version, snapshot, snapshot_at, database.pointer(), bucket.read), record.step)
     except RefusedModelError:
@@ -151,20 +151,20 @@ def _train_and_publish(
         _afterwards(lambda: database.clear_marks(paths.CHANGES, snapshot_at), "clearing the changes")
         raise
     record.step("uploading")
-    manifest = publish.make_manifest(version, product.files, product.details)
-    content = publish.upload(bucket, product.files, manifest, services.answers)
+    manifest = versions.make_manifest(version, product.files, product.details)
+    content = versions.upload(bucket, product.files, manifest, services.answers)
     shards = 0
     if product.lists:
         record.step("lists")
         shards = product.lists(bucket)
     lease.check()
-    pointer = publish.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at, shards)
+    pointer = versions.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at, shards)
     pointer = switch(database, pointer)
     lease.outcome = "published"
     log.info("version %s is live", version)
     for marks in (paths.CHANGES, paths.DIRTY):
         _afterwards(lambda: database.clear_marks(marks, snapshot_at), f"clearing {marks}")  # noqa: B023
-    _afterwards(lambda: publish.retire(bucket, pointer, services.now_ms()), "removing old versions")
+    _afterwards(lambda: versions.retire(bucket, pointer, services.now_ms()), "removing old versions")
     record.write(outcome="published", version=pointer.version, **figures(product.details.get("metrics") or {}))
     return pointer
 

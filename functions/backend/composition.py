@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
-    from backend.handlers.retraining import RetrainHandler
-    from backend.ports import Clock, Database, ModelLoader, ModelStore, TaskQueue, Together, TrainerJobs
-    from backend.settings import Settings
+    from backend.handlers.retrain import RetrainHandler
+    from backend.parameters import Settings
+    from backend.ports import Clock, Concurrently, Database, ModelLoader, ModelStore, TaskQueue, TrainerJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One adapter a port. ``together`` runs calls of the handlers at the same time.
+    """One adapter a port. ``concurrently`` runs calls of the handlers at the same time.
 
     Attributes:
         database: the first instance.
@@ -57,7 +57,7 @@ class Services:
     tasks: TaskQueue
     jobs: TrainerJobs
     clock: Clock
-    together: Together
+    concurrently: Concurrently
     others: Mapping[str, Database] = field(default_factory=dict)
 
 
@@ -70,7 +70,7 @@ def backend() -> Backend:
     global _backend
     with _lock:
         if _backend is None:
-            from backend.settings import read_settings
+            from backend.parameters import read_settings
 
             settings = read_settings()
             _backend = build(settings, connect(settings))
@@ -102,18 +102,18 @@ def reconcile() -> None:
 
 def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
-    from backend.catalogue import CatalogueCache
+    from backend.catalogue_cache import CatalogueCache
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
-    from backend.handlers.retraining import RetrainHandler, RetrainingQueue
-    from backend.list_shards import ShardWriter
+    from backend.handlers.retrain import RetrainHandler, RetrainingQueue
     from backend.lists import ListRefresher
     from backend.models import LiveModel
-    from backend.settings import FANOUT_TASKS
+    from backend.parameters import FANOUT_TASKS
+    from backend.shard_writer import ShardWriter
 
-    clock, together = services.clock, services.together
+    clock, concurrently = services.clock, services.concurrently
     model = LiveModel(services.database, services.store, services.load, clock)
     catalogue = CatalogueCache(services.database, clock, settings.catalogue_ttl_s * 1000)
     writes_per_second = settings.list_writes_per_second / FANOUT_TASKS
@@ -123,16 +123,16 @@ def build(settings: Settings, services: Services) -> Backend:
     retrain = RetrainHandler(services.database, services.jobs, settings.policy, clock, start_ms, limit_ms, others)
     every: list[Backend] = []
     operating = OperatingHandler(
-        services.database, model, retrain, clock, lambda: together([backend.reconcile for backend in every])
+        services.database, model, retrain, clock, lambda: concurrently([backend.reconcile for backend in every])
     )
 
     def of_instance(name: str, database: Database) -> Backend:
-        lists = ListRefresher(database, model, catalogue, together)
+        lists = ListRefresher(database, model, catalogue, concurrently)
         shards = ShardWriter(database, services.store, lists, catalogue, clock, writes_per_second, bool(others))
         size = settings.fanout_shard_size
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, size, name)
         return Backend(
-            entry_written=EntryWrittenHandler(database, lists, queue, clock, together),
+            entry_written=EntryWrittenHandler(database, lists, queue, clock, concurrently),
             retrain=retrain,
             model_published=published,
             fanout=FanoutHandler(database, lists, model, shards),
@@ -152,20 +152,20 @@ def connect(settings: Settings) -> Services:
     from backend.adapters.cloud_tasks import CloudTaskQueue
     from backend.adapters.firebase_database import FirebaseDatabase, instance_name
     from backend.adapters.firebase_database import connect as connect_database
-    from backend.adapters.system import SystemClock, run_together
+    from backend.adapters.system import SystemClock, run_concurrently
     from backend.adapters.tflite_model import load_recommender
 
     first = connect_database(settings.project, settings.database_url)
     return Services(
-        database=FirebaseDatabase(first, run_together),
+        database=FirebaseDatabase(first, run_concurrently),
         store=CloudModelStore(settings.bucket),
         load=load_recommender,
         tasks=CloudTaskQueue(settings.project, settings.region, settings.is_emulated),
         jobs=_trainer_jobs(settings),
         clock=SystemClock(),
-        together=run_together,
+        concurrently=run_concurrently,
         others={
-            instance_name(url): FirebaseDatabase(connect_database(settings.project, url), run_together, first)
+            instance_name(url): FirebaseDatabase(connect_database(settings.project, url), run_concurrently, first)
             for url in settings.databases
         },
     )

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from backend.in_use import InUse, Live
+from backend.models import InUse, Live
 from backend.ports import TIMESTAMP
 from bookrec import paths
 from bookrec.catalogue import Catalogue
+from bookrec.conversions import conversion
 from bookrec.experiment import Experiment
-from bookrec.outcomes import shelving
 from bookrec.push_keys import push_time
 from bookrec.quality import NO_MODEL, standing
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
@@ -19,7 +19,7 @@ from bookrec.reader import GONE, HERE, Reader
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
 
-TRACES = (paths.DIRTY, paths.SHELVINGS)
+TRACES = (paths.DIRTY, paths.CONVERSIONS)
 """What the backend keeps of a reader beside the list, the entries' records and the mark, until the reader leaves."""
 
 
@@ -32,7 +32,7 @@ class Basis:
 
     def is_still(self, other: Basis) -> bool:
         """Tell whether lists made with the other are made with this."""
-        return self.in_use.arms == other.in_use.arms and self.catalogue is other.catalogue
+        return self.in_use.assignment == other.in_use.assignment and self.catalogue is other.catalogue
 
 
 def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> RecommendationList:
@@ -56,12 +56,12 @@ class Replaced:
     Attributes:
         shelf: as it stood then.
         reader: with that list.
-        arms: of the list that came in its place.
+        assignment: of the list that came in its place.
     """
 
     shelf: Shelf
     reader: Reader
-    arms: tuple[str, Experiment | None]
+    assignment: tuple[str, Experiment | None]
 
 
 def writes_for(
@@ -97,7 +97,7 @@ def writes_for(
     if changes is None and reader.has(made):  # another model's list, or a short one, that is the right one
         return values
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
-    if replaced and replaced.arms != in_use.arms:
+    if replaced and replaced.assignment != in_use.assignment:
         values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
     values |= _outcome(shelf, reader, in_use.live)
     return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))
@@ -106,7 +106,7 @@ def writes_for(
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:
     """Return what is noted of the list that is replaced, where the shelf has grown while its reader had it."""
     counted = standing(live.pointer if live else None).open
-    found = shelving(reader, shelf, counted, live.experiment if live else None)
+    found = conversion(reader, shelf, counted, live.experiment if live else None)
     return found.to_values(shelf.user_id, TIMESTAMP) if found else {}
 
 

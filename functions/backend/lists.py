@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from backend.catalogue import CatalogueCache
+from backend.catalogue_cache import CatalogueCache
 from backend.list_writes import Basis, Replaced, writes_for
 from backend.models import LiveModel
-from backend.ports import Database, Together, increment
+from backend.ports import Concurrently, Database, increment
 from bookrec import paths
 from bookrec.errors import BookrecError
 from bookrec.quality import NO_MODEL
@@ -44,18 +44,18 @@ class Refreshed:
     Attributes:
         version: the model that the lists are of.
         written: how many lists were written.
-        farewells: how many readers were found gone.
+        purged: how many readers were found gone.
     """
 
     version: str = NO_MODEL
     written: int = 0
-    farewells: int = 0
+    purged: int = 0
 
     def count(self, version: str, writes: Mapping[str, Mapping[str, object]], readers: Mapping[str, Reader]) -> None:
         """Count the writes of one round, by user."""
         self.version = version
         for user_id, write in writes.items():
-            self.farewells += readers[user_id].is_gone and bool(write)
+            self.purged += readers[user_id].is_gone and bool(write)
             self.written += write.get(paths.recommendations(user_id)) is not None
 
 
@@ -70,8 +70,10 @@ class _Shelves:
 class ListRefresher:
     """Computes users' lists from their shelves as they stand, and writes them with the marks that go with them."""
 
-    def __init__(self, database: Database, model: LiveModel, catalogue: CatalogueCache, together: Together) -> None:
-        self._database, self._model, self._catalogue, self._together = database, model, catalogue, together
+    def __init__(
+        self, database: Database, model: LiveModel, catalogue: CatalogueCache, concurrently: Concurrently
+    ) -> None:
+        self._database, self._model, self._catalogue, self._concurrently = database, model, catalogue, concurrently
 
     def refresh(
         self, user_ids: Sequence[str], changes: Sequence[str] | None = None, beside: Beside | None = None
@@ -119,7 +121,7 @@ class ListRefresher:
             for user_id, write in writes.items():
                 if write.get(paths.recommendations(user_id)) is not None:
                     shelf, reader = shelves.by_user[user_id], readers[user_id]
-                    replaced.setdefault(user_id, Replaced(shelf, reader, basis.in_use.arms))
+                    replaced.setdefault(user_id, Replaced(shelf, reader, basis.in_use.assignment))
             used = {user_id: shelves.by_user[user_id] for user_id, write in writes.items() if write}
             waiting = self._outdated(used, basis)
         if waiting:
@@ -133,7 +135,7 @@ class ListRefresher:
         self, user_ids: Sequence[str], basis_of: Callable[[], Basis]
     ) -> tuple[_Shelves, Mapping[str, Reader], Basis]:
         calls = [lambda: self._shelves(user_ids), lambda: self._database.readers(user_ids), basis_of]
-        shelves, readers, basis = self._together(calls)
+        shelves, readers, basis = self._concurrently(calls)
         return shelves, readers, basis
 
     def _shelves(self, user_ids: Sequence[str]) -> _Shelves:
@@ -145,16 +147,16 @@ class ListRefresher:
         return _Shelves({user_id: build_shelf(user_id, entries) for user_id in user_ids}, keys)
 
     def _cached(self) -> Basis:
-        return Basis(*self._together([self._model.cached, self._catalogue.cached]))
+        return Basis(*self._concurrently([self._model.cached, self._catalogue.cached]))
 
     def _current(self) -> Basis:
-        return Basis(*self._together([self._model.current, self._catalogue.current]))
+        return Basis(*self._concurrently([self._model.current, self._catalogue.current]))
 
     def _outdated(self, used: Mapping[str, Shelf], basis: Basis) -> list[str]:
         """Return whose shelf is not what was ``used``, or all where the model or the catalogue is another."""
         if not used:
             return []
-        present, now = self._together([lambda: self._shelves(list(used)), self._current])
+        present, now = self._concurrently([lambda: self._shelves(list(used)), self._current])
         if not now.is_still(basis):
             return list(used)
         return [user_id for user_id, shelf in used.items() if present.by_user[user_id].digest != shelf.digest]

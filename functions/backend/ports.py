@@ -67,15 +67,15 @@ class Database(Protocol):
         ...
 
     def rejected_keys(self) -> Sequence[str]:
-        """Return the keys of the entries that are recorded as set aside."""
+        """Return the keys of the entries that are recorded as rejected."""
         ...
 
     def records(self) -> Mapping[str, object]:
-        """Return all records of entries that are set aside."""
+        """Return all records of rejected entries."""
         ...
 
     def record(self, key: str) -> object:
-        """Return why an entry is recorded as set aside."""
+        """Return why an entry is recorded as rejected."""
         ...
 
     def gone(self) -> Sequence[str]:
@@ -102,7 +102,7 @@ class Database(Protocol):
         """Change the lease in a transaction and return it; where ``change`` returns None, nothing is written."""
         ...
 
-    def quarantine(self, key: str, node: object, record: Mapping[str, object]) -> bool:
+    def reject(self, key: str, node: object, record: Mapping[str, object]) -> bool:
         """Move an entry, if it still is ``node``, out of ``/User_Book`` into its ``rejected`` record."""
         ...
 
@@ -160,5 +160,5 @@ class Clock(Protocol):
         ...
 
 
-Together = Callable[[Iterable[Callable[[], Any]]], list[Any]]
+Concurrently = Callable[[Iterable[Callable[[], Any]]], list[Any]]
 """Runs independent calls at the same time and returns their results in order; the first error is raised."""

@@ -1,4 +1,4 @@
-"""The records of entries that are set aside: ``/Recommender/rejected``, bounded."""
+"""The records of rejected entries: ``/Recommender/rejected``, bounded."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from bookrec.shelf import sort_out
 PAGE = 200
 """Nodes that are compared at a time."""
 
-PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.SHELVINGS)
+PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.CONVERSIONS)
 """What a sweep goes through: a reader may have entries, or a profile, or a list, or have left all of them."""
 
 
@@ -30,23 +30,23 @@ class Counted:
     """What a sweep has counted so far, over as many runs as it takes.
 
     Attributes:
-        refused: the bad entries by reason.
+        rejected: the bad entries by reason.
         quality: what readers shelved while having which lists.
     """
 
-    refused: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     quality: Tally = field(default_factory=lambda: Tally(Standing(frozenset())))
 
     def to_node(self) -> dict[str, object]:
         """Return the database node."""
-        return {"refused": dict(self.refused), "quality": self.quality.to_node()}
+        return {"refused": dict(self.rejected), "quality": self.quality.to_node()}
 
 
 def read_counted(node: object) -> Counted:
     """Return what a database node says that ``Counted.to_node`` gave."""
     found = children(node)
-    refused = {str(reason): int(number) for reason, number in children(found.get("refused")).items()}
-    return Counted(Counter(refused), read_tally(found.get("quality")))
+    rejected = {str(reason): int(number) for reason, number in children(found.get("refused")).items()}
+    return Counted(Counter(rejected), read_tally(found.get("quality")))
 
 
 class Sweep:
@@ -71,13 +71,13 @@ class Sweep:
         else:
             page = self._database.page(phase, after, PAGE)
         if phase == paths.USER_BOOK:
-            counted.refused.update(self.entries(page))
+            counted.rejected.update(self.entries(page))
         elif phase == paths.REJECTED:
             self._records(page)
-        elif phase == paths.SHELVINGS:
+        elif phase == paths.CONVERSIONS:
             if not after:
                 counted.quality = Tally(standing(usable_pointer(self._database.pointer())))
-            self._shelvings(page, counted.quality)
+            self._conversions(page, counted.quality)
         else:
             self._lists_of(page)
         if phase == paths.READERS:
@@ -86,14 +86,14 @@ class Sweep:
 
     def entries(self, page: Mapping[str, object]) -> Counter[str]:
         """Repair the lists of the readers of some entries, and record the bad ones; return their reasons, counted."""
-        valid, refused = sort_out(page)
+        valid, rejected = sort_out(page)
         self._lists_of({entry.user_id for entry in valid})
-        if refused:
+        if rejected:
             gone, recorded = set(self._database.gone()), set(self._database.rejected_keys())
-            missing = [key for key in refused if key not in recorded and user_id_of(page[key]) not in gone]
+            missing = [key for key in rejected if key not in recorded and user_id_of(page[key]) not in gone]
             missing = missing[: max(MAX_RECORDS - len(recorded), 0)]
-            self._write({f"{paths.REJECTED}/{key}": record(refused[key]) for key in missing})
-        return Counter(problem.reason for problem in refused.values())
+            self._write({f"{paths.REJECTED}/{key}": record(rejected[key]) for key in missing})
+        return Counter(problem.reason for problem in rejected.values())
 
     def _lists_of(self, user_ids: Iterable[str]) -> None:
         try:
@@ -102,7 +102,7 @@ class Sweep:
             logs.alarm("lists-failed", "some lists could not be made", reason=str(problem))
             return
         self.repaired["lists"] += done.written
-        self.repaired["farewells"] += done.farewells
+        self.repaired["farewells"] += done.purged
 
     def _forget(self, user_ids: Sequence[str]) -> None:
         """Remove the dirty marks of readers who left: a list that was written late, and is gone since, leaves one."""
@@ -121,23 +121,23 @@ class Sweep:
             problem = problem_of(entry)
             is_void = is_accepted(entry) or (entry is None and not is_of_forged(found))
             if is_same_forged(found, entry):
-                self.repaired["records"] += self._database.quarantine(key, entry, children(found))
+                self.repaired["records"] += self._database.reject(key, entry, children(found))
             elif is_void or user_id_of(entry) in gone:
                 changes[f"{paths.REJECTED}/{key}"] = None
             elif problem is not None and children(found).get("reason") != problem.reason:
                 changes[f"{paths.REJECTED}/{key}"] = record(problem)
         self._write(changes)
 
-    def _shelvings(self, page: Mapping[str, object], quality: Tally) -> None:
-        """Count a page of shelvings; remove those whose figures are final, and all of readers who left."""
+    def _conversions(self, page: Mapping[str, object], quality: Tally) -> None:
+        """Count a page of conversions; remove those whose figures are final, and all of readers who left."""
         known = children(self._database.status("quality/labels")) if page else {}
         readers = self._database.readers(list(page))
         left = {user_id for user_id, reader in readers.items() if not (reader.has_profile or reader.has_list)}
-        changes: dict[str, object] = {f"{paths.SHELVINGS}/{user_id}": None for user_id in left}
+        changes: dict[str, object] = {f"{paths.CONVERSIONS}/{user_id}": None for user_id in left}
         for user_id in page.keys() - left:
             for label, node in children(page[user_id]).items():
                 if is_final(known.get(label)):
-                    changes[f"{paths.SHELVINGS}/{user_id}/{label}"] = None
+                    changes[f"{paths.CONVERSIONS}/{user_id}/{label}"] = None
                 else:
                     quality.add(label, node)
         if changes:

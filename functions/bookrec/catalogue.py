@@ -122,20 +122,20 @@ def parse_book(value: object) -> Book:
 
 
 def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, BadData]]:
-    """Return the catalogue in the nodes of ``/archive``, and by key why each other node was refused."""
+    """Return the catalogue in the nodes of ``/archive``, and by key why each other node was rejected."""
     books: dict[str, _Unread] = {}
     keys: dict[str, str] = {}
-    refused: dict[str, BadData] = {}
+    rejected: dict[str, BadData] = {}
     for key, node in nodes.items():
         try:
             book = _unread(node)
         except BadData as problem:
-            refused[key] = problem
+            rejected[key] = problem
             continue
         other = keys.get(book.isbn)
         if other is None or paths.key_order(key) < paths.key_order(other):  # only where two nodes are one book
             books[book.isbn], keys[book.isbn] = book, key
-    return Catalogue(books.values()), refused
+    return Catalogue(books.values()), rejected
 
 
 def _unread(value: object) -> _Unread:

@@ -74,7 +74,7 @@ def parse_entry(key: str, value: object) -> Entry:
 
 
 def problem_of(value: object) -> BadData | None:
-    """Return why a node is set aside; None for a valid entry, and where there is no node."""
+    """Return why a node is rejected; None for a valid entry, and where there is no node."""
     if value is None:
         return None
     try:

@@ -25,7 +25,7 @@ SHARD_READERS = 300
 """Readers a shard: with ten items of the longest ISBNs, less than a megabyte."""
 
 MAX_SHARD_BYTES, MAX_INDEX_BYTES = 4 << 20, 16 << 20
-"""Larger objects are refused unread, larger lines undecoded."""
+"""Larger objects are rejected unread, larger lines undecoded."""
 
 _SCHEMA = 1
 _SHOWN = ("title", "author", "image")

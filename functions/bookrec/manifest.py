@@ -21,7 +21,7 @@ REQUIRED_FILES = (RECOMMEND_MODEL, ITEMS)
 
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 256 << 20
-"""Larger files are refused unread: a model file is untrusted input to the function."""
+"""Larger files are rejected unread: a model file is untrusted input to the function."""
 
 KEPT_VERSIONS = 10
 """How many versions may be made live again, the live one and the one before it among them."""

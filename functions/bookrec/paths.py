@@ -21,7 +21,7 @@ CHANGES = "Recommender/changes"
 DIRTY = "Recommender/dirty"
 REJECTED = "Recommender/rejected"
 READERS = "Recommender/readers"
-SHELVINGS = "Recommender/shelvings"
+CONVERSIONS = "Recommender/shelvings"
 STATUS = "Recommender/status"
 
 MAX_KEY_BYTES = 768

@@ -45,16 +45,16 @@ def build_shelf(user_id: str, entries: Iterable[Entry]) -> Shelf:
 
 
 def sort_out(nodes: Mapping[str, object]) -> tuple[list[Entry], dict[str, BadData]]:
-    """Separate the valid entries of some ``/User_Book`` nodes from those that are set aside.
+    """Separate the valid entries of some ``/User_Book`` nodes from the rejected ones.
 
     Returns:
-        The valid entries, and by push key why each other node was refused.
+        The valid entries, and by push key why each other node was rejected.
     """
     valid: list[Entry] = []
-    refused: dict[str, BadData] = {}
+    rejected: dict[str, BadData] = {}
     for key, value in nodes.items():
         try:
             valid.append(parse_entry(key, value))
         except BadData as problem:
-            refused[key] = problem
-    return valid, refused
+            rejected[key] = problem
+    return valid, rejected

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.adapters.firebase_database import FirebaseDatabase, connect
-from backend.adapters.system import run_together
+from backend.adapters.system import run_concurrently
 from backend.ports import TIMESTAMP, increment
 from bookrec import lease as leases
 from bookrec import paths
@@ -27,7 +27,7 @@ def database(request):
     server = request.getfixturevalue("server")
     rules = (ROOT / "database.rules.json").read_bytes()
     assert server.request("PUT", ".settings/rules", data=rules).ok
-    yield FirebaseDatabase(connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}"), run_together)
+    yield FirebaseDatabase(connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}"), run_concurrently)
     firebase_admin.delete_app(firebase_admin.get_app("backend"))
 
 
@@ -102,14 +102,16 @@ def test_a_reader_is_profile_list_and_mark(database):
 def test_all_that_is_read_of_some_readers_is_read_at_the_same_time():
     batches = []
     memory = MemoryDatabase(lambda: 0)
-    together = lambda calls: [call() for call in batches.append(list(calls)) or batches[-1]]  # noqa: E731
-    FirebaseDatabase(memory.reference, together).readers(["u", "v"])
+    concurrently = lambda calls: [call() for call in batches.append(list(calls)) or batches[-1]]  # noqa: E731
+    FirebaseDatabase(memory.reference, concurrently).readers(["u", "v"])
     assert [len(calls) for calls in batches] == [4]
 
 
 def test_the_connections_of_many_events_are_kept(server, caplog):
-    database = FirebaseDatabase(connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}"), run_together)
-    run_together([partial(database.entry, f"k{number}") for number in range(200)], at_most=48)
+    database = FirebaseDatabase(
+        connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}"), run_concurrently
+    )
+    run_concurrently([partial(database.entry, f"k{number}") for number in range(200)], at_most=48)
     assert "pool is full" not in caplog.text
     firebase_admin.delete_app(firebase_admin.get_app("backend"))
 
@@ -177,14 +179,14 @@ def test_the_pointer_is_changed_only_where_the_change_allows_it(database):
 def test_a_quarantine_moves_exactly_the_entry_that_was_seen(database):
     forged, record = entry("victim", "1"), {"reason": "user_forged", "message": "m", "at": TIMESTAMP}
     shelve(database, k1=forged)
-    assert not database.quarantine("k1", {**forged, "isbn": "2"}, record)
+    assert not database.reject("k1", {**forged, "isbn": "2"}, record)
     assert database.entry("k1") == forged
     assert database.record("k1") is None
-    assert database.quarantine("k1", forged, record)
+    assert database.reject("k1", forged, record)
     assert database.entry("k1") is None
     assert database.record("k1")["reason"] == "user_forged"
     assert list(database.rejected_keys()) == ["k1"]
-    assert not database.quarantine("k1", None, record)
+    assert not database.reject("k1", None, record)
 
 
 @given(

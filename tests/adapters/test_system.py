@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 
 from backend.adapters import system
-from backend.adapters.system import run_together
+from backend.adapters.system import run_concurrently
 
 
 def test_results_come_in_the_order_of_the_calls():
-    assert run_together(partial(pow, number, 2) for number in range(20)) == [number**2 for number in range(20)]
-    assert run_together([]) == []
+    assert run_concurrently(partial(pow, number, 2) for number in range(20)) == [number**2 for number in range(20)]
+    assert run_concurrently([]) == []
 
 
 def test_the_first_error_is_raised_once_all_have_ended():
@@ -24,7 +24,7 @@ def test_the_first_error_is_raised_once_all_have_ended():
         raise ValueError(name)
 
     with pytest.raises(ValueError, match="first"):
-        run_together([partial(fail, "first", 0.02), partial(fail, "second", 0), partial(done.append, "third")])
+        run_concurrently([partial(fail, "first", 0.02), partial(fail, "second", 0), partial(done.append, "third")])
     assert set(done) == {"first", "second", "third"}
 
 
@@ -40,13 +40,13 @@ def test_no_more_calls_run_at_a_time_than_there_may():
         with lock:
             running -= 1
 
-    run_together([call] * 20, at_most=3)
+    run_concurrently([call] * 20, at_most=3)
     assert 1 < max(most) <= 3
 
 
 def test_nested_calls_never_wait_for_a_thread_that_is_not_free():
     def nest(depth):
-        return 1 if depth == 0 else sum(run_together([partial(nest, depth - 1)] * 4))
+        return 1 if depth == 0 else sum(run_concurrently([partial(nest, depth - 1)] * 4))
 
     began = time.monotonic()
     assert nest(5) == 4**5  # far more calls than threads, each of which waits for others

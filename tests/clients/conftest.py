@@ -17,9 +17,9 @@ from tests.trainer.serving.batch.models import random_model
 from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
 from trainer.data import dataset
-from trainer.model import fit as training
-from trainer.publishing import versions as publish
-from trainer.serving import tflite as export
+from trainer.model.fit import Choices, refit
+from trainer.publishing import versions
+from trainer.serving import tflite
 from trainer.serving.by_user import export_by_user
 
 __all__ = ["deliveries", "port", "server"]
@@ -63,16 +63,16 @@ def published(tmp_path_factory):
     ratings, books = clusters(readers=40, books=120, per_reader=10)
     built = dataset.build(dataset.clean(ratings)[0], books)
     config = replace(DEFAULTS, embedding_dims=(("batch", 16),))
-    choices = training.Choices("batch", 2, 0.5, 0.1, interaction=0.3, ranker=random_model(books=20).ranker)
-    serving = training.refit(built, books, config, choices)
-    files = export.export(serving)
-    model = export.load(files, VERSION)
+    choices = Choices("batch", 2, 0.5, 0.1, interaction=0.3, reranker=random_model(books=20).reranker)
+    serving = refit(built, books, config, choices)
+    files = tflite.export(serving)
+    model = tflite.load(files, VERSION)
     files |= export_by_user(serving, model, built, K)
-    manifest = publish.make_manifest(VERSION, files, {"createdAt": "2026-01-01T00:00:00+00:00"})
+    manifest = versions.make_manifest(VERSION, files, {"createdAt": "2026-01-01T00:00:00+00:00"})
     content = json.dumps(manifest.to_json()).encode()
     bucket = tmp_path_factory.mktemp("bucket")
-    export.write({**files, "manifest.json": content}, bucket / "models" / VERSION)
-    pointer = publish.make_pointer(VERSION, content, 7, 2, 1)
+    tflite.write({**files, "manifest.json": content}, bucket / "models" / VERSION)
+    pointer = versions.make_pointer(VERSION, content, 7, 2, 1)
     pointer = replace(pointer, kept={VERSION: pointer.manifest_sha256})
     return Published(bucket, pointer.to_node(), model, catalogue_of(books), built)
 

@@ -7,7 +7,7 @@
 - ``client``: the signed-in user who tries to write it; "reader" where it is not given.
 - ``value``: the node.
 - ``reason``: the code with which the validator refuses it; null where it is taken, however odd it looks.
-- ``rules``: what the security rules say to that client: "refused", "passes", or "unsendable" where the database
+- ``rules``: what the security rules say to that client: "denied", "passes", or "unsendable" where the database
   stores no such thing, whoever sends it.
 - ``stored``: the reason once it went through the database, where that differs: empty arrays, empty objects and nulls
   are dropped there, and ``.value``, ``.sv`` and ``.priority`` have a meaning. "nothing" where no node is left.
@@ -15,7 +15,7 @@
 ``catalogue.json`` holds, for each node under ``/archive``:
 
 - ``what`` and ``value``, as above; ``unsendable`` where the database stores no such thing.
-- ``refused``: the code, where the book's ISBN cannot be told; or ``kept``: what becomes of the fields that are odd.
+- ``rejected``: the code, where the book's ISBN cannot be told; or ``kept``: what becomes of the fields that are odd.
   All others are kept as they are in ``SOUND_BOOK``.
 
 What JSON cannot carry, or not briefly, is an object with one key that begins with a dollar sign:
@@ -88,12 +88,12 @@ class EntryItem:
 
 @dataclass(frozen=True)
 class BookItem:
-    """One catalogue node of the corpus, expanded; exactly one of ``refused`` and ``kept`` is not None."""
+    """One catalogue node of the corpus, expanded; exactly one of ``rejected`` and ``kept`` is not None."""
 
     what: str
     key: str
     value: Any
-    refused: str | None
+    rejected: str | None
     kept: dict[str, Any] | None
     is_sendable: bool
 
@@ -123,8 +123,8 @@ def books():
             row["what"],
             f"-Nodd{number:04}",
             expand(row["value"]),
-            row.get("refused"),
-            None if "refused" in row else {name: expand(value) for name, value in row["kept"].items()},
+            row.get("rejected"),
+            None if "rejected" in row else {name: expand(value) for name, value in row["kept"].items()},
             not row.get("unsendable", False),
         )
         for number, row in enumerate(rows)

@@ -6,7 +6,7 @@ import firebase_admin
 import pytest
 
 from backend.adapters.firebase_database import FirebaseDatabase, connect
-from backend.adapters.system import run_together
+from backend.adapters.system import run_concurrently
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.entries import user_id_of
@@ -38,7 +38,7 @@ def node_at(port):
 
 @pytest.fixture(scope="module")
 def database(node_at):
-    return FirebaseDatabase(node_at, run_together)
+    return FirebaseDatabase(node_at, run_concurrently)
 
 
 @pytest.mark.parametrize("size", [7, 100])
@@ -49,8 +49,8 @@ def test_pages_meet_every_entry_once_and_each_bad_one_has_its_reason(database, s
         met |= page
         after = list(page)[-1]
     assert list(met) == sorted((item.key for item in HELD), key=paths.key_order)
-    _, refused = sort_out(met)
-    assert {key: problem.reason for key, problem in refused.items()} == REASONS
+    _, rejected = sort_out(met)
+    assert {key: problem.reason for key, problem in rejected.items()} == REASONS
 
 
 @pytest.mark.parametrize("item", [pytest.param(item, id=item.what) for item in ODD_KEYS])
@@ -71,13 +71,15 @@ def test_a_shelf_is_read_whatever_its_readers_id(database, user_id):
 
 def test_the_catalogue_is_read_with_all_its_odd_books(database):
     nodes, _ = database.catalogue("")
-    _, refused = parse_catalogue(nodes)
-    assert {key: problem.reason for key, problem in refused.items()} == {i.key: i.refused for i in BOOKS if i.refused}
+    _, rejected = parse_catalogue(nodes)
+    assert {key: problem.reason for key, problem in rejected.items()} == {
+        i.key: i.rejected for i in BOOKS if i.rejected
+    }
 
 
 def test_the_trainer_reads_the_same(node_at):
     snapshot = read_pages(Database(node_at).pages, "database")
-    counts = {kind: number for kind, number in snapshot.refused.items() if kind.startswith("entry:")}
+    counts = {kind: number for kind, number in snapshot.rejected.items() if kind.startswith("entry:")}
     assert sum(counts.values()) == len(REASONS)
     assert len(snapshot.ratings) == len(HELD) - len(REASONS)
     assert len(snapshot.books) > 0

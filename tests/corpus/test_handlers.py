@@ -1,4 +1,4 @@
-"""The handlers over the corpus: what is bad is set aside with its reason, and everything else goes on."""
+"""The handlers over the corpus: what is bad is rejected with its reason, and everything else goes on."""
 
 import pytest
 

@@ -11,7 +11,7 @@ from tests.corpus import corpus
 from tests.database_server import ADMIN
 from tests.emulator.test_rest import token
 
-STATUS = {"passes": 200, "refused": 401, "unsendable": 400}
+STATUS = {"passes": 200, "denied": 401, "unsendable": 400}
 ENTRIES, BOOKS = corpus.entries(), corpus.books()
 
 
@@ -56,7 +56,7 @@ def test_what_passes_the_rules_is_good_or_waits_for_its_isbn(shared, item):
         assert item.stored == "isbn_missing"
 
 
-@named([item for item in ENTRIES if item.rules == "refused"])
+@named([item for item in ENTRIES if item.rules == "denied"])
 def test_what_the_rules_refuse_an_admin_can_write_and_the_validator_judges_it(shared, item):
     assert write_entry(shared, item, ADMIN) == 200
     node = read_entry(shared, item)
@@ -74,7 +74,7 @@ def test_what_the_database_cannot_hold_an_admin_cannot_write_either(shared, item
 
 
 @named(BOOKS)
-def test_a_catalogue_node_is_refused_to_readers_and_taken_from_admins_where_it_can_be_sent(shared, item):
+def test_a_catalogue_node_is_denied_to_readers_and_taken_from_admins_where_it_can_be_sent(shared, item):
     expected = (401, 200, 200) if item.is_sendable else (400, 400, 400)
     callers = (user("reader"), user("editor", admin=True), ADMIN)
     assert tuple(write(shared, "archive", item.key, item.value, headers) for headers in callers) == expected

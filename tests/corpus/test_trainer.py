@@ -37,7 +37,7 @@ GOOD_BOOKS = {
 ENTRIES = {item.key: item.value for item in corpus.entries()}
 NODES = {item.key: item.value for item in corpus.books()}
 EXPECTED = Counter(f"entry:{item.reason}" for item in corpus.entries() if item.is_bad) + Counter(
-    f"book:{item.refused}" for item in corpus.books() if item.refused
+    f"book:{item.rejected}" for item in corpus.books() if item.rejected
 )
 TAKEN = [item for item in corpus.entries() if not item.is_bad]
 
@@ -69,7 +69,7 @@ def good_rows(frame):
 
 
 def test_everything_bad_is_counted_by_its_reason(snapshot):
-    assert snapshot.refused == dict(EXPECTED)
+    assert snapshot.rejected == dict(EXPECTED)
     assert len(snapshot.ratings) == len(GOOD) + len(TAKEN)
 
 
@@ -81,7 +81,7 @@ def test_the_good_entries_and_books_are_read_as_they_are(snapshot):
     assert rows(books, BOOK_COLUMNS) == sorted(expected)
 
 
-@pytest.mark.parametrize("item", [item for item in corpus.books() if not item.refused], ids=lambda item: item.what)
+@pytest.mark.parametrize("item", [item for item in corpus.books() if not item.rejected], ids=lambda item: item.what)
 def test_an_odd_book_is_read_with_what_is_wrong_emptied_or_cleaned(item):
     books = read_pages(in_pages({}, {"a": item.value}), "corpus").books
     fields = {**corpus.SOUND_BOOK, **item.kept}
@@ -107,7 +107,7 @@ def test_what_was_read_can_be_cleaned_and_built(snapshot):
 
 
 def test_the_metadata_of_odd_books_gives_finite_features():
-    nodes = {i.key: {**i.value, "isbn": f"odd{n:03}"} for n, i in enumerate(corpus.books()) if not i.refused}
+    nodes = {i.key: {**i.value, "isbn": f"odd{n:03}"} for n, i in enumerate(corpus.books()) if not i.rejected}
     books = read_pages(in_pages({}, nodes), "corpus").books
     features = item_features(tuple(books["isbn"]), books, DEFAULTS.features)
     assert features.shape[0] == len(nodes)
@@ -135,7 +135,7 @@ def test_an_export_holds_the_same_as_the_database(tmp_path):
     file.write_text(json.dumps({paths.USER_BOOK: entries, paths.ARCHIVE: books}))
     exported, expected = read_export(file), read_pages(in_pages(entries, books), "corpus")
     assert len(expected.ratings) == len(GOOD) + len(TAKEN)
-    assert exported.refused == expected.refused
+    assert exported.rejected == expected.rejected
     assert exported.ratings.equals(expected.ratings)
     assert exported.books.equals(expected.books)
 
@@ -147,7 +147,7 @@ def test_nodes_whose_keys_are_small_numbers_are_an_array_in_an_export_and_are_re
     snapshot = read_export(file)
     assert rows(snapshot.ratings, ["userId", "isbn", "myRate"]) == [["u", "1", 4.0]]
     assert snapshot.books["title"].tolist() == ["T"]
-    assert snapshot.refused == {
+    assert snapshot.rejected == {
         "entry:rating_out_of_range": 1,
         "entry:not_an_object": 1,
         "book:not_an_object": 1,
@@ -159,7 +159,7 @@ def test_an_export_whose_nodes_are_none_is_an_empty_one(whole, tmp_path):
     file = tmp_path / "export.json"
     file.write_text(json.dumps({paths.USER_BOOK: whole, paths.ARCHIVE: whole}))
     snapshot = read_export(file)
-    assert (len(snapshot.ratings), len(snapshot.books), snapshot.refused) == (0, 0, {})
+    assert (len(snapshot.ratings), len(snapshot.books), snapshot.rejected) == (0, 0, {})
 
 
 @pytest.mark.parametrize(

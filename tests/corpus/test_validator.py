@@ -14,7 +14,7 @@ from tests.corpus import corpus
 
 ENTRIES, BOOKS = corpus.entries(), corpus.books()
 BAD = [item for item in ENTRIES if item.is_bad]
-REFUSED = [item for item in BOOKS if item.refused]
+REJECTED = [item for item in BOOKS if item.rejected]
 KEPT = [item for item in BOOKS if item.kept is not None]
 SHOWN = {"title": "title", "author": "author", "image": "image", "publishedYear": "published_year"}
 ATTRIBUTES = {**SHOWN, "rating": "average_rating", "isbn": "isbn"}
@@ -62,7 +62,7 @@ def test_an_entry_that_only_looks_odd_is_taken_as_it_is(item):
     assert found.rating == item.value["myRate"]
 
 
-@named([*BAD, *REFUSED])
+@named([*BAD, *REJECTED])
 def test_a_refusal_is_a_sentence_for_a_person_that_repeats_nothing_of_the_value(item):
     parse = parse_book if isinstance(item, corpus.BookItem) else lambda value: parse_entry(item.key, value)
     with pytest.raises(BadData) as caught:
@@ -87,8 +87,8 @@ def test_whose_entry_a_node_claims_to_be_is_told_for_every_node(item):
 
 
 def test_all_entries_together_are_sorted_out_as_each_alone():
-    valid, refused = sort_out({item.key: item.value for item in ENTRIES})
-    assert {key: problem.reason for key, problem in refused.items()} == {item.key: item.reason for item in BAD}
+    valid, rejected = sort_out({item.key: item.value for item in ENTRIES})
+    assert {key: problem.reason for key, problem in rejected.items()} == {item.key: item.reason for item in BAD}
     assert {found.key for found in valid} == {item.key for item in ENTRIES if not item.is_bad}
 
 
@@ -106,12 +106,12 @@ def test_minus_zero_stars_are_no_stars_and_make_the_same_shelf():
     assert repr(parse_rating(-0.0)) == repr(UNRATED)
 
 
-@named(REFUSED)
-def test_a_catalogue_node_is_refused_only_where_its_isbn_cannot_be_told(item):
+@named(REJECTED)
+def test_a_catalogue_node_is_rejected_only_where_its_isbn_cannot_be_told(item):
     with pytest.raises(BadData) as caught:
         parse_book(item.value)
-    assert caught.value.reason == item.refused
-    assert item.refused == "not_an_object" or item.refused.startswith("isbn_")
+    assert caught.value.reason == item.rejected
+    assert item.rejected == "not_an_object" or item.rejected.startswith("isbn_")
 
 
 @named(KEPT)
@@ -130,10 +130,10 @@ def test_all_catalogue_nodes_together_are_sorted_out_as_each_alone():
     distinct = {item.key: item.value for item in BOOKS}
     for number, item in enumerate(KEPT):
         distinct[item.key] = {**item.value, "isbn": f"odd{number:03}"}
-    catalogue, refused = parse_catalogue(distinct)
-    assert {key: problem.reason for key, problem in refused.items()} == {item.key: item.refused for item in REFUSED}
+    catalogue, rejected = parse_catalogue(distinct)
+    assert {key: problem.reason for key, problem in rejected.items()} == {item.key: item.rejected for item in REJECTED}
     assert len(catalogue) == len(KEPT)
-    assert catalogue.newest[0] not in refused
+    assert catalogue.newest[0] not in rejected
     assert catalogue[catalogue.newest[0]].published_year == 2003
 
 
@@ -151,10 +151,10 @@ def test_every_book_that_is_kept_can_stand_on_a_list():
 @pytest.mark.parametrize("is_turned", [False, True])
 def test_of_two_nodes_with_one_isbn_the_first_in_the_databases_order_counts(keys, is_turned):
     nodes = {keys[0]: {"isbn": "1", "title": "First"}, keys[1]: {"isbn": "1", "title": "Second"}}
-    catalogue, refused = parse_catalogue(dict(reversed(nodes.items())) if is_turned else nodes)
+    catalogue, rejected = parse_catalogue(dict(reversed(nodes.items())) if is_turned else nodes)
     assert catalogue["1"].title == "First"
     assert len(catalogue) == 1
-    assert not refused
+    assert not rejected
 
 
 def test_one_book_in_two_spellings_of_its_isbn_is_on_a_list_once():

@@ -107,7 +107,7 @@ def test_every_function_of_main_is_known_with_its_kind():
 
 
 def test_the_parameters_file_has_every_parameter_and_no_secret(tmp_path):
-    declared = set(re.findall(r'"([A-Z_]+)"', (ROOT / "functions" / "backend" / "settings.py").read_text()))
+    declared = set(re.findall(r'"([A-Z_]+)"', (ROOT / "functions" / "backend" / "parameters.py").read_text()))
     values = backend.parameter_values(TARGET)
     assert set(source.parameters()) <= set(values)
     assert set(source.parameters()) <= declared

@@ -57,7 +57,7 @@ def test_only_what_is_needed_is_deployed(deployed):
 def test_the_deployed_folder_is_discovered_and_knows_no_tensorflow(deployed):
     code = (
         "import sys, json; sys.path.insert(0, '.'); from firebase_functions.private import serving;"
-        "import main; from backend import composition; from backend.settings import read_settings;"
+        "import main; from backend import composition; from backend.parameters import read_settings;"
         "from backend.adapters import cloud_run, tflite_model, firebase_database, cloud_storage, cloud_tasks;"
         "names = sorted(serving.get_functions());"
         "print(json.dumps([names, [m for m in sys.modules if m.startswith(('tensorflow', 'trainer', 'pandas'))]]))"

@@ -117,7 +117,7 @@ def _check_records(monitor, state, nodes, refused, gone):
     expected = {k: p.reason for k, p in refused.items() if children(nodes[k]).get("userId") not in gone}
     kept = {key: record["reason"] for key, record in records.items() if record["reason"] != "user_forged"}
     if kept != expected:
-        monitor.found(8, f"recorded as set aside is {kept}, bad is {expected}")
+        monitor.found(8, f"recorded as rejected is {kept}, bad is {expected}")
     if [key for key, record in records.items() if is_same_forged(record, nodes.get(key))]:
         monitor.found(8, "a forged entry is recorded and still there")
     counted = state.get("status", {}).get("rejected") or {}

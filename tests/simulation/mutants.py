@@ -42,7 +42,7 @@ class Mutant:
 LISTS, WRITES = "functions/backend/lists.py", "functions/backend/list_writes.py"
 LEASE, PUBLISH = "functions/bookrec/lease.py", "trainer/publishing/versions.py"
 POINTER = "functions/bookrec/publishing.py"
-RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retraining.py"
+RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retrain.py"
 # ruff: noqa: E501 - a line of code stays a line
 MUTANTS = [
     Mutant("skips the fence", POINTER, "if live is not None and live.fence >= pointer.fence:", "if False:"),
@@ -114,7 +114,7 @@ MUTANTS = [
     ),
     Mutant(
         "sweeps over entries only, not over readers", "functions/backend/sweep.py",
-        "PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.SHELVINGS)", "PHASES = (paths.USER_BOOK,)",
+        "PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.CONVERSIONS)", "PHASES = (paths.USER_BOOK,)",
     ),
     Mutant(
         "counts bad entries instead of recording them", "functions/backend/sweep.py",
@@ -176,7 +176,7 @@ MUTANTS = [
         "    return replace(live, experiment=None).to_node()\n",
     ),
     Mutant(
-        "counts a hit instead of noting it", "functions/bookrec/outcomes.py",
+        "counts a hit instead of noting it", "functions/bookrec/conversions.py",
         "                values[f\"{node}/hits/{key}\"] = {\"position\": hit.position, \"source\": hit.source}\n",
         "                values[f\"{node}/hits/{key}/source\"] = hit.source\n"
         "                values[f\"{node}/hits/{key}/position\"] = {\".sv\": {\"increment\": hit.position}}\n",

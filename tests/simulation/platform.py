@@ -8,7 +8,7 @@ from firebase_admin.exceptions import UnavailableError
 
 from backend.composition import Services, build
 from backend.handlers.entry_written import EntryWritten
-from backend.settings import Settings
+from backend.parameters import Settings
 from bookrec.errors import StoreUnavailable
 from bookrec.recommender import Recommender
 from bookrec.retraining import Policy
@@ -136,18 +136,18 @@ class Platform:
             from backend.adapters.firebase_database import FirebaseDatabase
 
             services = Services(
-                database=FirebaseDatabase(self.database.reference, self.together),
+                database=FirebaseDatabase(self.database.reference, self.concurrently),
                 store=self.bucket,
                 load=self.load,
                 tasks=self,
                 jobs=self,
                 clock=clock,
-                together=self.together,
+                concurrently=self.concurrently,
             )
             self._backends[name] = build(SETTINGS, services)
         return self._backends[name]
 
-    def together(self, calls):
+    def concurrently(self, calls):
         """Run calls of a process as processes of its instance."""
         calls = list(calls)
         parent = self.scheduler.current

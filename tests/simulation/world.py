@@ -4,7 +4,7 @@ import random
 import sys
 from unittest import mock
 
-from backend import catalogue, logs, models, sweep
+from backend import catalogue_cache, logs, models, sweep
 from backend.handlers import reconcile
 from bookrec import paths, publishing
 from bookrec.errors import BadModel
@@ -15,7 +15,7 @@ from tests.simulation.actors import Operator, Reader, Trainer, librarian, phone
 from tests.simulation.monitor import Monitor
 from tests.simulation.platform import POLICY, STALL_MS, Faults, Platform
 from tests.simulation.scheduler import Lock, Scheduler
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 
 BEGIN_MS = 1_700_000_000_000
 DAY_MS, RECONCILE_MS = 900_000, 300_000
@@ -87,9 +87,9 @@ class World:
         spawn = self.scheduler.spawn
         with (
             mock.patch.object(models, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
-            mock.patch.object(catalogue, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
+            mock.patch.object(catalogue_cache, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
             mock.patch.object(logs, "logger", _Logger(self.log)),
-            mock.patch.object(publish, "RETIRE_AFTER_MS", 300_000),
+            mock.patch.object(versions, "RETIRE_AFTER_MS", 300_000),
             mock.patch.object(publishing, "KEPT_VERSIONS", 4),
             mock.patch.object(sweep, "PAGE", self._page),
             mock.patch.multiple(reconcile, BUDGET_MS=self._budget_ms, WATERMARK_MS=self._budget_ms),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from backend.adapters.tflite_model import load_recommender
-from backend.catalogue import CatalogueCache
+from backend.catalogue_cache import CatalogueCache
 from backend.lists import ListRefresher, Refreshed
 from backend.models import LiveModel
 from bookrec import paths
@@ -14,10 +14,10 @@ from tests.trainer.small_ratings import clusters, split
 from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.evaluation.evaluate import evaluate
-from trainer.model import fit as training
+from trainer.model.fit import fit
 from trainer.pipeline import answers
-from trainer.publishing import versions as publish
-from trainer.serving import tflite as export
+from trainer.publishing import versions
+from trainer.serving import tflite
 
 READERS = 200
 CONFIG = replace(DEFAULTS, epochs=4, folds=1, embedding_dims=(("batch", 32),))
@@ -27,17 +27,17 @@ def test_the_functions_write_the_lists_that_the_evaluation_judges():
     ratings, books = clusters(readers=READERS, books=240, per_reader=16)
     train, test = split(ratings)
     built = dataset.build(dataset.clean(train)[0], books)
-    serving = training.fit(built, books, CONFIG).serving
-    assert serving.ranker is not None  # else there would be less to compare
-    files = export.export(serving)
+    serving = fit(built, books, CONFIG).serving
+    assert serving.reranker is not None  # else there would be less to compare
+    files = tflite.export(serving)
     held_out = test.assign(myRate=test["myRate"].astype(float))
-    judged = evaluate(export.load(files, "v"), built, held_out, seed=1)
+    judged = evaluate(tflite.load(files, "v"), built, held_out, seed=1)
 
     clock = FakeClock()
     bucket = FakeBucket(clock)
     database = FakeDatabase(clock)
-    manifest = publish.make_manifest("v", files, {})
-    pointer = publish.make_pointer("v", publish.upload(bucket, files, manifest, answers), 1, 1, 1)
+    manifest = versions.make_manifest("v", files, {})
+    pointer = versions.make_pointer("v", versions.upload(bucket, files, manifest, answers), 1, 1, 1)
     users, items = ([names[n] for n in of] for names, of in ((built.user_ids, built.users), (built.isbns, built.items)))
     entries = {
         f"-k{n:05}": {"userId": user, "bookId": f"b{n}", "isbn": isbn, "myRate": float(stars)}

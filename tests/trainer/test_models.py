@@ -24,15 +24,15 @@ from trainer.evaluation.baselines import compare
 from trainer.evaluation.evaluate import evaluate, shelves_of
 from trainer.evaluation.gate import judge
 from trainer.metrics import rmse, user_metrics
-from trainer.model import fit as training
-from trainer.model.ease import cease
+from trainer.model.ease import ease
+from trainer.model.fit import fit
 from trainer.model.reranker import Examples, choose_epochs
-from trainer.serving import tflite as export
+from trainer.serving import tflite
 from trainer.serving.biases import fit_biases
 from trainer.serving.by_user import export_by_user, user_key
 from trainer.serving.item_item import (
     MASKED,
-    Ranker,
+    Reranker,
     ServingModel,
     Table,
     neighbours_of_matrix,
@@ -50,9 +50,9 @@ def small():
     ratings, books = clusters()
     train, test = split(ratings)
     built = dataset.build(dataset.clean(train)[0], books)
-    trained = training.fit(built, books, CONFIG)
+    trained = fit(built, books, CONFIG)
     held_out = test.assign(myRate=test["myRate"].astype(float))
-    return built, held_out, trained, export.export(trained.serving)
+    return built, held_out, trained, tflite.export(trained.serving)
 
 
 def test_a_table_keeps_its_rows_when_its_matrix_is_asked_for():
@@ -85,10 +85,10 @@ def test_ease_equals_its_definition():
     inverse = np.linalg.inv(gram)
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0)
-    np.testing.assert_allclose(cease(shelves, features, 10.0, 2.0), expected, atol=1e-4)
+    np.testing.assert_allclose(ease(shelves, features, 10.0, 2.0), expected, atol=1e-4)
 
 
-def test_the_closed_form_with_dropout_and_reader_weights_equals_its_definition():
+def test_ease_with_dropout_and_reader_weights_equals_its_definition():
     rng = np.random.default_rng(0)
     dense = (rng.random((30, 8)) < 0.4).astype(np.float32)
     dense[:, 0] = 1
@@ -98,7 +98,7 @@ def test_the_closed_form_with_dropout_and_reader_weights_equals_its_definition()
     inverse = np.linalg.inv(gram + 0.25 * np.diag(np.diag(gram)) + 10 * np.eye(8))
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0)
-    found = cease(sp.csr_matrix(dense), sp.csr_matrix((8, 1), dtype=np.float32), 10.0, 0.0, 0.2, 0.25)
+    found = ease(sp.csr_matrix(dense), sp.csr_matrix((8, 1), dtype=np.float32), 10.0, 0.0, 0.2, 0.25)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -136,23 +136,23 @@ def test_metrics_of_a_known_ranking():
 def test_the_model_beats_popularity_where_readers_have_a_taste(small):
     built, held_out, trained, files = small
     _, books = clusters()
-    result = evaluate(export.load(files, "v"), built, held_out, seed=1)
-    peers = compare(built, books, held_out, CONFIG)
-    assert result.metrics["ndcg"]["mean"] > 2 * peers["popularity"]["metrics"]["ndcg"]["mean"]
-    assert result.metrics["rmse"] < peers["mean"]["metrics"]["rmse"]
-    assert set(peers) >= {"item-kNN", "iALS", "EASE", "CEASE", "SVD", "biases"}
+    result = evaluate(tflite.load(files, "v"), built, held_out, seed=1)
+    baselines = compare(built, books, held_out, CONFIG)
+    assert result.metrics["ndcg"]["mean"] > 2 * baselines["popularity"]["metrics"]["ndcg"]["mean"]
+    assert result.metrics["rmse"] < baselines["mean"]["metrics"]["rmse"]
+    assert set(baselines) >= {"item-kNN", "iALS", "EASE", "CEASE", "SVD", "biases"}
     assert set(trained.histories) == {"rating", "retrieval", "joint"}
-    verdict = judge(result.rows, {"popularity": peers["popularity"]["rows"]}, seed=1)
+    verdict = judge(result.rows, {"popularity": baselines["popularity"]["rows"]}, seed=1)
     assert verdict.passed, verdict.reason
-    lost = judge(peers["popularity"]["rows"], {"the live model": result.rows}, seed=1)
+    lost = judge(baselines["popularity"]["rows"], {"the live model": result.rows}, seed=1)
     assert not lost.passed
     assert "loses to the live model" in lost.reason
 
 
 def test_the_exported_file_gives_the_scores_of_the_formula(small):
     built, _, trained, _ = small
-    serving = replace(trained.serving, ranker=None)
-    model = export.load(export.export(serving), "v")
+    serving = replace(trained.serving, reranker=None)
+    model = tflite.load(tflite.export(serving), "v")
     scores, ratings = serving.blend(built.matrix()), serving.ratings(built.star_matrix())
     for user, (user_id, shelf) in enumerate(sorted(shelves_of(built).items())):
         assert built.user_ids[user] == user_id
@@ -164,13 +164,13 @@ def test_the_exported_file_gives_the_scores_of_the_formula(small):
             assert scores[user, item] > MASKED
 
 
-def test_the_ranking_stage_adds_what_a_calculation_by_hand_gives(small):
+def test_the_reranker_adds_what_a_calculation_by_hand_gives(small):
     built, _, trained, _ = small
     rng = np.random.default_rng(3)
     weights = [rng.normal(size=shape).astype(np.float32) for shape in ((2, len(FEATURES), 5), (2, 5), (2, 5))]
     none, one = np.zeros(len(FEATURES), np.float32), np.ones(len(FEATURES), np.float32)
-    serving = replace(trained.serving, ranker=Ranker(none, one, *weights))
-    model = export.load(export.export(serving), "v")
+    serving = replace(trained.serving, reranker=Reranker(none, one, *weights))
+    model = tflite.load(tflite.export(serving), "v")
     shelf = shelves_of(built)["reader-07"]
     known = [built.isbns.index(isbn) for isbn in shelf.ratings]
     user = built.user_ids.index("reader-07")
@@ -198,7 +198,7 @@ def _features_by_hand(serving, known, stars, shelves, item):
     root = np.sqrt(len(known))
     values = {
         "blend": serving.blend(shelves)[0, item],
-        "closed_form": parts[1],
+        "ease": parts[1],
         "learned": parts[0],
         "popularity": popular[item],
         "closest": likeness.max(),
@@ -218,7 +218,7 @@ def _features_by_hand(serving, known, stars, shelves, item):
 
 def test_an_empty_shelf_gets_the_popular_books_in_order(small):
     _, _, trained, files = small
-    candidates = export.load(files, "v").candidates(Shelf("nobody", ()))
+    candidates = tflite.load(files, "v").candidates(Shelf("nobody", ()))
     assert [candidate.isbn for candidate in candidates[:10]] == list(trained.serving.popular[:10])
     assert all(candidate.source == "popular" for candidate in candidates)
 
@@ -237,7 +237,7 @@ def test_series_and_their_places_are_read_from_titles():
     assert facts.authors.tolist() == [0, -1, 0, -1]
 
 
-def test_the_ranking_stage_learns_what_the_blend_does_not_say():
+def test_the_reranker_learns_what_the_blend_does_not_say():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(200, 30, 3)).astype(np.float32)
     labels = np.zeros((200, 30), np.float32)
@@ -254,7 +254,7 @@ def test_the_ranking_stage_learns_what_the_blend_does_not_say():
 
 def test_reasons_name_the_books_that_contributed_most(small):
     built, _, trained, files = small
-    model, serving = export.load(files, "v"), trained.serving
+    model, serving = tflite.load(files, "v"), trained.serving
     shelf = shelves_of(built)["reader-07"]
     known = [built.isbns.index(isbn) for isbn in shelf.ratings]
     left = np.setdiff1d(np.arange(len(built.isbns)), known)
@@ -282,21 +282,21 @@ def test_two_tables_are_blended_reader_by_reader(small):
 
 def test_both_runtimes_agree_with_tensorflow_also_for_odd_shelves(small):
     built, _, trained, files = small
-    shelves = export.sample_shelves(trained.serving, 40, seed=2)
+    shelves = tflite.sample_shelves(trained.serving, 40, seed=2)
     every = np.arange(len(built.isbns), dtype=np.int32)
     shelves.append((every[:-3], np.full(len(every) - 3, 4.0, np.float32)))
     shelves.append((every, np.zeros(len(every), np.float32)))
     with_interaction = replace(trained.serving, interaction=0.5)
-    export.verify(trained.serving, files, shelves)
-    export.verify(with_interaction, export.export(with_interaction), shelves[:10])
+    tflite.verify(trained.serving, files, shelves)
+    tflite.verify(with_interaction, tflite.export(with_interaction), shelves[:10])
     for runtime in ("tflite_runtime", "ai_edge_litert"):
-        out = export.load(files, "v", runtime).recommend(items=every, ratings=np.ones(len(every), np.float32))
+        out = tflite.load(files, "v", runtime).recommend(items=every, ratings=np.ones(len(every), np.float32))
         assert (out["indices"] == -1).all()
 
 
 def test_books_that_the_model_does_not_know_leave_the_ranking_as_it_is():
     serving = random_model(books=300, seed=5)
-    module = export.make_module(serving)
+    module = tflite.make_module(serving)
     for first in range(0, 300, 10):  # two books each: nothing of a larger shelf is always below nothing
         items, ratings = np.array([first, 299 - first // 2], np.int32), np.array([4.5, 0], np.float32)
         expected = module.recommend(items, ratings)
@@ -308,20 +308,20 @@ def test_books_that_the_model_does_not_know_leave_the_ranking_as_it_is():
         np.testing.assert_array_equal(found["indices"][:10], expected["indices"][:10])
 
 
-@pytest.mark.parametrize("runtime", export.RUNTIMES)
+@pytest.mark.parametrize("runtime", tflite.RUNTIMES)
 def test_padding_changes_nothing_and_a_longer_shelf_counts_by_its_last_books(small, runtime):
     built, _, trained, files = small
-    model, fixed = (export.load(files, "v", runtime, ending) for ending in ("", export.FIXED))
-    targets, _ = export.padded(np.arange(len(built.isbns), dtype=np.int32), np.zeros(len(built.isbns), np.float32))
-    for items, ratings in export.sample_shelves(trained.serving, 20, seed=4):
-        places, stars = export.padded(items, ratings)
+    model, fixed = (tflite.load(files, "v", runtime, ending) for ending in ("", tflite.FIXED))
+    targets, _ = tflite.padded(np.arange(len(built.isbns), dtype=np.int32), np.zeros(len(built.isbns), np.float32))
+    for items, ratings in tflite.sample_shelves(trained.serving, 20, seed=4):
+        places, stars = tflite.padded(items, ratings)
         expected = model.rate(items=items, ratings=ratings, targets=targets)["predicted_ratings"]
         found = fixed.rate(items=places, ratings=stars, targets=targets)["predicted_ratings"]
         np.testing.assert_allclose(found, expected, atol=1e-4)
         reasons = fixed.recommend(items=places, ratings=stars)["because"]
         np.testing.assert_array_equal(reasons[:10], model.recommend(items=items, ratings=ratings)["because"][:10])
-    long = np.tile(np.arange(len(built.isbns), dtype=np.int32), 9)[-(export.FIXED_SIZE + 3) :]
-    places, stars = export.padded(long, np.ones(len(long), np.float32))
+    long = np.tile(np.arange(len(built.isbns), dtype=np.int32), 9)[-(tflite.FIXED_SIZE + 3) :]
+    places, stars = tflite.padded(long, np.ones(len(long), np.float32))
     np.testing.assert_array_equal(places, long[3:])
     assert (stars == 1).all()
 
@@ -350,7 +350,7 @@ def test_a_file_that_differs_from_tensorflow_is_refused(small):
     _, _, trained, files = small
     other = replace(trained.serving, popularity_weight=5.0, popularity=trained.serving.popularity[::-1].copy())
     with pytest.raises(BadModel, match=r"tflite_runtime, shelf \d+: (ranked|other scores)"):
-        export.verify(other, files, export.sample_shelves(other, 20, seed=3))
+        tflite.verify(other, files, tflite.sample_shelves(other, 20, seed=3))
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_file_that_differs_from_tensorflow_is_refused(small):
 )
 def test_books_that_are_all_but_equal_may_change_places_and_no_others(found, same):
     indices, scores = np.array([5, 3, 8, -1], np.int32), np.array([2.0, 1.99995, 1.0, 0.0], np.float32)
-    assert export.same_ranking(indices, scores, np.array(found, np.int32), 1e-4) == same
+    assert tflite.same_ranking(indices, scores, np.array(found, np.int32), 1e-4) == same
 
 
 def test_only_builtin_operators_are_used(small):
@@ -387,7 +387,7 @@ def test_the_same_data_gives_the_same_files():
     ratings, books = clusters(readers=20, books=40)
     config = replace(CONFIG, epochs=3)
     built = dataset.build(dataset.clean(ratings)[0], books)
-    first, again = (training.fit(built, books, config).serving for _ in range(2))
+    first, again = (fit(built, books, config).serving for _ in range(2))
     for one, other in zip(first.tables, again.tables, strict=True):
         np.testing.assert_array_equal(one.neighbours, other.neighbours)
         np.testing.assert_array_equal(one.weights, other.weights)
@@ -397,9 +397,9 @@ def test_the_same_data_gives_the_same_files():
 def test_a_catalogue_without_metadata_and_a_single_reader_still_give_a_model():
     ratings, _ = clusters(readers=1, books=20, per_reader=6)
     built = dataset.build(dataset.clean(ratings)[0], None)
-    serving = training.fit(built, None, replace(CONFIG, epochs=2)).serving
-    files = export.export(serving)
-    candidates = export.load(files, "v").candidates(Shelf("nobody", ()))
+    serving = fit(built, None, replace(CONFIG, epochs=2)).serving
+    files = tflite.export(serving)
+    candidates = tflite.load(files, "v").candidates(Shelf("nobody", ()))
     assert len(candidates) == len(built.isbns)
     assert json.loads(files["items.json"])["isbns"] == list(built.isbns)
     assert isinstance(serving, ServingModel)
@@ -408,12 +408,12 @@ def test_a_catalogue_without_metadata_and_a_single_reader_still_give_a_model():
 def test_the_files_by_user_give_each_reader_the_list_and_the_rating_of_the_model(small):
     built, _, trained, _ = small
     serving = replace(trained.serving, interaction=0.5)
-    model = export.load(export.export(serving), "v")
+    model = tflite.load(tflite.export(serving), "v")
     by_user_files = export_by_user(serving, model, built, 20)
     shelf = shelves_of(built)["reader-07"]
-    for runtime in export.RUNTIMES:
+    for runtime in tflite.RUNTIMES:
         recommend, rate = (
-            export.interpreter(by_user_files[name], runtime).get_signature_runner()
+            tflite.interpreter(by_user_files[name], runtime).get_signature_runner()
             for name in ("by_user.tflite", "rating.tflite")
         )
         key = np.array([user_key("reader-07").encode()])

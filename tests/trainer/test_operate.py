@@ -9,7 +9,6 @@ from bookrec.manifest import parse_pointer
 from tests.fakes import FakeBucket, FakeClock
 from tests.memory_database import MemoryDatabase
 from trainer import operations as operate
-from trainer.publishing import versions as publish
 from trainer.publishing.adapters import Database
 from trainer.run import Product, RefusedModelError, Services, run
 
@@ -173,7 +172,7 @@ def test_old_versions_go_and_kept_ones_stay(world):
     versions = []
     for _ in range(13):
         versions.append(world.publish().version)
-        world.clock.now += publish.RETIRE_AFTER_MS
+        world.clock.now += versions.RETIRE_AFTER_MS
     left = {name.split("/")[1] for name in world.bucket.objects}
     assert left == set(world.live().kept) == set(versions[-10:])
 
@@ -183,7 +182,7 @@ def test_no_model_is_trained_on_a_reader_who_has_left(world):
     seen = []
 
     def make(order, step):
-        seen.append((len(order.snapshot.ratings), order.snapshot.refused))
+        seen.append((len(order.snapshot.ratings), order.snapshot.rejected))
         raise RefusedModelError("nothing left")
 
     with pytest.raises(RefusedModelError):

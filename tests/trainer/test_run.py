@@ -92,7 +92,7 @@ def test_the_smallest_databases_are_judged_without_a_fault(stars, readers):
     built = dataset.build(dataset.clean(ratings.assign(myRate=stars))[0], None)
     judged = _judge(built, pd.DataFrame({"isbn": list(built.isbns)}), CONFIG, None)
     assert judged.verdict.passed
-    assert judged.choices.ranker is None
+    assert judged.choices.reranker is None
     if readers > 1:
         assert np.isnan(judged.metrics["model"]["rmse"]) == (stars == "0")
     data = {"fingerprint": built.fingerprint(), "entries": 4, "users": readers, "items": len(built.isbns)}

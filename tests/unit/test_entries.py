@@ -1,4 +1,4 @@
-"""Entries: what is taken and what is set aside, with which reason."""
+"""Entries: what is taken and what is rejected, with which reason."""
 
 import math
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from backend import models, rejected, sweep
-from backend.handlers import model_published, reconcile, retraining
+from backend.handlers import model_published, reconcile, retrain
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import NO_MODEL, WRITES
 from backend.models import TRY_AGAIN_AFTER_MS
@@ -656,7 +656,7 @@ def test_the_lease_of_a_dead_run_is_freed_its_record_says_so_and_it_is_tried_aga
     world.backend.reconcile()
     assert world.database.lease().outcome == "died"
     run = world.database.status("training/run")
-    assert (run["outcome"], run["reason"]) == ("died", retraining.REASONS["died"])
+    assert (run["outcome"], run["reason"]) == ("died", retrain.REASONS["died"])
     assert world.database.status("training/outcomes") == {"died": 1}
     world.clock.now += POLICY.retry_ms
     world.backend.reconcile()

@@ -318,5 +318,5 @@ def test_what_a_reader_shelved_unnoticed_before_the_snapshot_is_noted_of_the_lis
     world.backend.model_published()
     run_all(world)
     assert_right(world, "u1")
-    found = world.database.get(f"{paths.SHELVINGS}/u1/v1")
+    found = world.database.get(f"{paths.CONVERSIONS}/u1/v1")
     assert found["hits"] == {"n1": {"position": 1, "source": "personal"}}

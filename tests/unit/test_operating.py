@@ -3,7 +3,7 @@
 import pytest
 
 from backend import models
-from backend.handlers import retraining
+from backend.handlers import retrain
 from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadArgument, BadModel, LeaseLost, NotNow, StoreUnavailable
@@ -80,7 +80,7 @@ def test_a_run_that_cannot_be_started_is_remembered_with_its_reason(world):
     with pytest.raises(ConnectionError):
         operating(world).retrain()
     run = world.database.status("training/runs/3")
-    assert (run["outcome"], run["reason"]) == ("failed", retraining.REASONS["failed"])
+    assert (run["outcome"], run["reason"]) == ("failed", retrain.REASONS["failed"])
 
 
 # -- a rollback ------------------------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ def test_an_instance_that_does_not_know_of_an_experiment_yet_notes_for_it_what_a
     running = experiment(world)
     on_list = world.list_of("u")["items"][0]["isbn"]
     other.entry_written(write(world, "k2", entry("u", on_list), deliver=False))
-    found = world.database.get(f"{paths.SHELVINGS}/u/{running.id}")
+    found = world.database.get(f"{paths.CONVERSIONS}/u/{running.id}")
     assert (found["arm"], found["hits"]["k2"]["position"]) == (running.arm("u"), 1)
 
 
@@ -350,7 +350,7 @@ def test_a_run_that_never_began_is_remembered_as_dead_and_a_rollback_is_no_run(w
     world.clock.now += 10_000_000
     world.backend.reconcile()
     run = world.database.status("training/runs/3")
-    assert (run["runId"], run["outcome"], run["reason"]) == ("run-3", "died", retraining.REASONS["died"])
+    assert (run["runId"], run["outcome"], run["reason"]) == ("run-3", "died", retrain.REASONS["died"])
     world.database.change_lease(lambda held: leases.acquire(held, leases.ROLLBACK, world.clock.now, 1, 1, 3))
     world.clock.now += 10
     world.backend.reconcile()
@@ -360,14 +360,14 @@ def test_a_run_that_never_began_is_remembered_as_dead_and_a_rollback_is_no_run(w
 def test_what_a_run_has_recorded_itself_stays_when_it_dies_before_it_gives_the_lease_back(world):
     operating(world).retrain()
     own = {"runId": "run-3", "fence": 3, "outcome": "refused", "reason": "it loses to popularity", "at": 1}
-    world.database.update({f"{retraining.RUNS}/3": own})
+    world.database.update({f"{retrain.RUNS}/3": own})
     world.clock.now += 10_000_000
     world.backend.reconcile()
     assert world.database.status("training/runs/3") == own
 
 
 def test_the_newest_runs_are_remembered(world):
-    runs = {f"{retraining.RUNS}/{fence}": {"fence": fence} for fence in range(5, 5 + retraining.KEPT_RUNS + 3)}
+    runs = {f"{retrain.RUNS}/{fence}": {"fence": fence} for fence in range(5, 5 + retrain.KEPT_RUNS + 3)}
     world.database.update(runs)
     world.backend.reconcile()
     assert sorted(map(int, paths.children(world.database.status("training/runs")))) == list(range(8, 58))

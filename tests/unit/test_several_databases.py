@@ -158,6 +158,6 @@ def test_what_readers_shelve_is_noted_and_counted_where_they_are(world):
     world.rate("k3", entry("second", world.isbns_of("second", "second")[0]), "second")
     world.backend.operating.reconcile()
     quality = f"{paths.STATUS}/quality/labels"
-    assert world.second.get(f"{paths.SHELVINGS}/second/v1/hits/k3/position") == 1
+    assert world.second.get(f"{paths.CONVERSIONS}/second/v1/hits/k3/position") == 1
     assert world.second.get(quality)["v1"]["hits"] == 1
     assert world.database.get(quality) is None

@@ -11,7 +11,7 @@ from flask import Flask, request
 
 from backend import composition
 from backend.logs import FunctionFailedError
-from backend.traffic import TRAFFIC
+from backend.traffic_counter import TRAFFIC
 from bookrec import paths
 from tests.fakes import World, entry
 

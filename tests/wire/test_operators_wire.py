@@ -13,7 +13,7 @@ from flask import Flask, request
 
 from backend import composition
 from backend.logs import FunctionFailedError, reported
-from backend.settings import read_settings
+from backend.parameters import read_settings
 from bookrec import paths
 from bookrec.errors import BadSetting
 from tests.fakes import World

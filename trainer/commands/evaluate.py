@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
         "report.html and the model. Figures per model go to the screen.",
         examples=[
             "--train train.csv --test test.csv --books books.csv --out out/evaluation",
-            "--source out/export --out out/evaluation --peers",
+            "--source out/export --out out/evaluation --baselines",
         ],
     )
     data = parser.add_mutually_exclusive_group(required=True)
@@ -46,7 +46,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="folder for the results")
     parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
     parser.add_argument(
-        "--peers", action="store_true", help="also fit and score the peers, and draw the cold-start curve (minutes)"
+        "--baselines",
+        action="store_true",
+        help="also fit and score the baselines, and draw the cold-start curve (minutes)",
     )
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of all that is random")
 
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> Done:
     config = replace(Config(), variant=arguments.variant, seed=arguments.seed)
     with Progress("evaluating") as progress:
         metrics = evaluate_split(
-            train, test, books, config, arguments.out, with_peers=arguments.peers, step=progress.step
+            train, test, books, config, arguments.out, with_baselines=arguments.baselines, step=progress.step
         )
     told = {name: metrics[name] for name in ("model", "baselines", "choices", "data", "seconds")}
     return Done("\n".join(_shown(metrics)), {"out": str(arguments.out), **finite(told)})
@@ -81,22 +83,21 @@ def evaluate_split(
     config: Config,
     out: Path,
     *,
-    with_peers: bool = False,
+    with_baselines: bool = False,
     step: Callable[[str], object] = lambda name: None,
 ) -> dict[str, Any]:
     """Fit to ``train``, score ``test``, write figures, lists, model and report; return what ``metrics.json`` holds.
 
     Args:
-        with_peers: also fit and score the models of the field.
+        with_baselines: also fit and score the models of the field.
         step: is told of each step as it begins.
     """
     from trainer.data import dataset
-    from trainer.evaluation import baselines as peers
-    from trainer.evaluation import report
+    from trainer.evaluation import baselines, report
     from trainer.evaluation.cold_start import cold_start
     from trainer.evaluation.evaluate import evaluate
-    from trainer.model import fit as training
-    from trainer.serving import tflite as export
+    from trainer.model.fit import fit
+    from trainer.serving import tflite
 
     began = time.monotonic()
     _make_folder(out)
@@ -105,30 +106,30 @@ def evaluate_split(
         raise ValueError(f"no usable rating in the training data; dropped: {dropped}")
     ratings = dataset.build(rows, books, foreign=True)
     step("fitting")
-    trained = training.fit(ratings, books, config)
+    trained = fit(ratings, books, config)
     fitted = time.monotonic()
     step("exporting")
-    files = export.export(trained.serving)
-    export.verify(trained.serving, files, export.sample_shelves(trained.serving, 50, config.seed))
-    export.write(files, out / "model")
+    files = tflite.export(trained.serving)
+    tflite.verify(trained.serving, files, tflite.sample_shelves(trained.serving, 50, config.seed))
+    tflite.write(files, out / "model")
     exported = time.monotonic()
     step("scoring")
     held_out = test[["userId", "isbn"]].assign(myRate=[_stars(value) for value in test["myRate"]])
-    model = export.load(files, "evaluated")
+    model = tflite.load(files, "evaluated")
     result = evaluate(model, ratings, held_out, config.seed)
     scored = time.monotonic()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     step("comparing")
-    if with_peers:
-        found = peers.compare(ratings, books, held_out, config, every=True)
-        curve = cold_start(ratings, books, config, lambda part: training.fit(part, books, config).serving)
+    if with_baselines:
+        found = baselines.compare(ratings, books, held_out, config, every=True)
+        curve = cold_start(ratings, books, config, lambda part: fit(part, books, config).serving)
     else:
-        popularity = peers.rank(peers.popularity_peer(ratings), ratings, held_out, config.seed)
-        found = {"popularity": popularity, **peers.rating_baselines(ratings, held_out, config)}
+        popularity = baselines.rank(baselines.popularity_baseline(ratings), ratings, held_out, config.seed)
+        found = {"popularity": popularity, **baselines.rating_baselines(ratings, held_out, config)}
         curve = None
     metrics = {
         "model": result.metrics,
-        "baselines": {name: peer["metrics"] for name, peer in found.items()},
+        "baselines": {name: baseline["metrics"] for name, baseline in found.items()},
         "cold_start": curve,
         "choices": trained.choices.to_json(),
         "config": asdict(config),

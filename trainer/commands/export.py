@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         run,
         about="Of a reader there is what training needs: whose entry, which book, how many stars, and when. With\n"
         "--anonymous the ids are replaced by a keyed hash whose key is thrown away; the times stay. Entries that are\n"
-        "set aside, and those of readers who have left, stay behind. Only the folder's owner can read it.",
+        "rejected, and those of readers who have left, stay behind. Only the folder's owner can read it.",
         examples=["--out out/export", "--out out/ratings --format csv --anonymous"],
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="a new folder for the copy")

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from bookrec.settings import whole
+from bookrec.environment import whole
 from trainer.command_line.connections import project_services
 from trainer.command_line.options import Done, declare
 from trainer.config import DEFAULTS, Config, Variant
@@ -96,12 +96,12 @@ def config_of(arguments: argparse.Namespace) -> Config:
 
 def is_helper(config: Config) -> bool:
     """Tell whether this is one of several workers and not their chief; if so, its work is done then."""
-    from trainer.model import distributed as cluster
+    from trainer.model import distributed
 
-    if len(cluster.workers()) <= 1:
+    if len(distributed.workers()) <= 1:
         return False
-    cluster.strategy()  # workers meet before anything else
-    if cluster.is_chief():
+    distributed.strategy()  # workers meet before anything else
+    if distributed.is_chief():
         return False
     from trainer.pipeline import help_out
 

@@ -10,7 +10,7 @@ from trainer.command_line.connections import project_databases
 from trainer.command_line.options import ATTENTION, DONE, Done, declare
 
 if TYPE_CHECKING:
-    from trainer.publishing.status import Condition
+    from trainer.publishing.status import Status
 
 
 def add_parser(commands: Any) -> None:
@@ -33,18 +33,18 @@ def run(arguments: argparse.Namespace) -> Done:
         from trainer.publishing.adapters import now_ms
         from trainer.publishing.status import look
 
-        condition = look(found.instances, now_ms())
-    return Done("\n".join(lines(condition)), condition.to_json(), DONE if condition.is_healthy else ATTENTION)
+        status = look(found.instances, now_ms())
+    return Done("\n".join(lines(status)), status.to_json(), DONE if status.is_healthy else ATTENTION)
 
 
-def lines(condition: Condition) -> Iterator[str]:
+def lines(status: Status) -> Iterator[str]:
     """Yield how things stand, for a person."""
     from trainer.publishing.status import RUNBOOK
 
-    for name, text in _rows(condition.facts):
+    for name, text in _rows(status.facts):
         yield f"{name:<11} {text}"
     for title, is_urgent in (("needs attention", True), ("note", False)):
-        for finding in condition.findings:
+        for finding in status.findings:
             if finding.is_urgent == is_urgent:
                 yield ""
                 yield f"{title}: {finding.why}"
@@ -82,7 +82,7 @@ def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "reconciler", f"{of}{ago(reconcile['at'])}, repaired {repaired or 'nothing'}"
     rejected = facts["rejected"]
     reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(rejected.items(), key=lambda i: -i[1]))
-    yield "set aside", f"{sum(rejected.values())} entries" + (f": {reasons}" if reasons else "")
+    yield "rejected", f"{sum(rejected.values())} entries" + (f": {reasons}" if reasons else "")
     if not facts["quality"]:
         yield "hit rate", "not counted yet"
     for label in sorted(facts["quality"], reverse=True)[:5]:

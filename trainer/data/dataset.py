@@ -106,7 +106,7 @@ class _Column:
     """A column with each different value parsed once.
 
     Attributes:
-        codes: int64 [rows], index into ``values``, or −1 − index into ``reasons`` where the value is refused.
+        codes: int64 [rows], index into ``values``, or −1 − index into ``reasons`` where the value is rejected.
         values: what is usable.
         reasons: why others are not.
         is_categorical: what was parsed, and is to be returned.
@@ -118,7 +118,7 @@ class _Column:
     is_categorical: bool
 
     def reason(self, code: int) -> str:
-        """Return why a code below 0 was refused."""
+        """Return why a code below 0 was rejected."""
         return self.reasons[-1 - code]
 
     def taken(self, rows: npt.NDArray[np.int64]) -> Any:

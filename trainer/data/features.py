@@ -31,7 +31,7 @@ LONGEST_SERIES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of each book for the ranking stage.
+    """What is known of each book for the reranker.
 
     Attributes:
         series: int32 [items], which series, or −1 for none.

@@ -65,10 +65,10 @@ def read_export(source: Path | str) -> Snapshot:
 
 
 def _snapshot(sections: Iterable[tuple[str, Mapping[str, Any]]], source: str) -> Snapshot:
-    refused: Counter[str] = Counter()
-    books = Books(refused)
-    ratings = rows.table(rows.batches(books.and_others(sections), refused))
-    return Snapshot(ratings, books.frame(), dict(refused), source)
+    rejected: Counter[str] = Counter()
+    books = Books(rejected)
+    ratings = rows.table(rows.batches(books.and_others(sections), rejected))
+    return Snapshot(ratings, books.frame(), dict(rejected), source)
 
 
 RATINGS: Mapping[str, tuple[str, ...]] = {

@@ -18,7 +18,7 @@ from trainer.config import Config
 from trainer.data.dataset import Ratings
 from trainer.data.features import item_features
 from trainer.metrics import list_metrics, relevant_items, rmse, rmse_interval, summarise, user_metrics
-from trainer.model.ease import cease
+from trainer.model.ease import ease
 from trainer.serving.biases import Biases, fit_biases
 from trainer.serving.item_item import MASKED, popularity
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
 
-PEERS_LIMIT = 1_000_000
+BASELINES_LIMIT = 1_000_000
 """Of more entries, only what costs little is fitted beside the model."""
 
 DEPTH = 100
@@ -36,7 +36,7 @@ FEATURE_WEIGHT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class Baseline:
     """A fitted ranking model that takes any shelves, also those of readers whom it has never seen.
 
     Attributes:
@@ -58,13 +58,13 @@ class Peer:
         return np.concatenate(blocks) if blocks else np.zeros((0, depth), np.int32)
 
 
-def popularity_peer(ratings: Ratings) -> Peer:
-    """Return the peer that gives everybody the most popular books."""
+def popularity_baseline(ratings: Ratings) -> Baseline:
+    """Return the baseline that gives everybody the most popular books."""
     prior = popularity(ratings.items, len(ratings.isbns))
-    return Peer("popularity", lambda shelves: np.broadcast_to(prior, shelves.shape))
+    return Baseline("popularity", lambda shelves: np.broadcast_to(prior, shelves.shape))
 
 
-def item_knn_peer(ratings: Ratings, neighbours: int = 50) -> Peer:
+def item_knn(ratings: Ratings, neighbours: int = 50) -> Baseline:
     """Return item-based neighbourhoods by cosine. Source: Sarwar et al. (WWW 2001), section 3.1, by ``implicit``."""
     from implicit.nearest_neighbours import CosineRecommender
 
@@ -73,10 +73,10 @@ def item_knn_peer(ratings: Ratings, neighbours: int = 50) -> Peer:
         warnings.simplefilter("ignore")  # the library warns of a matrix that it made itself
         model.fit(ratings.matrix(), show_progress=False)
     likeness = model.similarity.astype(np.float32).tocsr()
-    return Peer("item-kNN", lambda shelves: (shelves @ likeness).toarray())
+    return Baseline("item-kNN", lambda shelves: (shelves @ likeness).toarray())
 
 
-def ials_peer(ratings: Ratings, seed: int, factors: int = 128) -> Peer:
+def ials(ratings: Ratings, seed: int, factors: int = 128) -> Baseline:
     """Return implicit ALS with fold-in. Source: Hu et al. (ICDM 2008), eq. 4, by ``implicit``."""
     from implicit.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
@@ -91,42 +91,42 @@ def ials_peer(ratings: Ratings, seed: int, factors: int = 128) -> Peer:
             found: Floats = readers @ model.item_factors.T
         return found
 
-    return Peer("iALS", scores)
+    return Baseline("iALS", scores)
 
 
-def closed_form_peers(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> list[Peer]:
+def ease_baselines(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> list[Baseline]:
     """Return EASE and, where there is metadata, CEASE, as they were published; none for too large a catalogue."""
-    if len(ratings.isbns) > config.closed_form_limit:
+    if len(ratings.isbns) > config.ease_limit:
         return []
     shelves, features = ratings.matrix(), item_features(ratings.isbns, books, config.features)
     nothing = sp.csr_matrix((features.shape[0], 1), dtype=np.float32)
-    peers = [_item_item("EASE", cease(shelves, nothing, REGULARISATION, 0.0))]
+    baselines = [_item_item("EASE", ease(shelves, nothing, REGULARISATION, 0.0))]
     if features.nnz:
-        peers.append(_item_item("CEASE", cease(shelves, features, REGULARISATION, FEATURE_WEIGHT)))
-    return peers
+        baselines.append(_item_item("CEASE", ease(shelves, features, REGULARISATION, FEATURE_WEIGHT)))
+    return baselines
 
 
-def ranking_peers(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> list[Peer]:
-    """Return all ranking peers, fitted to ``ratings``; without ``implicit``'s where it cannot be loaded.
+def ranking_baselines(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> list[Baseline]:
+    """Return all ranking baselines, fitted to ``ratings``; without ``implicit``'s where it cannot be loaded.
 
-    Above ``PEERS_LIMIT`` entries it is popularity alone, which the gate needs: fitting the others would take longer
+    Above ``BASELINES_LIMIT`` entries it is popularity alone, which the gate needs: fitting the others would take longer
     than the model does.
     """
-    peers = [popularity_peer(ratings)]
-    if len(ratings.users) > PEERS_LIMIT:
-        return peers
+    baselines = [popularity_baseline(ratings)]
+    if len(ratings.users) > BASELINES_LIMIT:
+        return baselines
     try:
-        peers += [item_knn_peer(ratings), ials_peer(ratings, config.seed)]
+        baselines += [item_knn(ratings), ials(ratings, config.seed)]
     except ImportError as problem:  # a comparison is no reason to train nothing
         log.warning("item-kNN and iALS are left out: %s (on Debian: apt-get install libgomp1)", problem)
-    return [*peers, *closed_form_peers(ratings, books, config)]
+    return [*baselines, *ease_baselines(ratings, books, config)]
 
 
-def rank(peer: Peer, train: Ratings, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Return a peer's ``rows`` (each reader's metrics, in the order of the user ids) and ``metrics``.
+def rank(baseline: Baseline, train: Ratings, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """Return a baseline's ``rows`` (each reader's metrics, in the order of the user ids) and ``metrics``.
 
     Args:
-        peer: fitted to ``train``.
+        baseline: fitted to ``train``.
         train: the entries that make the shelves.
         held_out: columns ``userId, isbn, myRate``; users and books may be unknown.
         seed: of the bootstrap.
@@ -137,7 +137,7 @@ def rank(peer: Peer, train: Ratings, held_out: pd.DataFrame, seed: int) -> dict[
     # A reader without a shelf is a row past the last.
     shelves = sp.vstack([train.matrix(), sp.csr_matrix((1, train.shape[1]), dtype=np.float32)]).tocsr()
     shelves = shelves[[user_index.get(user, train.shape[0]) for user, _ in groups]]
-    top = peer.top(shelves)
+    top = baseline.top(shelves)
     rows = []
     for row, (_, group) in enumerate(groups):
         known = set(shelves[row].indices.tolist())
@@ -156,11 +156,11 @@ def rating_baselines(train: Ratings, held_out: pd.DataFrame, config: Config) -> 
     return {name: _errors(values, rated, config.seed) for name, values in predicted.items()}
 
 
-def surprise_peers(train: Ratings, held_out: pd.DataFrame, config: Config, *, every: bool) -> dict[str, Any]:
+def surprise_baselines(train: Ratings, held_out: pd.DataFrame, config: Config, *, every: bool) -> dict[str, Any]:
     """Return the errors of Surprise's models, with its own settings, on the rated rows of ``held_out``.
 
     Source: Koren, "Factorization Meets the Neighborhood" (KDD 2008), by ``scikit-surprise``. None above
-    ``PEERS_LIMIT`` entries.
+    ``BASELINES_LIMIT`` entries.
 
     Args:
         train: what they are fitted to.
@@ -169,7 +169,7 @@ def surprise_peers(train: Ratings, held_out: pd.DataFrame, config: Config, *, ev
         every: also the slow ones.
     """
     rows = train.stars > 0
-    if not rows.any() or len(rows) > PEERS_LIMIT:
+    if not rows.any() or len(rows) > BASELINES_LIMIT:
         return {}
     from surprise import SVD, BaselineOnly, Dataset, KNNBaseline, Reader, SVDpp
 
@@ -207,14 +207,14 @@ def _bias(biases: Biases, train: Ratings, rated: pd.DataFrame) -> npt.NDArray[np
     return np.array([by_isbn.get(isbn, 0.0) + by_user.get(user, 0.0) for user, isbn in pairs], np.float64)
 
 
-def _item_item(name: str, weights: Floats) -> Peer:
-    return Peer(name, lambda shelves: shelves @ weights)
+def _item_item(name: str, weights: Floats) -> Baseline:
+    return Baseline(name, lambda shelves: shelves @ weights)
 
 
 def compare(
     train: Ratings, books: pd.DataFrame | None, held_out: pd.DataFrame, config: Config, *, every: bool = False
 ) -> Mapping[str, Any]:
-    """Return every peer's ``metrics`` (and ``rows`` where it ranks), by name, fitted to ``train``.
+    """Return every baseline's ``metrics`` (and ``rows`` where it ranks), by name, fitted to ``train``.
 
     Args:
         train: the entries.
@@ -224,11 +224,11 @@ def compare(
         every: also Surprise's slow ones.
     """
     ranked = {
-        peer.name: rank(peer, train, held_out, config.seed)
-        for peer in tqdm(ranking_peers(train, books, config), desc="peers", leave=False, disable=None)
+        baseline.name: rank(baseline, train, held_out, config.seed)
+        for baseline in tqdm(ranking_baselines(train, books, config), desc="baselines", leave=False, disable=None)
     }
     return {
         **ranked,
         **rating_baselines(train, held_out, config),
-        **surprise_peers(train, held_out, config, every=every),
+        **surprise_baselines(train, held_out, config, every=every),
     }

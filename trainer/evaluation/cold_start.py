@@ -14,9 +14,9 @@ from bookrec.entries import Entry
 from bookrec.shelf import Shelf
 from trainer.config import Config
 from trainer.data.dataset import Ratings
-from trainer.evaluation.baselines import ranking_peers
+from trainer.evaluation.baselines import ranking_baselines
 from trainer.metrics import CUTOFF, OURS, interval, user_metrics
-from trainer.serving import tflite as export
+from trainer.serving import tflite
 from trainer.serving.item_item import ServingModel
 
 SIZES = (0, 1, 2, 3, 5, 10)
@@ -62,7 +62,7 @@ def cold_start(
     others = ratings.select(~np.isin(ratings.users, unseen))
     histories = [_history(ratings, user, rng) for user in unseen]
     serving = fit(others)
-    model = export.load(export.export(serving), "cold start")
+    model = tflite.load(tflite.export(serving), "cold start")
     index = {isbn: item for item, isbn in enumerate(ratings.isbns)}
 
     def ours(shelf: tuple[Ints, npt.NDArray[np.float32]]) -> Ints:
@@ -71,8 +71,8 @@ def cold_start(
         return np.array([index[c.isbn] for c in model.candidates(Shelf("reader", entries))[:CUTOFF]], np.int32)
 
     tops = {OURS: [[ours((items[:n], stars[:n])) for items, stars in histories] for n in SIZES]}
-    for peer in ranking_peers(others, books, config):
-        tops[peer.name] = [list(peer.top(_shelves(histories, n, ratings.shape[1]), CUTOFF)) for n in SIZES]
+    for baseline in ranking_baselines(others, books, config):
+        tops[baseline.name] = [list(baseline.top(_shelves(histories, n, ratings.shape[1]), CUTOFF)) for n in SIZES]
     result["models"] = {name: _curve(found, histories, config.seed) for name, found in tops.items()}
     return result
 

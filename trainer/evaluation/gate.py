@@ -26,21 +26,21 @@ class Verdict:
 
 def judge(
     model: Sequence[Mapping[str, float]],
-    peers: Mapping[str, Sequence[Mapping[str, float]]],
+    baselines: Mapping[str, Sequence[Mapping[str, float]]],
     seed: int,
 ) -> Verdict:
-    """Return whether a model may be published: it must not lose to any peer beyond noise.
+    """Return whether a model may be published: it must not lose to any baseline beyond noise.
 
     The difference in NDCG@10 is taken reader by reader; the model loses where the whole 95% interval of its
     mean lies below 0.
 
     Args:
         model: each reader's metrics.
-        peers: by name (``popularity``, and ``the live model`` where there is one), the same readers' metrics.
+        baselines: by name (``popularity``, and ``the live model`` where there is one), the same readers' metrics.
         seed: of the bootstrap.
     """
     won = []
-    for name, rows in peers.items():
+    for name, rows in baselines.items():
         pairs = [(m[METRIC], p[METRIC]) for m, p in zip(model, rows, strict=True) if METRIC in m and METRIC in p]
         if not pairs:
             won.append(f"no held-out readers to compare with {name}")

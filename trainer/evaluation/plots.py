@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer.metrics import OURS
 
-HIGHLIGHT, PEER = "#1f5fbf", "#8a94a3"
+HIGHLIGHT, BASELINE = "#1f5fbf", "#8a94a3"
 COLOURS = ("#1f5fbf", "#d9822b", "#2e8b57", "#8a5fbf", "#c23b4b", "#8a94a3")
 LABELS = {
     "loss": "training loss",
@@ -41,7 +41,7 @@ def intervals(rows: Mapping[str, Mapping[str, float]], title: str) -> str:
     def draw(figure: Any) -> None:
         axis = figure.subplots()
         for name, row in rows.items():
-            colour = HIGHLIGHT if name == OURS else PEER
+            colour = HIGHLIGHT if name == OURS else BASELINE
             axis.plot([row["low"], row["high"]], [name, name], color=colour, lw=2, solid_capstyle="round")
             axis.plot([row["mean"]], [name], color=colour, marker="o", ms=7)
             axis.annotate(f"{row['mean']:.3f}", (row["mean"], name), (0, 6), textcoords="offset points", ha="center")
@@ -86,7 +86,7 @@ def coverage(rows: Mapping[str, Mapping[str, Any]]) -> str:
         for name, row in shown.items():
             place = (row["coverage"], row["ndcg"]["mean"])
             size = 30 + 250 * row["popular_share"]
-            axis.scatter(*place, s=size, color=HIGHLIGHT if name == OURS else PEER, alpha=0.8, linewidths=0)
+            axis.scatter(*place, s=size, color=HIGHLIGHT if name == OURS else BASELINE, alpha=0.8, linewidths=0)
             axis.annotate(name, place, xytext=(7, 5), textcoords="offset points", fontsize=8)
         axis.margins(0.18)
         axis.set_xlabel("coverage: share of the catalogue on anybody's list")

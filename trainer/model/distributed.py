@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bookrec.environment import whole
 from bookrec.errors import BookrecError
-from bookrec.settings import whole
 
 WORDS_AT_A_TIME = 1 << 24
 """What is shared goes in pieces of 64 MB."""

@@ -1,4 +1,4 @@
-"""The closed-form challenger: item-item weights from ratings and metadata at once."""
+"""EASE with metadata: item-item weights from ratings and metadata at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 
-def cease(
+def ease(
     shelves: sp.csr_matrix,
     features: sp.csr_matrix,
     regularisation: float,

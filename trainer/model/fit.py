@@ -16,14 +16,13 @@ from trainer.config import LOSS_WEIGHTS, Config, Negatives
 from trainer.data.dataset import Ratings, holdout, sample_readers
 from trainer.data.features import Facts, item_facts, item_features
 from trainer.metrics import rmse
-from trainer.model import distributed as cluster
-from trainer.model import reranker as ranking
-from trainer.model.ease import cease
+from trainer.model import distributed, reranker
+from trainer.model.ease import ease
 from trainer.model.train_loop import learn
 from trainer.model.validation import Validation
 from trainer.serving.biases import fit_biases
 from trainer.serving.item_item import (
-    Ranker,
+    Reranker,
     ServingModel,
     Table,
     neighbours_of_matrix,
@@ -46,7 +45,7 @@ class Choices:
         share: of the learned model in the blend.
         popularity_weight: in the blend.
         interaction: in the predicted rating.
-        ranker: the ranking stage, trained on the held-out entries; None where the blend's order was no worse.
+        reranker: the reranker, trained on the held-out entries; None where the blend's order was no worse.
         figures: the validation figures behind it.
     """
 
@@ -55,7 +54,7 @@ class Choices:
     share: float
     popularity_weight: float
     interaction: float = 0.0
-    ranker: Ranker | None = None
+    reranker: Reranker | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained
     features, facts = item_features(ratings.isbns, books, config.features), item_facts(ratings.isbns, books)
     folds = [_Fold(ratings, features, config, fold) for fold in range(_fold_count(ratings, config))]
     choices = _choose_rating(folds, facts, _choose_blend(folds, config), config)
-    choices = _train_ranker(folds, facts, choices, config)
+    choices = _train_reranker(folds, facts, choices, config)
     serving = _fitted(ratings, features, facts, config, choices)
     return Trained(serving, choices, _compare_variants(folds[0], features, config))
 
@@ -103,7 +102,7 @@ def refit(ratings: Ratings, books: pd.DataFrame | None, config: Config, choices:
 
 def _fitted(ratings: Ratings, features: sp.csr_matrix, facts: Facts, config: Config, choices: Choices) -> ServingModel:
     vectors = learn(ratings, features, config, choices.negatives, None, choices.epochs).vectors
-    tables = [_table_of_vectors(ratings, vectors, config), *_tables_of_closed_form(ratings, features, config)]
+    tables = [_table_of_vectors(ratings, vectors, config), *_ease_tables(ratings, features, config)]
     return _serving(ratings, tables, vectors, facts, choices, config)
 
 
@@ -142,7 +141,7 @@ class _Fold:
             negatives: learn(self.part, features, config, negatives, self.validation, config.epochs)
             for negatives, _ in config.embedding_dims
         }
-        closed = _tables_of_closed_form(self.part, features, config)
+        closed = _ease_tables(self.part, features, config)
         self.tables = {
             negatives: [_table_of_vectors(self.part, learned.vectors, config), *closed]
             for negatives, learned in self.learned.items()
@@ -161,7 +160,7 @@ def _choose_blend(folds: Sequence[_Fold], config: Config) -> Choices:
         found = [_blend_figures(fold, negatives, config) for fold in folds]
         means |= {(negatives, *choice): float(np.mean([part[choice] for part in found])) for choice in found[0]}
     ranked = sorted(means, key=lambda choice: (means[choice], choice))
-    best = ranked[int(cluster.agree(len(ranked) - 1 if cluster.is_chief() else 0))]
+    best = ranked[int(distributed.agree(len(ranked) - 1 if distributed.is_chief() else 0))]
     epochs = max(1, round(float(np.mean([fold.learned[best[0]].epochs for fold in folds]))))
     return Choices(best[0], epochs, best[1], best[2], figures={"blend_ndcg": means[best]})
 
@@ -211,28 +210,28 @@ def _choose_rating(folds: Sequence[_Fold], facts: Facts, choices: Choices, confi
     return replace(choices, interaction=chosen, figures={**choices.figures, "rmse": means[chosen]})
 
 
-def _train_ranker(folds: Sequence[_Fold], facts: Facts, choices: Choices, config: Config) -> Choices:
-    """Train the ranking stage on the held-out entries, where cross-validation over readers says that it helps."""
+def _train_reranker(folds: Sequence[_Fold], facts: Facts, choices: Choices, config: Config) -> Choices:
+    """Train the reranker on the held-out entries, where cross-validation over readers says that it helps."""
     from trainer.serving.tf_graph import Graph
 
     found = []
     for fold in folds:
         readers = list(fold.validation.readers())
         if readers:
-            asked = ranking.queries(readers, config.ranking_sizes, config.ranking_parts, config.seed)
-            found.append(ranking.examples(Graph(fold.serving(facts, choices, config)), asked))
+            asked = reranker.queries(readers, config.reranker_sizes, config.reranker_parts, config.seed)
+            found.append(reranker.examples(Graph(fold.serving(facts, choices, config)), asked))
     if not found:
         return choices
-    epochs, figures = ranking.choose_epochs(found, config)
-    ranker = ranking.train(found, config, [epochs])[0][1] if epochs else None
-    return replace(choices, ranker=ranker, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
+    epochs, figures = reranker.choose_epochs(found, config)
+    trained = reranker.train(found, config, [epochs])[0][1] if epochs else None
+    return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
 
 
-def _tables_of_closed_form(ratings: Ratings, features: sp.csr_matrix, config: Config) -> list[Table]:
-    """Return one table, or none where the catalogue is too large for the closed form."""
-    if len(ratings.isbns) > config.closed_form_limit:
+def _ease_tables(ratings: Ratings, features: sp.csr_matrix, config: Config) -> list[Table]:
+    """Return one table, or none where the catalogue is too large for EASE with metadata."""
+    if len(ratings.isbns) > config.ease_limit:
         return []
-    weights = cease(
+    weights = ease(
         ratings.matrix(),
         features,
         config.regularisation,
@@ -265,5 +264,5 @@ def _serving(
         facts,
         choices.popularity_weight,
         choices.interaction,
-        choices.ranker,
+        choices.reranker,
     )

@@ -1,4 +1,4 @@
-"""The ranking stage: small networks that put the retrieved candidates in order, shelf by shelf.
+"""The reranker: small networks that put the retrieved candidates in order, shelf by shelf.
 
 They are trained on held-out entries, with candidates and features from models that have not seen them. Their mean is
 added to the blend's score, and starts at nothing: trained for 0 epochs, which validation may choose, the order is the
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from trainer.config import Config
 from trainer.metrics import CUTOFF, DISCOUNTS
-from trainer.serving.item_item import MASKED, Ranker
+from trainer.serving.item_item import MASKED, Reranker
 
 if TYPE_CHECKING:
     from trainer.serving.tf_graph import Graph
@@ -49,7 +49,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Candidates of queries, as the ranking stage sees them.
+    """Candidates of queries, as the reranker sees them.
 
     Attributes:
         readers: int32 [queries].
@@ -147,18 +147,18 @@ def choose_epochs(found: Sequence[Examples], config: Config) -> tuple[int, dict[
         found: by fold of the training entries.
         config: options.
     """
-    figures: dict[int, list[float]] = {epochs: [] for epochs in config.ranking_epochs}
+    figures: dict[int, list[float]] = {epochs: [] for epochs in config.reranker_epochs}
     readers = np.unique(np.concatenate([part.readers for part in found]))
     if len(readers) < MINIMUM_READERS:
         return 0, {}
-    groups = np.random.default_rng(config.seed).permutation(len(readers)) % config.ranking_folds
-    for group in range(config.ranking_folds):
+    groups = np.random.default_rng(config.seed).permutation(len(readers)) % config.reranker_folds
+    for group in range(config.reranker_folds):
         tested = readers[groups == group]
         trained = [part.select(~np.isin(part.readers, tested)) for part in found]
         judged = [part.select(np.isin(part.readers, tested)) for part in found]
-        for epochs, ranker in train(trained, config, config.ranking_epochs):
+        for epochs, reranker in train(trained, config, config.reranker_epochs):
             for part in judged:
-                figures[epochs].extend(part.ndcg(ranker.corrections(part.features)).tolist())
+                figures[epochs].extend(part.ndcg(reranker.corrections(part.features)).tolist())
     means = {epochs: float(np.mean(values)) for epochs, values in figures.items()}
     best = max(means, key=lambda epochs: (means[epochs], -epochs))
     # The shortest training that is not clearly worse.
@@ -169,7 +169,7 @@ def choose_epochs(found: Sequence[Examples], config: Config) -> tuple[int, dict[
     return best, means
 
 
-def train(found: Sequence[Examples], config: Config, stops: Sequence[int]) -> list[tuple[int, Ranker]]:
+def train(found: Sequence[Examples], config: Config, stops: Sequence[int]) -> list[tuple[int, Reranker]]:
     """Return the networks after each of the numbers of epochs in ``stops``, ascending.
 
     The loss is the cross-entropy between the softmax of the scores and the relevant candidates.
@@ -186,9 +186,11 @@ def train(found: Sequence[Examples], config: Config, stops: Sequence[int]) -> li
     features, blend, labels = features[useful], blend[useful], labels[useful]
     counted = features[blend > MASKED / 2]
     mean, deviation = counted.mean(axis=0), counted.std(axis=0)
-    blank = Ranker.blank(features.shape[2], config.ranking_members, config.ranking_width, mean, deviation, config.seed)
+    blank = Reranker.blank(
+        features.shape[2], config.reranker_members, config.reranker_width, mean, deviation, config.seed
+    )
     variables = [tf.Variable(part) for part in (blank.hidden, blank.bias, blank.out)]
-    optimiser = tf.keras.optimizers.legacy.Adam(config.ranking_learning_rate)
+    optimiser = tf.keras.optimizers.legacy.Adam(config.reranker_learning_rate)
 
     @tf.function(reduce_retracing=True)
     def step(seen: tf.Tensor, base: tf.Tensor, wanted: tf.Tensor) -> None:
@@ -204,14 +206,14 @@ def train(found: Sequence[Examples], config: Config, stops: Sequence[int]) -> li
             loss = tf.reduce_sum(tf.reduce_mean(losses, axis=0))
         optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         for variable in variables:
-            variable.assign(variable * (1 - config.ranking_decay * config.ranking_learning_rate))
+            variable.assign(variable * (1 - config.reranker_decay * config.reranker_learning_rate))
 
     rng, snapshots = np.random.default_rng(config.seed), []
     scaled = blank.scaled(features)
     for epoch in range(max(stops) + 1):
         if epoch in stops:
             hidden, bias, out = (variable.numpy() for variable in variables)
-            snapshots.append((epoch, Ranker(blank.mean, blank.deviation, hidden, bias, out)))
+            snapshots.append((epoch, Reranker(blank.mean, blank.deviation, hidden, bias, out)))
         order = rng.permutation(len(scaled))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]

@@ -8,7 +8,7 @@ import json
 import pandas as pd
 
 from trainer.data.ingest.snapshot import BOOK_COLUMNS, RATING_COLUMNS, Snapshot
-from trainer.model import distributed as cluster
+from trainer.model import distributed
 
 LEARNED_FROM = [name for name in RATING_COLUMNS if name != "key"]
 
@@ -22,10 +22,10 @@ def shared(snapshot: Snapshot) -> Snapshot:
     Raises:
         WorkerLost: where a worker is no longer there.
     """
-    if len(cluster.workers()) <= 1:
+    if len(distributed.workers()) <= 1:
         return snapshot
-    content = cluster.share(to_bytes(snapshot) if cluster.is_chief() else b"")
-    return snapshot if cluster.is_chief() else from_bytes(content)
+    content = distributed.share(to_bytes(snapshot) if distributed.is_chief() else b"")
+    return snapshot if distributed.is_chief() else from_bytes(content)
 
 
 def nothing() -> Snapshot:
@@ -36,7 +36,7 @@ def nothing() -> Snapshot:
 def to_bytes(snapshot: Snapshot) -> bytes:
     """Return what is learned from a snapshot: all but the keys of its entries."""
     columns = [name for name in LEARNED_FROM if name in snapshot.ratings]
-    parts = [json.dumps({"refused": dict(snapshot.refused), "source": snapshot.source}).encode()]
+    parts = [json.dumps({"refused": dict(snapshot.rejected), "source": snapshot.source}).encode()]
     for frame in (snapshot.ratings[columns], snapshot.books):
         parquet = io.BytesIO()
         frame.to_parquet(parquet, index=False)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from trainer.config import Config, Negatives
 from trainer.data.dataset import Ratings
-from trainer.model import distributed as cluster
+from trainer.model import distributed
 from trainer.model.batches import Feed, Group, Shelves, groups_a_step
 from trainer.model.validation import Validation
 from trainer.serving.biases import fit_biases
@@ -51,13 +51,13 @@ def learn(
 
     from trainer.model.shelf_model import ShelfModel
 
-    strategy, workers = cluster.strategy(), max(len(cluster.workers()), 1)
+    strategy, workers = distributed.strategy(), max(len(distributed.workers()), 1)
     tf.keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     biases = fit_biases(part.star_matrix(), config.item_shrinkage, config.user_shrinkage)
     share = (np.bincount(part.items, minlength=len(part.isbns)) + 0.5) / max(len(part.items), 1)
     groups = groups_a_step(config, len(part.user_ids), workers)
-    feed = Feed(Shelves.of(part), biases, config, negatives, groups, slice(cluster.rank(), None, workers))
+    feed = Feed(Shelves.of(part), biases, config, negatives, groups, slice(distributed.rank(), None, workers))
     with strategy.scope():
         model = ShelfModel(features, share.astype(np.float32), biases, config, negatives)
         step = _make_step(model, config, strategy, groups)
@@ -67,7 +67,7 @@ def learn(
     began = [time.monotonic()]
     for epoch in progress:
         model.reset_metrics()
-        with cluster.lost_workers():
+        with distributed.lost_workers():
             losses = [float(step(found)) for found in feed.steps(epoch)]
         history["loss"].append(float(np.mean(losses)) if losses else 0.0)
         history["rmse"].append(float(model.metrics[0].result()))
@@ -75,7 +75,7 @@ def learn(
         if validation is None:
             best = Learned(vectors, epoch)
             continue
-        figure = cluster.agree(validation.ndcg_of_vectors(vectors))
+        figure = distributed.agree(validation.ndcg_of_vectors(vectors))
         history["ndcg"].append(figure)
         history["validation_rmse"].append(validation.rmse(biases, vectors, float(tf.identity(model.interaction))))
         progress.set_postfix(validation_ndcg=f"{figure:.4f}", loss=f"{history['loss'][-1]:.3f}")

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Protocol
 
 from bookrec import lease as leases
+from bookrec.environment import whole
 from bookrec.errors import LeaseLost
 from bookrec.lease import Lease, Outcome
 from bookrec.manifest import Pointer
-from bookrec.settings import whole
 
 log = logging.getLogger(__name__)
 

@@ -48,7 +48,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class Status:
     """How things stand.
 
     Attributes:
@@ -71,7 +71,7 @@ class Condition:
         return {"healthy": self.is_healthy, "attention": urgent, "notes": others, **self.facts}
 
 
-def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Condition:
+def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Status:
     """Read how things stand; nothing is written.
 
     Args:
@@ -103,7 +103,7 @@ def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Condition:
         "quality": _quality([children(children(found.get("quality")).get("labels")) for _, found in statuses]),
     }
     findings = [*_urgent(facts, damage, lease, now_ms), *_notes(facts, lease, now_ms)]
-    return Condition(facts, findings)
+    return Status(facts, findings)
 
 
 def _pointer(node: object) -> tuple[Pointer | None, str]:

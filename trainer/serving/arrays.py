@@ -20,7 +20,7 @@ CANDIDATES = 100
 """Books that a call returns at most."""
 
 RETRIEVED = 200
-"""Books that the ranking stage sees."""
+"""Books that the reranker sees."""
 
 RETRIEVED_POPULAR = 40
 """The most popular books, which are always among them: on a shelf of one or two books they are a safe guess."""
@@ -50,7 +50,7 @@ class Quantised:
 
     Attributes:
         book_count: items.
-        retrieved: candidates of the ranking stage.
+        retrieved: candidates of the reranker.
         tables: the item-item weights.
         vectors, vector_scales: int8 [items + 1, dim] and each row's unit, float32 [items + 1].
         bias, popular: float32 [items + 1].

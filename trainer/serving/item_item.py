@@ -66,8 +66,8 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranker:
-    """The ranking stage: a candidate's score is its blend plus the mean over networks of out · relu(hidden · x + bias).
+class Reranker:
+    """The reranker: a candidate's score is its blend plus the mean over networks of out · relu(hidden · x + bias).
 
     One network alone depends on its random start by as much as the stage gains; the mean of several hardly does.
 
@@ -85,12 +85,12 @@ class Ranker:
     out: Floats
 
     @staticmethod
-    def blank(features: int, networks: int, width: int, mean: Floats, deviation: Floats, seed: int) -> Ranker:
+    def blank(features: int, networks: int, width: int, mean: Floats, deviation: Floats, seed: int) -> Reranker:
         """Return an untrained one, which adds nothing. Source: Glorot and Bengio (AISTATS 2010), eq. 16."""
         limit = np.sqrt(6 / (features + width))
         hidden = np.random.default_rng(seed).uniform(-limit, limit, (networks, features, width)).astype(np.float32)
         none = np.zeros((networks, width), np.float32)
-        return Ranker(mean, np.maximum(deviation, np.float32(1e-3)), hidden, none, none.copy())
+        return Reranker(mean, np.maximum(deviation, np.float32(1e-3)), hidden, none, none.copy())
 
     def joined(self) -> tuple[Floats, Floats, Floats]:
         """Return all networks as one: hidden [features, networks · width], bias and out [networks · width]."""
@@ -121,12 +121,12 @@ class ServingModel:
 
     Attributes:
         isbns: by item index, ascending.
-        tables: of the learned model and, in all but the largest catalogues, of the closed form.
+        tables: of the learned model and, in all but the largest catalogues, of EASE with metadata.
         vectors: float32 [items, embedding_dim], the learned model's.
         popularity: float32 [items], 0–1.
         popularity_weight: w, in units of σ.
         interaction: 0 where validation says that the interaction does not help.
-        ranker: None where validation says that ranking anew does not help.
+        reranker: None where validation says that ranking anew does not help.
     """
 
     isbns: tuple[str, ...]
@@ -137,7 +137,7 @@ class ServingModel:
     facts: Facts
     popularity_weight: float
     interaction: float = 0.0
-    ranker: Ranker | None = None
+    reranker: Reranker | None = None
 
     @property
     def popular(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the ranking stage sees of a candidate: one definition, in TensorFlow for one shelf and in NumPy for many.
+"""What the reranker sees of a candidate: one definition, in TensorFlow for one shelf and in NumPy for many.
 
 Arrays have any leading axes, then n for the shelf's books, then C for the candidates: [n, C] for one shelf, or
 [readers, n, C] for readers whose shelves are of one size.
@@ -14,7 +14,7 @@ import numpy as np
 
 FEATURES = (
     "blend",
-    "closed_form",
+    "ease",
     "learned",
     "popularity",
     "closest",
@@ -115,7 +115,7 @@ def features(maths: Maths, seen: Seen) -> Any:
     everywhere = maths.ones_like(seen.blend)
     columns = {
         "blend": maths.maximum(seen.blend, -10.0),
-        "closed_form": seen.parts[-1],
+        "ease": seen.parts[-1],
         "learned": seen.parts[0],
         "popularity": seen.popularity,
         "closest": maths.greatest_known(seen.likeness, seen.on_shelf),

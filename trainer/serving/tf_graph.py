@@ -1,6 +1,6 @@
 """The serving model as a TensorFlow graph for one shelf: retrieval of candidates, then their ranking.
 
-The same functions make the features that the ranking stage is trained on and the exported file, so that what is
+The same functions make the features that the reranker is trained on and the exported file, so that what is
 trained is what is served. The constants are those of ``trainer/serving/arrays.py``, as in every other form of it,
 so that every runtime gives TensorFlow's scores.
 """
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bookrec.recommender import UNKNOWN
 from trainer.serving.arrays import CANDIDATES, REASONS, Quantised
-from trainer.serving.item_item import LEAST_DEVIATION, LEAST_SHARE, MASKED, Ranker, ServingModel
+from trainer.serving.item_item import LEAST_DEVIATION, LEAST_SHARE, MASKED, Reranker, ServingModel
 from trainer.serving.reranker_features import FAR, Maths, Seen, features
 
 SUM_BLOCK = 128
@@ -86,7 +86,7 @@ class Graph(tf.Module):
         return indices, known
 
     def features(self, rows: Any, ratings: Any, indices: Any, known: dict[str, Any]) -> Any:
-        """Return what the ranking stage sees of the candidates, float32 [C, features]."""
+        """Return what the reranker sees of the candidates, float32 [C, features]."""
         seen = Seen(
             on_shelf=tf.cast(rows < self.book_count, tf.float32),
             residuals=self._residuals(rows, ratings),
@@ -108,8 +108,8 @@ class Graph(tf.Module):
         rows = self.rows(items)
         indices, known = self.retrieve(rows)
         scores = known["blend"]
-        if self.serving.ranker is not None:
-            scores += self._corrections(self.serving.ranker, self.features(rows, ratings, indices, known), rows)
+        if self.serving.reranker is not None:
+            scores += self._corrections(self.serving.reranker, self.features(rows, ratings, indices, known), rows)
         best, places = tf.math.top_k(scores, min(CANDIDATES, self.retrieved))
         found = best > MASKED / 2
         indices = tf.gather(indices, places)
@@ -124,10 +124,10 @@ class Graph(tf.Module):
             "because": tf.where(found[:, None], because, UNKNOWN),
         }
 
-    def _corrections(self, ranker: Ranker, features: Any, rows: Any) -> Any:
-        """Return what the ranking stage adds, float32 [C]; nothing for an empty shelf: its list is by popularity."""
-        hidden, bias, out = ranker.joined()
-        active = tf.nn.relu(tf.matmul((features - ranker.mean) / ranker.deviation, hidden) + bias)
+    def _corrections(self, reranker: Reranker, features: Any, rows: Any) -> Any:
+        """Return what the reranker adds, float32 [C]; nothing for an empty shelf: its list is by popularity."""
+        hidden, bias, out = reranker.joined()
+        active = tf.nn.relu(tf.matmul((features - reranker.mean) / reranker.deviation, hidden) + bias)
         personal = tf.reduce_max(tf.cast(rows < self.book_count, tf.float32))
         return tf.squeeze(tf.matmul(active, out[:, None]), axis=1) * personal
 

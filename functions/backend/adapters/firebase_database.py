@@ -12,7 +12,7 @@ from firebase_admin import db
 from requests.adapters import HTTPAdapter
 
 from backend.adapters.system import MAX_THREADS
-from backend.ports import Together
+from backend.ports import Concurrently
 from bookrec import paths
 from bookrec.lease import Lease, read_lease
 from bookrec.paths import children, in_query
@@ -58,17 +58,19 @@ class FirebaseDatabase:
 
     Args:
         node_at: the readers' instance.
-        together: makes requests at the same time.
+        concurrently: makes requests at the same time.
         first: the instance that has the catalogue, the pointer and the lease, where that is another.
     """
 
-    def __init__(self, node_at: NodeAt, together: Together, first: NodeAt | None = None) -> None:
-        self._node, self._together, self._first = node_at, together, first or node_at
+    def __init__(self, node_at: NodeAt, concurrently: Concurrently, first: NodeAt | None = None) -> None:
+        self._node, self._concurrently, self._first = node_at, concurrently, first or node_at
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
         """One indexed query a user, at the same time."""
         node = self._node(paths.USER_BOOK)  # a query object keeps its filters, so each user gets one
-        pages = self._together([node.order_by_child("userId").equal_to(in_query(user_id)).get for user_id in user_ids])
+        pages = self._concurrently(
+            [node.order_by_child("userId").equal_to(in_query(user_id)).get for user_id in user_ids]
+        )
         return {key: value for page in pages for key, value in children(page).items()}
 
     def entry(self, key: str) -> object:
@@ -89,7 +91,7 @@ class FirebaseDatabase:
     def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
         """Two reads a user, all at the same time: profile with list, and mark."""
         places = [f"{parent}/{user_id}" for parent in (paths.USERS, paths.READERS) for user_id in user_ids]
-        found = self._together([self._node(place).get for place in places])
+        found = self._concurrently([self._node(place).get for place in places])
         rows = zip(user_ids, found[: len(user_ids)], found[len(user_ids) :], strict=True)
         return {user_id: parse_reader(node, mark) for user_id, node, mark in rows}
 
@@ -135,7 +137,7 @@ class FirebaseDatabase:
         """Read the number of marks, the oldest and the newest."""
         node = self._node(paths.CHANGES)
         first, last = node.order_by_child("at").limit_to_first(1), node.order_by_child("at").limit_to_last(1)
-        keys, oldest, newest = self._together([lambda: node.get(shallow=True), first.get, last.get])
+        keys, oldest, newest = self._concurrently([lambda: node.get(shallow=True), first.get, last.get])
         return Pending(len(children(keys)), _at(oldest), _at(newest))
 
     def status(self, path: str) -> Any:
@@ -160,14 +162,14 @@ class FirebaseDatabase:
 
     def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
         """Read the mark of each, at the same time."""
-        marks = self._together([self._node(f"{paths.DIRTY}/{user_id}").get for user_id in user_ids])
+        marks = self._concurrently([self._node(f"{paths.DIRTY}/{user_id}").get for user_id in user_ids])
         return [user_id for user_id, mark in zip(user_ids, marks, strict=True) if mark is not None]
 
     def clear_changes(self, until: int) -> int:
         """Remove each mark only if it still is what was read."""
         oldest = self._node(paths.CHANGES).order_by_child("at").end_at(until).limit_to_first(MAX_CLEARED)
         paths_of_marks = [f"{paths.CHANGES}/{key}" for key in children(oldest.get())]
-        return sum(self._together([partial(self._clear, path, until) for path in paths_of_marks]))
+        return sum(self._concurrently([partial(self._clear, path, until) for path in paths_of_marks]))
 
     def lease(self) -> Lease:
         """Read the lease."""
@@ -191,7 +193,7 @@ class FirebaseDatabase:
         except _NoChangeError:
             return None
 
-    def quarantine(self, key: str, node: object, record: Mapping[str, object]) -> bool:
+    def reject(self, key: str, node: object, record: Mapping[str, object]) -> bool:
         """Write the record first, then remove the entry if it still is that entry."""
         entry = self._node(f"{paths.USER_BOOK}/{key}")
         value, etag = entry.get(etag=True)

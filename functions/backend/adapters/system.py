@@ -27,8 +27,8 @@ MAX_THREADS = 64
 _threads = ThreadPoolExecutor(MAX_THREADS)  # starts a thread when one is needed, and keeps it
 
 
-def run_together(calls: Iterable[Callable[[], Any]], at_most: int = 8) -> list[Any]:
-    """Implement ``ports.Together``: run all, at most so many at a time; the first error is raised once all ended.
+def run_concurrently(calls: Iterable[Callable[[], Any]], at_most: int = 8) -> list[Any]:
+    """Implement ``ports.Concurrently``: run all, at most so many at a time; the first error is raised once all ended.
 
     The caller's thread works too, and does what no other thread has begun. So nobody ever waits for a thread to
     become free, and calls may be nested.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from backend import logs, traffic
-from backend.handlers.retraining import RetrainingQueue
+from backend import logs, traffic_counter
+from backend.handlers.retrain import RetrainingQueue
 from backend.lists import ListRefresher
-from backend.ports import Clock, Database, Together
+from backend.ports import Clock, Concurrently, Database
 from backend.rejected import forged_record, is_of_forged, record, trim_records
 from bookrec import paths
 from bookrec.entries import is_accepted, problem_of, user_id_of
@@ -38,10 +38,15 @@ class EntryWrittenHandler:
     """Handles ``EntryWritten``. Events are hints: everything is computed from the database as it stands."""
 
     def __init__(
-        self, database: Database, lists: ListRefresher, retraining: RetrainingQueue, clock: Clock, together: Together
+        self,
+        database: Database,
+        lists: ListRefresher,
+        retraining: RetrainingQueue,
+        clock: Clock,
+        concurrently: Concurrently,
     ) -> None:
         self._database, self._lists, self._retraining = database, lists, retraining
-        self._clock, self._together = clock, together
+        self._clock, self._concurrently = clock, concurrently
 
     def __call__(self, event: EntryWritten) -> None:
         """Refresh the lists of the users whom the write concerns.
@@ -52,10 +57,10 @@ class EntryWrittenHandler:
         user_ids = sorted({u for u in (user_id_of(event.before), user_id_of(event.after)) if u is not None})
         changes = [event.key] if is_accepted(event.before) or is_accepted(event.after) else None
         try:
-            self._set_aside_forged(event)
+            self._reject_forged(event)
             # The record and the lists do not depend on each other.
             refresh = partial(self._lists.refresh, user_ids, changes, partial(self._traffic, event))
-            _, done = self._together([lambda: self._keep_record(event), refresh])
+            _, done = self._concurrently([lambda: self._keep_record(event), refresh])
         finally:
             self._retraining.ask()
         logs.info(
@@ -67,18 +72,18 @@ class EntryWrittenHandler:
         )
 
     def _traffic(self, event: EntryWritten) -> dict[str, object]:
-        return traffic.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}
+        return traffic_counter.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}
 
-    def _set_aside_forged(self, event: EntryWritten) -> None:
+    def _reject_forged(self, event: EntryWritten) -> None:
         claimed = user_id_of(event.after)
         if event.author is None or claimed is None or claimed == event.author:
             return
-        if self._database.quarantine(event.key, event.after, forged_record(event.after)):
-            logs.alarm("forged-entry", "a forged entry was set aside", event=event.event_id,
+        if self._database.reject(event.key, event.after, forged_record(event.after)):
+            logs.alarm("forged-entry", "a forged entry was rejected", event=event.event_id,
                        author=logs.user_key(event.author))  # fmt: skip
 
     def _keep_record(self, event: EntryWritten) -> None:
-        """Record why the entry is set aside, or drop the record of one that is good or gone.
+        """Record why the entry is rejected, or drop the record of one that is good or gone.
 
         An entry that was good and is good has no record; should it have one, the reconciler drops it.
         """
@@ -87,10 +92,10 @@ class EntryWrittenHandler:
         problem = problem_of(self._database.entry(event.key))
         if problem is not None:
             self._database.update({f"{paths.REJECTED}/{event.key}": record(problem)})
-            logs.warning("an entry is set aside", event=event.event_id, reason=problem.reason)
+            logs.warning("an entry is rejected", event=event.event_id, reason=problem.reason)
             trim_records(self._database)
-        elif problem_of(event.before) is not None and not self._is_quarantined(event.key):
+        elif problem_of(event.before) is not None and not self._is_rejected(event.key):
             self._database.update({f"{paths.REJECTED}/{event.key}": None})
 
-    def _is_quarantined(self, key: str) -> bool:
+    def _is_rejected(self, key: str) -> bool:
         return is_of_forged(self._database.record(key))

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend import logs
-from backend.handlers.retraining import RetrainingQueue
-from backend.in_use import Live
-from backend.list_shards import ShardWriter
+from backend.handlers.retrain import RetrainingQueue
 from backend.lists import ListRefresher
-from backend.models import LiveModel
+from backend.models import Live, LiveModel
 from backend.ports import TIMESTAMP, Clock, Database, TaskQueue
+from backend.shard_writer import ShardWriter
 from bookrec import paths
 from bookrec.errors import BadModel
 from bookrec.manifest import Pointer, usable_pointer

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from backend.handlers.retraining import RetrainHandler
+from backend.handlers.retrain import RetrainHandler
 from backend.models import LiveModel
 from backend.ports import Clock, Database
 from bookrec import lease as leases

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backend import logs, traffic
+from backend import logs, traffic_counter
 from backend.handlers.model_published import ModelPublishedHandler
-from backend.handlers.retraining import RetrainHandler
+from backend.handlers.retrain import RetrainHandler
 from backend.lists import ListRefresher
 from backend.ports import TIMESTAMP, Clock, Database, increment
 from backend.rejected import trim_records
@@ -60,7 +60,7 @@ class Reconciliation:
         self._step("new entries", self._follow_watermark)
         self._step("sweep", self._go_on_with_sweep)
         self._step("records", lambda: trim_records(self._database))
-        self._step("traffic", lambda: traffic.forget(self._database, self._clock.now_ms()))
+        self._step("traffic", lambda: traffic_counter.forget(self._database, self._clock.now_ms()))
         self._step("retraining", self._ask_for_retraining)
         self._step("runs", self._retrain.note)
         repaired = {kind: number for kind, number in sorted(self._repaired.items()) if number}
@@ -116,9 +116,9 @@ class Reconciliation:
     def _reports(self, counted: Counted) -> dict[str, object]:
         """Return what a whole sweep has counted, by path."""
         before = children(self._database.status("quality/labels"))
-        refused = {reason: counted.refused[reason] for reason in sorted(counted.refused)}
+        rejected = {reason: counted.rejected[reason] for reason in sorted(counted.rejected)}
         quality = {"at": TIMESTAMP, "labels": counted.quality.report(before, self._clock.now_ms())}
-        return {f"{paths.STATUS}/rejected": refused or None, f"{paths.STATUS}/quality": quality}
+        return {f"{paths.STATUS}/rejected": rejected or None, f"{paths.STATUS}/quality": quality}
 
     def _ask_for_retraining(self) -> int:
         self._retrain(self._clock.now_ms())

@@ -10,7 +10,7 @@ from bookrec.manifest import MANIFEST, sha256
 from tests.fakes import FakeBucket, FakeClock
 from tests.trainer.commands.command_line import command, project, storage_url
 from trainer import experiment
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 from trainer.publishing.adapters import Bucket, connect, disconnect
 
 __all__ = ["command", "project", "storage_url"]
@@ -24,8 +24,8 @@ def two_models(project):
     bucket = Bucket("demo", project.bucket)
     kept = {}
     for version in ("v1", "v2"):
-        manifest = publish.make_manifest(version, FILES, {"data": {"snapshotAt": 5}})
-        kept[version] = sha256(publish.upload(bucket, FILES, manifest, lambda *_: None))
+        manifest = versions.make_manifest(version, FILES, {"data": {"snapshotAt": 5}})
+        kept[version] = sha256(versions.upload(bucket, FILES, manifest, lambda *_: None))
     project.put(
         paths.MODEL,
         {

@@ -16,9 +16,9 @@ from google.api_core import exceptions as google
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
 
 from bookrec import paths
+from bookrec.environment import whole
 from bookrec.errors import BadArgument, BadModel, LeaseLost, NotNow
 from bookrec.list_shards import INDEX
-from bookrec.settings import whole
 from local.stack import ROOT
 from tests.trainer.commands.command_line import command, fill, project, storage_url
 from tests.trainer.serving.batch.snapshots import small_world
@@ -30,7 +30,7 @@ from trainer.command_line.progress import Progress
 from trainer.commands import simulate
 from trainer.commands.parser import ENVIRONMENT, GROUPS, make_parser
 from trainer.data.exchange.database_export import write_export
-from trainer.model import distributed as cluster
+from trainer.model import distributed
 from trainer.serving.batch import model_file
 
 __all__ = ["command", "project", "storage_url"]
@@ -138,7 +138,7 @@ def test_a_worker_that_is_to_wait_for_no_number_of_seconds_says_so(command, proj
         "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
     )
     monkeypatch.setenv("WORKERS_PATIENCE_SECONDS", "long")
-    cluster.strategy.cache_clear()  # whoever trained in this process has asked for it
+    distributed.strategy.cache_clear()  # whoever trained in this process has asked for it
     ended = command("run")
     assert ended.code == 2
     assert ended.err.startswith("trainer: WORKERS_PATIENCE_SECONDS is 'long' in the environment")

@@ -131,7 +131,7 @@ def test_import_turns_ratings_into_a_database_that_a_run_can_read(files, tmp_pat
     assert len(snapshot.ratings) == len(train)
     assert set(snapshot.ratings["userId"]) == set(train["userId"])
     assert len(snapshot.books) == 80
-    assert snapshot.refused == {}
+    assert snapshot.rejected == {}
 
 
 def test_import_takes_goodbooks_10k_with_lost_leading_zeros(tmp_path):

@@ -68,9 +68,9 @@ class World:
 
 
 def test_a_healthy_database_is_told_in_a_screen(world):
-    condition = world.look()
-    assert condition.is_healthy
-    assert condition.findings == []
+    status = world.look()
+    assert status.is_healthy
+    assert status.findings == []
     text = world.text()
     for part in (
         "v2, published 1 h 30 min ago, fence 2",
@@ -86,7 +86,7 @@ def test_a_healthy_database_is_told_in_a_screen(world):
         "hit rate    not counted yet",
     ):
         assert part in text
-    facts = condition.to_json()
+    facts = status.to_json()
     assert facts["healthy"]
     assert facts["waiting"] == {"changes": 2, "oldestAt": world.now - 3 * MINUTE}
     assert facts["instances"][0]["fanout"]["done"] == 2
@@ -161,9 +161,9 @@ def test_what_mends_itself_is_a_note(world):
             f"{paths.STATUS}/reconcile/failed": "sweep",
         }
     )
-    condition = world.look()
-    assert condition.is_healthy
-    assert {note["what"] for note in condition.to_json()["notes"]} == {
+    status = world.look()
+    assert status.is_healthy
+    assert {note["what"] for note in status.to_json()["notes"]} == {
         "run-failed", "fanout-incomplete", "reconcile-failed",
     }  # fmt: skip
 
@@ -220,15 +220,15 @@ def test_several_databases_are_told_apart_and_counted_together(world):
         arm = {"readers": 10, "hitReaders": hit_readers, "hits": 3, "positions": {"2": 3}, "version": "v2"}
         memory.update({f"{paths.STATUS}/quality/labels/ab-1": {**arm, "version": None, "arms": {"a": arm}}})
     world.others = [("https://second", second.reference)]
-    condition = world.look()
-    assert condition.facts["waiting"] == {"changes": 3, "oldestAt": world.now - 9 * MINUTE}
-    assert condition.facts["rejected"] == {"isbn_missing": 3, "rating_out_of_range": 5}
-    quality = condition.facts["quality"]["ab-1"]
+    status = world.look()
+    assert status.facts["waiting"] == {"changes": 3, "oldestAt": world.now - 9 * MINUTE}
+    assert status.facts["rejected"] == {"isbn_missing": 3, "rating_out_of_range": 5}
+    quality = status.facts["quality"]["ab-1"]
     assert (quality["readers"], quality["hitReaders"], quality["positions"]) == (20, 3, {"2": 6})
     assert quality["low"] < 0.15 < quality["high"]
     assert quality["arms"]["a"]["version"] == "v2"
     assert "arm a (v2): 15.0% of 20 readers" in world.text()
-    assert [finding.why for finding in condition.findings] == [
+    assert [finding.why for finding in status.findings] == [
         "the reconciler of https://second has not been heard of for 20 min"
     ]
 

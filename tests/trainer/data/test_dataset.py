@@ -100,7 +100,7 @@ def test_a_database_is_read_in_pages_with_a_report():
     assert snapshot.ratings[["userId", "isbn", "myRate"]].to_numpy().tolist() == [["u", "1", 4.0]]
     assert pd.Timestamp(snapshot.ratings["at"].iloc[0], unit="ms").year == 2023
     assert snapshot.books["year"].tolist() == ["1999"]
-    assert snapshot.refused == {"entry:isbn_missing": 1, "book:isbn_missing": 1}
+    assert snapshot.rejected == {"entry:isbn_missing": 1, "book:isbn_missing": 1}
 
 
 def test_a_number_behind_a_title_is_a_place_only_where_a_series_can_be_so_long():

@@ -8,12 +8,11 @@ import pytest
 from tests.trainer.small_ratings import clusters, split
 from trainer.config import DEFAULTS
 from trainer.data import dataset
-from trainer.evaluation import baselines as peers
-from trainer.evaluation import report
+from trainer.evaluation import baselines, report
 from trainer.evaluation.cold_start import SIZES, cold_start
 from trainer.evaluation.evaluate import evaluate
-from trainer.model import fit as training
-from trainer.serving import tflite as export
+from trainer.model.fit import fit, refit
+from trainer.serving import tflite
 
 CONFIG = replace(DEFAULTS, epochs=6, folds=1, embedding_dims=(("batch", 32), ("catalogue", 32)))
 
@@ -23,12 +22,12 @@ def run():
     ratings, books = clusters()
     train, test = split(ratings)
     built = dataset.build(dataset.clean(train)[0], books)
-    trained = training.fit(built, books, CONFIG)
-    files = export.export(trained.serving)
+    trained = fit(built, books, CONFIG)
+    files = tflite.export(trained.serving)
     held_out = test.assign(myRate=test["myRate"].astype(float))
-    result = evaluate(export.load(files, "v"), built, held_out, seed=1)
-    found = peers.compare(built, books, held_out, CONFIG, every=True)
-    curve = cold_start(built, books, CONFIG, lambda part: training.refit(part, books, CONFIG, trained.choices))
+    result = evaluate(tflite.load(files, "v"), built, held_out, seed=1)
+    found = baselines.compare(built, books, held_out, CONFIG, every=True)
+    curve = cold_start(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices))
     details = {
         "version": "20260101T000000Z-1",
         "createdAt": "2026-01-01T00:00:00+00:00",
@@ -37,7 +36,7 @@ def run():
         "gate": {"passed": True, "reason": "not worse than <popularity>"},
         "metrics": {
             "model": result.metrics,
-            "baselines": {name: peer["metrics"] for name, peer in found.items()},
+            "baselines": {name: baseline["metrics"] for name, baseline in found.items()},
             "coldStart": curve,
         },
     }
@@ -82,7 +81,7 @@ def test_the_cold_start_curve_takes_readers_out_and_gives_all_models_the_same_sh
     trained = run[2]
     ratings, books = clusters(books=160, per_reader=24)
     built = dataset.build(dataset.clean(ratings)[0], books)
-    curve = cold_start(built, books, CONFIG, lambda part: training.refit(part, books, CONFIG, trained.choices))
+    curve = cold_start(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices))
     assert curve["sizes"] == list(SIZES)
     assert 0 < curve["readers"] < len(built.user_ids)
     assert set(curve["models"]) == {"this model", "popularity", "item-kNN", "iALS", "EASE", "CEASE"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emulator.process import free_port
-from trainer.model import distributed as cluster
+from trainer.model import distributed
 from trainer.model.sharing import from_bytes, to_bytes
 
 TIMEOUT_S = 240
@@ -80,10 +80,10 @@ def test_a_worker_that_does_not_come_ends_the_run_with_a_clear_error(run):
 def test_a_cluster_has_one_chief_and_an_order(monkeypatch):
     config = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    assert cluster.workers() == ["a:1", "b:1", "c:1"]
-    assert (cluster.rank(), cluster.is_chief()) == (2, False)
+    assert distributed.workers() == ["a:1", "b:1", "c:1"]
+    assert (distributed.rank(), distributed.is_chief()) == (2, False)
     monkeypatch.delenv("TF_CONFIG")
-    assert (cluster.workers(), cluster.rank(), cluster.is_chief()) == ([], 0, True)
+    assert (distributed.workers(), distributed.rank(), distributed.is_chief()) == ([], 0, True)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_cluster_has_one_chief_and_an_order(monkeypatch):
 def test_a_damaged_configuration_is_named(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG is no JSON object with cluster and task"):
-        cluster.workers(), cluster.rank()
+        distributed.workers(), distributed.rank()
 
 
 def test_a_snapshot_reaches_the_workers_without_the_keys_of_its_entries():
@@ -103,4 +103,4 @@ def test_a_snapshot_reaches_the_workers_without_the_keys_of_its_entries():
     assert found.ratings.equals(whole.ratings.drop(columns="key")[found.ratings.columns])
     assert set(found.ratings) == {"at", "userId", "isbn", "myRate"}
     assert found.books.equals(whole.books)
-    assert (found.refused, found.source) == (whole.refused, whole.source)
+    assert (found.rejected, found.source) == (whole.rejected, whole.source)

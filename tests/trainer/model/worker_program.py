@@ -14,7 +14,7 @@ from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.data.features import item_features
 from trainer.data.sources import Snapshot
-from trainer.model import distributed as cluster
+from trainer.model import distributed
 from trainer.model.sharing import nothing, shared
 from trainer.model.train_loop import learn
 from trainer.model.validation import Validation
@@ -33,8 +33,8 @@ def snapshot():
 
 
 def train(out):
-    found = shared(snapshot() if cluster.is_chief() else nothing())
-    assert found.refused == {"entry:isbn_missing": 2}
+    found = shared(snapshot() if distributed.is_chief() else nothing())
+    assert found.rejected == {"entry:isbn_missing": 2}
     ratings = dataset.build(dataset.clean(found.ratings)[0], found.books)
     held = dataset.holdout(ratings, 0.2, 1)
     part = ratings.select(~held)
@@ -42,12 +42,12 @@ def train(out):
     validation = Validation(part, ratings.select(held))
     for negatives, _ in CONFIG.embedding_dims:
         learned = learn(part, features, CONFIG, negatives, validation, CONFIG.epochs)
-        np.save(out / f"{negatives}-{cluster.rank()}.npy", learned.vectors)
+        np.save(out / f"{negatives}-{distributed.rank()}.npy", learned.vectors)
 
 
 def publishes(out):
-    config = replace(CONFIG, epochs=1, embedding_dims=(("batch", 16),), ranking_epochs=(0,))
-    if not cluster.is_chief():
+    config = replace(CONFIG, epochs=1, embedding_dims=(("batch", 16),), reranker_epochs=(0,))
+    if not distributed.is_chief():
         help_out(config)
         return
     product = make(config, Order("v-1", snapshot(), 0, None, lambda name: b""), logging.warning)
@@ -56,7 +56,7 @@ def publishes(out):
 
 def dies(out):
     """Worker 1 is killed in the middle of training."""
-    if cluster.rank() == 1:
+    if distributed.rank() == 1:
         from trainer.model.batches import Feed
 
         whole = Feed.steps
@@ -74,7 +74,7 @@ def dies(out):
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     try:
-        cluster.strategy()
+        distributed.strategy()
         {"train": train, "publishes": publishes, "dies": dies}[sys.argv[1]](Path(sys.argv[2]))
     except BookrecError as problem:
         sys.exit(f"trainer: {problem}")

@@ -7,7 +7,7 @@ from bookrec import paths
 from bookrec.errors import LeaseLost
 from tests.fakes import FakeClock
 from tests.memory_database import RULES, MemoryDatabase
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 from trainer.publishing.adapters import Database, connect, disconnect
 
 
@@ -66,11 +66,11 @@ def test_the_lease_is_changed_where_the_change_allows_it_and_its_holder_is_named
 
 def test_the_pointer_moves_forward_only(node_at, database):
     assert database.pointer() is None
-    second = database.publish(publish.make_pointer("v2", b"", 2, 2, 2))
+    second = database.publish(versions.make_pointer("v2", b"", 2, 2, 2))
     assert database.pointer() == second
     with pytest.raises(LeaseLost):
-        database.publish(publish.make_pointer("v1", b"", 1, 1, 1))
-    third = database.publish(publish.make_pointer("v3", b"", 3, 3, 3))
+        database.publish(versions.make_pointer("v1", b"", 1, 1, 1))
+    third = database.publish(versions.make_pointer("v3", b"", 3, 3, 3))
     assert set(third.kept) == {"v2", "v3"}
     node_at(paths.MODEL).set("damaged")
     assert database.pointer() is None

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from tests.trainer.small_ratings import clusters
 from trainer.data import dataset
 from trainer.model.validation import Validation
-from trainer.serving import item_item as serving
-from trainer.serving import topk
+from trainer.serving import item_item, topk
 from trainer.serving.topk import first_of_best, top_inner_products
 
 
@@ -89,8 +88,8 @@ def test_a_validation_figure_is_the_same_from_vectors_and_from_all_scores():
 
 def test_large_catalogues_have_the_neighbours_that_small_ones_have(monkeypatch):
     vectors = np.random.default_rng(2).standard_normal((400, 24)).astype(np.float32)
-    indices, weights = serving.neighbours_of_vectors(vectors, 20)
-    monkeypatch.setattr(serving, "LARGE", 0)
-    found, found_weights = serving.neighbours_of_vectors(vectors, 20)
+    indices, weights = item_item.neighbours_of_vectors(vectors, 20)
+    monkeypatch.setattr(item_item, "LARGE", 0)
+    found, found_weights = item_item.neighbours_of_vectors(vectors, 20)
     np.testing.assert_array_equal(found, indices)
     np.testing.assert_allclose(found_weights, weights, atol=1e-5)

@@ -1,7 +1,7 @@
 """A copy of what a model can be trained on: entries and catalogue, read in pages and written as they come.
 
 Nothing else of a reader is in it: no profile, no list, no ``bookId`` (whoever knows one may read the copy behind it),
-no entry that is set aside, and none of a reader who has left.
+no rejected entry, and none of a reader who has left.
 """
 
 from __future__ import annotations

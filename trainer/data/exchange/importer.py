@@ -41,8 +41,8 @@ def import_ratings(source: Path, books: Path | None, seed: int) -> tuple[dict[st
         catalogue_frame = read_csv(books, BOOKS) if books else pd.DataFrame({"isbn": []})
         rows = read_csv(source, RATINGS)
     catalogue, dropped = _catalogue(catalogue_frame)
-    usable, refused = clean(rows)
-    dropped.update(refused)
+    usable, rejected = clean(rows)
+    dropped.update(rejected)
     for isbn in usable["isbn"]:
         catalogue.setdefault(isbn, {})  # the app shows a recommendation only if the catalogue has it
     rng = random.Random(seed)

@@ -23,11 +23,11 @@ class Books:
     """The catalogue, gathered node by node in any order.
 
     Args:
-        refused: nodes without a book are counted here, by ``book:reason``.
+        rejected: nodes without a book are counted here, by ``book:reason``.
     """
 
-    def __init__(self, refused: Counter[str]) -> None:
-        self._refused = refused
+    def __init__(self, rejected: Counter[str]) -> None:
+        self._rejected = rejected
         self._rows: dict[str, tuple[tuple[int, int, bytes], Row]] = {}
 
     def add(self, nodes: Mapping[str, Any]) -> None:
@@ -36,7 +36,7 @@ class Books:
             try:
                 row = _row(node)
             except BadData as problem:
-                self._refused[f"book:{problem.reason}"] += 1
+                self._rejected[f"book:{problem.reason}"] += 1
                 continue
             found = paths.key_order(key), row
             self._rows[row[0]] = min(found, self._rows.get(row[0], found))

@@ -98,13 +98,13 @@ class Snapshots:
         if not self.folder.replace(STATE, state.to_bytes(), tag):
             raise LeaseLost("another run has replaced the snapshot meanwhile")
         self._remove_others(state)
-        refused = Counter(state.refused)
-        books = Books(refused)
+        rejected = Counter(state.rejected)
+        books = Books(rejected)
         for page in parallel_pages(database, paths.ARCHIVE, how=self.how):
             books.add(page)
         began = datetime.fromtimestamp(state.base_taken / 1000, UTC).isoformat(timespec="seconds")
         source = f"database (all of {began}, {len(state.deltas)} times what had changed)"
-        return Snapshot(rows.table(self._rows(state)), books.frame(), dict(refused), source)
+        return Snapshot(rows.table(self._rows(state)), books.frame(), dict(rejected), source)
 
     def _up_to_date(self, database: ChangingDatabase, state: State | None, taken: int) -> State:
         gone = database.gone()
@@ -135,17 +135,17 @@ class Snapshots:
         return "" if state.files.issubset(self.folder.names()) else "files are missing"
 
     def _base(self, found: Iterable[Page], taken: int, gone: Collection[str]) -> State:
-        refused: Counter[str] = Counter()
+        rejected: Counter[str] = Counter()
         left = pa.array(sorted(gone), pa.string())
 
         def of_present_readers() -> Iterator[pa.RecordBatch]:
-            for batch in rows.batches(found, refused):
+            for batch in rows.batches(found, rejected):
                 kept = rows.without(batch, left)
-                refused[READER_GONE] += batch.num_rows - kept.num_rows
+                rejected[READER_GONE] += batch.num_rows - kept.num_rows
                 yield kept
 
         base = parts.write(self.folder, _stem(taken), of_present_readers())
-        return State(taken, taken, base, (), {reason: number for reason, number in refused.items() if number})
+        return State(taken, taken, base, (), {reason: number for reason, number in rejected.items() if number})
 
     def _from_backup(self, name: str, gone: Collection[str]) -> State:
         taken = time_of_backup(name)

@@ -37,18 +37,18 @@ Pages = Iterable[Mapping[str, Any]]
 """Nodes by key, some at a time."""
 
 
-def batches(pages: Pages, refused: Counter[str]) -> Iterator[pa.RecordBatch]:
+def batches(pages: Pages, rejected: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the valid entries of some nodes, about ``BATCH_ROWS`` at a time and none of them empty.
 
     Args:
         pages: of ``/User_Book``.
-        refused: the others are counted here, by ``entry:reason``.
+        rejected: the others are counted here, by ``entry:reason``.
     """
     waiting: list[Entry] = []
     for page in pages:
         entries, problems = sort_out(page)
         waiting += entries
-        refused.update(f"entry:{problem.reason}" for problem in problems.values())
+        rejected.update(f"entry:{problem.reason}" for problem in problems.values())
         if len(waiting) >= BATCH_ROWS:
             yield _columns(waiting)
             waiting = []

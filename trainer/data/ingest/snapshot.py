@@ -24,27 +24,27 @@ class Snapshot:
             there is none (CSV files); ``at`` is when it was made, by its push key. Of a database ``userId`` and
             ``isbn`` are categorical, and no column has a Python object a row.
         books: columns ``BOOK_COLUMNS``, all texts.
-        refused: how many entries and catalogue nodes were set aside, by ``entry:reason`` or ``book:reason``.
+        rejected: how many entries and catalogue nodes were rejected, by ``entry:reason`` or ``book:reason``.
         source: where it was read from, for the manifest.
         taken: from when on changes may be missing in it (milliseconds since 1970), if it was not read by this run.
     """
 
     ratings: pd.DataFrame
     books: pd.DataFrame
-    refused: Mapping[str, int]
+    rejected: Mapping[str, int]
     source: str
     taken: int | None = None
 
     def without(self, user_ids: Collection[str]) -> Snapshot:
-        """Return the snapshot without the entries of some readers, which count as set aside."""
+        """Return the snapshot without the entries of some readers, which count as rejected."""
         leaves = self.ratings["userId"].isin(list(user_ids))
         if not leaves.any():
             return self
         kept = self.ratings[~leaves].reset_index(drop=True)
         for name in kept.columns[kept.dtypes == "category"]:
             kept[name] = kept[name].cat.remove_unused_categories()
-        gone = self.refused.get(READER_GONE, 0) + int(leaves.sum())
-        return replace(self, ratings=kept, refused={**self.refused, READER_GONE: gone})
+        gone = self.rejected.get(READER_GONE, 0) + int(leaves.sum())
+        return replace(self, ratings=kept, rejected={**self.rejected, READER_GONE: gone})
 
 
 READER_GONE = "entry:reader_gone"

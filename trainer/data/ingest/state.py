@@ -35,14 +35,14 @@ class State:
         taken: the same of the newest delta, or of the base where there is none.
         base: files with the whole database.
         deltas: the oldest first.
-        refused: how many entries were set aside when the base was read, by ``entry:reason``.
+        rejected: how many entries were rejected when the base was read, by ``entry:reason``.
     """
 
     base_taken: int
     taken: int
     base: tuple[Part, ...]
     deltas: tuple[Delta, ...] = ()
-    refused: Mapping[str, int] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -57,7 +57,9 @@ class State:
 
     def to_bytes(self) -> bytes:
         """Return the file's content."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True).encode()
+        node = asdict(self)
+        node["refused"] = node.pop("rejected")  # the file's own word
+        return json.dumps({"format": FORMAT, **node}, indent=1, sort_keys=True).encode()
 
 
 def parse_state(content: bytes | None) -> State | None:

@@ -9,11 +9,11 @@ import numpy as np
 
 from trainer.data.features import Facts
 from trainer.serving.biases import Biases
-from trainer.serving.item_item import Ranker, ServingModel, Table
+from trainer.serving.item_item import Reranker, ServingModel, Table
 
 MODEL = "model.npz"
 
-_RANKER = ("mean", "deviation", "hidden", "bias", "out")
+_RERANKER = ("mean", "deviation", "hidden", "bias", "out")
 
 
 def to_bytes(serving: ServingModel) -> bytes:
@@ -33,8 +33,8 @@ def to_bytes(serving: ServingModel) -> bytes:
     }
     for number, table in enumerate(serving.tables):
         arrays |= {f"neighbours_{number}": table.neighbours, f"weights_{number}": table.weights}
-    if serving.ranker is not None:
-        arrays |= {f"ranker_{name}": getattr(serving.ranker, name) for name in _RANKER}
+    if serving.reranker is not None:
+        arrays |= {f"ranker_{name}": getattr(serving.reranker, name) for name in _RERANKER}
     content = io.BytesIO()
     np.savez(content, **arrays)
     return content.getvalue()
@@ -48,7 +48,7 @@ def from_bytes(content: bytes) -> ServingModel:
             Table(arrays[f"neighbours_{number}"], arrays[f"weights_{number}"], share)
             for number, share in enumerate(arrays["shares"].tolist())
         ]
-        ranker = Ranker(*(arrays[f"ranker_{name}"] for name in _RANKER)) if "ranker_mean" in arrays else None
+        reranker = Reranker(*(arrays[f"ranker_{name}"] for name in _RERANKER)) if "ranker_mean" in arrays else None
         return ServingModel(
             isbns=tuple(arrays["isbns"].tolist()),
             tables=tuple(tables),
@@ -58,5 +58,5 @@ def from_bytes(content: bytes) -> ServingModel:
             facts=Facts(arrays["series"], arrays["numbers"], arrays["authors"]),
             popularity_weight=popularity_weight,
             interaction=interaction,
-            ranker=ranker,
+            reranker=reranker,
         )

@@ -62,9 +62,9 @@ class Scorer:
         rows = self._rows(items)
         found = self._retrieval(rows)
         scores = found.blend
-        if self._serving.ranker is not None:
+        if self._serving.reranker is not None:
             personal = (rows < self._arrays.book_count).any(axis=1, keepdims=True)
-            scores = scores + self._serving.ranker.corrections(self._features(rows, ratings, found)) * personal
+            scores = scores + self._serving.reranker.corrections(self._features(rows, ratings, found)) * personal
         answers = {
             "indices": found.indices.astype(np.int32),
             "scores": scores,

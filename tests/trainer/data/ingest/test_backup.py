@@ -46,7 +46,7 @@ def test_entries_and_catalogue_are_found_whatever_stands_around_them(order, pack
     assert snapshot.books["title"].tolist() == [
         "T, \\ \ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16") + "  "
     ]
-    assert snapshot.refused == {"entry:not_an_object": 1}
+    assert snapshot.rejected == {"entry:not_an_object": 1}
     assert snapshot.taken == time_of_backup(file.name) == 1_795_489_200_000 - 3_600_000
 
 

@@ -200,9 +200,9 @@ def test_a_reader_who_left_does_not_come_back_from_an_old_file_and_is_in_none_af
 def test_entries_of_who_has_left_are_in_no_base_and_count_as_set_aside(world, snapshots):
     world.memory.update({f"{paths.READERS}/u5": GONE})
     found = snapshots.read(world.database, world.now)
-    assert found.refused["entry:reader_gone"] == 20
+    assert found.rejected["entry:reader_gone"] == 20
     assert same(found, world.whole())
-    assert world.whole().refused == found.refused
+    assert world.whole().rejected == found.rejected
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

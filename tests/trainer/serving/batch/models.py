@@ -4,7 +4,7 @@ import numpy as np
 
 from trainer.data.features import Facts
 from trainer.serving.biases import Biases
-from trainer.serving.item_item import Ranker, ServingModel, Table
+from trainer.serving.item_item import Reranker, ServingModel, Table
 from trainer.serving.reranker_features import FEATURES
 
 
@@ -33,7 +33,7 @@ def random_model(books=1500, dim=48, seed=0, tables=2, popularity_weight=0.25, l
         ),
         popularity_weight=popularity_weight,
         interaction=0.5,
-        ranker=Ranker(
+        reranker=Reranker(
             normal(count) * 0.1,
             np.abs(normal(count)) + 0.5,
             normal(4, count, 16) * 0.3,

@@ -13,7 +13,7 @@ from bookrec.ranking import LIST_SIZE
 from bookrec.shelf import build_shelf, sort_out
 from tests.fakes import FakeBucket, FakeClock
 from tests.trainer.serving.batch.snapshots import as_objects, small_world, snapshot_of, stored_lists
-from trainer.serving import tflite as export
+from trainer.serving import tflite
 from trainer.serving.batch import shards
 from trainer.serving.batch.making import ListMaker, make_lists
 from trainer.serving.batch.shards import publish_lists
@@ -37,7 +37,7 @@ def test_every_list_is_the_one_that_the_functions_make(monkeypatch):
     assert list(stored) == sorted(stored, key=paths.key_order)
 
     catalogue, _ = parse_catalogue(archive)
-    model = export.load(export.export(serving), "v")
+    model = tflite.load(tflite.export(serving), "v")
     valid, _ = sort_out(entries)
     assert set(stored) == {entry.user_id for entry in valid}
     for user_id, ready in stored.items():
@@ -58,7 +58,7 @@ def test_a_reader_who_has_nearly_everything_gets_popular_and_new_books():
     snapshot = snapshot_of(entries, archive)
     (made,) = make_lists(ListMaker(small, "v", snapshot.books), snapshot.ratings)
     expected = make_list(
-        build_shelf("u", sort_out(entries)[0]), export.load(export.export(small), "v"), parse_catalogue(archive)[0]
+        build_shelf("u", sort_out(entries)[0]), tflite.load(tflite.export(small), "v"), parse_catalogue(archive)[0]
     )
     assert [item.isbn for item in made.items] == [item.isbn for item in expected.items]
     assert {item.source for item in made.items} == {"newest"}

@@ -8,7 +8,7 @@ import pytest
 
 from backend.adapters.firebase_database import FirebaseDatabase
 from backend.adapters.firebase_database import connect as connect_backend
-from backend.adapters.system import run_together
+from backend.adapters.system import run_concurrently
 from backend.adapters.tflite_model import load_recommender
 from backend.composition import Services as BackendServices
 from backend.composition import build
@@ -21,7 +21,7 @@ from tests.memory_database import RULES
 from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
 from trainer.pipeline import answers, make
-from trainer.publishing import versions as publish
+from trainer.publishing import versions
 from trainer.publishing.adapters import Database, connect, disconnect, now_ms
 from trainer.publishing.lease_holder import beat_in_thread
 from trainer.run import Services, run
@@ -46,7 +46,7 @@ def database(server, monkeypatch):
     monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", server.host)
     server.request("PUT", ".settings/rules", data=RULES)
     url = f"http://{server.host}?ns={server.namespace}"
-    yield Database(connect("demo", url)), FirebaseDatabase(connect_backend("demo-bookrec", url), run_together)
+    yield Database(connect("demo", url)), FirebaseDatabase(connect_backend("demo-bookrec", url), run_concurrently)
     disconnect()
     firebase_admin.delete_app(firebase_admin.get_app("backend"))
 
@@ -78,7 +78,7 @@ def test_a_run_with_lists_reaches_every_reader_through_shards_and_an_event_wins(
 
     services = BackendServices(
         database=theirs, store=bucket, load=load_recommender, tasks=tasks, jobs=FakeJobs(), clock=clock,
-        together=run_together,
+        together=run_concurrently,
     )  # fmt: skip
     backend = build(SETTINGS, services)
     backend.model_published()
@@ -105,7 +105,7 @@ def test_lists_go_with_the_version_that_they_are_of():
     for version in ("19700101T000000Z-1", "19700101T000000Z-2"):
         for name in ("models/{}/manifest.json", "lists/{}/00000.json.gz", "lists/{}/index.json"):
             bucket.create(name.format(version), b"x", "any")
-    live = publish.make_pointer(version, b"x", 2, 1, 1)
+    live = versions.make_pointer(version, b"x", 2, 1, 1)
     live = replace(live, kept={version: live.manifest_sha256})
-    publish.retire(bucket, live, bucket.times["lists/19700101T000000Z-1/index.json"] + publish.RETIRE_AFTER_MS + 1)
+    versions.retire(bucket, live, bucket.times["lists/19700101T000000Z-1/index.json"] + versions.RETIRE_AFTER_MS + 1)
     assert {name.split("/")[1] for name in bucket.objects} == {version}

@@ -9,8 +9,8 @@ from tests.trainer.serving.batch.models import random_model
 from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
 from trainer.data import dataset
-from trainer.model import fit as training
-from trainer.serving import tflite as export
+from trainer.model.fit import fit
+from trainer.serving import tflite
 from trainer.serving.batch import retrieval, scoring
 from trainer.serving.batch.scoring import Scorer
 
@@ -21,7 +21,7 @@ TOLERANCE = 1e-4
 def trained_model():
     ratings, books = clusters(readers=80, books=240, per_reader=16)
     config = replace(DEFAULTS, epochs=3, folds=1, embedding_dims=(("batch", 32),))
-    return training.fit(dataset.build(dataset.clean(ratings)[0], books), books, config).serving
+    return fit(dataset.build(dataset.clean(ratings)[0], books), books, config).serving
 
 
 def shelves(books, size, count, seed):
@@ -55,13 +55,13 @@ def compare(expected, found):
         random_model,
         lambda: random_model(books=210, seed=1, levels=3),
         lambda: random_model(books=300, seed=2, tables=1, popularity_weight=0.0),
-        lambda: replace(random_model(books=400, seed=3), ranker=None, interaction=0.0),
+        lambda: replace(random_model(books=400, seed=3), reranker=None, interaction=0.0),
     ],
     ids=["trained", "random", "few books, many ties", "one table, no popularity", "no ranker"],
 )
 def test_a_block_gives_each_reader_what_the_exported_file_gives(make):
     serving = make()
-    exported, scorer = export.load(export.export(serving), "v"), Scorer(serving)
+    exported, scorer = tflite.load(tflite.export(serving), "v"), Scorer(serving)
     books, swapped, readers = len(serving.isbns), 0, 0
     for size in SIZES:
         items, ratings = shelves(books, size, 40 if make is not random_model else 168, seed=7)
@@ -86,7 +86,7 @@ def test_the_division_into_blocks_changes_nothing(monkeypatch):
 
 def test_any_books_ratings_are_those_of_the_exported_file():
     serving = random_model(books=300)
-    exported, scorer = export.load(export.export(serving), "v"), Scorer(serving)
+    exported, scorer = tflite.load(tflite.export(serving), "v"), Scorer(serving)
     items, ratings = shelves(300, 10, 20, seed=3)
     targets = np.array([5, -1, 299, 5, 0, -1, *items[0]], np.int32)
     for shelf, stars in zip(items, ratings, strict=True):

@@ -24,7 +24,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelving:
+class Conversion:
     """What a reader did while having a list.
 
     Attributes:
@@ -44,7 +44,7 @@ class Shelving:
         """
         values: dict[str, object] = {}
         for label, arm in self.labels.items():
-            node = f"{paths.SHELVINGS}/{user_id}/{label}"
+            node = f"{paths.CONVERSIONS}/{user_id}/{label}"
             values[f"{node}/at"] = at
             if arm is not None:
                 values[f"{node}/arm"] = arm
@@ -53,7 +53,9 @@ class Shelving:
         return values
 
 
-def shelving(reader: Reader, shelf: Shelf, versions: Container[str], experiment: Experiment | None) -> Shelving | None:
+def conversion(
+    reader: Reader, shelf: Shelf, versions: Container[str], experiment: Experiment | None
+) -> Conversion | None:
     """Return what the shelf says of the list that it outgrew; None where it did not, or where nobody counts it.
 
     The shelf has grown where it has more entries than the list was made from. A list holds no book of its own shelf:
@@ -72,7 +74,7 @@ def shelving(reader: Reader, shelf: Shelf, versions: Container[str], experiment:
         labels[reader.version] = None
     if experiment is not None:
         labels[experiment.id] = experiment.arm(shelf.user_id)
-    return Shelving(labels, _hits(reader, shelf)) if labels else None
+    return Conversion(labels, _hits(reader, shelf)) if labels else None
 
 
 def _hits(reader: Reader, shelf: Shelf) -> dict[str, Hit]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from firebase_functions.params import IntParam, StringParam
 
+from bookrec.environment import whole
 from bookrec.retraining import Policy
-from bookrec.settings import whole
 
 REGION = StringParam("REGION", default="us-central1", description="Region of the database, functions and trainer.")
 MODEL_BUCKET = StringParam(

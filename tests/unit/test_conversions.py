@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from backend import sweep
 from backend.handlers import reconcile
 from bookrec import paths
+from bookrec.conversions import Hit, conversion
 from bookrec.entries import Entry
 from bookrec.experiment import Experiment
 from bookrec.manifest import Pointer, parse_pointer
-from bookrec.outcomes import Hit, shelving
 from bookrec.quality import (
     ALL,
     KEPT_LABELS,
@@ -43,27 +43,27 @@ def shelf(*isbns, user_id="u"):
 
 
 def test_a_shelf_that_has_grown_says_which_of_its_books_stood_on_the_list():
-    found = shelving(LISTED, shelf("x", "i0", "y", "i9"), {"v1"}, None)
+    found = conversion(LISTED, shelf("x", "i0", "y", "i9"), {"v1"}, None)
     assert found.labels == {"v1": None}
     assert found.hits == {"k1": Hit(1, "personal"), "k3": Hit(10, "newest")}
 
 
 @pytest.mark.parametrize("isbns", [(), ("i0",)])
 def test_a_shelf_that_has_not_grown_says_nothing(isbns):
-    assert shelving(LISTED, shelf(*isbns), {"v1"}, None) is None
+    assert conversion(LISTED, shelf(*isbns), {"v1"}, None) is None
 
 
 def test_a_reader_without_a_list_has_shelved_from_none():
-    assert shelving(parse_reader({"id": "u"}, "here"), shelf("x", "i0"), {"v1"}, EXPERIMENT) is None
+    assert conversion(parse_reader({"id": "u"}, "here"), shelf("x", "i0"), {"v1"}, EXPERIMENT) is None
 
 
 def test_a_list_of_a_version_that_is_no_longer_counted_counts_for_the_experiment_only():
-    assert shelving(LISTED, shelf("x", "y"), {"v2"}, None) is None
-    assert shelving(LISTED, shelf("x", "y"), {"v2"}, EXPERIMENT).labels == {"ab-1": EXPERIMENT.arm("u")}
+    assert conversion(LISTED, shelf("x", "y"), {"v2"}, None) is None
+    assert conversion(LISTED, shelf("x", "y"), {"v2"}, EXPERIMENT).labels == {"ab-1": EXPERIMENT.arm("u")}
 
 
 def test_with_an_experiment_it_counts_for_both():
-    found = shelving(LISTED, shelf("x", "i4"), {"v1", "v2"}, EXPERIMENT)
+    found = conversion(LISTED, shelf("x", "i4"), {"v1", "v2"}, EXPERIMENT)
     arm = EXPERIMENT.arm("u")
     hit = {"position": 5, "source": "personal"}
     assert found.to_values("u", 7) == {
@@ -79,7 +79,7 @@ def test_with_an_experiment_it_counts_for_both():
     st.sampled_from(["items", "basedOn", "entries", "digest", "modelVersion", "isbn", "source"]), c)))  # fmt: skip
 def test_whatever_stands_in_the_place_of_a_list_nothing_raises(node):
     reader = parse_reader({"recommendations": node}, None)
-    shelving(reader, shelf("x", "i0"), {"v1"}, EXPERIMENT)
+    conversion(reader, shelf("x", "i0"), {"v1"}, EXPERIMENT)
 
 
 # -- in the handlers -------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def world():
 
 
 def shelvings(world, user_id="u"):
-    node = world.database.get(f"{paths.SHELVINGS}/{user_id}") or {}
+    node = world.database.get(f"{paths.CONVERSIONS}/{user_id}") or {}
     return {label: {key: value for key, value in found.items() if key != "at"} for label, found in node.items()}
 
 
@@ -145,7 +145,7 @@ def test_the_list_and_its_outcome_are_one_write_and_nothing_more_is_read(world):
     write(world, "k2", entry("u", "isbn020"))
     lists = [values for values in writes if paths.recommendations("u") in values]
     assert len(lists) == 1
-    assert f"{paths.SHELVINGS}/u/v1/at" in lists[0]
+    assert f"{paths.CONVERSIONS}/u/v1/at" in lists[0]
     assert world.database.shelf_reads == reads + 2  # one before the write, one after it
 
 
@@ -153,13 +153,13 @@ def test_who_leaves_loses_the_node(world):
     write(world, "k2", entry("u", "isbn020"))
     world.database.update({f"{paths.USERS}/u": None})
     world.backend.reconcile()
-    assert world.database.get(paths.SHELVINGS) is None
+    assert world.database.get(paths.CONVERSIONS) is None
 
 
 def test_what_a_late_event_left_of_a_reader_who_is_gone_goes_too(world):
-    world.database.update({f"{paths.SHELVINGS}/stranger/v1/at": 1, f"{paths.SHELVINGS}/u/v1/at": 1})
+    world.database.update({f"{paths.CONVERSIONS}/stranger/v1/at": 1, f"{paths.CONVERSIONS}/u/v1/at": 1})
     assert world.backend.reconcile()["farewells"] == 1
-    assert list(world.database.get(paths.SHELVINGS)) == ["u"]
+    assert list(world.database.get(paths.CONVERSIONS)) == ["u"]
 
 
 def test_figures_are_counted_with_their_interval_positions_and_sources(world):
@@ -199,7 +199,7 @@ def test_an_experiment_is_counted_by_arm_with_the_versions_of_its_arms(world):
     ended = counted(world)[running.id]
     assert (ended["arms"], is_final(ended)) == (found["arms"], True)
     assert counted(world)[running.id] == ended
-    assert not [node for node in world.database.get(paths.SHELVINGS).values() if running.id in node]
+    assert not [node for node in world.database.get(paths.CONVERSIONS).values() if running.id in node]
 
 
 def test_a_version_that_is_no_longer_kept_is_counted_once_more_and_then_its_labels_go(world):

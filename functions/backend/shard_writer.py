@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from backend import logs
-from backend.catalogue import CatalogueCache
-from backend.in_use import Live
+from backend.catalogue_cache import CatalogueCache
 from backend.lists import WRITES, ListRefresher, batches
+from backend.models import Live
 from backend.ports import TIMESTAMP, Clock, Database, ModelStore, increment
 from bookrec import paths
 from bookrec.catalogue import Catalogue
