@@ -48,10 +48,10 @@ MUTANTS = [
     Mutant("skips the fence", POINTER, "if live is not None and live.fence >= pointer.fence:", "if False:"),
     Mutant(
         "switches the pointer before the files are there", RUN,
-        "    content = publish.upload(bucket, product.files, manifest, services.answers)\n    shards = 0\n",
+        "    content = versions.upload(bucket, product.files, manifest, services.answers)\n    shards = 0\n",
         "    import json\n    content = json.dumps(manifest.to_json(), indent=1, sort_keys=True).encode()\n"
-        "    switch(database, publish.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at))\n"
-        "    publish.upload(bucket, product.files, manifest, services.answers)\n    lease.outcome = 'published'\n"
+        "    switch(database, versions.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at))\n"
+        "    versions.upload(bucket, product.files, manifest, services.answers)\n    lease.outcome = 'published'\n"
         "    shards = 0\n",
     ),
     Mutant(
@@ -118,7 +118,7 @@ MUTANTS = [
     ),
     Mutant(
         "counts bad entries instead of recording them", "functions/backend/sweep.py",
-        "            self._write({f\"{paths.REJECTED}/{key}\": record(refused[key]) for key in missing})\n", "",
+        "            self._write({f\"{paths.REJECTED}/{key}\": record(rejected[key]) for key in missing})\n", "",
     ),
     Mutant(
         "serves readers who have left", "functions/bookrec/reader.py",
@@ -139,9 +139,9 @@ MUTANTS = [
     ),
     Mutant(
         "writes user ids into the model's files", RUN,
-        "    manifest = publish.make_manifest(version, product.files, product.details)\n",
+        "    manifest = versions.make_manifest(version, product.files, product.details)\n",
         "    product.files['users.json'] = str(list(snapshot.ratings['userId'])).encode()\n"
-        "    manifest = publish.make_manifest(version, product.files, product.details)\n",
+        "    manifest = versions.make_manifest(version, product.files, product.details)\n",
     ),
     Mutant(
         "takes the same task for done after a rollback", "functions/backend/handlers/model_published.py",
