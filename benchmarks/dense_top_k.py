@@ -222,10 +222,10 @@ def _in_batches(search: Search, queries: Floats) -> Found:
 
 
 def _scann(queries: Floats, items: Floats, expected: Found, rate: Callable[[], float]) -> dict[str, Any]:
-    """Measure ScaNN, which needs NumPy 2, in the environment of ``PEERS_PYTHON``; without one there are no figures."""
-    python = os.environ.get("PEERS_PYTHON")
+    """Measure ScaNN, which needs NumPy 2, in the environment of ``BASELINES_PYTHON``; without one, return no figures."""
+    python = os.environ.get("BASELINES_PYTHON")
     if not python:
-        return {"missing": "PEERS_PYTHON names no environment with ScaNN"}
+        return {"missing": "BASELINES_PYTHON names no environment with ScaNN"}
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / f"{name}.npy") for name in ("queries", "items", "indices", "scores")]
         np.save(paths[0], queries)

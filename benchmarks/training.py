@@ -1,7 +1,7 @@
 """Training: ratings a second beside the notebook's loop and the field's, to the target, memory, and growth.
 
 Each row is measured in a process of its own, so that its peak memory is its own. LensKit needs another version of
-NumPy than TensorFlow Recommenders does: ``PEERS_PYTHON`` names a Python with ``lenskit==2025.8.1``.
+NumPy than TensorFlow Recommenders does: ``BASELINES_PYTHON`` names a Python with ``lenskit==2025.8.1``.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def in_process(kind: str, name: str, seed: int, quick: bool) -> dict[str, Any]:
     Raises:
         RuntimeError: with the end of what it printed, where it failed.
     """
-    if kind == "LensKit" and not os.environ.get("PEERS_PYTHON"):
-        return {"missing": "PEERS_PYTHON names no environment with LensKit"}
+    if kind == "LensKit" and not os.environ.get("BASELINES_PYTHON"):
+        return {"missing": "BASELINES_PYTHON names no environment with LensKit"}
     words = [sys.executable, "-m", "benchmarks.training", "--one", kind, "--data", name, "--seed", str(seed)]
     done = subprocess.run([*words, *(["--quick"] if quick else [])], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -171,7 +171,7 @@ def _lenskit(ratings: Ratings) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings.npz"
         np.savez(path, users=ratings.users, items=ratings.items)
-        words = [os.environ["PEERS_PYTHON"], "-c", _LENSKIT, str(path), str(FACTORS), str(ITERATIONS)]
+        words = [os.environ["BASELINES_PYTHON"], "-c", _LENSKIT, str(path), str(FACTORS), str(ITERATIONS)]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     return {"epoch_seconds": found["seconds"] / ITERATIONS, "epochs": ITERATIONS, "peak_mb": found["peak_mb"]}

@@ -1,11 +1,11 @@
-"""Generate the export beside this file: a small book app's database, in the shape that the app's own data has.
+"""Generate the export in this folder: the database of a small book app, in the app's own format.
 
     PYTHONPATH=. .venv/bin/python emulator-data/generate.py [--seed 42] [--out emulator-data]
 
 Everything is invented: titles come from word lists, names from syllables, the readers' taste from a
-seeded model. A reader likes one or two genres and the authors in them; popular books follow Zipf's law;
-stars are a reader's mean plus a book's quality plus how well the genre fits, in halves. Some entries have
-no rating (``myRate`` 0), as in the app.
+seeded model. A reader likes one or two genres and the authors in them. Popularity follows Zipf's law.
+Stars are the reader's mean plus the book's quality plus how well the genre fits, rounded to halves. Some
+entries have no rating (``myRate`` 0), as in the app.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class GeneratedBook:
 
 
 def isbn_as_the_app_writes_it(rng: random.Random) -> str:
-    """Return a 0 before an ISBN-13 with its check digit: 14 characters."""
+    """Return a 0 followed by an ISBN-13 with its check digit: 14 characters."""
     digits = "978" + "".join(rng.choice("0123456789") for _ in range(9))
     check = -sum(int(d) * (3 if i % 2 else 1) for i, d in enumerate(digits)) % 10
     return f"0{digits}{check}"
@@ -109,7 +109,7 @@ def make_shelves(rng: random.Random, books: list[GeneratedBook]) -> list[list[tu
 def _choose(
     rng: random.Random, books: list[GeneratedBook], unread: list[GeneratedBook], liked: list[str]
 ) -> GeneratedBook:
-    """Mostly a popular book of a liked genre; now and then one that nobody has read yet."""
+    """Return a popular book of a liked genre, or sometimes one that nobody has read yet."""
     wanted = liked if rng.random() < 0.85 else list(GENRES)
     fresh = next((book for book in unread if book.genre in wanted), None)
     if fresh is not None and rng.random() < 0.55:
@@ -127,7 +127,7 @@ def _stars(rng: random.Random, mean: float, book: GeneratedBook, fits: bool) -> 
 
 
 def archive_fields(book: GeneratedBook) -> dict[str, str]:
-    """Return what the catalogue says of a book: texts, as in the app."""
+    """Return the fields of a book in the catalogue: strings, as in the app."""
     return {
         "title": book.title,
         "author": book.author,
