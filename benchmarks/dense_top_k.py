@@ -222,7 +222,7 @@ def _in_batches(search: Search, queries: Floats) -> Found:
 
 
 def _scann(queries: Floats, items: Floats, expected: Found, rate: Callable[[], float]) -> dict[str, Any]:
-    """Measure ScaNN, which needs NumPy 2, in the environment of ``BASELINES_PYTHON``; without one, return no figures."""
+    """Measure ScaNN, which needs NumPy 2, with ``BASELINES_PYTHON``; without it, return no figures."""
     python = os.environ.get("BASELINES_PYTHON")
     if not python:
         return {"missing": "BASELINES_PYTHON names no environment with ScaNN"}
