@@ -35,7 +35,7 @@ class Process:
             self.is_done = True
 
     def is_ready(self, now):
-        return self.wake_at <= now and (self.status is None or self.condition())
+        return self.wake_at <= now and (self.condition is None or self.condition())
 
 
 class Scheduler:
@@ -83,11 +83,11 @@ class Scheduler:
         process.wake_at = self.now + milliseconds
         self.pause()
 
-    def wait(self, status):
+    def wait(self, condition):
         process = self.current
-        process.status = status
+        process.condition = condition
         self.pause()
-        process.status = None
+        process.condition = None
 
     def kill(self, instance):
         """Kill all processes of an instance, wherever they are."""
@@ -113,7 +113,7 @@ class Scheduler:
                 del self._by_greenlet[process.greenlet]
             ready = [p for p in self.processes if p.is_ready(self.now)]
             if not ready:
-                times = [p.wake_at for p in self.processes if p.status is None and p.wake_at > self.now]
+                times = [p.wake_at for p in self.processes if p.condition is None and p.wake_at > self.now]
                 if not times or min(times) > until:
                     self.now = max(self.now, until)
                     return
