@@ -82,15 +82,15 @@ def publish_many(bucket, count):
 
 def test_the_pointer_keeps_the_live_version_the_one_before_and_the_newest_others():
     nodes = publish_many(Bucket(), 12)
-    versions = [node["version"] for node in nodes]
-    assert sorted(nodes[-1]["kept"]) == versions[2:]
-    back = versions.make_pointer(versions[2], b"", 13, 13, 13)
+    names = [node["version"] for node in nodes]
+    assert sorted(nodes[-1]["kept"]) == names[2:]
+    back = versions.make_pointer(names[2], b"", 13, 13, 13)
     after = next_pointer(nodes[-1], back, is_rollback=True)
-    assert versions[11] in after["kept"]
+    assert names[11] in after["kept"]
     again = next_pointer(after, versions.make_pointer("19700101T050000Z-14", b"", 14, 14, 14))
-    assert versions[2] in again["kept"]  # it was live a moment ago
+    assert names[2] in again["kept"]  # it was live a moment ago
     with pytest.raises(BadModel, match="is not kept"):
-        next_pointer(again, versions.make_pointer(versions[0], b"", 15, 15, 15), is_rollback=True)
+        next_pointer(again, versions.make_pointer(names[0], b"", 15, 15, 15), is_rollback=True)
 
 
 def test_only_what_can_never_be_live_again_and_is_old_is_removed():

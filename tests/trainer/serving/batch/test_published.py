@@ -78,7 +78,7 @@ def test_a_run_with_lists_reaches_every_reader_through_shards_and_an_event_wins(
 
     services = BackendServices(
         database=theirs, store=bucket, load=load_recommender, tasks=tasks, jobs=FakeJobs(), clock=clock,
-        together=run_concurrently,
+        concurrently=run_concurrently,
     )  # fmt: skip
     backend = build(SETTINGS, services)
     backend.model_published()
