@@ -1,4 +1,4 @@
-"""Whether what is deployed agrees with the code and runs: functions, queues, schedule, job, image."""
+"""Checks that functions, queues, schedule, job and image run, and match this checkout."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from deploy.commands import gcloud
-from deploy.doctor.findings import Finding, Look
-from deploy.doctor.places import all_functions
+from deploy.doctor.findings import Finding, Probe
+from deploy.doctor.regions import all_functions
 from deploy.parts import access, backend, rules, trainer
 from deploy.source import functions, parameters, service_account
 from deploy.steps import Question, names
@@ -16,54 +16,56 @@ from deploy.target import JOB
 _MUST_AGREE = ("REGION", "MODEL_BUCKET", "TRAINER_JOB")
 
 
-def task_names(look: Look) -> Iterator[Finding]:
-    """Find task functions whose name the platform cannot queue for."""
+def task_names(probe: Probe) -> Iterator[Finding]:
+    """Find task functions whose name cannot be that of a queue."""
     for one in functions():
         if one.kind == "task" and "_" in one.name:
             fix = f"Rename it in functions/main.py: {one.name.replace('_', '')}"
-            evidence = f"{one.name}: queues cannot have the name of such a function (firebase-tools issue 7884)"
+            evidence = f"{one.name}: a queue cannot have this name (firebase-tools issue 7884)"
             yield Finding("error", "queue-name", "A task function has an underscore in its name", evidence, fix)
 
 
-def deployed(look: Look) -> Iterator[Finding]:
-    """Find functions that are missing, broken, of another source, of another account or with other parameters."""
-    target, found = look.target, _here(look)
+def deployed(probe: Probe) -> Iterator[Finding]:
+    """Find functions that are missing or broken, or whose source, account or parameters differ."""
+    target, present = probe.target, _here(probe)
     explains = frozenset({"functions"})
     deploy = rules.deploy(target, "functions").shell()
-    elsewhere = {str(one.get("name", "")).rpartition("/")[2] for one in look.at(all_functions(look)) or []}
-    missing = [one for one in functions() if one.name not in found and one.name not in elsewhere]
+    elsewhere = {str(one.get("name", "")).rpartition("/")[2] for one in probe.json(all_functions(probe)) or []}
+    missing = [one for one in functions() if one.name not in present and one.name not in elsewhere]
     if missing:
         keys = {f"schedule-{one.name}" for one in missing}
         keys |= {access.grant_step(target, grant).key for grant in access.late_grants(target, missing)}
         evidence = f"not in {target.region}: {', '.join(one.name for one in missing)}"
         yield Finding("error", "function-missing", "Functions are missing", evidence, deploy, explains | keys)
-    broken = [f"{name} is {one.get('state')}" for name, one in found.items() if one.get("state") != "ACTIVE"]
+    broken = [f"{name} is {one.get('state')}" for name, one in present.items() if one.get("state") != "ACTIVE"]
     if broken:
-        yield Finding("error", "function-failed", "Functions do not run", "; ".join(broken), deploy, explains)
+        yield Finding("error", "function-failed", "Functions are not running", "; ".join(broken), deploy, explains)
     mark = backend.parameter_values(target)[backend.MARK]
-    behind = [name for name, one in found.items() if _environment(one).get(backend.MARK) != mark]
+    behind = [name for name, one in present.items() if _environment(one).get(backend.MARK) != mark]
     if behind and not broken and not missing:
-        evidence = f"{', '.join(behind)}: {backend.MARK} is not {mark}, the one of this checkout"
-        yield Finding("warning", "functions-behind", "Functions are of another source", evidence, deploy, explains)
-    yield from _accounts(look, found)
-    yield from _parameters(look, found)
+        evidence = f"{', '.join(behind)}: {backend.MARK} is not {mark}, that of this checkout"
+        yield Finding(
+            "warning", "functions-behind", "Functions were deployed from another source", evidence, deploy, explains
+        )
+    yield from _accounts(probe, present)
+    yield from _parameters(probe, present)
 
 
-def _accounts(look: Look, found: dict[str, Any]) -> Iterator[Finding]:
-    wanted = look.target.functions_account
-    others = {one.get("serviceConfig", {}).get("serviceAccountEmail", "") for one in found.values()} - {wanted}
+def _accounts(probe: Probe, present: dict[str, Any]) -> Iterator[Finding]:
+    wanted = probe.target.functions_account
+    others = {one.get("serviceConfig", {}).get("serviceAccountEmail", "") for one in present.values()} - {wanted}
     if others:
         fix = 'set_global_options(service_account="recommender-functions@") in functions/main.py, and deploy'
-        said = service_account()
-        evidence = f"they run as {', '.join(sorted(others))}; main.py says {said or 'nothing'}"
+        declared = service_account()
+        evidence = f"they run as {', '.join(sorted(others))}; main.py says {declared or 'nothing'}"
         yield Finding("error", "functions-account", "Functions run as another account", evidence, fix)
 
 
-def _parameters(look: Look, found: dict[str, Any]) -> Iterator[Finding]:
-    target, wanted = look.target, backend.parameter_values(look.target)
+def _parameters(probe: Probe, present: dict[str, Any]) -> Iterator[Finding]:
+    target, wanted = probe.target, backend.parameter_values(probe.target)
     deploy = f"make deploy PROJECT={target.project} REGION={target.region} RUN=1"
     seen = set()
-    for name, one in found.items():
+    for name, one in present.items():
         environment = _environment(one)
         for parameter in parameters():
             value = environment.get(parameter)
@@ -75,31 +77,31 @@ def _parameters(look: Look, found: dict[str, Any]) -> Iterator[Finding]:
                 yield Finding("error", "parameter", "A parameter of the functions is wrong", evidence, deploy)
 
 
-def queues(look: Look) -> Iterator[Finding]:
-    """Find queues that are missing or stand still."""
-    target = look.target
+def queues(probe: Probe) -> Iterator[Finding]:
+    """Find queues that are missing or not running."""
+    target = probe.target
     words = ("tasks", "queues", "list", "--location", target.region)
-    listed = look.at(Question(gcloud(*words, project=target.project, json_answer=True)))
+    listed = probe.json(Question(gcloud(*words, project=target.project, json_answer=True)))
     states = {str(one.get("name", "")).rpartition("/")[2]: one.get("state", "RUNNING") for one in listed or []}
-    here = _here(look)
+    here = _here(probe)
     for one in functions():
         if one.kind != "task" or one.name not in here or listed is None:
             continue
         keys = frozenset(access.grant_step(target, grant).key for grant in access.late_grants(target, [one]))
         if one.name not in states:
             fix = f"gcloud tasks queues create {one.name} --location {target.region} --project {target.project}"
-            evidence = f"{target.region} has no queue {one.name}, though the function is there"
+            evidence = f"{target.region} has no queue {one.name}, although the function exists"
             yield Finding("error", "queue-missing", "A queue is missing", evidence, fix, keys)
         elif states[one.name] != "RUNNING":
             resume = gcloud("tasks", "queues", "resume", one.name, "--location", target.region, project=target.project)
             evidence, fix = f"{one.name} is {states[one.name]}", resume.shell()
-            yield Finding("error", "queue-paused", "A queue stands still", evidence, fix)
+            yield Finding("error", "queue-paused", "A queue is not running", evidence, fix)
 
 
-def schedules(look: Look) -> Iterator[Finding]:
+def schedules(probe: Probe) -> Iterator[Finding]:
     """Find schedules that are missing or paused."""
-    target, here = look.target, _here(look)
-    listed = look.at(backend.schedules(target))
+    target, here = probe.target, _here(probe)
+    listed = probe.json(backend.schedules(target))
     for one in functions():
         if one.kind != "schedule" or one.name not in here or listed is None:
             continue
@@ -112,18 +114,18 @@ def schedules(look: Look) -> Iterator[Finding]:
         elif state != "ENABLED":
             words = ("scheduler", "jobs", "resume", name, "--location", target.region)
             fix, evidence = gcloud(*words, project=target.project).shell(), f"{name} is {state}"
-            yield Finding("error", "schedule-paused", "The schedule does not run", evidence, fix, explains)
+            yield Finding("error", "schedule-paused", "The schedule is not running", evidence, fix, explains)
 
 
-def job(look: Look) -> Iterator[Finding]:
-    """Find a job that is otherwise than the functions and this checkout expect, and an image that is not there."""
-    target = look.target
-    found = trainer.job_named(look.at(trainer.jobs(target)))
-    tags = names(look.at(trainer.tags(target)), "tag")
-    if found is None:
+def job(probe: Probe) -> Iterator[Finding]:
+    """Find a job that differs from what the functions and this checkout expect, and a missing image."""
+    target = probe.target
+    deployed_job = trainer.job_named(probe.json(trainer.jobs(target)))
+    tags = names(probe.json(trainer.tags(target)), "tag")
+    if deployed_job is None:
         return
     deploy = f"make deploy PROJECT={target.project} REGION={target.region} RUN=1"
-    rows = {what: (is_, wanted) for what, is_, wanted in trainer.differences(target, found)}
+    rows = {what: (is_, wanted) for what, is_, wanted in trainer.differences(target, deployed_job)}
     image, timeout = rows.pop("image", None), rows.pop("timeout", None)
     rows.pop("env TRAINER_TIMEOUT_SECONDS", None)
     explains = frozenset({"job"})
@@ -133,55 +135,59 @@ def job(look: Look) -> Iterator[Finding]:
         explained = explains | {"image"}
         yield Finding("error", "image-missing", "The job's image is missing", evidence, deploy, explained)
     elif image:
-        evidence = f"{JOB} runs {image[0]}; this checkout is {image[1]}"
+        evidence = f"{JOB} runs {image[0]}; the image of this checkout is {image[1]}"
         explained = explains | {"image"}
-        yield Finding("warning", "image-behind", "The job's image is of another source", evidence, deploy, explained)
-    yield from _timeout(look, str(timeout[0] if timeout else target.timeout_s))
+        yield Finding(
+            "warning", "image-behind", "The job's image was built from another source", evidence, deploy, explained
+        )
+    yield from _timeout(probe, str(timeout[0] if timeout else target.timeout_s))
     sizes = {what: rows.pop(what) for what in ("memory", "cpu") if what in rows}
     if sizes:
         evidence = "; ".join(f"{what} is {is_}, the default is {wanted}" for what, (is_, wanted) in sizes.items())
-        fix = "Nothing, if it is meant: make deploy takes --memory and --cpu"
-        yield Finding("note", "job-size", "The job has another size", evidence, fix, explains)
+        fix = "None if this is intended: python -m deploy apply takes --memory and --cpu"
+        yield Finding("note", "job-size", "The job has a different size", evidence, fix, explains)
     if rows:
         evidence = "; ".join(f"{what} is {is_!r} instead of {wanted!r}" for what, (is_, wanted) in rows.items())
-        yield Finding("error", "job-drift", "The job is otherwise than it should be", evidence, deploy, explains)
+        yield Finding("error", "job-drift", "The job differs from the plan", evidence, deploy, explains)
 
 
-def _timeout(look: Look, seconds: str) -> Iterator[Finding]:
-    stated = {_environment(one).get("TRAINER_TIMEOUT_SECONDS") for one in _here(look).values()} - {None}
-    wanted = min(map(str, stated), default=str(look.target.timeout_s))
+def _timeout(probe: Probe, seconds: str) -> Iterator[Finding]:
+    stated = {_environment(one).get("TRAINER_TIMEOUT_SECONDS") for one in _here(probe).values()} - {None}
+    wanted = min(map(str, stated), default=str(probe.target.timeout_s))
     if seconds != wanted:
-        target = look.target
+        target = probe.target
         words = ("run", "jobs", "update", JOB, "--region", target.region, "--task-timeout", f"{wanted}s")
-        evidence = f"the job ends a run after {seconds} s, TRAINER_TIMEOUT_SECONDS of the functions is {wanted}"
+        evidence = f"the job stops a run after {seconds} s, but TRAINER_TIMEOUT_SECONDS of the functions is {wanted}"
         fix = gcloud(*words, project=target.project).shell()
         explains = frozenset({"job"})
         yield Finding(
-            "error", "job-timeout", "Job and functions disagree on how long a run takes", evidence, fix, explains
+            "error", "job-timeout", "The job and the functions have different time limits", evidence, fix, explains
         )
-    elif seconds != str(look.target.timeout_s):
-        evidence = f"{seconds} s, where this command was asked about {look.target.timeout_s}"
-        fix = f"Nothing, if it is meant: ask with --trainer-timeout {seconds}"
-        yield Finding("note", "job-size", "Runs may take another time", evidence, fix, frozenset({"job"}))
+    elif seconds != str(probe.target.timeout_s):
+        evidence = f"the job has {seconds} s; this command was given {probe.target.timeout_s}"
+        fix = f"None if this is intended: run doctor with --trainer-timeout {seconds}"
+        yield Finding(
+            "note", "job-size", "Training runs have a different time limit", evidence, fix, frozenset({"job"})
+        )
 
 
-def quotas(look: Look) -> Iterator[Finding]:
-    """Tell what the functions can take at once, to be compared with the project's quotas."""
-    found = _here(look)
-    if not found:
+def quotas(probe: Probe) -> Iterator[Finding]:
+    """Report the CPUs that the functions can use at once, to compare with the project's quotas."""
+    present = _here(probe)
+    if not present:
         return
-    configurations = [one.get("serviceConfig", {}) for one in found.values()]
+    configurations = [one.get("serviceConfig", {}) for one in present.values()]
     cpus = sum(int(c.get("maxInstanceCount", 100)) * float(c.get("availableCpu", 1)) for c in configurations)
-    evidence = f"all functions together can take {cpus:.0f} CPUs in {look.target.region}; a database takes about 1,000 "
+    evidence = f"all functions together can use {cpus:.0f} CPUs in {probe.target.region}; a database takes about 1,000 "
     evidence += "writes a second (docs/scale.md)"
-    fix = "Compare with IAM & Admin, Quotas: Cloud Run, total CPU allocation a region; max_instances in main.py"
-    yield Finding("note", "quota", "What the functions can take at most", evidence, fix)
+    fix = "Compare with IAM & Admin, Quotas: Cloud Run, total CPU allocation per region; max_instances in main.py"
+    yield Finding("note", "quota", "The most CPUs that the functions can use", evidence, fix)
 
 
-def _here(look: Look) -> dict[str, Any]:
+def _here(probe: Probe) -> dict[str, Any]:
     wanted = {one.name for one in functions()}
-    found = look.at(backend.deployed_functions(look.target)) or []
-    by_name = {str(one.get("name", "")).rpartition("/")[2]: one for one in found}
+    listed = probe.json(backend.deployed_functions(probe.target)) or []
+    by_name = {str(one.get("name", "")).rpartition("/")[2]: one for one in listed}
     return {name: one for name, one in by_name.items() if name in wanted}
 
 
