@@ -1,5 +1,5 @@
 /**
- * Plots as SVG: each is a figure with a caption, a description, and a table that says the same.
+ * Plots as SVG: each is a figure with a caption, a description, and a table with the same data.
  */
 
 import { h, svg } from './elements.js';
@@ -12,11 +12,11 @@ const CHARACTER = 7.2;
 let figures = 0;
 
 /**
- * A value with an interval for each row: a dot and a line, on one scale.
+ * Plot a value with an interval for each row: a dot and a line, on one scale.
  *
  * @param {object} plot
  * @param {string} plot.title
- * @param {string} plot.description what there is to see, in a sentence
+ * @param {string} plot.description what the plot shows, in a sentence
  * @param {Array<{label: string, mean: number, low?: number, high?: number, kind?: string, note?: string, text?: string}>} plot.rows
  *   `kind` ("live" or "b") says which rows stand out; `text` is written instead of the value
  * @param {function(number): string} plot.write writes a value
@@ -87,13 +87,13 @@ function drawIntervals(width, rows, write, writeTick, fromZero) {
 }
 
 /**
- * Bars side by side, such as events by minute.
+ * Plot vertical bars, such as events by minute.
  *
  * @param {object} plot
  * @param {string} plot.title
  * @param {string} plot.description
  * @param {Array<{label: string, value: number, tick?: string, isPartial?: boolean}>} plot.bars `tick` is written below
- *   the bar; a partial one is not over yet
+ *   the bar; a partial one is not complete yet
  * @param {Array<string>} plot.head headings of the table
  * @param {string} plot.unit of the values
  */
@@ -149,7 +149,7 @@ function drawColumns(width, bars, unit) {
 }
 
 /**
- * Bars below each other, with a share each.
+ * Plot horizontal bars with their shares.
  *
  * @param {object} plot
  * @param {string} plot.title
@@ -202,7 +202,7 @@ function drawBars(width, items, shares) {
 }
 
 /**
- * Two lines over runs: a model's figure, and what it has to beat.
+ * Plot two lines over runs: a model's metric, and that of popularity.
  *
  * @param {object} plot
  * @param {string} plot.title
@@ -273,7 +273,7 @@ function apart(first, second) {
   return first <= second ? [middle - 8, middle + 8] : [middle + 8, middle - 8];
 }
 
-/** Make a table with a caption that screen readers read. */
+/** Make a table with a caption for screen readers. */
 export function table({ caption, head, rows }) {
   return h(
     'table',
@@ -384,7 +384,7 @@ function cut(text, width) {
   return text.length > room ? `${text.slice(0, room - 1)}…` : text;
 }
 
-/** Return the positions whose ticks do not run into each other; the last one goes first. */
+/** Return the positions whose tick labels do not overlap; the last one has priority. */
 function withRoom(bars, step) {
   const shown = new Set();
   let until = Infinity;
