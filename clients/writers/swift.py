@@ -1,4 +1,4 @@
-"""Swift: a ``Codable`` structure a node; lists and maps that the database leaves out are read as empty ones."""
+"""Swift: a ``Codable`` structure for each node; missing lists and maps are read as empty."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
 
 
 def _known_values(node: Node) -> list[str]:
-    found = []
+    declarations = []
     for field in node.fields:
         if isinstance(field.kind, Text) and field.kind.known:
             values = "\n".join(f'  static let {value} = "{value}"' for value in field.kind.known)
-            found.append(
-                f"/// What `{field.name}` of a {node.name} may say; there may be more one day.\n"
+            declarations.append(
+                f"/// Known values of `{field.name}` in a {node.name}; more may be added.\n"
                 f"enum {known_name(node, field)} {{\n{values}\n}}\n"
             )
-    return found
+    return declarations
 
 
 def _structure(node: Node) -> str:
