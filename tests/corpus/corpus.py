@@ -1,4 +1,4 @@
-"""The corpus: entries and catalogue nodes that a database can meet, each with what has to become of it.
+"""The corpus: entries and catalogue nodes that may be in a database, each with its expected result.
 
 ``entries.json`` holds, for each entry under ``/User_Book``:
 
@@ -42,7 +42,7 @@ from bookrec import paths
 FOLDER = Path(__file__).resolve().parent
 GONE = "nothing"
 HUGE = 50_000
-"""Characters from which on an item is left out where everything is read again and again."""
+"""Size in characters from which an item is left out of tests that read everything repeatedly."""
 
 SOUND_BOOK = {
     "isbn": "isbn001",
@@ -54,7 +54,7 @@ SOUND_BOOK = {
     "publishedYear": 1999,
     "image": "https://example.com/a.jpg",
 }
-"""The corpus's books, but for what is odd about each, as the code reads them."""
+"""The corpus's books, as the code reads them, without what is odd about each."""
 
 
 def sound_entry(user_id="reader", isbn="isbn001", stars=4):
@@ -63,7 +63,7 @@ def sound_entry(user_id="reader", isbn="isbn001", stars=4):
 
 @dataclass(frozen=True)
 class EntryItem:
-    """One entry of the corpus, expanded; ``stored`` is the reason that holds for what the database keeps."""
+    """An entry of the corpus, expanded; ``stored`` is the reason for what the database keeps."""
 
     what: str
     key: str
@@ -132,7 +132,7 @@ def books():
 
 
 def expand(value):
-    """Return what a value of the corpus's notation stands for."""
+    """Return the value that a notation of the corpus stands for."""
     if isinstance(value, list):
         return [expand(child) for child in value]
     if not isinstance(value, dict):
@@ -180,10 +180,10 @@ def texts_of(value):
 
 
 def size_of(value):
-    """Return about how many characters a value has."""
+    """Return the approximate number of characters in a value."""
     return sum(map(len, texts_of(value)))
 
 
 def can_be_recorded(item):
-    """Tell whether the database can hold a node of this key at all, and so a record of it."""
+    """Return whether the database can hold a node with this key, and thus a record of it."""
     return paths.is_key(item.key)

@@ -1,4 +1,4 @@
-"""The database that the rules are tested on, who asks, and what each node is changed to."""
+"""The database that the rules are tested on, the callers, and the change to each node."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +109,7 @@ def as_user(uid, **claims):
 
 
 def headers(caller):
-    """What a caller of the matrix sends."""
+    """Return the headers that a caller in the matrix sends."""
     if caller in _READERS:
         uid, claims = _READERS[caller]
         return as_user(uid, **claims)
