@@ -78,7 +78,7 @@ function files(manifest) {
 }
 
 /**
- * Show one metric of the live model beside other methods, and beside the versions that are kept.
+ * Show a metric of the live model compared with other methods and with the kept versions.
  *
  * @param {object} view
  * @param {string} key of the metric

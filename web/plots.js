@@ -392,7 +392,7 @@ function withRoom(bars, step) {
     const half = widest([bars[position].tick ?? '']) / 2;
     if (!half || position * step + half > until) continue;
     shown.add(position);
-    // The last one ends at the plot's edge.
+    // The last label ends at the plot's edge.
     until = position * step - (until === Infinity ? 2 * half : half) - 6;
   }
   return shown;

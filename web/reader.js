@@ -86,7 +86,7 @@ const actions = {
       label: 'Undo',
       act: () => write('you put a book back', `${title} is back on your shelf.`, back),
     });
-    // Its button is gone with it.
+    // The button with the focus was removed with the book.
     if (document.activeElement === document.body) $('shelf-title').focus({ preventScroll: true });
   },
 };

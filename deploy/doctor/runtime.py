@@ -27,7 +27,7 @@ def task_names(probe: Probe) -> Iterator[Finding]:
 
 def deployed(probe: Probe) -> Iterator[Finding]:
     """Find functions that are missing or broken, or whose source, account or parameters differ."""
-    target, present = probe.target, _here(probe)
+    target, present = probe.target, _in_region(probe)
     explains = frozenset({"functions"})
     deploy = rules.deploy(target, "functions").shell()
     elsewhere = {str(one.get("name", "")).rpartition("/")[2] for one in probe.json(all_functions(probe)) or []}
@@ -83,7 +83,7 @@ def queues(probe: Probe) -> Iterator[Finding]:
     words = ("tasks", "queues", "list", "--location", target.region)
     listed = probe.json(Question(gcloud(*words, project=target.project, json_answer=True)))
     states = {str(one.get("name", "")).rpartition("/")[2]: one.get("state", "RUNNING") for one in listed or []}
-    here = _here(probe)
+    here = _in_region(probe)
     for one in functions():
         if one.kind != "task" or one.name not in here or listed is None:
             continue
@@ -100,7 +100,7 @@ def queues(probe: Probe) -> Iterator[Finding]:
 
 def schedules(probe: Probe) -> Iterator[Finding]:
     """Find schedules that are missing or paused."""
-    target, here = probe.target, _here(probe)
+    target, here = probe.target, _in_region(probe)
     listed = probe.json(backend.schedules(target))
     for one in functions():
         if one.kind != "schedule" or one.name not in here or listed is None:
@@ -152,7 +152,7 @@ def job(probe: Probe) -> Iterator[Finding]:
 
 
 def _timeout(probe: Probe, seconds: str) -> Iterator[Finding]:
-    stated = {_environment(one).get("TRAINER_TIMEOUT_SECONDS") for one in _here(probe).values()} - {None}
+    stated = {_environment(one).get("TRAINER_TIMEOUT_SECONDS") for one in _in_region(probe).values()} - {None}
     wanted = min(map(str, stated), default=str(probe.target.timeout_s))
     if seconds != wanted:
         target = probe.target
@@ -173,7 +173,7 @@ def _timeout(probe: Probe, seconds: str) -> Iterator[Finding]:
 
 def quotas(probe: Probe) -> Iterator[Finding]:
     """Report the CPUs that the functions can use at once, to compare with the project's quotas."""
-    present = _here(probe)
+    present = _in_region(probe)
     if not present:
         return
     configurations = [one.get("serviceConfig", {}) for one in present.values()]
@@ -184,7 +184,7 @@ def quotas(probe: Probe) -> Iterator[Finding]:
     yield Finding("note", "quota", "The most CPUs that the functions can use", evidence, fix)
 
 
-def _here(probe: Probe) -> dict[str, Any]:
+def _in_region(probe: Probe) -> dict[str, Any]:
     wanted = {one.name for one in functions()}
     listed = probe.json(backend.deployed_functions(probe.target)) or []
     by_name = {str(one.get("name", "")).rpartition("/")[2]: one for one in listed}

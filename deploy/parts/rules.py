@@ -55,7 +55,7 @@ def _database_rules(target: Target) -> Step:
     return Step(
         key="rules-database",
         title="Deploy the database's rules, with its indexes",
-        why="Without them a new database is closed, and queries by reader are denied. First, so that nothing is open.",
+        why="Without them a new database is closed, and queries by reader are denied. First, so nothing is ever open.",
         commands=(deploy(target, "database"),),
         check=Check(database_rules(target), lambda text: same_rules(text, "database.rules.json"), is_text=True),
     )

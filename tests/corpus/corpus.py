@@ -3,32 +3,32 @@
 ``entries.json`` holds, for each entry under ``/User_Book``:
 
 - ``what``: what is odd about it. Unique.
-- ``key``: its key; most have none and get one of their own.
-- ``client``: the signed-in user who tries to write it; "reader" where it is not given.
+- ``key``: its key; most have none and get a generated one.
+- ``client``: the signed-in user who tries to write it; "reader" if missing.
 - ``value``: the node.
-- ``reason``: the code with which the validator refuses it; null where it is taken, however odd it looks.
-- ``rules``: what the security rules say to that client: "denied", "passes", or "unsendable" where the database
-  stores no such thing, whoever sends it.
-- ``stored``: the reason once it went through the database, where that differs: empty arrays, empty objects and nulls
-  are dropped there, and ``.value``, ``.sv`` and ``.priority`` have a meaning. "nothing" where no node is left.
+- ``reason``: the code with which the validator rejects it; null if it is accepted, however odd it looks.
+- ``rules``: the result of that client's write: "denied", "passes", or "unsendable" if the database cannot store the
+  value at all.
+- ``stored``: the reason after the database has stored it, if that differs: the database drops empty arrays, empty
+  objects and nulls, and gives ``.value``, ``.sv`` and ``.priority`` a meaning. "nothing" if no node is left.
 
 ``catalogue.json`` holds, for each node under ``/archive``:
 
-- ``what`` and ``value``, as above; ``unsendable`` where the database stores no such thing.
-- ``rejected``: the code, where the book's ISBN cannot be told; or ``kept``: what becomes of the fields that are odd.
-  All others are kept as they are in ``SOUND_BOOK``.
+- ``what`` and ``value``, as above; ``unsendable`` if the database cannot store the value.
+- ``rejected``: the code, if the book has no usable ISBN; or ``kept``: the result for the odd fields. The others are as
+  in ``SOUND_BOOK``.
 
-What JSON cannot carry, or not briefly, is an object with one key that begins with a dollar sign:
+Values that JSON cannot express, or only at length, are objects with one key that begins with a dollar sign:
 
 - ``{"$repeat": [text, times]}``
 - ``{"$join": [text, text, ...]}``
-- ``{"$codes": [55357]}``: a text by its code points, which can be half of a surrogate pair.
+- ``{"$codes": [55357]}``: a text by its code points, which may be half of a surrogate pair
 - ``{"$number": "NaN"}``, also "Infinity" and "-Infinity"
 - ``{"$power": [10, 400]}``: an integer
-- ``{"$nest": [value, levels]}``: ``value`` below so many objects of one child
+- ``{"$nest": [value, levels]}``: ``value`` nested in this many objects
 - ``{"$fields": [prefix, count]}``: an object with the fields prefix0, prefix1, ...
 
-An object's key ``$named`` with ``[name, value]`` is one more field, whose name is written in that notation.
+The key ``$named`` with ``[name, value]`` adds a field whose name is in this notation.
 """
 
 import functools

@@ -1,6 +1,6 @@
-// Reads a list of firebase command lines (lists of words, JSON on stdin) and puts each through firebase-tools' own
-// commander program, as its binary would, with the action replaced. Prints for each what was understood, or what
-// firebase-tools or commander says is wrong. Nothing is carried out.
+// Reads firebase command lines (lists of words, JSON on stdin) and parses each with firebase-tools' own commander program,
+// as its binary would, with the action replaced. Prints for each what was understood, or the error of firebase-tools or
+// commander. Nothing is run.
 const { readFileSync } = require("fs");
 const client = require("firebase-tools/lib/index.js");
 const program = client.cli;

@@ -90,7 +90,7 @@ def test_a_fresh_project_gets_everything_in_an_order_that_works(first):
     desk, done, calls = first
     assert done.returncode == 0, done.stdout + done.stderr
     calls = changes(calls)
-    # The stand-in refuses what needs an API that is off, or a thing that is not there: each was made in time.
+    # The fake fails if an API is off or a resource is missing: each was created in time.
     assert calls[0][:3] == ["gcloud", "services", "enable"]
     deploys = [one[one.index("--only") + 1] for one in of(calls, "firebase", "deploy")]
     assert deploys == ["database", "storage", "functions", "hosting"]

@@ -83,7 +83,7 @@ def test_every_node_in_the_code_and_the_rules_is_in_the_table():
 
 def test_the_page_shows_the_current_tables():
     text = PAGE.read_text()
-    assert page(text) == text, "python -m tests.rules.matrix writes it anew"
+    assert page(text) == text, "run python -m tests.rules.matrix"
 
 
 def test_the_page_names_every_operator_function_and_each_checks_the_caller_first():
