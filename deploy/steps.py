@@ -131,6 +131,11 @@ def names(resources: Any, key: str = "name") -> list[str]:
     return [str(one.get(key, "")).rpartition("/")[2] for one in resources or []]
 
 
+def by_name(resources: Any) -> dict[str, dict[str, Any]]:
+    """Return resources by the last part of their names."""
+    return dict(zip(names(resources), resources or [], strict=True))
+
+
 def has_role(policy: Any, member: str, role: str) -> bool:
     """Return whether an IAM policy gives a role to a member without a condition."""
     bindings = (policy or {}).get("bindings", [])

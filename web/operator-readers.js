@@ -10,6 +10,18 @@ const NO_MODEL = 'none';
 
 const ADDED = 'readers who added a book';
 
+/** How `intervals` shows hit rates. */
+const AS_SHARES = { write: (value) => percent(value), writeTick: (value) => percent(value), fromZero: true };
+
+/** Return a hit rate as a row of `intervals`. */
+function inRow(rate) {
+  return {
+    note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
+    text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
+    ...rate,
+  };
+}
+
 function labelsOf(quality, isExperiment) {
   return children(quality?.labels).filter(([, node]) => Boolean(node.arms) === isExperiment);
 }
@@ -44,13 +56,9 @@ export function online({ quality, model }) {
       rows: versions.map(({ label, rate }) => ({
         label: label === NO_MODEL ? 'without a model' : shortVersion(label),
         kind: label === model?.version ? 'live' : 'other',
-        note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
-        text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
-        ...rate,
+        ...inRow(rate),
       })),
-      write: (value) => percent(value),
-      writeTick: (value) => percent(value),
-      fromZero: true,
+      ...AS_SHARES,
       head: 'Version',
     }),
     note('Counted ', time(quality.at), ', with 95% Wilson intervals.'),
@@ -149,13 +157,9 @@ function arms(node, title) {
       rows: rows.map(({ name, version, rate }) => ({
         label: `${name.toUpperCase()} · ${version ? shortVersion(version) : 'unknown version'}`,
         kind: name === 'a' ? 'live' : 'b',
-        note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
-        text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
-        ...rate,
+        ...inRow(rate),
       })),
-      write: (value) => percent(value),
-      writeTick: (value) => percent(value),
-      fromZero: true,
+      ...AS_SHARES,
       head: 'Arm',
     }),
     h('p', { class: 'conclusion' }, conclusion(a.rate, b.rate)),

@@ -304,13 +304,13 @@ export function table({ caption, head, rows }) {
 }
 
 function figure(title, description, data, draw) {
-  const holder = h('div', { class: 'plot' });
+  const container = h('div', { class: 'plot' });
   const label = `${title}. ${description}`;
   const made = h(
     'figure',
     { class: 'figure' },
     h('figcaption', {}, h('strong', {}, title), h('span', {}, description)),
-    holder,
+    container,
     h(
       'details',
       { 'data-key': `table of ${title}`, class: 'as-table' },
@@ -324,11 +324,11 @@ function figure(title, description, data, draw) {
   );
   new ResizeObserver(([entry]) => {
     const width = Math.floor(entry.contentRect.width);
-    if (width && holder.dataset.width !== String(width)) {
-      holder.dataset.width = String(width);
-      holder.replaceChildren(described(draw(width), title, description));
+    if (width && container.dataset.width !== String(width)) {
+      container.dataset.width = String(width);
+      container.replaceChildren(described(draw(width), title, description));
     }
-  }).observe(holder);
+  }).observe(container);
   return made;
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.contract import ByName, Field, Kind, Many, Node, Number, Text, Whole
-from clients.writers.words import HEADER, known_name
+from clients.writers.words import HEADER, known_texts
 
 
 def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
@@ -19,13 +19,9 @@ def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
 
 def _known_values(node: Node) -> list[str]:
     declarations = []
-    for field in node.fields:
-        if isinstance(field.kind, Text) and field.kind.known:
-            values = "\n".join(f'  static let {value} = "{value}"' for value in field.kind.known)
-            declarations.append(
-                f"/// Known values of `{field.name}` in a {node.name}; more may be added.\n"
-                f"enum {known_name(node, field)} {{\n{values}\n}}\n"
-            )
+    for name, doc, known in known_texts(node):
+        values = "\n".join(f'  static let {value} = "{value}"' for value in known)
+        declarations.append(f"/// {doc}\nenum {name} {{\n{values}\n}}\n")
     return declarations
 
 

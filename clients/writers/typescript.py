@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clients.contract import ByName, Field, Kind, Many, Node, Number, Text, Whole
-from clients.writers.words import HEADER, known_name
+from clients.writers.words import HEADER, known_name, known_texts
 
 _PRELUDE = """\
 /*
@@ -72,14 +72,9 @@ def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
 
 def _known_types(node: Node) -> list[str]:
     declarations = []
-    for field in node.fields:
-        if isinstance(field.kind, Text) and field.kind.known:
-            values = " | ".join(f"'{value}'" for value in field.kind.known)
-            name = known_name(node, field)
-            declarations.append(
-                f"/** Known values of `{field.name}` in a {node.name}; more may be added. */\n"
-                f"export type {name} = {values} | (string & {{}});\n"
-            )
+    for name, doc, known in known_texts(node):
+        values = " | ".join(f"'{value}'" for value in known)
+        declarations.append(f"/** {doc} */\nexport type {name} = {values} | (string & {{}});\n")
     return declarations
 
 

@@ -10,7 +10,7 @@ from deploy.doctor.findings import Finding, Probe
 from deploy.doctor.regions import all_functions
 from deploy.parts import access, backend, rules, trainer
 from deploy.source import functions, parameters, service_account
-from deploy.steps import Question, names
+from deploy.steps import Question, by_name, names
 from deploy.target import JOB
 
 _MUST_AGREE = ("REGION", "MODEL_BUCKET", "TRAINER_JOB")
@@ -30,7 +30,7 @@ def deployed(probe: Probe) -> Iterator[Finding]:
     target, present = probe.target, _in_region(probe)
     explains = frozenset({"functions"})
     deploy = rules.deploy(target, "functions").shell()
-    elsewhere = {str(one.get("name", "")).rpartition("/")[2] for one in probe.json(all_functions(probe)) or []}
+    elsewhere = names(probe.json(all_functions(probe)))
     missing = [one for one in functions() if one.name not in present and one.name not in elsewhere]
     if missing:
         keys = {f"schedule-{one.name}" for one in missing}
@@ -82,7 +82,7 @@ def queues(probe: Probe) -> Iterator[Finding]:
     target = probe.target
     words = ("tasks", "queues", "list", "--location", target.region)
     listed = probe.json(Question(gcloud(*words, project=target.project, json_answer=True)))
-    states = {str(one.get("name", "")).rpartition("/")[2]: one.get("state", "RUNNING") for one in listed or []}
+    states = {name: one.get("state", "RUNNING") for name, one in by_name(listed).items()}
     here = _in_region(probe)
     for one in functions():
         if one.kind != "task" or one.name not in here or listed is None:
@@ -186,9 +186,8 @@ def quotas(probe: Probe) -> Iterator[Finding]:
 
 def _in_region(probe: Probe) -> dict[str, Any]:
     wanted = {one.name for one in functions()}
-    listed = probe.json(backend.deployed_functions(probe.target)) or []
-    by_name = {str(one.get("name", "")).rpartition("/")[2]: one for one in listed}
-    return {name: one for name, one in by_name.items() if name in wanted}
+    listed = probe.json(backend.deployed_functions(probe.target))
+    return {name: one for name, one in by_name(listed).items() if name in wanted}
 
 
 def _environment(function: Any) -> dict[str, str]:

@@ -96,7 +96,13 @@ def early_grants(target: Target) -> list[Grant]:
     """Return the roles that are given before anything is deployed."""
     functions_, trainer, builder = target.functions_account, target.trainer_account, target.builder_account
     return [
-        Grant(functions_, "roles/firebasedatabase.admin", "project", target.project, "entries, lists, marks, pointer"),
+        Grant(
+            functions_,
+            "roles/firebasedatabase.admin",
+            "project",
+            target.project,
+            "entries, lists, marks and the pointer",
+        ),
         Grant(functions_, "roles/eventarc.eventReceiver", "project", target.project, "receiving database events"),
         Grant(functions_, "roles/storage.objectViewer", "bucket", target.bucket, "reading the models' files"),
         Grant(
@@ -104,11 +110,11 @@ def early_grants(target: Target) -> list[Grant]:
             "roles/iam.serviceAccountUser",
             "account",
             functions_,
-            "a task carries a token of the account that calls the function: this account itself",
+            "tasks, which carry a token of this account to call the functions",
         ),
-        Grant(trainer, "roles/firebasedatabase.admin", "project", target.project, "entries, lease, pointer, status"),
-        Grant(trainer, "roles/storage.objectUser", "bucket", target.bucket, "uploading versions, removing old ones"),
-        Grant(builder, "roles/logging.logWriter", "project", target.project, "the log of a build"),
+        Grant(trainer, "roles/firebasedatabase.admin", "project", target.project, "entries, lease, pointer and status"),
+        Grant(trainer, "roles/storage.objectUser", "bucket", target.bucket, "uploading versions and removing old ones"),
+        Grant(builder, "roles/logging.logWriter", "project", target.project, "the logs of builds"),
         Grant(builder, "roles/storage.objectViewer", "bucket", target.source_bucket, "reading the uploaded source"),
         Grant(builder, "roles/artifactregistry.writer", "repository", REPOSITORY, "pushing the image"),
     ]
@@ -130,9 +136,7 @@ def late_grants(target: Target, deployed: Sequence[Function] | None = None) -> l
         if one.kind == "task"
     ]
     services = [
-        Grant(
-            account, "roles/run.invoker", "service", one.service, f"the {one.kind} calls the function as this account"
-        )
+        Grant(account, "roles/run.invoker", "service", one.service, f"invocations by the {one.kind} trigger")
         for one in all_functions
         if one.kind != "callable"
     ]

@@ -9,7 +9,7 @@ from deploy.commands import firebase, gcloud
 from deploy.parts import trainer
 from deploy.parts.rules import deploy
 from deploy.source import Function, digest, functions, parameters
-from deploy.steps import Check, LocalFile, Question, Step
+from deploy.steps import Check, LocalFile, Question, Step, by_name
 from deploy.target import JOB, Target
 
 SOURCE = ("functions",)
@@ -71,11 +71,11 @@ def deployed_functions(target: Target) -> Question:
 
 def is_current(target: Target, listed: Any) -> bool:
     """Return whether all functions exist, are active, and have this source and these parameters."""
-    by_name = {str(one.get("name", "")).rpartition("/")[2]: one for one in listed or []}
+    present = by_name(listed)
     mark = parameter_values(target)[MARK]
 
     def current(function: Function) -> bool:
-        one = by_name.get(function.name, {})
+        one = present.get(function.name, {})
         environment = one.get("serviceConfig", {}).get("environmentVariables", {})
         return bool(one.get("state") == "ACTIVE" and environment.get(MARK) == mark)
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from deploy.commands import gcloud, rest
-from deploy.steps import Check, Question, Step
+from deploy.steps import Check, Question, Step, names
 from deploy.target import ROOT, Target
 
 MODELS_LIFECYCLE = ROOT / "deploy" / "files" / "lifecycle-models.json"
@@ -102,10 +102,7 @@ def _linked(target: Target) -> Step:
         commands=(rest("POST", f"{url}/{target.bucket}:addFirebase", target.project),),
         check=Check(
             Question(rest("GET", url, target.project)),
-            lambda linked: (
-                target.bucket
-                in [str(one.get("name", "")).rpartition("/")[2] for one in (linked or {}).get("buckets", [])]
-            ),
+            lambda linked: target.bucket in names((linked or {}).get("buckets")),
         ),
     )
 

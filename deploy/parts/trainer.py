@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.commands import gcloud
 from deploy.source import digest
-from deploy.steps import Check, Question, Step, names
+from deploy.steps import Check, Question, Step, by_name, names
 from deploy.target import JOB, REPOSITORY, Target
 
 CLEANUP = "deploy/files/cleanup.json"
@@ -77,10 +77,8 @@ def repository_steps(target: Target) -> list[Step]:
 
 def cleanup_of(listed: Any, name: str) -> list[str]:
     """Return the names of a repository's cleanup policies; none if they run dry."""
-    for one in listed or []:
-        if str(one.get("name", "")).rpartition("/")[2] == name and not one.get("cleanupPolicyDryRun"):
-            return list(one.get("cleanupPolicies") or {})
-    return []
+    repository = by_name(listed).get(name, {})
+    return [] if repository.get("cleanupPolicyDryRun") else list(repository.get("cleanupPolicies") or {})
 
 
 def image_step(target: Target) -> Step:

@@ -1,6 +1,6 @@
-"""A program that runs the guide's code: a line of JSON with a call in, a line with its result out.
+"""A program that runs the guide's code: it reads calls and writes results, each a line of JSON.
 
-Between the two it may ask for the runtime of the model files, which phones have and the program has not.
+In between it may ask for the runtime of the model files, which phones have and the program lacks.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """The guide on a device: its steps with an exported model, in both runtimes, in Python, JavaScript and Kotlin.
 
-What the functions make of a shelf is what each of them has to give. The Kotlin is compiled by Kotlin's own compiler,
-over small stand-ins of the SDKs. All in one file, so that model and program are made once where files are shared out.
+Each must give the functions' results for a shelf. The Kotlin is compiled by Kotlin's own compiler with small fakes of
+the SDKs. All tests are in one file, so that one worker builds model and programs once.
 """
 
 import hashlib

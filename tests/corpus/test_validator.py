@@ -41,11 +41,11 @@ def test_the_corpus_is_large_and_names_each_item_and_each_key_once():
 
 @pytest.mark.parametrize("name", ["entries.json", "catalogue.json"])
 def test_the_corpus_is_strict_json_in_ascii(name):
-    def refuse(constant):
+    def reject(constant):
         raise ValueError(constant)
 
     text = (corpus.FOLDER / name).read_text(encoding="ascii")
-    json.loads(text, parse_constant=refuse)
+    json.loads(text, parse_constant=reject)
 
 
 @named(BAD)

@@ -12,21 +12,21 @@ function understood(words) {
   const said = [];
   const keep = process.stderr.write;
   process.stderr.write = (text) => said.push(String(text)) > 0;
-  let found = null;
+  let result = null;
   command.exitOverride();
   program.exitOverride();
   command._actionHandler = (args) => {
-    found = { command: name, args: args.filter((one) => typeof one === "string") };
-    if (args.length > command._args.length) found = { error: `${name}: too many arguments` };
+    result = { command: name, args: args.filter((one) => typeof one === "string") };
+    if (args.length > command._args.length) result = { error: `${name}: too many arguments` };
   };
   try {
     program.parse(["node", "firebase", ...words]);
   } catch (problem) {
-    found = { error: problem.message };
+    result = { error: problem.message };
   } finally {
     process.stderr.write = keep;
   }
-  return found || { error: said.join("").trim() || `${name} was not reached` };
+  return result || { error: said.join("").trim() || `${name} was not reached` };
 }
 
 console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(understood)));

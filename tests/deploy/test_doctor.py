@@ -65,12 +65,12 @@ def test_the_doctor_changes_nothing(well):
 def test_denied_access_is_reported_and_not_taken_for_missing(well):
     run = runner(well)
 
-    def refusing(command):
+    def denying(command):
         if "monitoring" in command.argv:
             return Answer(1, "", "ERROR: PERMISSION_DENIED: Permission monitoring.alertPolicies.list denied")
         return run(command)
 
-    findings = examine(TARGET, refusing)
+    findings = examine(TARGET, denying)
     assert {one.code for one in findings} == {"unanswered", *HEALTHY}
     (one,) = [one for one in findings if one.code == "unanswered"]
     assert "PERMISSION_DENIED" in one.evidence

@@ -229,7 +229,7 @@ def test_a_wrong_password_is_reported_and_changes_nothing(visit, new_reader):
     expect(page.get_by_role("alert")).to_have_text("The e-mail address or password is wrong.")
     expect(page.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Password")).to_be_focused()
-    picture(page, "reader-refused")
+    picture(page, "reader-wrong-password")
     sign_in(page, reader.email)
     expect(page.locator("#who")).to_have_text(reader.email)
 

@@ -66,12 +66,12 @@ def test_a_reader_can_read_what_the_pointer_names_and_nothing_else(stack, new_re
     assert ask(manifest, alt="media").json()["version"] == version
     assert ask(manifest).json()["size"] == str(len(ask(manifest, alt="media").content))
     assert ask(manifest).headers["Access-Control-Allow-Origin"] == "*"
-    refusals = {
+    denied = {
         "not signed in": ask(manifest, headers={}),
         "the report": ask(f"models/{version}/report.html"),
         "a deletion": ask(manifest, method="DELETE"),
         "an upload": ask(manifest, method="POST"),
         "a listing": requests.get(objects, params={"prefix": "models/"}, headers=reader, timeout=30),
     }
-    assert {what: answer.status_code for what, answer in refusals.items()} == dict.fromkeys(refusals, 403)
+    assert {what: answer.status_code for what, answer in denied.items()} == dict.fromkeys(denied, 403)
     assert ask(f"models/{version}/nothing").status_code == 404
