@@ -1,4 +1,4 @@
-"""``make bench``: every benchmark of speed and growth, each in a process of its own; one file of figures, and plots."""
+"""``make bench``: all benchmarks of speed and growth, each in a separate process; writes figures and plots."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ FOLDER = OUT / "bench"
 
 
 def main() -> int:
-    """Run all parts, write ``out/bench.json`` and the plots, and say which targets were missed."""
+    """Run all parts, write ``out/bench.json`` and the plots, and print which targets were missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small data; under five minutes on two cores")
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"run only these: {', '.join(PARTS)}")
     arguments = parser.parse_args()
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
-        parser.error(f"there is no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {"seed": arguments.seed, "quick": arguments.quick, "parts": {}}
+    figures: dict[str, Any] = {"seed": arguments.seed, "quick": arguments.quick, "parts": {}}
     for part in arguments.parts or PARTS:
         print(f"\n==== {part}", flush=True)
-        found["parts"][part] = _run(part, arguments.seed, arguments.quick)
-        (OUT / "bench.json").write_text(json.dumps(found, indent=1))
-    _plot_targets(found["parts"])
-    return _summary(found["parts"])
+        figures["parts"][part] = _run(part, arguments.seed, arguments.quick)
+        (OUT / "bench.json").write_text(json.dumps(figures, indent=1))
+    _plot_targets(figures["parts"])
+    return _summary(figures["parts"])
 
 
 def _run(part: str, seed: int, quick: bool) -> dict[str, Any]:
-    """Return what a part has written; a part that fails is recorded as failed, and the others are run."""
+    """Return the figures that a part has written. A part that fails is recorded as failed, and the others still run."""
     words = [sys.executable, "-m", f"benchmarks.{part}", f"--seed={seed}", *(["--quick"] if quick else [])]
     written = FOLDER / f"{part}.json"
     written.unlink(missing_ok=True)
@@ -46,7 +46,7 @@ def _run(part: str, seed: int, quick: bool) -> dict[str, Any]:
     code = subprocess.run(words, check=False).returncode
     seconds = time.monotonic() - began
     if not written.exists():
-        return {"failed": f"it ended with {code} and wrote nothing", "bench_seconds": seconds, "targets": []}
+        return {"failed": f"exit code {code}, no figures written", "bench_seconds": seconds, "targets": []}
     return {**json.loads(written.read_text()), "bench_seconds": seconds}
 
 
@@ -63,7 +63,7 @@ def _summary(parts: dict[str, Any]) -> int:
 
 
 def _plot_targets(parts: dict[str, Any]) -> None:
-    """Draw what was measured as a share of each target's bound."""
+    """Draw each measurement as a share of its target."""
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.cold_start``: a new instance's first list, beside the same instance with TensorFlow imported.
+"""``python -m benchmarks.cold_start``: a new instance's first list, compared with one that imports TensorFlow.
 
-A process of its own creates the app as the host does, and handles one event: catalogue and model (10,000 books each)
-are read for it. Time is from the process's start, to the imported app and to the list in the database; memory is
+A separate process creates the app as the host does, and handles one event, for which it reads catalogue and model
+(10,000 books each). Times are from the process's start to the imported app, and to the list in the database; memory is
 the process's peak.
 """
 
@@ -25,7 +25,7 @@ from local.processes import Processes
 RUNS, QUICK_RUNS = 9, 3
 RATIO = 5.0
 
-OURS, BESIDE, DEPLOYED = "without TensorFlow", "with TensorFlow", "functions/venv"
+OURS, WITH_TENSORFLOW, DEPLOYED = "without TensorFlow", "with TensorFlow", "functions/venv"
 CHILD = """
 import json, sys, time
 if sys.argv[1] == "with TensorFlow":
@@ -46,8 +46,12 @@ print(json.dumps({"import_s": imported, "peak_mb": int(peak.split()[1]) / 1024, 
 def measure(seed: int, quick: bool) -> dict[str, Any]:
     """Start each kind of process in turn, several times; return the medians."""
     processes, runs = Processes(), QUICK_RUNS if quick else RUNS
-    kinds = {OURS: ROOT / ".venv" / "bin" / "python", BESIDE: ROOT / ".venv" / "bin" / "python", DEPLOYED: PYTHON}
-    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+    kinds = {
+        OURS: ROOT / ".venv" / "bin" / "python",
+        WITH_TENSORFLOW: ROOT / ".venv" / "bin" / "python",
+        DEPLOYED: PYTHON,
+    }
+    runs_of: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
     try:
         with ExitStack() as afterwards, stage(seed, processes, OUT / "bench") as ready:
             ((uid, entries),) = shelve(ready, seed, 1).items()
@@ -56,10 +60,10 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
             for turn in range(runs + 1):
                 for kind, python in kinds.items():
                     run = _first_list(ready, reader, lists, kind, python)
-                    found[kind] += [run] if turn else []  # the first of each reads its files from the disk
+                    runs_of[kind] += [run] if turn else []  # the first run of each kind reads its files from the disk
     finally:
         processes.stop(patience_s=5)
-    medians = {kind: {name: _median(rows, name) for name in rows[0]} for kind, rows in found.items()}
+    medians = {kind: {name: _median(rows, name) for name in rows[0]} for kind, rows in runs_of.items()}
     targets = [
         _target("times faster to import than with TensorFlow", medians, "import_s"),
         _target("times faster to the first list than with TensorFlow", medians, "seconds"),
@@ -85,7 +89,7 @@ def _first_list(stage: Stage, reader: Reader, lists: Lists, kind: str, python: P
 
 
 def _event(key: str, before: object, after: object) -> dict[str, object]:
-    """Return an event as the platform delivers it."""
+    """Return an event in the form in which the platform delivers it."""
     return {
         "specversion": "1.0", "id": "first", "type": "google.firebase.database.ref.v1.written",
         "source": "//firebasedatabase.googleapis.com/projects/_/locations/us-central1/instances/demo",
@@ -103,7 +107,7 @@ def _median(rows: list[dict[str, float]], name: str) -> float:
 
 
 def _target(name: str, medians: dict[str, dict[str, float]], figure: str) -> dict[str, object]:
-    ratio = round(medians[BESIDE][figure] / medians[OURS][figure], 2)
+    ratio = round(medians[WITH_TENSORFLOW][figure] / medians[OURS][figure], 2)
     return {"name": name, "measured": ratio, "bound": RATIO, "met": ratio >= RATIO}
 
 

@@ -18,10 +18,10 @@ OUT = Path("out")
 
 
 def read_split(name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the training rows, the test rows, and the catalogue: the split's own books.
+    """Return the training rows, the test rows, and the catalogue: the books of the split.
 
     Raises:
-        FileNotFoundError: saying what to set.
+        FileNotFoundError: the data is missing; the message says what to set.
     """
     if not (DATA / "splits" / f"{name}.train.csv").exists():
         raise FileNotFoundError(
@@ -33,7 +33,7 @@ def read_split(name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 def keep(name: str, figures: dict[str, Any]) -> Path:
-    """Write what a benchmark has measured where ``make bench`` looks for it; return the file."""
+    """Write a benchmark's figures where ``make bench`` looks for them; return the file."""
     path = OUT / "bench" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(figures, indent=1))

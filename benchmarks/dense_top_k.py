@@ -1,4 +1,4 @@
-"""Exact top k by inner product: the trainer's own beside the field's, on the same vectors, with the same result."""
+"""Exact top k by inner product: the trainer's kernel and other libraries, on the same vectors, with the same result."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-Found = tuple[npt.NDArray[Any], npt.NDArray[Any]]
-Search = Callable[[Floats], Found]
+Ranked = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+Search = Callable[[Floats], Ranked]
 
 K = 10
 SQUARE = 4096
-"""Width of the matrix products that tell the machine's rate."""
+"""Width of the matrix products that measure the machine's rate."""
 
 BATCH = 256
-"""Queries that TFRS, TensorFlow and NumPy are asked at a time."""
+"""Queries per call of TFRS, TensorFlow and NumPy."""
 
 TOLERANCE = 1e-5
 
@@ -42,12 +42,12 @@ print(json.dumps(seconds))
 
 @contextmanager
 def peak_memory() -> Iterator[dict[str, float]]:
-    """Give the megabytes that were in use at most, beyond those before. Linux only."""
+    """Yield a dictionary that gets the peak of additional megabytes in use. Linux only."""
     Path("/proc/self/clear_refs").write_text("5")
-    found: dict[str, float] = {}
+    peak: dict[str, float] = {}
     before = _kilobytes("VmRSS")
-    yield found
-    found["megabytes"] = (_kilobytes("VmHWM") - before) / 1024
+    yield peak
+    peak["megabytes"] = (_kilobytes("VmHWM") - before) / 1024
 
 
 def _kilobytes(name: str) -> float:
@@ -56,7 +56,7 @@ def _kilobytes(name: str) -> float:
 
 
 def matrix_rate(rng: np.random.Generator) -> Callable[[], float]:
-    """Return what measures the rate of a large square product once, in flops a second."""
+    """Return a function that measures the rate of a large square product once, in flops per second."""
     square = rng.standard_normal((SQUARE, SQUARE), dtype=np.float32)
     out = np.empty_like(square)
 
@@ -69,14 +69,14 @@ def matrix_rate(rng: np.random.Generator) -> Callable[[], float]:
 
 
 def measure(seed: int, quick: bool) -> dict[str, Any]:
-    """Return the figures of all contenders; those that would take minutes are asked for fewer readers."""
+    """Return the figures of all libraries; those that would take minutes get fewer readers."""
     readers, books, dim = (10_000, 20_000, 256) if quick else (100_000, 100_000, 512)
     rng = np.random.default_rng(seed)
     queries, items = _vectors(rng, readers, dim), _vectors(rng, books, dim)
     rate = matrix_rate(rng)
     rate()
     own = _own(queries, items, rate, parts=4 if quick else 10)
-    expected = own.pop("found")
+    expected = own.pop("top")
     rows = {"trainer.serving.topk": own}
     for name, (make, count) in _contenders(readers, quick).items():
         rows[name] = _row(make(items), queries[:count], items, expected, rate)
@@ -93,32 +93,32 @@ def _vectors(rng: np.random.Generator, count: int, dim: int) -> Floats:
 
 
 def _own(queries: Floats, items: Floats, rate: Callable[[], float], parts: int) -> dict[str, Any]:
-    """Measure in parts with a matrix product before and after each: others work on this machine too."""
+    """Measure in parts, with a matrix product before and after each, because the machine may be busy."""
     from trainer.serving.topk import top_inner_products
 
-    found, ratios, seconds, products = [], [], 0.0, [rate()]
+    lists, ratios, seconds, products = [], [], 0.0, [rate()]
     with peak_memory() as memory:
         for part in np.array_split(queries, parts):
             began = time.perf_counter()
-            found.append(top_inner_products(part, items, K))
+            lists.append(top_inner_products(part, items, K))
             took = time.perf_counter() - began
             products.append(rate())
             ratios.append(_flops(part, items) / took / float(np.mean(products[-2:])))
             seconds += took
-    both = tuple(np.concatenate([part[side] for part in found]) for side in (0, 1))
+    both = tuple(np.concatenate([part[side] for part in lists]) for side in (0, 1))
     row = _figures(queries, items, seconds, memory["megabytes"], products)
-    return {**row, "of_matrix_rate": float(np.median(ratios)), "same": 1.0, "found": both}
+    return {**row, "of_matrix_rate": float(np.median(ratios)), "same": 1.0, "top": both}
 
 
-def _row(search: Search, queries: Floats, items: Floats, expected: Found, rate: Callable[[], float]) -> dict[str, Any]:
+def _row(search: Search, queries: Floats, items: Floats, expected: Ranked, rate: Callable[[], float]) -> dict[str, Any]:
     products = [rate()]
     with peak_memory() as memory:
         began = time.perf_counter()
-        found = search(queries)
+        ranked = search(queries)
         seconds = time.perf_counter() - began
     products.append(rate())
     row = _figures(queries, items, seconds, memory["megabytes"], products)
-    return {**row, "same": _same(found, expected)}
+    return {**row, "same": _same(ranked, expected)}
 
 
 def _figures(queries: Floats, items: Floats, seconds: float, megabytes: float, products: list[float]) -> dict[str, Any]:
@@ -138,15 +138,15 @@ def _flops(queries: Floats, items: Floats) -> float:
     return 2.0 * len(queries) * items.size
 
 
-def _same(found: Found, expected: Found) -> float:
-    """Return the share of places with the same item, or with another of the same score."""
-    indices, scores = np.asarray(found[0]), np.asarray(found[1])
+def _same(ranked: Ranked, expected: Ranked) -> float:
+    """Return the share of positions with the same item, or with another of the same score."""
+    indices, scores = np.asarray(ranked[0]), np.asarray(ranked[1])
     wanted, known = expected[0][: len(indices)], expected[1][: len(indices)]
     return float(((indices == wanted) | (np.abs(scores - known) < TOLERANCE)).mean())
 
 
 def _contenders(readers: int, quick: bool) -> dict[str, tuple[Callable[[Floats], Search], int]]:
-    """Return by name what makes the search, and how many readers it is asked for."""
+    """Return, by name, a function that makes the search, and the number of readers to run it for."""
     few = readers // 2 if quick else readers // 20
     return {
         "FAISS flat": (_faiss, readers),
@@ -163,7 +163,7 @@ def _faiss(items: Floats) -> Search:
     index = faiss.IndexFlatIP(items.shape[1])
     index.add(items)
 
-    def search(queries: Floats) -> Found:
+    def search(queries: Floats) -> Ranked:
         scores, indices = index.search(queries, K)
         return indices, scores
 
@@ -182,7 +182,7 @@ def _tfrs(items: Floats) -> Search:
     layer = tfrs.layers.factorized_top_k.BruteForce(k=K)
     layer.index(items)
 
-    def search(queries: Floats) -> Found:
+    def search(queries: Floats) -> Ranked:
         scores, indices = layer(queries)
         return indices.numpy(), scores.numpy()
 
@@ -198,7 +198,7 @@ def _tensorflow(items: Floats) -> Search:
     def best(queries: Any) -> Any:
         return tf.math.top_k(tf.matmul(queries, known, transpose_b=True), K)
 
-    def search(queries: Floats) -> Found:
+    def search(queries: Floats) -> Ranked:
         scores, indices = best(tf.constant(queries))
         return indices.numpy(), scores.numpy()
 
@@ -206,7 +206,7 @@ def _tensorflow(items: Floats) -> Search:
 
 
 def _numpy(items: Floats) -> Search:
-    def search(queries: Floats) -> Found:
+    def search(queries: Floats) -> Ranked:
         products = queries @ items.T
         best = np.argpartition(-products, K, axis=1)[:, :K]
         scores = np.take_along_axis(products, best, axis=1)
@@ -216,22 +216,22 @@ def _numpy(items: Floats) -> Search:
     return lambda queries: _in_batches(search, queries)
 
 
-def _in_batches(search: Search, queries: Floats) -> Found:
-    found = [search(queries[start : start + BATCH]) for start in range(0, len(queries), BATCH)]
-    return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
+def _in_batches(search: Search, queries: Floats) -> Ranked:
+    parts = [search(queries[start : start + BATCH]) for start in range(0, len(queries), BATCH)]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def _scann(queries: Floats, items: Floats, expected: Found, rate: Callable[[], float]) -> dict[str, Any]:
+def _scann(queries: Floats, items: Floats, expected: Ranked, rate: Callable[[], float]) -> dict[str, Any]:
     """Measure ScaNN, which needs NumPy 2, with ``BASELINES_PYTHON``; without it, return no figures."""
     python = os.environ.get("BASELINES_PYTHON")
     if not python:
-        return {"missing": "BASELINES_PYTHON names no environment with ScaNN"}
+        return {"missing": "BASELINES_PYTHON does not name an environment with ScaNN"}
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / f"{name}.npy") for name in ("queries", "items", "indices", "scores")]
         np.save(paths[0], queries)
         np.save(paths[1], items)
         words = [python, "-c", _SCANN, *paths]
         answer = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-        found = np.load(paths[2]), np.load(paths[3])
+        ranked = np.load(paths[2]), np.load(paths[3])
     row = _figures(queries, items, json.loads(answer), float("nan"), [rate()])
-    return {**row, "same": _same(found, expected)}
+    return {**row, "same": _same(ranked, expected)}

@@ -1,4 +1,4 @@
-"""Where the time of one event goes, by part: the handler in this process, in one thread, over the real adapters."""
+"""The time of one event by part: the handler in this process, in one thread, with the real adapters."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from local.processes import Processes
 
 READERS = 20
 REST = "everything else"
-"""The event as a whole, but for its parts."""
+"""The whole event without its parts."""
 
 WARM_UP = 20
 
 
 class Stopwatch:
-    """Adds up the time of parts; a part that calls another stands still meanwhile.
+    """Adds up the time of parts; a part's time does not include that of parts it calls.
 
     Attributes:
         cpu_s: processor time by part.
         wall_s: time by part.
-        calls: how often each was called.
+        calls: number of calls of each part.
     """
 
     def __init__(self) -> None:
@@ -51,12 +51,12 @@ class Stopwatch:
         self._since = (0.0, 0.0)
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start again from zero."""
         for figures in (self.cpu_s, self.wall_s, self.calls):
             figures.clear()
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function with its time counted as that part's, within what counts as ``REST`` alone."""
+        """Return the function with its time counted for a part, in calls within ``REST`` only."""
 
         def run(*given: Any, **named: Any) -> Any:
             if not self._running and part != REST:
@@ -99,12 +99,12 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
 
 @contextmanager
 def _watching(watch: Stopwatch) -> Iterator[None]:
-    """Put the stopwatch around every part."""
+    """Wrap every part with the stopwatch."""
     with ExitStack() as patches:
         for part, owner, name in PARTS:
-            found = getattr(owner, name)
-            timed = watch.timed(part, getattr(found, "fget", found))
-            replacement = property(timed) if isinstance(found, property) else timed
+            member = getattr(owner, name)
+            timed = watch.timed(part, getattr(member, "fget", member))
+            replacement = property(timed) if isinstance(member, property) else timed
             patches.enter_context(mock.patch.object(owner, name, replacement))
         locked = tflite_model._locked
         run = lambda runner, lock: watch.timed("the model (TFLite)", locked(runner, lock))  # noqa: E731
@@ -113,10 +113,10 @@ def _watching(watch: Stopwatch) -> Iterator[None]:
 
 
 def profile(seed: int, events: int) -> dict[str, Any]:
-    """Return milliseconds an event by part, of the whole event: to the list, and the look afterwards.
+    """Return milliseconds per event by part, for the whole event: up to the list, and the check afterwards.
 
-    All requests come one after another here, so that each part's processor time can be told; in an instance those
-    of one round go out at the same time.
+    Requests are sent one by one here, to measure each part's processor time. In an instance, the requests of one
+    round are concurrent.
     """
     processes, watch = Processes(), Stopwatch()
     try:

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.events``: from an event to a list in the database, through the functions as they are hosted.
+"""``python -m benchmarks.events``: from an event to the list in the database, through the functions as they are hosted.
 
-functions-framework under gunicorn as on Cloud Run, the database stand-in with its own triggers, fake-gcs-server with
-a published model of 10,000 books, and shelves of 50. What a handler does not spend waiting for the database counts as
-own code, Google's and other libraries too. ``--profile`` says where the time goes, by part.
+functions-framework under gunicorn as on Cloud Run, the database emulator with its triggers, fake-gcs-server with a
+published model of 10,000 books, and shelves of 50. All time that a handler does not wait for the database counts as own
+code, including libraries. ``--profile`` shows the time by part.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Shelves = dict[str, dict[str, dict[str, Any]]]
 
 
 class Lists:
-    """Listens to all lists, over the database's REST stream, until the database ends."""
+    """Listens to all lists through the database's REST stream, until the database stops."""
 
     def __init__(self, address: str) -> None:
         self._arrived: dict[tuple[str, str], float] = {}
@@ -57,15 +57,15 @@ class Lists:
         """Return when the list of a shelf arrived.
 
         Raises:
-            TimeoutError: where it does not.
+            TimeoutError: it did not arrive.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: (uid, digest) in self._arrived, patience_s):
-                raise TimeoutError(f"no list for the present shelf after {patience_s:.0f} s")
+                raise TimeoutError(f"no list for the current shelf after {patience_s:.0f} s")
             return self._arrived[uid, digest]
 
     def close(self) -> None:
-        """Wait for the end of the stream, and with it of the connection."""
+        """Wait until the stream, and with it the connection, ends."""
         self._thread.join(PATIENCE_S)
 
     def _listen(self) -> None:
@@ -83,7 +83,7 @@ class Lists:
 
 
 class Reader:
-    """One reader with the app, who knows what the shelf should be."""
+    """A reader with the app, who knows what the shelf should contain."""
 
     def __init__(
         self, stage: Stage, afterwards: ExitStack, uid: str, entries: Mapping[str, dict[str, Any]], seed: int
@@ -94,11 +94,11 @@ class Reader:
 
     @property
     def digest(self) -> str:
-        """Of the shelf as it should be."""
+        """The digest of the shelf as it should be."""
         return build_shelf(self.uid, sort_out(self.entries)[0]).digest
 
     def rate(self) -> None:
-        """Give a book of the shelf other stars."""
+        """Change the rating of a book on the shelf."""
         key = sorted(self.entries)[int(self._rng.integers(len(self.entries)))]
         rating = (self.entries[key]["myRate"] * 2 + 1) % 11 / 2
         self.entries[key]["myRate"] = rating
@@ -127,7 +127,7 @@ class Reader:
 
 
 def measure(seed: int, quick: bool) -> dict[str, Any]:
-    """Run the functions and write to them: one event after another, then many readers at the same time."""
+    """Run the functions and send them events: first one by one, then from many readers concurrently."""
     processes, folder = Processes(), OUT / "bench"
     try:
         with ExitStack() as afterwards, stage(seed, processes, folder) as ready:
@@ -149,7 +149,7 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
 
 
 def _start_functions(stage: Stage, processes: Processes, folder: Path) -> tuple[Path, psutil.Process]:
-    """Start them as Cloud Run does, with a stopwatch inside; register their trigger."""
+    """Start the functions as Cloud Run does, with a stopwatch; register their trigger."""
     times = (folder / "events-times.jsonl").resolve()
     times.write_text("")
     host, port = stage.functions.split(":")
@@ -168,7 +168,7 @@ def _start_functions(stage: Stage, processes: Processes, folder: Path) -> tuple[
 def _one_by_one(readers: list[Reader], lists: Lists, times: Path, host: psutil.Process, events: int) -> dict[str, Any]:
     latencies: list[float] = []
     for number in range(WARM_UP + events):
-        _settled(times, number)  # the last event looks once more after its list
+        _settled(times, number)  # an event checks the shelf again after its list
         if number == WARM_UP:
             cpu_s = _cpu_s(host)
         reader = readers[number % len(readers)]
@@ -195,7 +195,7 @@ def _one_by_one(readers: list[Reader], lists: Lists, times: Path, host: psutil.P
 def _all_at_once(
     stage: Stage, readers: list[Reader], lists: Lists, times: Path, host: psutil.Process
 ) -> dict[str, Any]:
-    """Let all readers write as fast as they can; wait for their lists, and compare them with what they should be."""
+    """Let all readers write as fast as they can; wait for their lists, and compare these with the expected ones."""
     before, cpu_s, began = len(times.read_text().splitlines()), _cpu_s(host), time.perf_counter()
 
     def write(reader: Reader) -> None:
@@ -222,27 +222,27 @@ def _all_at_once(
 
 
 def is_right(stage: Stage, reader: Reader) -> bool:
-    """Tell whether the list in the database is what the model gives for the shelf as the reader has written it."""
+    """Return whether the list in the database is the model's list for the shelf that the reader has written."""
     from backend.adapters.tflite_model import load_recommender
     from backend.list_writes import make_list
 
     model = load_recommender("bench", stage.files[RECOMMEND_MODEL], stage.files[ITEMS])
     shelf = build_shelf(reader.uid, sort_out(reader.entries)[0])
-    found = stage.request("GET", paths.recommendations(reader.uid))
+    stored = stage.request("GET", paths.recommendations(reader.uid))
     made = make_list(shelf, model, parse_catalogue(stage.catalogue)[0])
-    listed = tuple(item["isbn"] for item in found["items"])
-    return bool(found["basedOn"]["digest"] == shelf.digest and listed == made.isbns)
+    listed = tuple(item["isbn"] for item in stored["items"])
+    return bool(stored["basedOn"]["digest"] == shelf.digest and listed == made.isbns)
 
 
 def _settled(times: Path, events: int) -> None:
-    """Wait until so many events were handled to their end, for a while."""
+    """Wait until this many events were handled completely, or until the patience ends."""
     deadline = time.monotonic() + PATIENCE_S
     while len(times.read_text().splitlines()) < events and time.monotonic() < deadline:
         time.sleep(0.002)
 
 
 def united(intervals: Sequence[tuple[float, float]]) -> float:
-    """Return how long at least one of some intervals, sorted by start, lasts: threads wait at the same time."""
+    """Return the length of the union of intervals, sorted by start: threads wait concurrently."""
     total, reached = 0.0, 0.0
     for start, end in intervals:
         total += max(0.0, end - max(start, reached))
@@ -264,7 +264,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.events", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_EVENTS} events instead of {EVENTS}")
-    parser.add_argument("--profile", action="store_true", help="the time of an event by part, in one thread")
+    parser.add_argument("--profile", action="store_true", help="measure the time of an event by part, in one thread")
     parser.add_argument("--seed", type=int, default=42)
     arguments = parser.parse_args()
     if arguments.profile:

@@ -1,8 +1,8 @@
-"""How each stage of a retraining grows with the number of entries: seconds, peak memory, bytes, and their exponents.
+"""Growth of each stage of a retraining with the number of entries: seconds, peak memory, bytes, and exponents.
 
 The stages are those of ``trainer run --lists`` on a backup: the backup into a snapshot, an epoch with each kind of
-negatives, and all readers' lists as shards. Each is measured in a process of its own, on the entries that
-``benchmarks/synthetic.py`` invents, with a hundred a reader and books by Heaps' law.
+negatives, and all readers' lists as shards. Each is measured in a separate process on synthetic entries
+(``benchmarks/synthetic.py``), with a hundred per reader and books by Heaps' law.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = (1_000, 10_000)
 
 DECADES = 2
-"""An exponent is of the largest sizes, so many powers of ten apart: below them, starting takes most of the time."""
+"""Exponents are fitted to the largest sizes, within this many powers of ten: below, start-up takes most of the time."""
 
 LISTS, BACKUP = "lists into shards", "backup into a snapshot"
 EPOCHS = {f"an epoch, {kind} negatives": kind for kind, _ in DEFAULTS.embedding_dims}
@@ -38,7 +38,7 @@ Figures = dict[str, Any]
 
 
 def measure(seed: int, quick: bool) -> Figures:
-    """Return by stage a row for each size, with exponents of seconds and megabytes."""
+    """Return a row for each stage and size, and the exponents of seconds and megabytes."""
     sizes = QUICK_SIZES if quick else SIZES
     stages: dict[str, list[Figures]] = {BACKUP: [], **{name: [] for name in EPOCHS}, LISTS: []}
     for entries in sizes:
@@ -53,7 +53,7 @@ def measure(seed: int, quick: bool) -> Figures:
 
 
 def exponent(rows: list[Figures], name: str) -> float:
-    """Return the power of the number of entries with which a figure grows over the last ``DECADES``.
+    """Return the exponent with which a figure grows with the number of entries over the last ``DECADES``.
 
     It is the slope of the least-squares line through the logarithms of both.
     """
@@ -65,20 +65,20 @@ def exponent(rows: list[Figures], name: str) -> float:
 
 def _row(stage: str, entries: int, seed: int) -> Figures:
     if stage == BACKUP:
-        found = ingest.backup(entries, seed)
-        read = {"read_mb": found["backup_mb"], "written_mb": found["parquet_mb"]}
-        return {"seconds": found["seconds"], "peak_mb": found["peak_mb"], **read}
+        row = ingest.backup(entries, seed)
+        read = {"read_mb": row["backup_mb"], "written_mb": row["parquet_mb"]}
+        return {"seconds": row["seconds"], "peak_mb": row["peak_mb"], **read}
     if stage in EPOCHS:
-        found = training.in_process(EPOCHS[stage], f"synthetic-{entries}", seed, quick=True)
-        return {"seconds": found["epoch_seconds"], "peak_mb": found["peak_mb"]}
+        row = training.in_process(EPOCHS[stage], f"synthetic-{entries}", seed, quick=True)
+        return {"seconds": row["epoch_seconds"], "peak_mb": row["peak_mb"]}
     words = [sys.executable, "-m", "benchmarks.growth", "--lists-of", str(entries), "--seed", str(seed)]
     output = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
-    row: Figures = json.loads(output.splitlines()[-1])
-    return row
+    row = json.loads(output.splitlines()[-1])
+    return dict(row)
 
 
 def lists_of(entries: int, seed: int) -> Figures:
-    """Make all readers' lists with a model of random weights, and write their shards to a folder."""
+    """Compute all readers' lists with a model of random weights, and write the shards to a folder."""
     from benchmarks.lists import VERSION, Folder, make_world
     from trainer.data.sources import Snapshot
     from trainer.serving.batch.shards import publish_lists
@@ -96,10 +96,10 @@ def lists_of(entries: int, seed: int) -> Figures:
     return {"seconds": seconds, "peak_mb": peak, "written_mb": written / 1e6, "readers": readers, "books": books}
 
 
-def show(found: Figures) -> None:
+def show(figures: Figures) -> None:
     """Print the figures as tables."""
-    for stage, rows in found["stages"].items():
-        exponents = found["exponents"][stage]
+    for stage, rows in figures["stages"].items():
+        exponents = figures["exponents"][stage]
         print(f"\n{stage}: seconds ~ entries^{exponents['seconds']:.2f}, memory ~ entries^{exponents['peak_mb']:.2f}")
         for row in rows:
             print(f"{row['entries']:12,}{_line(row)}")
@@ -110,7 +110,7 @@ def _line(row: Figures) -> str:
     return f"{row['seconds']:10.2f} s{row['peak_mb']:8,.0f} MB at most{sizes}"
 
 
-def draw(found: Figures, path: Path) -> None:
+def draw(figures: Figures, path: Path) -> None:
     """Draw seconds, memory and bytes over the number of entries."""
     mpl.use("Agg")
     from matplotlib import pyplot as plt
@@ -118,7 +118,7 @@ def draw(found: Figures, path: Path) -> None:
     panels = {"seconds": "seconds", "peak_mb": "peak memory, MB", "written_mb": "written, MB"}
     figure, axes = plt.subplots(1, len(panels), figsize=(13, 4), layout="constrained")
     for axis, (name, label) in zip(axes, panels.items(), strict=True):
-        for stage, rows in found["stages"].items():
+        for stage, rows in figures["stages"].items():
             if name in rows[0]:
                 axis.loglog([row["entries"] for row in rows], [row[name] for row in rows], marker="o", label=stage)
         axis.set_xlabel("entries")
@@ -130,7 +130,7 @@ def draw(found: Figures, path: Path) -> None:
 
 
 def main() -> None:
-    """Measure, print and draw; or make the lists for another process."""
+    """Measure, print and draw, or compute the lists for another process."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="up to ten thousand entries")
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
@@ -139,10 +139,10 @@ def main() -> None:
     if arguments.lists_of:
         print(json.dumps(lists_of(arguments.lists_of, arguments.seed)))
         return
-    found = measure(arguments.seed, arguments.quick)
-    show(found)
-    keep("growth", found)
-    draw(found, OUT / "bench" / "growth.png")
+    figures = measure(arguments.seed, arguments.quick)
+    show(figures)
+    keep("growth", figures)
+    draw(figures, OUT / "bench" / "growth.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Lists for all readers at once: the dense kernel beside its peers, served lists in blocks and one by one, and Beam."""
+"""Lists for all readers: the dense kernel and its alternatives, served lists in blocks and one by one, and Beam."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trainer.serving.item_item import Reranker, ServingModel, Table, popularity
 from trainer.serving.reranker_features import FEATURES
 
 NEAR = 120
-"""A book's neighbours are chosen from so many that stand beside it, in the order of tastes."""
+"""A book's neighbours are chosen from this many adjacent books, in the order of tastes."""
 
 VERSION = "20260101T000000Z-1"
 
@@ -40,7 +40,7 @@ class World:
 
 
 def measure(seed: int, quick: bool) -> dict[str, Any]:
-    """Return all figures; the quick ones are of smaller catalogues and fewer readers."""
+    """Return all figures; quick ones use smaller catalogues and fewer readers."""
     dense = dense_top_k.measure(seed, quick)
     served = {}
     for books, readers, singly, dim in (
@@ -55,12 +55,12 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
         served[str(books)] = _served(world, singly)
         if books == 10_000:
             beam = _beam(world, 500 if quick else 5_000)
-    found = {"seed": seed, "quick": quick, "dense": dense, "served": served, "beam": beam}
-    return {**found, "targets": _targets(found)}
+    figures = {"seed": seed, "quick": quick, "dense": dense, "served": served, "beam": beam}
+    return {**figures, "targets": _targets(figures)}
 
 
-def _targets(found: dict[str, Any]) -> list[dict[str, Any]]:
-    dense = found["dense"]
+def _targets(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    dense = figures["dense"]
     rows = [
         (
             "dense kernel, share of the matrix product's rate",
@@ -68,16 +68,16 @@ def _targets(found: dict[str, Any]) -> list[dict[str, Any]]:
             0.8,
         ),
         ("dense kernel, places as sorting everything has them", dense["same_as_sorting"], 1.0),
-        ("Beam, share of shards equal to one process's", found["beam"]["same"], 1.0),
+        ("Beam, share of shards equal to one process's", figures["beam"]["same"], 1.0),
     ]
-    for books, row in found["served"].items():
+    for books, row in figures["served"].items():
         rows.append((f"{books} books, share of lists equal to the exported file's", row["same"], 0.999))
         rows.append((f"{books} books, lists in blocks per list one by one", row["ratio"], 2.0))
     return [{"name": n, "measured": m, "bound": b, "met": bool(m >= b)} for n, m, b in rows]
 
 
 def make_world(seed: int, readers: int, books: int, dim: int) -> World:
-    """Return invented entries and a model with random weights between books of one taste."""
+    """Return synthetic entries and a model with random weights between books of one taste."""
     made = synthetic.make(readers * synthetic.ENTRIES_A_READER, seed, readers, books)
     ratings, catalogue = made.ratings(), made.catalogue()
     rng = np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def make_world(seed: int, readers: int, books: int, dim: int) -> World:
 
 
 def _served(world: World, singly: int) -> dict[str, Any]:
-    """Time all lists in blocks, from rows to lists; and some of them through the exported file, on one thread each."""
+    """Time all lists in blocks, from rows to lists, and some of them through the exported file, on one thread each."""
     from trainer.serving import tflite
     from trainer.serving.batch.making import make_lists
 
@@ -132,7 +132,7 @@ def _served(world: World, singly: int) -> dict[str, Any]:
         one_by_one = [_one(model, shelf, maker) for shelf in shelves]
         single_seconds = time.perf_counter() - began
     chosen = made[::step][:singly]
-    same = [found.isbns == other.isbns for found, other in zip(chosen, one_by_one, strict=True)]
+    same = [one.isbns == other.isbns for one, other in zip(chosen, one_by_one, strict=True)]
     rates = len(made) / seconds, len(one_by_one) / single_seconds
     return {
         "readers": len(made),
@@ -141,7 +141,7 @@ def _served(world: World, singly: int) -> dict[str, Any]:
         "lists_per_second_one_by_one": rates[1],
         "ratio": rates[0] / rates[1],
         "same": float(np.mean(same)),
-        "full_lists": float(np.mean([len(found.items) == LIST_SIZE for found in made])),
+        "full_lists": float(np.mean([len(one.items) == LIST_SIZE for one in made])),
         "peak_megabytes_in_blocks": blocks_memory["megabytes"],
         "peak_megabytes_one_by_one": memory["megabytes"],
     }
@@ -184,7 +184,7 @@ def _beam(world: World, readers: int) -> dict[str, Any]:
 
 
 class Folder:
-    """A bucket on disk, as far as shards need one."""
+    """A bucket on disk with the operations that shards need."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -195,11 +195,11 @@ class Folder:
         (self.path / Path(name).name).write_bytes(content)
 
 
-def show(found: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     """Print the figures as tables."""
-    dense = found["dense"]
+    dense = figures["dense"]
     sizes = f"{dense['readers']:,} readers × {dense['books']:,} books × {dense['dim']}"
-    print(f"{sizes}, top {dense['k']}, seed {found['seed']}")
+    print(f"{sizes}, top {dense['k']}, seed {figures['seed']}")
     print(f"{'':20}{'readers':>9}{'seconds':>9}{'GFLOP/s':>9}{'of matmul':>11}{'same':>9}{'peak MB':>9}")
     for name, row in dense["rows"].items():
         if "missing" in row:
@@ -210,16 +210,16 @@ def show(found: dict[str, Any]) -> None:
             f"{row['same']:9.5f}{row['peak_megabytes']:9,.0f}"
         )
     print(f"\n{'books':>9}{'readers':>9}{'blocks/s':>10}{'MB':>7}{'singly':>9}{'singly/s':>10}{'MB':>7}{'same':>9}")
-    for books, row in found["served"].items():
+    for books, row in figures["served"].items():
         print(
             f"{int(books):9,}{row['readers']:9,}{row['lists_per_second_in_blocks']:10,.0f}"
             f"{row['peak_megabytes_in_blocks']:7,.0f}{row['one_by_one']:9,}{row['lists_per_second_one_by_one']:10,.0f}"
             f"{row['peak_megabytes_one_by_one']:7,.0f}{row['same']:9.2%}"
         )
-    row = found["beam"]
+    row = figures["beam"]
     print(f"\n{row['readers']:,} readers into shards: Beam {row['seconds_beam']:.1f} s, ", end="")
     print(f"one process {row['seconds_one_process']:.1f} s; {row['same']:.0%} of shards and index the same")
-    for row in found["targets"]:
+    for row in figures["targets"]:
         print(f"{'met' if row['met'] else 'MISSED':8}{row['name']}: {row['measured']:,.3f} (bound {row['bound']:,.3f})")
 
 

@@ -1,8 +1,8 @@
 """The research notebook's multi-task model and its training loop, for comparison.
 
 Two id embeddings of width 64, a rating network of 512-256-128-32-1 on their concatenation, retrieval against the other
-books of a batch, AdamW at 0.001, batches of 32 that are frozen by a cache after the first epoch, 100 epochs. Its
-dropout layers are called without ``training=True``, so that they never drop anything, and are left out here.
+books of a batch, AdamW at 0.001, batches of 32 that a cache freezes after the first epoch, 100 epochs. Its
+dropout layers are called without ``training=True``, never drop anything, and are left out here.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Floats = npt.NDArray[np.float32]
 
 
 class NotebookModel(tfrs.Model):
-    """The joint model over ids, with the weights of its two losses.
+    """The joint model over ids, with weights for its two losses.
 
     Args:
         user_ids: the readers.
         isbns: the books.
-        weights: of the rating and of the retrieval loss.
+        weights: of the rating loss and the retrieval loss.
         with_metrics: compute top-k accuracies over all books in every training step, as the notebook does.
     """
 
@@ -76,15 +76,15 @@ def fit(
     seed: int = 42,
     after_epoch: Callable[[NotebookModel], None] | None = None,
 ) -> tuple[NotebookModel, float]:
-    """Return the model after ``epochs``, and how many seconds its training took.
+    """Return the model after ``epochs``, and the seconds that its training took.
 
     Args:
-        ratings: rated entries; others are left out, the notebook would take them for 0 stars.
+        ratings: unrated entries are left out; the notebook would treat them as 0 stars.
         weights: of the losses.
         epochs: 100 in the notebook.
-        with_metrics: as for the model; the result is the same without, and sooner there.
-        seed: of everything that is random.
-        after_epoch: is called with the model.
+        with_metrics: as for the model; the result is the same without, and faster.
+        seed: of all randomness.
+        after_epoch: called with the model after each epoch.
     """
     tf.keras.utils.set_random_seed(seed)
     rated = ratings.stars > 0
@@ -102,7 +102,7 @@ def fit(
 
 
 class _Clock(tf.keras.callbacks.Callback):
-    """Counts the seconds of training alone, whatever is done after an epoch."""
+    """Counts the seconds of training only, without what is done after an epoch."""
 
     def __init__(self, after_epoch: Callable[[NotebookModel], None] | None, progress: Any) -> None:
         super().__init__()
@@ -123,8 +123,8 @@ def scores(model: NotebookModel, ratings: Ratings, users: npt.NDArray[np.int64])
     """Return the retrieval scores of all books, float32 [users, items]."""
     readers = model.user_model(tf.constant([ratings.user_ids[user] for user in users]))
     books = model.item_model(tf.constant(list(ratings.isbns)))
-    found: Floats = tf.matmul(readers, books, transpose_b=True).numpy()
-    return found
+    scored: Floats = tf.matmul(readers, books, transpose_b=True).numpy()
+    return scored
 
 
 def predict(model: NotebookModel, user_ids: list[str], isbns: list[str]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""``make bench-quality``: the model beside its peers and the notebook's, on each split; out/quality.json and plots."""
+"""``make bench-quality``: the model, its baselines and the notebook's model on each split; out/quality.json, plots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = ("dev1k_0", "dev1k_1", "dev1k_2", "dev1k_3")
 LARGE = ("dev100k",)
 
 NOTEBOOK_EPOCHS_LARGE = 10
-"""Of its 100 on the large split, where an epoch is a minute even without metrics; it overfits from the first on."""
+"""Instead of 100 on the large split: an epoch takes a minute even without metrics, and overfitting starts at once."""
 
 
 def main() -> None:
@@ -33,13 +33,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
     arguments = parser.parse_args()
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    found = {}
+    by_split = {}
     for split in arguments.splits:
         print(f"\n== {split}, seed {arguments.seed}")
-        found[split] = _measure(split, arguments.seed)
-    _summarise(found)
+        by_split[split] = _measure(split, arguments.seed)
+    _summarise(by_split)
     OUT.mkdir(exist_ok=True)
-    (OUT / "quality.json").write_text(json.dumps(finite(found), indent=1, allow_nan=False))
+    (OUT / "quality.json").write_text(json.dumps(finite(by_split), indent=1, allow_nan=False))
     print(f"\nwritten: {OUT}/quality.json, {OUT}/quality/*/report.html, {OUT}/quality/*.svg")
 
 
@@ -55,7 +55,7 @@ def _measure(split: str, seed: int) -> dict[str, Any]:
 
 
 def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Return the notebook's joint model's figures by epoch, on the training and on the test part."""
+    """Return the figures of the notebook's joint model by epoch, on the training and the test data."""
     from benchmarks import notebook_model
 
     epochs = notebook_model.EPOCHS if len(ratings.users) < DEFAULTS.small else NOTEBOOK_EPOCHS_LARGE
@@ -75,13 +75,13 @@ def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> di
     )
     shelves = ratings.matrix()
     table = notebook_model.scores(model, ratings, np.arange(len(ratings.user_ids)))
-    # The peer's interface takes shelves; this model knows users: each shelf is found among those of the training.
+    # A baseline is given shelves, but this model knows users, so each shelf is looked up among the training data.
     by_shelf = {row.indices.tobytes(): scores for row, scores in zip(shelves, table, strict=True)}
     nobody = np.zeros(len(ratings.isbns), np.float32)
-    peer = baselines.Baseline(
+    baseline = baselines.Baseline(
         "notebook", lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block])
     )
-    ranked = baselines.rank(peer, ratings, held_out, seed)["metrics"]
+    ranked = baselines.rank(baseline, ratings, held_out, seed)["metrics"]
     figures = {**ranked, "rmse": history["validation_rmse"][-1]}
     errors, best = history["validation_rmse"], int(np.argmin(history["validation_rmse"]))
     print(
@@ -92,10 +92,10 @@ def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> di
     return {"epochs": epochs, "metrics": figures, "history": history, "seconds": seconds}
 
 
-def _summarise(found: dict[str, Any]) -> None:
+def _summarise(by_split: dict[str, Any]) -> None:
     print("\n== Targets")
-    large = [found[name] for name in LARGE if name in found]
-    small = [found[name] for name in SMALL if name in found]
+    large = [by_split[name] for name in LARGE if name in by_split]
+    small = [by_split[name] for name in SMALL if name in by_split]
     for name, group in (("dev100k", large), ("mean of the dev1k", small)):
         if not group:
             continue
@@ -110,7 +110,7 @@ def _summarise(found: dict[str, Any]) -> None:
         coverage = {k: float(np.mean([_rows(g)[k]["coverage"] for g in group])) for k in ndcg}
         print(f"{name}: coverage {coverage[OURS]:.3f}, {best} {coverage[best]:.3f}")
     (OUT / "quality").mkdir(parents=True, exist_ok=True)
-    for split, metrics in found.items():
+    for split, metrics in by_split.items():
         rows = _rows(metrics)
         shown = sorted(((n, r["ndcg"]) for n, r in rows.items() if "ndcg" in r), key=lambda r: -r[1]["mean"])
         drawn = {
@@ -139,10 +139,10 @@ def _rows(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mean(group: list[dict[str, Any]], measure: str) -> dict[str, float]:
-    """Return the mean over splits of a measure, for the models that have it."""
+    """Return the mean of a measure over splits, for each model that has it."""
     names = [name for name, row in _rows(group[0]).items() if measure in row]
     values = {name: [_rows(metrics)[name][measure] for metrics in group] for name in names}
-    return {n: float(np.mean([v["mean"] if isinstance(v, dict) else v for v in found])) for n, found in values.items()}
+    return {n: float(np.mean([v["mean"] if isinstance(v, dict) else v for v in row])) for n, row in values.items()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A published model's files with random weights of the real shape, for what depends on a model's size alone."""
+"""Files of a model with random weights of realistic shape, for measurements that depend only on a model's size."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def make(seed: int) -> ServingModel:
 def files(seed: int) -> dict[str, bytes]:
     """Return the exported files by name.
 
-    They are made by a process of its own, so that whoever measures has no TensorFlow in memory; and once for the same
-    seed and code, since that takes half a minute.
+    A separate process makes them, so that the measuring process does not load TensorFlow. They are made once for the
+    same seed and code, because that takes half a minute.
     """
     code = b"".join((ROOT / name).read_bytes() for name in MADE_BY)
     folder = OUT / "bench" / f"model-{hashlib.sha256(code + str(seed).encode()).hexdigest()[:12]}"

@@ -1,6 +1,6 @@
-"""Invented ratings of any number, shaped like real ones: few popular books, tastes in clusters, shelves of all sizes.
+"""Synthetic ratings of any number, shaped like real ones: few popular books, clustered tastes, shelves of all sizes.
 
-Everything comes from a seed, and is made in whole arrays: ten million entries take about half a minute.
+Everything comes from a seed and is computed in whole arrays: ten million entries take about half a minute.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bookrec.push_keys import CHARS
 from trainer.data.dataset import Ratings
 
 FIRST_MS, LAST_MS = 1_685_577_600_000, 1_763_164_800_000
-"""The entries are spread evenly over two and a half years from June 2023 on."""
+"""The entries are spread evenly over two and a half years, starting in June 2023."""
 
 ENTRIES_A_READER = 100
 BOOKS_A_CLUSTER = 60
@@ -29,7 +29,7 @@ SKEW, FLATTENED_RANKS = 0.9, 10
 
 TASTES = 3
 OWN_TASTE = 0.8
-"""How many clusters a reader likes, and which share of the shelf comes from them."""
+"""The number of clusters that a reader likes, and the share of the shelf that comes from them."""
 
 UNRATED = 0.1
 CHUNK = 200_000
@@ -39,16 +39,16 @@ _WORDS = ("ash", "bell", "crow", "dawn", "elm", "fern", "gull", "hill", "iris", 
 
 @dataclass(frozen=True, slots=True)
 class Synthetic:
-    """Entries, the oldest first.
+    """Entries, oldest first.
 
     Attributes:
-        readers, books: how many there are.
+        readers, books: their numbers.
         users: int32 [entries], reader index.
         items: int32 [entries], book index; no reader has a book twice.
-        stars: float32 [entries], 0.5–5 in halves, 0 for a book without a rating.
+        stars: float32 [entries], 0.5–5 in steps of a half, 0 for an unrated book.
         at: int64 [entries], milliseconds since 1970, ascending.
         clusters: int32 [books], the books' tastes.
-        seed: that all of it comes from.
+        seed: of all the data.
     """
 
     readers: int
@@ -62,16 +62,16 @@ class Synthetic:
 
     @property
     def user_ids(self) -> list[str]:
-        """28 characters a reader, as Firebase Authentication makes them, ascending."""
+        """Ids of 28 characters, as Firebase Authentication makes them, ascending."""
         return [f"reader{number:022d}" for number in range(self.readers)]
 
     @property
     def isbns(self) -> list[str]:
-        """14 characters a book, as the app writes them, ascending."""
+        """ISBNs of 14 characters, as the app writes them, ascending."""
         return [f"0978{number:010d}" for number in range(self.books)]
 
     def catalogue(self) -> pd.DataFrame:
-        """Return the books' metadata, columns as ``trainer.data.sources.BOOK_COLUMNS``: authors keep to a cluster."""
+        """Return the books' metadata, columns as ``trainer.data.sources.BOOK_COLUMNS``: each author has one cluster."""
         rng = np.random.default_rng((self.seed, 1))
         authors = self.clusters * 15 + rng.integers(0, 15, self.books)
         words = rng.integers(0, len(_WORDS), (self.books, 3))
@@ -110,9 +110,9 @@ class Synthetic:
 
 
 def shape_of(entries: int) -> tuple[int, int]:
-    """Return how many readers and books so many entries have: a hundred entries a reader, and books by Heaps' law.
+    """Return the numbers of readers and books for a number of entries: 100 entries per reader, and books by Heaps' law.
 
-    The exponent 0.4 joins the sizes of real data: about 700 books at 1,000 entries, 4,400 at 100,000.
+    The exponent 0.4 fits the sizes of real data: about 700 books at 1,000 entries, 4,400 at 100,000.
     """
     return max(10, entries // ENTRIES_A_READER), max(50, round(700 * (entries / 1000) ** 0.4))
 
@@ -121,12 +121,12 @@ def make(entries: int, seed: int = 42, readers: int | None = None, books: int | 
     """Return exactly ``entries`` entries.
 
     Args:
-        entries: how many, at most a third of readers times books.
-        seed: of everything.
-        readers, books: instead of what ``shape_of`` says.
+        entries: their number, at most a third of readers times books.
+        seed: of all randomness.
+        readers, books: replace the numbers of ``shape_of``.
 
     Raises:
-        ValueError: where there are not books enough for so many entries.
+        ValueError: there are too few books for the entries.
     """
     usual = shape_of(entries)
     readers, books = readers or usual[0], books or usual[1]
@@ -149,26 +149,26 @@ def _pairs(
     clusters: npt.NDArray[np.int32],
     weights: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.int64]:
-    """Return distinct pairs as reader times books plus book, in random order."""
-    books, found = len(clusters), np.empty(0, np.int64)
+    """Return distinct pairs, encoded as reader times books plus book, in random order."""
+    books, distinct = len(clusters), np.empty(0, np.int64)
     activity = rng.lognormal(0, 1, readers)
     readers_drawn = np.cumsum(activity / activity.sum())
     tastes = rng.integers(0, clusters.max() + 1, (readers, TASTES))
     by_cluster = np.argsort(clusters, kind="stable")
-    within = np.cumsum(weights[by_cluster])  # one distribution a cluster, laid end to end
+    within = np.cumsum(weights[by_cluster])  # one distribution per cluster, end to end
     starts = np.searchsorted(clusters[by_cluster], np.arange(clusters.max() + 2))
     bounds = np.append(0.0, within)[starts]
     anywhere = np.cumsum(weights) / weights.sum()
-    while len(found) < entries:
-        count = int((entries - len(found)) * 1.3) + 100
+    while len(distinct) < entries:
+        count = int((entries - len(distinct)) * 1.3) + 100
         users = np.minimum(np.searchsorted(readers_drawn, rng.random(count)), readers - 1)
         chosen = tastes[users, rng.integers(0, TASTES, count)]
         place = bounds[chosen] + rng.random(count) * (bounds[chosen + 1] - bounds[chosen])
         own = by_cluster[np.minimum(np.searchsorted(within, place), books - 1)]
         other = np.minimum(np.searchsorted(anywhere, rng.random(count)), books - 1)
         items = np.where(rng.random(count) < OWN_TASTE, own, other)
-        found = np.unique(np.concatenate([found, users.astype(np.int64) * books + items]))
-    return rng.permutation(found)[:entries]
+        distinct = np.unique(np.concatenate([distinct, users.astype(np.int64) * books + items]))
+    return rng.permutation(distinct)[:entries]
 
 
 def _stars(
@@ -178,7 +178,7 @@ def _stars(
     readers: int,
     books: int,
 ) -> npt.NDArray[np.float32]:
-    """Return a reader's mean plus a book's quality plus chance, in halves; a tenth has no stars."""
+    """Return the reader's mean plus the book's quality plus noise, rounded to halves; a tenth is unrated."""
     means, quality = rng.normal(3.8, 0.4, readers), rng.normal(0, 0.3, books)
     exact = means[users] + quality[items] + rng.normal(0, 0.8, len(users))
     stars = np.clip(np.round(exact * 2) / 2, 0.5, 5.0)
@@ -186,7 +186,7 @@ def _stars(
 
 
 def entry_keys(at: npt.NDArray[np.int64], first: int = 0) -> list[str]:
-    """Return a push key an entry: 8 characters of its time, 12 of its number, so that no two are equal."""
+    """Return a unique push key for each entry: 8 characters of its time, and 12 of its number."""
     digits = np.array(list(CHARS))
     numbers = np.arange(first, first + len(at), dtype=np.int64)
     places = [(at >> np.int64(6 * place)) & 63 for place in reversed(range(8))]
@@ -197,7 +197,7 @@ def entry_keys(at: npt.NDArray[np.int64], first: int = 0) -> list[str]:
 
 
 def nodes(synthetic: Synthetic) -> Iterator[dict[str, Any]]:
-    """Yield the nodes of ``/User_Book`` by key, some at a time, as the app writes them."""
+    """Yield the nodes of ``/User_Book`` by key, in chunks, as the app writes them."""
     user_ids, isbns = synthetic.user_ids, synthetic.isbns
     for start in range(0, len(synthetic.at), CHUNK):
         part = slice(start, start + CHUNK)
@@ -210,7 +210,7 @@ def nodes(synthetic: Synthetic) -> Iterator[dict[str, Any]]:
 
 
 def write_backup(synthetic: Synthetic, path: Path) -> None:
-    """Write a gzipped JSON backup of a database as the service writes it every day: one object, keys ascending."""
+    """Write a gzipped JSON backup of a database, like the service's daily backups: one object with ascending keys."""
     archive = {
         f"book{number:07d}": {"documentId": f"book{number:07d}", **{name: str(book[name]) for name in _ARCHIVE}}
         for number, book in enumerate(_archive_rows(synthetic))

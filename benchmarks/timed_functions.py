@@ -1,8 +1,8 @@
-"""``functions/main.py`` with a stopwatch: what functions-framework serves in place of it while ``events`` measures.
+"""``functions/main.py`` with a stopwatch: functions-framework serves it instead while ``events`` measures.
 
-One JSON line an event goes to the file that ``BENCH_TIMES`` names: how long after the event's arrival the list was in
-the database, when until then some thread was waiting for the database, and how long the whole event took. Waiting is
-the sending of a request and the time to the first byte of its answer.
+Each event appends a JSON line to the file that ``BENCH_TIMES`` names: the time from its arrival to the list in the
+database, the intervals until then in which a thread waited for the database, and the time of the whole event. Waiting
+means sending a request, and the time to the first byte of its answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``make bench-train``: training beside the notebook's loop, a whole run on 100,000 ratings, the exported files."""
+"""``make bench-train``: training compared with the notebook's, a whole run on 100,000 ratings, the exported files."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ SHELVES = 1_000
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="10 of the notebook's 100 epochs, told apart in the output"
-    )
+    parser.add_argument("--quick", action="store_true", help="run 10 of the notebook's 100 epochs; the output says so")
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
     arguments = parser.parse_args()
     results: dict[str, Any] = {"seed": arguments.seed}
@@ -46,7 +44,7 @@ def main() -> None:
 
 
 def _loop(seed: int, quick: bool) -> dict[str, Any]:
-    """Joint training to its best validation figure beside the notebook's loop as it stands, on the same entries."""
+    """Measure joint training to its best validation metric, and the notebook's loop on the same entries."""
     from benchmarks import notebook_model
 
     train, _, books = read_split("dev1k_0")
@@ -75,7 +73,7 @@ def _loop(seed: int, quick: bool) -> dict[str, Any]:
 
 
 def _run(seed: int, quick: bool) -> dict[str, Any]:
-    """Train, evaluate and export dev100k in a process of its own."""
+    """Train, evaluate and export dev100k in a separate process."""
     train, test, books = read_split("dev100k")
     folder = OUT / "train"
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,11 +93,11 @@ def _run(seed: int, quick: bool) -> dict[str, Any]:
 
 
 def _files(seed: int, quick: bool) -> dict[str, Any]:
-    """Size, latency and parity of a file for 10,000 books, with random weights of the real shape."""
+    """Measure size, latency and parity of a file for 10,000 books, with random weights of realistic shape."""
     serving = random_model.make(seed)
     files = tflite.export(serving)
     size = len(files["recommend.tflite"])
-    print(f"\n== recommend.tflite for {BOOKS:,} books, random weights of the real shape, seed {seed}")
+    print(f"\n== recommend.tflite for {BOOKS:,} books, random weights of realistic shape, seed {seed}")
     print(f"{size / 1e6:.2f} MB (target 10): {_verdict(size <= 10_000_000)}")
     latencies: dict[str, Any] = {}
     rng = np.random.default_rng(seed)

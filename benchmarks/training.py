@@ -1,7 +1,7 @@
-"""Training: ratings a second beside the notebook's loop and the field's, to the target, memory, and growth.
+"""Training: ratings per second, time to the target, memory and growth, compared with the notebook and other libraries.
 
-Each row is measured in a process of its own, so that its peak memory is its own. LensKit needs another version of
-NumPy than TensorFlow Recommenders does: ``BASELINES_PYTHON`` names a Python with ``lenskit==2025.8.1``.
+Each row is measured in a separate process, because of its peak memory. LensKit needs another version of NumPy than
+TensorFlow Recommenders: ``BASELINES_PYTHON`` names a Python with ``lenskit==2025.8.1``.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from trainer.data import dataset
 from trainer.data.dataset import Ratings
 
 TARGET_SHARE = 0.99
-"""The target is this share of the best validation NDCG@10 that a training reaches."""
+"""The target is this share of the best validation NDCG@10 of a training."""
 
 NOTEBOOK_ENTRIES = 640
-"""The notebook's loop is measured on so many entries of an epoch, twenty of its steps: an epoch would take minutes."""
+"""The notebook's loop is measured on this many entries, twenty of its steps: an epoch would take minutes."""
 
 FACTORS, ITERATIONS = 128, 15
-"""Of both ALS models: implicit's defaults but for the factors, as in the quality benchmark."""
+"""Of both ALS models: implicit's defaults, except for the factors, as in the quality benchmark."""
 
 MOST_TIMES_THE_TIME = 12.0
 """For ten times the ratings."""
@@ -44,8 +44,8 @@ import numpy as np, pandas as pd
 warnings.simplefilter("ignore")
 from lenskit.als import ImplicitMFScorer
 from lenskit.data import from_interactions_df
-found = np.load(sys.argv[1])
-data = from_interactions_df(pd.DataFrame({"user_id": found["users"], "item_id": found["items"]}))
+ratings = np.load(sys.argv[1])
+data = from_interactions_df(pd.DataFrame({"user_id": ratings["users"], "item_id": ratings["items"]}))
 model = ImplicitMFScorer(embedding_size=int(sys.argv[2]), epochs=int(sys.argv[3]))
 began = time.perf_counter()
 model.train(data)
@@ -55,19 +55,19 @@ print(json.dumps({"seconds": seconds, "peak_mb": resource.getrusage(resource.RUS
 
 
 def measure(seed: int, quick: bool) -> dict[str, Any]:
-    """Return the rows of each data set, by its name and the model's, and what the last cost beside the one before."""
+    """Return rows by data set and model, and the cost of the last data set relative to the one before."""
     sets = ["synthetic-20000", "synthetic-200000"] if quick else ["dev100k", "synthetic-1000000", "synthetic-10000000"]
-    found: dict[str, Any] = {"seed": seed, "quick": quick, "data": {}}
+    figures: dict[str, Any] = {"seed": seed, "quick": quick, "data": {}}
     for name in sets:
         rows = {kind: in_process(kind, name, seed, quick) for kind in ("batch", "catalogue", "implicit", "LensKit")}
         if not quick and name != sets[-2]:
             rows["notebook"] = in_process("notebook", name, seed, quick)
-        found["data"][name] = rows
+        figures["data"][name] = rows
         _show(name, rows)
-    found["targets"] = [_growth(kind, found["data"], sets[-2:]) for kind in ("batch", "catalogue")]
-    for row in found["targets"]:
+    figures["targets"] = [_growth(kind, figures["data"], sets[-2:]) for kind in ("batch", "catalogue")]
+    for row in figures["targets"]:
         print(f"{row['name']}: {row['measured']:.1f} (target {row['bound']:.0f}): {'met' if row['met'] else 'MISSED'}")
-    return found
+    return figures
 
 
 def _growth(kind: str, data: dict[str, Any], sets: list[str]) -> dict[str, Any]:
@@ -95,13 +95,13 @@ def _show(name: str, rows: dict[str, Any]) -> None:
 
 
 def in_process(kind: str, name: str, seed: int, quick: bool) -> dict[str, Any]:
-    """Return one row, measured in a process of its own; ``quick`` runs two epochs of ours.
+    """Return one row, measured in a separate process; ``quick`` runs two of our epochs.
 
     Raises:
-        RuntimeError: with the end of what it printed, where it failed.
+        RuntimeError: the process failed; the message has the end of its output.
     """
     if kind == "LensKit" and not os.environ.get("BASELINES_PYTHON"):
-        return {"missing": "BASELINES_PYTHON names no environment with LensKit"}
+        return {"missing": "BASELINES_PYTHON does not name an environment with LensKit"}
     words = [sys.executable, "-m", "benchmarks.training", "--one", kind, "--data", name, "--seed", str(seed)]
     done = subprocess.run([*words, *(["--quick"] if quick else [])], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -173,12 +173,12 @@ def _lenskit(ratings: Ratings) -> dict[str, Any]:
         np.savez(path, users=ratings.users, items=ratings.items)
         words = [os.environ["BASELINES_PYTHON"], "-c", _LENSKIT, str(path), str(FACTORS), str(ITERATIONS)]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {"epoch_seconds": found["seconds"] / ITERATIONS, "epochs": ITERATIONS, "peak_mb": found["peak_mb"]}
+    row = json.loads(done.stdout.splitlines()[-1])
+    return {"epoch_seconds": row["seconds"] / ITERATIONS, "epochs": ITERATIONS, "peak_mb": row["peak_mb"]}
 
 
 def _notebook(ratings: Ratings, seed: int) -> dict[str, Any]:
-    """Measure some steps of an epoch, with the metrics that the notebook computes in each of them."""
+    """Measure some steps of an epoch, including the metrics that the notebook computes in each step."""
     from benchmarks import notebook_model
 
     rows = np.zeros(len(ratings.users), bool)
@@ -201,8 +201,8 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(_one(arguments.one, arguments.data, arguments.seed, arguments.quick)))
         return
-    found = measure(arguments.seed, arguments.quick)
-    print(f"\nwritten: {keep('training', found)}")
+    figures = measure(arguments.seed, arguments.quick)
+    print(f"\nwritten: {keep('training', figures)}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The contract with the app as data, and the data classes of its clients, which are made from it."""
+"""The contract with the app as data, and the clients' data classes, which are generated from it."""

@@ -1,9 +1,9 @@
 """The contract with the app, as data: every node that a client reads or writes, field by field.
 
-``docs/contract.md`` says it in words. Tests compare this module with the code that writes and reads the nodes, and
-``python -m clients.generate`` makes the clients' data classes from it.
+``docs/contract.md`` describes it in words. Tests compare this module with the code that writes and reads the nodes, and
+``python -m clients.generate`` generates the clients' data classes from it.
 
-The database keeps no empty list and no empty map: where one is left out, it is empty.
+The database does not keep empty lists and maps: if one is missing, it is empty.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Text:
     """A text.
 
     Attributes:
-        pattern: what the whole text matches, in the syntax that Python, JavaScript and Java share; None for any text.
-        known: the values that there are today. A client takes others as well: it stays in use for years.
-        longest: in characters; None where a client need not care.
+        pattern: a regular expression for the whole text, valid in Python, JavaScript and Java; None for any text.
+        known: the current values. Clients also accept others, because they stay in use for years.
+        longest: maximum length in characters; None if clients need not check it.
     """
 
     pattern: str | None = None
@@ -39,10 +39,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A finite number, with its bounds, which belong to the range unless it is ``open``.
+    """A finite number with bounds, which belong to the range unless it is ``open``.
 
     Attributes:
-        step: what it is a whole multiple of; None for any number.
+        step: the number is a multiple of it; None for any number.
     """
 
     lowest: float | None = None
@@ -53,14 +53,14 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A whole number of at least 0, at most ``highest``: a count, bytes, or milliseconds since 1970."""
+    """A whole number from 0 to ``highest``: a count, bytes, or milliseconds since 1970."""
 
     highest: int = (1 << 53) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list of one kind, in order, of at most ``most`` elements."""
+    """An ordered list of at most ``most`` elements of one kind."""
 
     of: Kind
     most: int | None = None
@@ -68,7 +68,7 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class ByName:
-    """A map from names, which match a pattern as a text does, to one kind."""
+    """A map from names, which match a pattern, to values of one kind."""
 
     of: Kind
     names: str
@@ -79,7 +79,7 @@ class Field:
     """One field of a node.
 
     Attributes:
-        optional: it may be missing. Lists and maps that are missing are empty.
+        optional: it may be missing. Missing lists and maps are empty.
     """
 
     name: str
@@ -93,9 +93,9 @@ class Node:
     """An object in the database or in a model's files.
 
     Attributes:
-        name: its data class.
-        place: the database's path, the file, or the field that holds it.
-        fields: in the order of the data class. Unknown fields are left alone.
+        name: the name of its data class.
+        place: its path in the database, its file, or the field that holds it.
+        fields: in the order of the data class. Unknown fields are ignored.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Node:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The names of the fields that are always there."""
+        """The names of the fields that are always present."""
         return tuple(field.name for field in self.fields if not field.optional)
 
     @property
@@ -124,19 +124,19 @@ SHA256 = Text(SHA256_PATTERN)
 ENTRY = Node(
     "Entry",
     "/User_Book/{entryId}",
-    "A reader has a book on the shelf, rated or not.",
+    "A book on a reader's shelf, rated or not.",
     (
         Field("userId", Text(longest=MAX_USER_ID), "The signed-in reader's uid."),
-        Field("bookId", Text(longest=128), "The key of the reader's own copy under /Books, fresh for every add."),
-        Field("myRate", STARS, "Stars in halves; 0 means on the shelf, not rated."),
-        Field("isbn", ISBN, "The book; an entry without it waits, and counts as soon as it has one.", optional=True),
+        Field("bookId", Text(longest=128), "The key of the reader's copy under /Books, new for every book added."),
+        Field("myRate", STARS, "Stars in steps of a half; 0 means on the shelf, not rated."),
+        Field("isbn", ISBN, "The book; an entry without it is rejected until it has one.", optional=True),
     ),
 )
 
 BOOK_COPY = Node(
     "BookCopy",
     "/Books/{bookId}",
-    "The reader's own copy of a book's data; the backend does not read it.",
+    "The reader's copy of a book's data; the backend does not read it.",
     (
         Field("title", Text(), "The title.", optional=True),
         Field("author", Text(), "The author.", optional=True),
@@ -148,14 +148,14 @@ BOOK_COPY = Node(
 CATALOGUE_BOOK = Node(
     "CatalogueBook",
     "/archive/{key}",
-    "A book that everyone can find. All fields are texts, and only the ISBN is sure to be there.",
+    "A book of the catalogue. All fields are texts, and only the ISBN is always present.",
     (
         Field("documentId", Text(), "The node's key.", optional=True),
-        Field("title", Text(), "The title, with its series in brackets.", optional=True),
+        Field("title", Text(), "The title, with the series in parentheses.", optional=True),
         Field("author", Text(), "The authors, separated by commas.", optional=True),
         Field("rating", Text(), "The average rating, as a text.", optional=True),
         Field("description", Text(), "What the book is about.", optional=True),
-        Field("isbn", ISBN, "The book; an opaque text, compared as given."),
+        Field("isbn", ISBN, "The book; an opaque text, compared exactly."),
         Field("genre", Text(), "The genre.", optional=True),
         Field("pages", Text(), "The number of pages, as a text.", optional=True),
         Field("publishedYear", Text(), "The year, as a text.", optional=True),
@@ -166,7 +166,7 @@ CATALOGUE_BOOK = Node(
 PROFILE = Node(
     "Profile",
     "/Users/{uid}",
-    "The reader's profile. Beside a list it is written field by field.",
+    "The reader's profile. If there is a list, write it field by field.",
     (
         Field("id", Text(), "The uid.", optional=True),
         Field("firstname", Text(), "The first name.", optional=True),
@@ -186,9 +186,11 @@ LIST_ITEM = Node(
         Field("author", Text(), "The catalogue's author; may be empty."),
         Field("image", Text(), "The address of the cover; may be empty."),
         Field("score", Number(), "The higher the better; comparable within one list only."),
-        Field("predictedRating", Number(0.5, 5), "Stars; absent where no model is live.", optional=True),
+        Field("predictedRating", Number(0.5, 5), "Stars; absent if no model is live.", optional=True),
         Field("source", Text(known=("personal", "popular", "newest")), "Why the book is on the list."),
-        Field("because", Many(ISBN, 2), "The reader's books that contributed most, the most first.", optional=True),
+        Field(
+            "because", Many(ISBN, 2), "The reader's books that contributed most, in descending order.", optional=True
+        ),
     ),
 )
 
@@ -198,56 +200,61 @@ BASED_ON = Node(
     "The shelf that a list was computed from.",
     (
         Field("entries", Whole(), "How many valid entries it had."),
-        Field("digest", SHA256, "SHA-256 of the entries: equal digests, equal shelves."),
+        Field("digest", SHA256, "SHA-256 of the entries; equal shelves have equal digests."),
     ),
 )
 
 RECOMMENDATION_LIST = Node(
     "RecommendationList",
     "/Users/{uid}/recommendations",
-    "A reader's list: ten books wherever the catalogue has ten left.",
+    "A reader's list: ten books, if the catalogue has ten left.",
     (
-        Field("listId", Text(), "Equal exactly for equal lists: the same books, in order, for the same shelf."),
-        Field("generatedAt", Whole(), "When it was written, by the database's clock; milliseconds."),
-        Field("modelVersion", Text(), 'The model that first gave this list; "none" where none was published yet.'),
+        Field("listId", Text(), "Identifies the list: equal for the same books, in order, for the same shelf."),
+        Field("generatedAt", Whole(), "When it was written, by the database's clock; milliseconds since 1970."),
+        Field("modelVersion", Text(), 'The model that first computed this list; "none" if no model was published yet.'),
         Field("source", Text(known=("personal", "mixed", "popular")), "Where its items come from."),
         Field("basedOn", BASED_ON, "The shelf that it was computed from."),
-        Field("items", Many(LIST_ITEM, LIST_SIZE), "The books, the best first.", optional=True),
+        Field("items", Many(LIST_ITEM, LIST_SIZE), "The books, best first.", optional=True),
     ),
 )
 
 EXPERIMENT = Node(
     "Experiment",
     "experiment",
-    "An A/B split: A is the live model, B another of the kept ones.",
+    "An A/B experiment: A is the live model, B another kept version.",
     (
-        Field("id", Text(), "The experiment; with a uid it decides the reader's arm."),
-        Field("version", VERSION, "B, one of the kept versions."),
-        Field("share", Number(0, 1, open=True), "The share of the readers that get B."),
-        Field("startedAt", Whole(), "When it began; milliseconds."),
+        Field("id", Text(), "The experiment's id; with a uid it decides the reader's arm."),
+        Field("version", VERSION, "The version of arm B."),
+        Field("share", Number(0, 1, open=True), "The share of readers in arm B."),
+        Field("startedAt", Whole(), "When it began; milliseconds since 1970."),
     ),
 )
 
 POINTER = Node(
     "Pointer",
     "/Recommender/model",
-    "What is live.",
+    "The live model.",
     (
         Field("version", VERSION, "The live model."),
         Field("manifest", Text(rf"models/{VERSION_PATTERN}/manifest\.json"), "The manifest's name in the bucket."),
         Field("manifestSha256", SHA256, "SHA-256 of the manifest's bytes."),
-        Field("fence", Whole(), "The publishing run's number; it only ever grows."),
-        Field("publishedAt", Whole(), "When it went live; milliseconds."),
-        Field("snapshotAt", Whole(), "When the run began to read the entries; milliseconds."),
+        Field("fence", Whole(), "The publishing run's number, which only ever increases."),
+        Field("publishedAt", Whole(), "When it went live; milliseconds since 1970."),
+        Field("snapshotAt", Whole(), "When the run began to read the entries; milliseconds since 1970."),
         Field(
             "kept",
             ByName(SHA256, VERSION_PATTERN),
-            "The manifests' SHA-256 of all versions that may be live again.",
+            "The versions that can be made live again, with the SHA-256 of their manifests.",
             optional=True,
         ),
-        Field("lists", Whole(), "In how many shards the trainer made lists; for the backend.", optional=True),
-        Field("experiment", EXPERIMENT, "The A/B split that runs now.", optional=True),
-        Field("switches", Whole(), "How often one began or ended since the publish; for the backend.", optional=True),
+        Field("lists", Whole(), "The number of shards of lists that the trainer made; for the backend.", optional=True),
+        Field("experiment", EXPERIMENT, "The running A/B experiment.", optional=True),
+        Field(
+            "switches",
+            Whole(),
+            "How often experiments began or ended since the publish; for the backend.",
+            optional=True,
+        ),
     ),
 )
 
@@ -264,11 +271,11 @@ FILE_ENTRY = Node(
 MANIFEST = Node(
     "Manifest",
     "models/{version}/manifest.json",
-    "The files of a model. Its other fields are for people.",
+    "The files of a model. Other fields are for people.",
     (
-        Field("schema", Whole(), "1; a client that finds another one keeps the model that it has."),
-        Field("version", VERSION, "The model's name, the same as the pointer's."),
-        Field("files", ByName(FILE_ENTRY, FILE_NAME_PATTERN), "By file name."),
+        Field("schema", Whole(), "1; a client that finds another number keeps its present model."),
+        Field("version", VERSION, "The model's version, the same as the pointer's."),
+        Field("files", ByName(FILE_ENTRY, FILE_NAME_PATTERN), "The files by name."),
         Field("createdAt", Text(), "When it was trained; ISO 8601.", optional=True),
     ),
 )
@@ -276,10 +283,10 @@ MANIFEST = Node(
 ITEMS = Node(
     "Items",
     "models/{version}/items.json",
-    "The books that a model knows: a book's index is its position.",
+    "The books that a model knows; a book's index is its position.",
     (
         Field("isbns", Many(ISBN), "By index."),
-        Field("popular", Many(ISBN), "The most popular books, the first the most popular.", optional=True),
+        Field("popular", Many(ISBN), "The most popular books, in descending order.", optional=True),
     ),
 )
 
@@ -297,13 +304,13 @@ NODES = (
     MANIFEST,
     ITEMS,
 )
-"""Each behind the nodes that it holds."""
+"""All nodes; each comes after the nodes that it contains."""
 
 
 def problems(kind: Kind, value: object, where: str = "") -> Iterator[str]:
-    """Yield what in a JSON value is not as the contract says, with its place; unknown fields count as such.
+    """Yield where a JSON value differs from the contract; unknown fields count as differences.
 
-    A client is more tolerant: it leaves unknown fields alone. This says whether code and contract agree.
+    Clients are more tolerant: they ignore unknown fields. This function is for tests of code against contract.
     """
     if isinstance(kind, Node):
         if not isinstance(value, Mapping):
@@ -317,20 +324,20 @@ def problems(kind: Kind, value: object, where: str = "") -> Iterator[str]:
                 yield f"{where}{field.name}: missing"
     elif isinstance(kind, Many):
         if not isinstance(value, list) or (kind.most is not None and len(value) > kind.most):
-            yield f"{where} no list, or too long"
+            yield f"{where} not a list, or too long"
             return
         for place, element in enumerate(value):
             yield from problems(kind.of, element, f"{where}{place}.")
     elif isinstance(kind, ByName):
         if not isinstance(value, Mapping):
-            yield f"{where} no map"
+            yield f"{where} not a map"
             return
         for name, element in value.items():
             if re.fullmatch(kind.names, name) is None:
-                yield f"{where}{name!r:.80}: a name that does not match {kind.names}"
+                yield f"{where}{name!r:.80}: the name does not match {kind.names}"
             yield from problems(kind.of, element, f"{where}{name}.")
     elif not _fits(kind, value):
-        yield f"{where} {value!r:.80} is no {kind}"
+        yield f"{where} {value!r:.80} is not a {kind}"
 
 
 def _fits(kind: Text | Number | Whole, value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Writes the clients' data classes: ``python -m clients.generate``."""
+"""Generates the clients' data classes: ``python -m clients.generate``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONSTANTS = {"LIST_SIZE": LIST_SIZE, "MANIFEST_SCHEMA": SCHEMA, "MAX_FILE_BYTES"
 
 
 def files() -> dict[Path, str]:
-    """Return the text of every file that is made, by its path."""
+    """Return the text of every generated file, by its path."""
     writers = {"typescript/contract.ts": typescript, "kotlin/Contract.kt": kotlin, "swift/Contract.swift": swift}
     return {FOLDER / name: writer.write(NODES, CONSTANTS) for name, writer in writers.items()}
 

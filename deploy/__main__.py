@@ -24,22 +24,24 @@ def arguments() -> argparse.ArgumentParser:
     for name, what in (
         ("plan", "print every step with its commands; change nothing"),
         ("apply", "carry out the steps that are not done"),
-        ("doctor", "look at a live project; change nothing (exit code 0: well, 1: warnings, 2: errors)"),
+        ("doctor", "check a live project; change nothing (exit code 0: no problem, 1: warnings, 2: errors)"),
     ):
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument("--project", required=True)
-        command.add_argument("--region", required=True, help="the database's: it decides all others")
-        command.add_argument("--instance", default="", help="database instance (PROJECT-default-rtdb)")
-        command.add_argument("--bucket", default="", help="bucket of the models (PROJECT-book-models)")
+        command.add_argument("--region", required=True, help="region of the database; everything else goes there too")
+        command.add_argument("--instance", default="", help="database instance (default: PROJECT-default-rtdb)")
+        command.add_argument("--bucket", default="", help="bucket of the models (default: PROJECT-book-models)")
         timeout = int(parameters()["TRAINER_TIMEOUT_SECONDS"])
-        command.add_argument("--trainer-timeout", type=int, default=timeout, help="longest training run, seconds")
+        command.add_argument("--trainer-timeout", type=int, default=timeout, help="limit of a training run, in seconds")
         command.add_argument("--memory", default="8Gi", help="the training job's memory")
         command.add_argument("--cpu", type=int, default=2, help="the training job's CPUs")
-        command.add_argument("--snapshots", action="store_true", help="runs keep what they read (operations.md)")
-        command.add_argument("--notify", default="", help="notification channel of the alerts")
+        command.add_argument(
+            "--snapshots", action="store_true", help="training runs keep what they read (docs/operations.md)"
+        )
+        command.add_argument("--notify", default="", help="notification channel for the alerts")
         if name == "doctor":
-            command.add_argument("--json", action="store_true", help="the findings as JSON")
-    operator = commands.add_parser("operator", help="give a user the claim operator, or take it")
+            command.add_argument("--json", action="store_true", help="print the findings as JSON")
+    operator = commands.add_parser("operator", help="give a user the claim operator, or remove it")
     operator.add_argument("--project", required=True)
     operator.add_argument("--revoke", action="store_true")
     operator.add_argument("email")
@@ -64,18 +66,22 @@ def main(words: Sequence[str] | None = None) -> int:
         print(problem, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped. What the last command had begun may go on; the same command looks and goes on from there.")
+        print("Stopped. What the last command began may still finish; run the same command again to continue.")
         return 130
 
 
 def _plan(target: Target) -> int:
-    """Print the plan; of a project that cannot be seen, without saying what is done, and with exit code 2."""
+    """Print the plan. If the project cannot be seen, print all steps without their state and return 2."""
     try:
         known = identified(target, run)
     except (NoProject, ToolMissing) as problem:
         print(problem, file=sys.stderr)
-        print("Nobody could be asked: these are all steps, whether or not they are done.\n")
-        show(replace(target, number="PROJECT_NUMBER"), lambda command: Answer(1, "", "nobody was asked"), print)
+        print("The project could not be checked: these are all steps, whether or not they are done.\n")
+        show(
+            replace(target, number="PROJECT_NUMBER"),
+            lambda command: Answer(1, "", "the project was not checked"),
+            print,
+        )
         return 2
     show(known, run, print)
     return 0
@@ -96,7 +102,7 @@ def _target(options: argparse.Namespace) -> Target:
 
 
 def _operator(options: argparse.Namespace) -> int:
-    project = Target(options.project, "us-central1").project  # the region plays no part
+    project = Target(options.project, "us-central1").project  # the region does not matter here
     address = email(options.email)
     accounts = operators.FirebaseAccounts(project)
     print(operators.change(accounts, address, is_operator=not options.revoke))

@@ -1,4 +1,4 @@
-"""Commands of gcloud, firebase and curl: as lists of words, never as a line for a shell."""
+"""Commands of gcloud, firebase and curl, as lists of words; they never go through a shell."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from deploy.target import ROOT
 PATIENCE_S = 3_600
 """A deployment of functions or a build of the image takes minutes."""
 
-# What the tools say where a thing, or the API that knows it, is not there (yet).
+# What the tools say if a resource does not exist, or if its API is off.
 _ABSENT = re.compile(r"NOT_FOUND|not found|does not exist|Cannot find|\b404\b", re.IGNORECASE)
 _OFF = re.compile(r"SERVICE_DISABLED|has not been used in project|API \[[^]]*\] not enabled", re.IGNORECASE)
 _TOKEN = ("gcloud", "auth", "print-access-token")
 
 
 class UnknownShape(ValueError):
-    """A tool answered in another form than this code knows; the message has the beginning of it."""
+    """A tool's answer has an unknown form; the message has the beginning of it."""
 
 
 class ToolMissing(RuntimeError):
@@ -35,15 +35,15 @@ class Command:
     """One call of a program.
 
     Attributes:
-        signed: curl reads the header with gcloud's access token from its standard input (``--header @-``), so that no
-            list of processes, log or history has it.
+        signed: curl reads the header with gcloud's access token from standard input (``--header @-``), which keeps the
+            token out of process lists, logs and shell histories.
     """
 
     argv: tuple[str, ...]
     signed: bool = False
 
     def shell(self) -> str:
-        """Return a line that does the same when it is pasted into a shell."""
+        """Return a line that does the same in a shell."""
         line = shlex.join(self.argv)
         if not self.signed:
             return line
@@ -60,58 +60,58 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Tell whether the call succeeded."""
+        """Return whether the call succeeded."""
         return self.code == 0
 
     @property
     def absent(self) -> bool:
-        """Tell whether the call failed because what it asks for is not there."""
+        """Return whether the call failed because the resource does not exist."""
         return self.off or (not self.ok and bool(_ABSENT.search(self.out + self.err)))
 
     @property
     def off(self) -> bool:
-        """Tell whether the call failed because the API is off: nothing of it can be there."""
+        """Return whether the call failed because the API is off, so that no resource of it exists."""
         return not self.ok and bool(_OFF.search(self.out + self.err))
 
     @property
     def problem(self) -> str:
-        """Return the last thing that the program said, in one line."""
+        """Return the last lines that the program printed, as one line."""
         said = self.err.strip() or self.out.strip() or f"exit code {self.code}"
         return " ".join(said.splitlines()[-3:])[:600]
 
     def json(self) -> Any:
-        """Return the answer as JSON; of firebase-tools its result. Nothing at all is None.
+        """Return the parsed JSON; for firebase-tools, its ``result``. An empty answer is None.
 
         Raises:
-            UnknownShape: it is no JSON.
+            UnknownShape: the answer is not JSON.
         """
         try:
-            found = json.loads(self.out) if self.out.strip() else None
+            content = json.loads(self.out) if self.out.strip() else None
         except ValueError:
-            raise UnknownShape(f"the answer is no JSON: {' '.join(self.out.split())[:200]}") from None
-        if isinstance(found, Mapping) and set(found) == {"status", "result"}:
-            return found["result"]
-        return found
+            raise UnknownShape(f"the answer is not JSON: {' '.join(self.out.split())[:200]}") from None
+        if isinstance(content, Mapping) and set(content) == {"status", "result"}:
+            return content["result"]
+        return content
 
 
 Run = Callable[[Command], Answer]
-"""Whatever runs a command."""
+"""Runs a command and returns its answer."""
 
 
 def gcloud(*words: str, project: str = "", json_answer: bool = False) -> Command:
-    """Return a call of gcloud that never asks back."""
+    """Return a call of gcloud that never prompts."""
     options = [*(("--project", project) if project else ()), *(("--format", "json") if json_answer else ()), "--quiet"]
     return Command(("gcloud", *words, *options))
 
 
 def firebase(*words: str, project: str, json_answer: bool = False) -> Command:
-    """Return a call of firebase-tools that never asks back."""
+    """Return a call of firebase-tools that never prompts."""
     options = ["--project", project, "--non-interactive", *(["--json"] if json_answer else [])]
     return Command(("firebase", *words, *options))
 
 
 def rest(method: str, url: str, project: str, body: Mapping[str, object] | None = None) -> Command:
-    """Return a call of Google's REST interface, for what neither tool can do."""
+    """Return a call of Google's REST API, for what neither tool can do."""
     words = ["curl", "--silent", "--show-error", "--fail-with-body", "--request", method, "--header", "@-"]
     words += ["--header", f"x-goog-user-project: {project}", "--header", "Content-Type: application/json"]
     if method != "GET":
@@ -120,30 +120,30 @@ def rest(method: str, url: str, project: str, body: Mapping[str, object] | None 
 
 
 def search_path() -> str:
-    """Return where programs are looked for: firebase-tools of this checkout counts where there is no other."""
+    """Return the search path for programs; it ends with this checkout's firebase-tools."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), str(ROOT / "node_modules" / ".bin")])
 
 
 def run(command: Command) -> Answer:
-    """Run a command at the repository's root and return what it said.
+    """Run a command in the repository's root and return its answer.
 
     Raises:
         ToolMissing: the program is not installed.
     """
-    given = None
+    stdin_text = None
     if command.signed:
         token = run(Command(_TOKEN))
         if not token.ok:
             return token
-        given = f"Authorization: Bearer {token.out.strip()}\n"
+        stdin_text = f"Authorization: Bearer {token.out.strip()}\n"
     environment = {**os.environ, "PATH": search_path()}
     try:
         done = subprocess.run(
             command.argv,
             cwd=ROOT,
             env=environment,
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
+            input=stdin_text,
+            stdin=subprocess.DEVNULL if stdin_text is None else None,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -156,20 +156,20 @@ def run(command: Command) -> Answer:
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-class Remembering:
-    """Runs commands, and answers a question that was asked before from memory, until something is changed."""
+class CachedRun:
+    """Runs commands, and keeps the answers to questions until something is changed."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._known: dict[Command, Answer] = {}
+        self._answers: dict[Command, Answer] = {}
 
     def ask(self, command: Command) -> Answer:
         """Return the answer to a command that only reads."""
-        if command not in self._known:
-            self._known[command] = self._run(command)
-        return self._known[command]
+        if command not in self._answers:
+            self._answers[command] = self._run(command)
+        return self._answers[command]
 
     def change(self, command: Command) -> Answer:
-        """Run a command that changes something: nothing that was known before is known after it."""
-        self._known.clear()
+        """Run a command that changes something, and forget all answers."""
+        self._answers.clear()
         return self._run(command)

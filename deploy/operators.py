@@ -1,4 +1,4 @@
-"""Who is an operator: a claim in a user's token, which only the Admin SDK can set."""
+"""Makes users operators: by a claim in their token, which only the Admin SDK can set."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ class Accounts(Protocol):
         """Replace a user's claims."""
 
     def end_sessions(self, user_id: str) -> None:
-        """Have the user sign in again: what is given out already keeps its claims for up to an hour."""
+        """Make the user sign in again. Tokens already issued keep their claims for up to an hour."""
 
 
 def change(accounts: Accounts, email: str, *, is_operator: bool) -> str:
-    """Give a user the claim, or take it; other claims stay. Return what was done, for a person to read.
+    """Give a user the claim, or remove it; other claims stay. Return a message that says what was done.
 
     Raises:
-        LookupError: no user has this e-mail.
+        LookupError: no user has this e-mail address.
     """
-    found = accounts.find(email)
-    if found is None:
-        raise LookupError("no user has this e-mail: they have to sign up first")
-    user_id, claims = found
+    user = accounts.find(email)
+    if user is None:
+        raise LookupError("no user has this e-mail address: they have to sign up first")
+    user_id, claims = user
     if (claims.get(CLAIM) is True) == is_operator:
         return "already so; nothing was changed"
     kept = {name: value for name, value in claims.items() if name != CLAIM}
     accounts.set_claims(user_id, {**kept, CLAIM: True} if is_operator else kept)
     if is_operator:
-        return "is an operator from the next sign-in, or within an hour"
+        return "is an operator after the next sign-in, or within an hour"
     accounts.end_sessions(user_id)
-    return "is no operator any more; a token that is out already says so for up to an hour"
+    return "is no longer an operator; a token already issued keeps the claim for up to an hour"
 
 
 class FirebaseAccounts:
-    """Implements ``Accounts`` by firebase-admin, with the credentials of ``gcloud auth application-default login``."""
+    """Implements ``Accounts`` with firebase-admin and the credentials of ``gcloud auth application-default login``."""
 
     def __init__(self, project: str) -> None:
         import firebase_admin
@@ -66,7 +66,7 @@ class FirebaseAccounts:
         auth.set_custom_user_claims(user_id, dict(claims) or None, app=self._app)
 
     def end_sessions(self, user_id: str) -> None:
-        """Have the user sign in again."""
+        """Make the user sign in again."""
         from firebase_admin import auth
 
         auth.revoke_refresh_tokens(user_id, app=self._app)

@@ -1,4 +1,4 @@
-"""What has to be known of a project before anything else: that it is there, and its number."""
+"""Looks up the project first: whether it exists, and its number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def identified(target: Target, run: Run) -> Target:
     """Return the target with its project's number.
 
     Raises:
-        NoProject: there is no such project, or nobody is logged in who may see it.
+        NoProject: there is no such project, or the account that is logged in may not see it.
     """
     answer = run(gcloud("projects", "describe", target.project, json_answer=True))
     if not answer.ok:

@@ -1,4 +1,4 @@
-"""What the code says of itself: its functions, its parameters, and a digest of what would be deployed."""
+"""Reads the code that would be deployed: its functions, its parameters, and a digest of it."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class Function:
 
     @property
     def service(self) -> str:
-        """Return the name of its Cloud Run service: those have no underscore."""
+        """Return the name of its Cloud Run service, which has hyphens instead of underscores."""
         return self.name.replace("_", "-").lower()
 
 
 def functions(main: Path | None = None) -> list[Function]:
-    """Return the functions that a deployment makes, in the order of the file, without importing it."""
-    found = []
+    """Return the functions that ``functions/main.py`` declares, in order, without importing it."""
+    declared = []
     for node in _parsed(main or _main()).body:
         if isinstance(node, ast.FunctionDef):
             kinds = [_KINDS[name] for name in map(_decorator, node.decorator_list) if name in _KINDS]
-            found += [Function(node.name, kind) for kind in kinds[:1]]
-    return found
+            declared += [Function(node.name, kind) for kind in kinds[:1]]
+    return declared
 
 
 def service_account(main: Path | None = None) -> str | None:
@@ -59,28 +59,28 @@ def service_account(main: Path | None = None) -> str | None:
 
 def parameters(settings: Path | None = None) -> dict[str, str]:
     """Return the parameters that ``parameters.py`` declares, with their defaults, without importing it."""
-    found = {}
+    defaults = {}
     file = settings or ROOT / "functions" / "backend" / "parameters.py"
     for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Call) and _decorator(node) in {"StringParam", "IntParam", "BoolParam"}:
-            given = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg == "default"}
-            found[str(ast.literal_eval(node.args[0]))] = str(given.get("default", ""))
-    return found
+            arguments = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg == "default"}
+            defaults[str(ast.literal_eval(node.args[0]))] = str(arguments.get("default", ""))
+    return defaults
 
 
 def digest(*paths: str, also: str = "") -> str:
-    """Return 12 hex digits that change with any file under the paths (from the root), and with ``also``."""
+    """Return 12 hex digits that change with any file under the paths, which start at the root, and with ``also``."""
     sums = hashlib.sha256(also.encode())
     for file in _files([ROOT / path for path in paths]):
         sums.update(f"{file.relative_to(ROOT).as_posix()}\0".encode())
-        told = file.stat()
-        sums.update(_hash(file, told.st_mtime_ns, told.st_size))
+        stat = file.stat()
+        sums.update(_hash(file, stat.st_mtime_ns, stat.st_size))
     return sums.hexdigest()[:12]
 
 
 def _parsed(file: Path) -> ast.Module:
-    told = file.stat()
-    return _parse(file, told.st_mtime_ns, told.st_size)
+    stat = file.stat()
+    return _parse(file, stat.st_mtime_ns, stat.st_size)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""A step of the plan: what to run, why, and how to see that it is done."""
+"""A step of the plan: what to run, why, and how to check that it is done."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, Literal
 from deploy.commands import Answer, Command, Run
 
 SHAPE_ERRORS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What is raised where an answer has another form than the code expects: it is said, and nothing is done on it."""
+"""Raised if an answer does not have the expected form. It is reported, and nothing is changed because of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A command that reads; what it says may lead to a second one (``None``: then there is nothing to find)."""
+    """A command that only reads. ``then`` may make a second one from its answer; ``None`` means that nothing exists."""
 
     command: Command
     then: Callable[[Any], Command | None] | None = None
@@ -31,7 +31,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How to see that a step is done: a question, and what its answer has to be."""
+    """How to check that a step is done: a question, and what its answer has to be."""
 
     question: Question
     holds: Callable[[Any], bool]
@@ -49,14 +49,14 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step.
+    """One step of the plan.
 
     Attributes:
         key: a short name, unique in the plan.
-        commands: run in this order; none where only a person can do it.
-        unless: commands that are left out where their check holds: what is there is not created again.
-        check: tells that it is done. A step with a file has none: the file's content tells.
-        remedy: what to do where it fails.
+        commands: run in this order; none if only a person can do it.
+        unless: commands that are skipped if their check holds, so that nothing is created twice.
+        check: holds if the step is done. A step with a file has none: its content is compared instead.
+        remedy: what to do if it fails.
     """
 
     key: str
@@ -66,7 +66,7 @@ class Step:
     check: Check | None = None
     file: LocalFile | None = None
     unless: tuple[tuple[Command, Check], ...] = ()
-    remedy: str = "Read the message above, mend it, and run the same command again: what is done is not done twice."
+    remedy: str = "Fix what the message above says, and run the same command again. Finished steps are not repeated."
 
 
 OFF = "the API is off"
@@ -74,14 +74,14 @@ OFF = "the API is off"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a step stands. ``unknown`` has the reason in ``said``; ``missing`` has ``OFF`` there if the API is off."""
+    """The state of a step. ``said`` is the reason for ``unknown``, and ``OFF`` for ``missing`` if the API is off."""
 
     name: Literal["done", "missing", "unknown"]
     said: str = ""
 
 
 def state_of(step: Step, ask: Run) -> State:
-    """Return how a step stands, by commands that only read."""
+    """Return the state of a step, using commands that only read."""
     if step.file is not None:
         return _state_of_file(step.file, ask)
     assert step.check is not None, step.key
@@ -89,49 +89,54 @@ def state_of(step: Step, ask: Run) -> State:
 
 
 def due(step: Step, ask: Run) -> list[Command]:
-    """Return the commands of a step that is not done which have to be run."""
-    there = [command for command, check in step.unless if _state_of_check(check, ask).name == "done"]
-    return [command for command in step.commands if command not in there]
+    """Return the commands that have to be run for a step that is not done."""
+    unneeded = [command for command, check in step.unless if _state_of_check(check, ask).name == "done"]
+    return [command for command in step.commands if command not in unneeded]
 
 
 def _state_of_check(check: Check, ask: Run) -> State:
     try:
         answer = check.question.ask(ask)
         if answer.ok:
-            found = answer.out if check.is_text else answer.json()
-            return State("done" if check.holds(found) else "missing")
+            content = answer.out if check.is_text else answer.json()
+            return State("done" if check.holds(content) else "missing")
     except SHAPE_ERRORS as problem:
-        return State("unknown", f"its answer has another form than expected ({type(problem).__name__}: {problem})")
+        return State("unknown", f"the answer does not have the expected form ({type(problem).__name__}: {problem})")
     return State("missing", OFF if answer.off else "") if answer.absent else State("unknown", answer.problem)
 
 
 def content_of(file: LocalFile, ask: Run) -> str | Answer:
-    """Return what the file should be, or the answer that stands in the way."""
-    found = []
+    """Return the content that the file should have, or the answer that prevents knowing it."""
+    answers = []
     for question in file.questions:
         answer = question.ask(ask)
         if not answer.ok:
             return answer
-        found.append(answer.json())
-    return file.render(*found)
+        answers.append(answer.json())
+    return file.render(*answers)
 
 
 def _state_of_file(file: LocalFile, ask: Run) -> State:
     try:
         content = content_of(file, ask)
     except SHAPE_ERRORS as problem:
-        return State("unknown", f"an answer has another form than expected ({type(problem).__name__}: {problem})")
+        return State("unknown", f"an answer does not have the expected form ({type(problem).__name__}: {problem})")
     if isinstance(content, Answer):
         return State("missing") if content.absent else State("unknown", content.problem)
     return State("done" if file.path.is_file() and file.path.read_text() == content else "missing")
 
 
-def names(found: Any, key: str = "name") -> list[str]:
-    """Return the last parts of the resource names in a list of resources."""
-    return [str(one.get(key, "")).rpartition("/")[2] for one in found or []]
+def names(resources: Any, key: str = "name") -> list[str]:
+    """Return the last part of the name of each resource."""
+    return [str(one.get(key, "")).rpartition("/")[2] for one in resources or []]
+
+
+def by_name(resources: Any) -> dict[str, dict[str, Any]]:
+    """Return resources by the last part of their names."""
+    return dict(zip(names(resources), resources or [], strict=True))
 
 
 def has_role(policy: Any, member: str, role: str) -> bool:
-    """Tell whether an IAM policy gives a role to a member without a condition."""
+    """Return whether an IAM policy gives a role to a member without a condition."""
     bindings = (policy or {}).get("bindings", [])
     return any(b.get("role") == role and member in b.get("members", []) and not b.get("condition") for b in bindings)

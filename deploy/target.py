@@ -1,4 +1,4 @@
-"""What is deployed to: a project, a region, and the names of all that is made there."""
+"""The target of a deployment: a project, a region, and the names of everything created there."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 class BadTarget(ValueError):
-    """What was asked for cannot be; the message says why and what can."""
+    """The target is not possible; the message says why, and what is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to, and how large.
+    """Where to deploy, and how large.
 
     Attributes:
-        number: the project's number, which service agents and default accounts are named by; "" where it is unknown.
-        timeout_s: longest training run; the job's timeout and ``TRAINER_TIMEOUT_SECONDS``.
-        snapshots: runs keep what they have read (decision 14).
+        number: the project's number, which is part of the names of service agents and default accounts; "" if unknown.
+        timeout_s: limit of a training run in seconds; the job's timeout and ``TRAINER_TIMEOUT_SECONDS``.
+        snapshots: training runs keep what they have read (decision 14).
         notify: a notification channel for the alerts, ``projects/P/notificationChannels/N``; "" for none.
 
     Raises:
-        BadTarget: a name that the platform would not take, or a region without Realtime Database.
+        BadTarget: the platform does not accept a name, or the region has no Realtime Database.
     """
 
     project: str
@@ -55,14 +55,16 @@ class Target:
     def __post_init__(self) -> None:
         if not _PROJECT.fullmatch(self.project):
             raise BadTarget(
-                f"{self.project!r} is no project id: 6 to 30 characters, small letters, digits and hyphens, "
-                "a letter first, no hyphen last"
+                f"{self.project!r} is not a project ID: it needs 6 to 30 lowercase letters, digits and hyphens, starts "
+                "with a letter and does not end with a hyphen"
             )
         if self.project.startswith("demo-"):
-            raise BadTarget(f"{self.project!r}: ids that begin with demo- are the emulators'; nothing can be deployed")
+            raise BadTarget(
+                f"{self.project!r}: IDs that begin with demo- exist in emulators only; nothing can be deployed"
+            )
         if self.region not in REGIONS:
             raise BadTarget(
-                f"no Realtime Database in {self.region!r}, and the functions have to be where it is: "
+                f"there is no Realtime Database in {self.region!r}, and the functions have to be in its region: "
                 f"choose one of {', '.join(REGIONS)}"
             )
         object.__setattr__(self, "instance", self.instance or f"{self.project}-default-rtdb")
@@ -73,18 +75,18 @@ class Target:
             (self.memory, _QUANTITY, "amount of memory such as 8Gi"),
         ):
             if not pattern.fullmatch(value):
-                raise BadTarget(f"{value!r} is no {what}")
+                raise BadTarget(f"{value!r} is not a valid {what}")
         if self.notify and not _CHANNEL.fullmatch(self.notify):
-            raise BadTarget(f"{self.notify!r} is no projects/PROJECT/notificationChannels/NUMBER")
+            raise BadTarget(f"{self.notify!r} is not of the form projects/PROJECT/notificationChannels/NUMBER")
         # Source: Cloud Run documentation, task timeout of jobs: at most 168 hours.
         if not 60 <= self.timeout_s <= 168 * 3_600:
-            raise BadTarget(f"a timeout of {self.timeout_s} s: a job's is 60 s to 168 hours")
+            raise BadTarget(f"a timeout of {self.timeout_s} s: a job can have 60 s to 168 hours")
         if self.cpu not in (1, 2, 4, 8):
-            raise BadTarget(f"{self.cpu} CPUs: a job has 1, 2, 4 or 8")
+            raise BadTarget(f"{self.cpu} CPUs: a job can have 1, 2, 4 or 8")
 
     @property
     def database_url(self) -> str:
-        """Return the address of the database; us-central1 keeps the older form."""
+        """Return the address of the database; us-central1 uses an older form."""
         if self.region == "us-central1":
             return f"https://{self.instance}.firebaseio.com"
         return f"https://{self.instance}.{self.region}.firebasedatabase.app"
@@ -121,7 +123,7 @@ class Target:
 
     @property
     def firebase_file(self) -> Path:
-        """Return the file that firebase-tools is given: firebase.json with this project's bucket and instance."""
+        """Return the configuration file for firebase-tools: firebase.json with this project's bucket and instance."""
         return ROOT / f".firebase-deploy-{self.project}.json"
 
     def _account(self, name: str) -> str:
@@ -132,8 +134,8 @@ def email(text: str) -> str:
     """Return an e-mail address.
 
     Raises:
-        BadTarget: it is none.
+        BadTarget: the text is not an e-mail address.
     """
     if not _EMAIL.fullmatch(text):
-        raise BadTarget(f"{text!r} is no e-mail address")
+        raise BadTarget(f"{text!r} is not an e-mail address")
     return text

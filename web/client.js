@@ -1,9 +1,9 @@
 /**
- * The reference client: all that an app does with this backend, as small functions without a page around them.
+ * The reference client: everything that an app does with this backend, as small functions without a user interface.
  *
- * Copy what you need. It uses nothing but Firebase's SDK; `docs/contract.md` says what each node holds and
- * `docs/access.md` what the rules let pass. Functions whose name begins with "on" are live: they call back at once and
- * with every change, and return a function that ends it.
+ * Copy what you need. It depends only on Firebase's SDK; `docs/contract.md` describes the nodes and `docs/access.md` what
+ * the rules allow. Functions whose names begin with "on" are live: they call back at once and on every change, and
+ * return a function that unsubscribes.
  *
  * @typedef {{apiKey: string, authDomain: string, databaseURL: string, projectId: string, storageBucket: string,
  *   region: string, emulators?: {auth: string, database: string, storage: string, functions: string}}} Config
@@ -50,7 +50,7 @@ import {
   update,
 } from 'firebase/database';
 
-/** Sorts after every character that a title holds: what begins with a text lies between it and it with this. */
+/** Sorts after every character in a title: texts that begin with a prefix sort between it and the prefix plus this. */
 const LAST = '\uf8ff';
 
 // ---------------------------------------------------------------------------------------------------------- connecting
@@ -63,9 +63,9 @@ const LAST = '\uf8ff';
  */
 export function connect(config) {
   const app = initializeApp(config);
-  // Without the parts of Auth that sign in by pop-up: they would load scripts from elsewhere.
+  // Without sign-in by pop-up, which would load scripts from other origins.
   const auth = initializeAuth(app, { persistence: [indexedDBLocalPersistence, browserLocalPersistence] });
-  // The other way, long polling, works by scripts from elsewhere too, and the pages' policy refuses them.
+  // The fallback, long polling, also loads scripts from other origins, which the pages' policy blocks.
   forceWebSockets();
   const database = getDatabase(app);
   const authAt = emulator(config, 'auth');
@@ -76,7 +76,7 @@ export function connect(config) {
 }
 
 /**
- * Return where the emulator of a service is, or null where the real service is meant.
+ * Return the address of a service's emulator, or null if the real service is used.
  *
  * @param {Config} config
  * @param {'auth' | 'database' | 'storage' | 'functions'} service
@@ -89,8 +89,8 @@ export function emulator(config, service) {
 }
 
 /**
- * Tell whether the database can be reached, now and from now on. Writes made meanwhile wait in this page's memory and
- * are sent, in order, as soon as it can.
+ * Report whether the database is connected, now and on every change. While it is not, writes wait in the page's memory;
+ * they are sent, in order, after reconnecting.
  *
  * @param {Client} client
  * @param {(connected: boolean) => void} callback
@@ -101,7 +101,7 @@ export function onConnection({ database }, callback) {
 }
 
 /**
- * Tell by how many milliseconds the database's clock is ahead of this machine's, now and whenever it is known better.
+ * Report how many milliseconds the database's clock is ahead of this machine's, now and whenever the estimate improves.
  *
  * @param {Client} client
  * @param {(ms: number) => void} callback
@@ -114,7 +114,7 @@ export function onClockOffset({ database }, callback) {
 // -------------------------------------------------------------------------------------------------------------- people
 
 /**
- * Tell who is signed in, now and from now on; null where nobody is. A browser remembers its reader.
+ * Report who is signed in, now and on every change; null if nobody is. The browser stays signed in.
  *
  * @param {Client} client
  * @param {(user: User | null) => void} callback
@@ -129,14 +129,14 @@ export function onUser({ auth }, callback) {
  * @param {string} email
  * @param {string} password
  * @returns {Promise<User>}
- * @throws an error with the code `auth/invalid-credential` where they do not belong together
+ * @throws an error with the code `auth/invalid-credential` if e-mail address or password is wrong
  */
 export async function signIn({ auth }, email, password) {
   return (await signInWithEmailAndPassword(auth, email, password)).user;
 }
 
 /**
- * Make an account and write its profile.
+ * Create an account and write its profile.
  *
  * @param {Client} client
  * @param {{email: string, password: string, firstname: string, lastname: string}} person
@@ -149,7 +149,7 @@ export async function signUp(client, { email, password, firstname, lastname }) {
 }
 
 /**
- * Write some fields of the own profile. Field by field: setting the whole profile would delete the list beside it.
+ * Write some fields of the user's profile. Field by field: setting the whole profile would delete the list in it.
  *
  * @param {Client} client
  * @param {{firstname?: string, lastname?: string, mobile?: string, image?: string}} fields
@@ -167,8 +167,9 @@ export async function signOut({ auth }) {
 // ----------------------------------------------------------------------------------------------------------- catalogue
 
 /**
- * Return the books whose title, author or ISBN begins with a text, up to `limit` of each. The database compares letters
- * as they are, so the text is also tried with capitals and behind an article: "crooked" finds "The Crooked Key".
+ * Return the books whose title, author or ISBN begins with a text, up to `limit` of each. The database's
+ * comparison is case-sensitive, so the text is also tried capitalized and after an article: "crooked" finds "The Crooked
+ * Key".
  *
  * @param {Client} client
  * @param {string} text
@@ -188,7 +189,7 @@ export async function searchCatalogue({ database }, text, limit = 24) {
 }
 
 /**
- * Return the catalogue's genres, by one small question each: the index on `genre` is followed from one to the next.
+ * Return the catalogue's genres, with one small query each: it follows the index on `genre` from one to the next.
  *
  * @param {Client} client
  * @param {number} [limit]
@@ -196,14 +197,14 @@ export async function searchCatalogue({ database }, text, limit = 24) {
  */
 export async function genres({ database }, limit = 16) {
   /** @type {string[]} */
-  const found = [];
-  while (found.length < limit) {
-    const after = found.length ? [startAfter(/** @type {string} */ (found.at(-1)))] : [startAfter('')];
+  const names = [];
+  while (names.length < limit) {
+    const after = names.length ? [startAfter(/** @type {string} */ (names.at(-1)))] : [startAfter('')];
     const [book] = booksOf(await get(query(ref(database, 'archive'), orderByChild('genre'), ...after, limitToFirst(1))));
     if (!book?.genre) break;
-    found.push(book.genre);
+    names.push(book.genre);
   }
-  return found;
+  return names;
 }
 
 /**
@@ -215,33 +216,33 @@ export async function genres({ database }, limit = 16) {
  * @returns {Promise<Book[]>}
  */
 export async function booksOfGenre({ database }, genre, limit = 24) {
-  const asked = query(ref(database, 'archive'), orderByChild('genre'), equalTo(genre), limitToFirst(limit));
-  return unique(booksOf(await get(asked)));
+  const books = query(ref(database, 'archive'), orderByChild('genre'), equalTo(genre), limitToFirst(limit));
+  return unique(booksOf(await get(books)));
 }
 
 /**
- * Return a book of the catalogue by its ISBN, which is compared as it is given; null where there is none.
+ * Return a book of the catalogue by its exact ISBN, or null.
  *
  * @param {Client} client
  * @param {string} isbn
  * @returns {Promise<Book | null>}
  */
 export async function findBook({ database }, isbn) {
-  const asked = query(ref(database, 'archive'), orderByChild('isbn'), equalTo(isbn), limitToFirst(1));
-  return booksOf(await get(asked))[0] ?? null;
+  const books = query(ref(database, 'archive'), orderByChild('isbn'), equalTo(isbn), limitToFirst(1));
+  return booksOf(await get(books))[0] ?? null;
 }
 
 // --------------------------------------------------------------------------------------------------------------- shelf
 
 /**
- * Follow the own shelf: the newest entry first. What this page writes is there at once, and goes again if it is refused.
+ * Follow the user's shelf, newest entry first. Writes of this page show at once, and are undone if the rules deny them.
  *
  * @param {Client} client
  * @param {(entries: Entry[]) => void} callback
- * @param {(error: Error) => void} refused
+ * @param {(error: Error) => void} denied called if the rules deny access
  * @returns {Unsubscribe}
  */
-export function onShelf(client, callback, refused) {
+export function onShelf(client, callback, denied) {
   const mine = query(ref(client.database, 'User_Book'), orderByChild('userId'), equalTo(uidOf(client)));
   return onValue(
     mine,
@@ -254,18 +255,18 @@ export function onShelf(client, callback, refused) {
       });
       callback(entries.reverse());
     },
-    refused,
+    denied,
   );
 }
 
 /**
- * Put a book on the shelf; without a rating it stands there unrated. Entry and copy are one write: both or neither.
- * `bookId` is a fresh key for every add, so that the item is the ISBN.
+ * Add a book to the shelf, rated or unrated. Entry and copy are one write: both or neither. `bookId` is a new key every
+ * time, so books are identified by their ISBN.
  *
  * @param {Client} client
  * @param {{isbn: string, title: string, author: string}} book
  * @param {number} [rating] 0 to 5 in halves
- * @returns {Promise<void>} settled when the database has it, or refuses it
+ * @returns {Promise<void>} settled when the database has accepted or denied the write
  */
 export async function shelve(client, { isbn, title, author }, rating = 0) {
   const { database } = client;
@@ -282,7 +283,7 @@ export async function shelve(client, { isbn, title, author }, rating = 0) {
  *
  * @param {Client} client
  * @param {Entry} entry
- * @param {number} rating 0 to 5 in halves; 0 takes the rating back
+ * @param {number} rating 0 to 5 in halves; 0 removes the rating
  */
 export async function rate({ database }, entry, rating) {
   const copy = copyOf(entry);
@@ -293,7 +294,7 @@ export async function rate({ database }, entry, rating) {
 }
 
 /**
- * Take a book off the shelf, and its copy with it.
+ * Remove a book from the shelf, together with its copy.
  *
  * @param {Client} client
  * @param {Entry} entry
@@ -306,28 +307,28 @@ export async function remove({ database }, entry) {
 // ----------------------------------------------------------------------------------------------------- recommendations
 
 /**
- * Follow the own list; null as long as there is none.
+ * Follow the user's list; null while there is none.
  *
  * @param {Client} client
  * @param {(list: List | null) => void} callback
- * @param {(error: Error) => void} refused
+ * @param {(error: Error) => void} denied called if the rules deny access
  * @returns {Unsubscribe}
  */
-export function onRecommendations(client, callback, refused) {
+export function onRecommendations(client, callback, denied) {
   const mine = ref(client.database, `Users/${uidOf(client)}/recommendations`);
-  return onValue(mine, (snapshot) => callback(snapshot.val()), refused);
+  return onValue(mine, (snapshot) => callback(snapshot.val()), denied);
 }
 
 /**
- * Follow the pointer to the live model; null as long as none was published.
+ * Follow the pointer to the live model; null until one is published.
  *
  * @param {Client} client
  * @param {(model: {version: string, manifest: string, manifestSha256: string, publishedAt: number} | null) => void} callback
- * @param {(error: Error) => void} refused
+ * @param {(error: Error) => void} denied called if the rules deny access
  * @returns {Unsubscribe}
  */
-export function onModel({ database }, callback, refused) {
-  return onValue(ref(database, 'Recommender/model'), (snapshot) => callback(snapshot.val()), refused);
+export function onModel({ database }, callback, denied) {
+  return onValue(ref(database, 'Recommender/model'), (snapshot) => callback(snapshot.val()), denied);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -339,7 +340,7 @@ function uidOf({ auth }) {
 }
 
 /**
- * Return where an entry's copy is; null where its `bookId` cannot be a key.
+ * Return the path of an entry's copy, or null if its `bookId` cannot be a key.
  *
  * @param {Entry} entry
  */
@@ -349,7 +350,7 @@ function copyOf({ bookId }) {
 
 /**
  * @param {import('firebase/database').Database} database
- * @param {string} field one that the rules index
+ * @param {string} field an indexed field
  * @param {string} start
  * @param {number} limit
  */
@@ -360,7 +361,7 @@ async function beginningWith(database, field, start, limit) {
 
 /**
  * @param {import('firebase/database').DataSnapshot} snapshot
- * @returns {Book[]} those with an ISBN and a title, in the order of the query
+ * @returns {Book[]} the books with an ISBN and a title, in the order of the query
  */
 function booksOf(snapshot) {
   /** @type {Book[]} */
@@ -372,12 +373,12 @@ function booksOf(snapshot) {
   return books;
 }
 
-/** Words that stay small within a title. */
+/** Words that are not capitalized within a title. */
 const SMALL = /^(a|an|and|as|at|but|by|for|from|in|of|on|or|the|to|with)$/;
 
 /**
  * @param {string} text
- * @param {RegExp} [small] words that stay as they are, unless they begin the text
+ * @param {RegExp} [small] words that are not changed, except at the beginning
  */
 function capitals(text, small = SMALL) {
   const words = text.split(' ');

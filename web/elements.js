@@ -1,5 +1,5 @@
 /**
- * Elements made from data: whatever comes from the database becomes a text node or an attribute, never markup.
+ * Makes elements from data. Text from the database becomes a text node or an attribute, never markup.
  */
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -8,7 +8,7 @@ const SVG = 'http://www.w3.org/2000/svg';
  * Make an HTML element.
  *
  * @param {string} tag its name
- * @param {object} properties attributes by name; `on…` is a listener; null, undefined and false leave one out
+ * @param {object} properties attributes by name; `on…` is a listener; null, undefined and false are left out
  * @param {...*} children elements, texts, numbers or arrays of them; null and false are left out
  * @returns {HTMLElement}
  */
@@ -37,13 +37,13 @@ function fill(element, properties, children) {
 const shown = new WeakMap();
 
 /**
- * Replace what is in a container, if what it shows has changed: what a person has opened, or reached by keyboard, stays so.
+ * Replace the content of a container if its data has changed. Open details stay open, and the focus stays where it is.
  *
- * An element that is to be recognised afterwards has a `data-key`. Where the one with the focus is gone, its section's
- * heading gets it.
+ * An element that has to be recognised afterwards has a `data-key`. If the focused one is gone, the section's heading
+ * gets the focus.
  *
  * @param {Element} container
- * @param {*} data what the nodes are made from, as JSON
+ * @param {*} data what the nodes are made from; JSON
  * @param {function(): Array<Node>} make
  */
 export function mount(container, data, make) {

@@ -1,15 +1,15 @@
 /**
- * The numbers of the operator's page: what is counted from the database's nodes, and how it is written.
+ * The numbers on the operator's page: computed from the database's nodes, and formatted.
  */
 
-/** Bounds in ms of the latency buckets that the functions keep for each minute; the last one has none. */
+/** Upper bounds in ms of the latency buckets that the functions keep for each minute; the last bucket has none. */
 export const BUCKETS = [25, 50, 100, 250, 500, 1000, 2500, 5000];
 
 const MINUTE_MS = 60_000;
 
 let offsetMs = 0;
 
-/** Take over the difference between the database's clock and this one. */
+/** Set the difference between the database's clock and this one. */
 export function setClock(milliseconds) {
   offsetMs = milliseconds;
 }
@@ -22,14 +22,14 @@ export function now() {
 /**
  * Return a node's children as pairs of key and value.
  *
- * The database gives whole numbers as keys back as an array with holes.
+ * If keys are whole numbers, the database returns an array with holes.
  */
 export function children(node) {
   if (node === null || typeof node !== 'object') return [];
   return Object.entries(node).filter(([, value]) => value !== null && value !== undefined);
 }
 
-/** Return a number, or null for whatever else is in a node. */
+/** Return a finite number, or null for any other value. */
 export function numberIn(value) {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
@@ -39,7 +39,7 @@ export function numberIn(value) {
  *
  * @param {object} traffic `/Recommender/status/traffic`
  * @param {number} at ms since 1970
- * @returns {Array<{minute: number, events: number, buckets: Array<number>}>} 60 minutes, the present one last
+ * @returns {Array<{minute: number, events: number, buckets: Array<number>}>} 60 minutes, the current one last
  */
 export function lastHour(traffic, at) {
   const byMinute = new Map(children(traffic));
@@ -55,7 +55,7 @@ export function lastHour(traffic, at) {
   });
 }
 
-/** Return the sum of the buckets of some minutes. */
+/** Add up the buckets of some minutes. */
 export function sumOfBuckets(minutes) {
   return Array.from({ length: BUCKETS.length + 1 }, (_, bucket) =>
     minutes.reduce((sum, minute) => sum + minute.buckets[bucket], 0),
@@ -63,11 +63,11 @@ export function sumOfBuckets(minutes) {
 }
 
 /**
- * Estimate a quantile of latencies, as if those of a bucket lay evenly in it.
+ * Estimate a quantile of latencies, assuming that they are spread evenly within each bucket.
  *
  * @param {Array<number>} buckets counts, one more than `BUCKETS`
  * @param {number} share 0.5 for the median
- * @returns {{ms: number, isAbove: boolean} | null} `isAbove`: all that is known is that it is more; null without events
+ * @returns {{ms: number, isAbove: boolean} | null} `isAbove`: only known to be more; null without events
  */
 export function quantile(buckets, share) {
   const wanted = share * buckets.reduce((sum, count) => sum + count, 0);
@@ -90,7 +90,7 @@ export function quantile(buckets, share) {
  * Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927), equation 1.
  *
  * @param {number} hits
- * @param {number} of how many there were, at least 1
+ * @param {number} of the number of trials, at least 1
  */
 export function wilson(hits, of) {
   const z = 1.959964;
@@ -102,7 +102,7 @@ export function wilson(hits, of) {
 }
 
 /**
- * Return a hit rate with its interval, from the reconciler's count.
+ * Return a hit rate with its interval, from the reconciler's counts.
  *
  * @param {object} count `{readers, hitReaders, low?, high?}`
  * @returns {{mean: number, low: number, high: number, readers: number, hitReaders: number} | null} null without readers
@@ -121,33 +121,33 @@ export function hitRate(count) {
   };
 }
 
-/** The metrics of a model as the page shows them; those without an interval in the manifest have none here. */
+/** The metrics of a model; one without an interval in the manifest has none here. */
 export const METRICS = [
   {
     key: 'ndcg',
     label: 'NDCG@10',
-    about: 'How high on the list the books stand that readers shelved later, out of 1. Higher is better.',
+    about: 'How high the list ranks the books that readers added later, from 0 to 1. Higher is better.',
     of: (row) => interval(row.ndcg),
     write: figure,
   },
   {
     key: 'recall',
     label: 'Recall@10',
-    about: 'The share of those books that is on the list of ten. Higher is better.',
+    about: 'The share of the books that readers added later that are on the list of ten. Higher is better.',
     of: (row) => interval(row.recall),
     write: figure,
   },
   {
     key: 'hit_rate',
     label: 'HR@10',
-    about: 'The share of readers with at least one of those books on their list. Higher is better.',
+    about: 'The share of readers whose list has at least one of the books that they added later. Higher is better.',
     of: (row) => interval(row.hit_rate),
     write: figure,
   },
   {
     key: 'coverage',
     label: 'Coverage',
-    about: 'The share of the catalogue that is on anybody’s list. Higher is broader.',
+    about: 'The share of the catalogue that is on at least one list. Higher is broader.',
     of: (row) => (numberIn(row.coverage) === null ? null : { mean: row.coverage }),
     write: (value) => percent(value),
     writeTick: (value) => percent(value),
@@ -155,7 +155,7 @@ export const METRICS = [
   {
     key: 'rmse',
     label: 'RMSE',
-    about: 'How far predicted ratings are from given ones, in stars. Lower is better.',
+    about: 'How far predicted ratings are from actual ratings, in stars. Lower is better.',
     of: (row) =>
       numberIn(row.rmse) === null
         ? null
@@ -165,44 +165,44 @@ export const METRICS = [
   },
 ];
 
-function interval(found) {
-  if (numberIn(found?.mean) === null) return null;
-  return { mean: found.mean, low: numberIn(found.low) ?? undefined, high: numberIn(found.high) ?? undefined };
+function interval(metric) {
+  if (numberIn(metric?.mean) === null) return null;
+  return { mean: metric.mean, low: numberIn(metric.low) ?? undefined, high: numberIn(metric.high) ?? undefined };
 }
 
-/** Write a whole number in the viewer's locale. */
+/** Format a whole number in the viewer's locale. */
 export function count(value) {
   return new Intl.NumberFormat().format(Math.round(value));
 }
 
-/** Write a number with its noun: "1 reader", "2 readers". */
+/** Format a number with its noun: "1 reader", "2 readers". */
 export function counted(value, one, many = `${one}s`) {
   return `${count(value)} ${Math.round(value) === 1 ? one : many}`;
 }
 
-/** Write a figure between 0 and about 5, with three decimals. */
+/** Format a figure between 0 and about 5, with three decimals. */
 export function figure(value) {
   return new Intl.NumberFormat(undefined, { minimumFractionDigits: 3, maximumFractionDigits: 3 }).format(value);
 }
 
-/** Write a share as a percentage. */
+/** Format a share as a percentage. */
 export function percent(value, digits = 1) {
   return new Intl.NumberFormat(undefined, { style: 'percent', maximumFractionDigits: digits }).format(value);
 }
 
-/** Write a latency: ms below a second, seconds above. */
+/** Format a latency: in ms below a second, in seconds above. */
 export function latency(ms) {
   if (ms < 1000) return `${count(ms)} ms`;
   return `${new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 }).format(ms / 1000)} s`;
 }
 
-/** Write what `quantile` returns. */
-export function quantileText(found) {
-  if (!found) return '–';
-  return found.isAbove ? `over ${latency(found.ms)}` : `about ${latency(found.ms)}`;
+/** Format what `quantile` returns. */
+export function quantileText(estimate) {
+  if (!estimate) return '–';
+  return estimate.isAbove ? `over ${latency(estimate.ms)}` : `about ${latency(estimate.ms)}`;
 }
 
-/** Write a number of bytes. */
+/** Format a number of bytes. */
 export function bytes(value) {
   const units = ['bytes', 'kB', 'MB', 'GB'];
   const power = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), 3);
@@ -210,7 +210,7 @@ export function bytes(value) {
   return `${new Intl.NumberFormat(undefined, { maximumFractionDigits: digits }).format(value / 1000 ** power)} ${units[power]}`;
 }
 
-/** Write a time relative to the present, in the page's language. */
+/** Format a time relative to now, in the page's language. */
 export function ago(at) {
   const seconds = Math.round((at - now()) / 1000);
   const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
@@ -222,7 +222,7 @@ export function ago(at) {
   return words.format(Math.trunc(seconds / 86_400), 'day');
 }
 
-/** Write a time whole, in the viewer's locale and zone. */
+/** Format a full date and time, in the viewer's locale and time zone. */
 export function exact(at) {
   return new Date(at).toLocaleString(undefined, {
     year: 'numeric',
@@ -235,13 +235,13 @@ export function exact(at) {
   });
 }
 
-/** Write hours and minutes, in the viewer's locale. */
+/** Format hours and minutes, in the viewer's locale. */
 export function hourAndMinute(at) {
   return new Date(at).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
 }
 
 /**
- * Write a version short enough for a plot: when it was made, and its fence.
+ * Format a version short enough for a plot: its fence and when it was trained.
  *
  * @param {string} version such as `20260401T120000Z-7`
  */

@@ -1,4 +1,4 @@
-/** The model on the operator’s page: what is live, how good it is, and which versions are kept. */
+/** The model on the operator’s page: the live version, its metrics, and the versions that are kept. */
 
 import { h } from './elements.js';
 import { METRICS, bytes, children, count, counted, figure, numberIn, shortVersion } from './figures.js';
@@ -8,12 +8,12 @@ import { intervals, table } from './plots.js';
 const OURS = 'this model';
 const NAMES = { mean: 'mean rating', biases: 'reader and book biases' };
 
-/** Say what is live, since when, on what it was trained, and what the gate said. */
+/** Show the live version: since when, trained on what, and the gate’s verdict. */
 export function liveModel({ model, manifests, modelStatus, counters }) {
   if (!model)
-    return [empty('No model is live yet. The first training run publishes one, and it appears here by itself.')];
-  const found = manifests.get(model.version);
-  const manifest = found?.manifest;
+    return [empty('No model is live yet. It appears here when the first training run publishes one.')];
+  const entry = manifests.get(model.version);
+  const manifest = entry?.manifest;
   const data = manifest?.data;
   return [
     h('p', { class: 'headline' }, versionName(model.version), badge('good', 'live')),
@@ -21,10 +21,10 @@ export function liveModel({ model, manifests, modelStatus, counters }) {
       ? h(
           'p',
           { class: 'trouble' },
-          `The functions cannot load it: ${modelStatus.problem ?? 'no reason is known'}. `,
+          `The functions cannot load this model: ${modelStatus.problem ?? 'the reason is not known'}. `,
           modelStatus.using
-            ? ['They go on with ', versionName(modelStatus.using), '.']
-            : 'Lists are of popular books meanwhile.',
+            ? ['They still use ', versionName(modelStatus.using), '.']
+            : 'Until then, lists show popular books.',
         )
       : null,
     facts([
@@ -33,14 +33,14 @@ export function liveModel({ model, manifests, modelStatus, counters }) {
         'Trained on',
         data
           ? `${counted(data.entries, 'entry', 'entries')} of ${counted(data.users, 'reader')}, ${counted(data.items, 'book')}`
-          : loading(found),
+          : loading(entry),
       ],
-      ['Entries read', time(model.snapshotAt)],
+      ['Data as of', time(model.snapshotAt)],
       ['Fence', count(model.fence ?? 0)],
       data?.setAside && children(data.setAside).length
-        ? ['Set aside', counted(sum(children(data.setAside).map(([, number]) => number)), 'entry', 'entries')]
+        ? ['Rejected', counted(sum(children(data.setAside).map(([, number]) => number)), 'entry', 'entries')]
         : null,
-      numberIn(counters?.listWrites) === null ? null : ['Lists written so far', count(counters.listWrites)],
+      numberIn(counters?.listWrites) === null ? null : ['Lists written', count(counters.listWrites)],
     ]),
     manifest?.gate
       ? h(
@@ -54,8 +54,8 @@ export function liveModel({ model, manifests, modelStatus, counters }) {
   ];
 }
 
-function loading(found) {
-  return found?.problem ? `not known: ${found.problem}` : 'being read…';
+function loading(entry) {
+  return entry?.problem ? `not available: ${entry.problem}` : 'loading…';
 }
 
 function files(manifest) {
@@ -78,7 +78,7 @@ function files(manifest) {
 }
 
 /**
- * Show one metric of the live model beside other methods, and beside the versions that are kept.
+ * Show a metric of the live model compared with other methods and with the kept versions.
  *
  * @param {object} view
  * @param {string} key of the metric
@@ -86,15 +86,15 @@ function files(manifest) {
 export function metrics({ model, manifests }, key) {
   const metric = METRICS.find((one) => one.key === key);
   if (!model)
-    return [empty('The figures of the live model, beside simpler methods and earlier versions, will appear here.')];
-  const found = manifests.get(model.version);
-  if (!found?.manifest) {
-    return [empty(found?.problem ? `The figures cannot be shown: ${found.problem}.` : 'The figures are being read…')];
+    return [empty('The metrics of the live model, compared with simpler methods and earlier versions, will appear here.')];
+  const entry = manifests.get(model.version);
+  if (!entry?.manifest) {
+    return [empty(entry?.problem ? `The metrics cannot be shown: ${entry.problem}.` : 'Loading metrics…')];
   }
-  const rows = figuresOf(found.manifest);
+  const rows = figuresOf(entry.manifest);
   return [
     note(metric.about),
-    h('div', { class: 'pair' }, besideMethods(rows, metric), besideVersions(model, manifests, metric)),
+    h('div', { class: 'pair' }, comparedWithMethods(rows, metric), comparedWithVersions(model, manifests, metric)),
     allFigures(rows),
   ];
 }
@@ -104,25 +104,25 @@ function figuresOf(manifest) {
   return [[OURS, model], ...children(baselines)];
 }
 
-function besideMethods(rows, metric) {
+function comparedWithMethods(rows, metric) {
   const shown = rows
     .map(([name, row]) => ({ name, value: metric.of(row) }))
     .filter(({ value }) => value)
     .sort((a, b) => (b.value.mean - a.value.mean) * (metric.isLowerBetter ? -1 : 1))
     .map(({ name, value }) => ({ label: NAMES[name] ?? name, kind: name === OURS ? 'live' : 'other', ...value }));
   if (!shown.some(({ kind }) => kind === 'live'))
-    return h('div', {}, empty(`The manifest has no ${metric.label} of the live model.`));
+    return h('div', {}, empty(`The manifest has no ${metric.label} for the live model.`));
   const place = shown.findIndex(({ kind }) => kind === 'live') + 1;
   return intervals({
-    title: `${metric.label} beside other methods`,
-    description: `The live model is number ${place} of ${shown.length}, all judged on the same held-out entries.`,
+    title: `${metric.label} compared with other methods`,
+    description: `The live model ranks ${place} of ${shown.length}, all evaluated on the same held-out entries.`,
     rows: shown,
     write: metric.write,
     writeTick: metric.writeTick,
   });
 }
 
-function besideVersions(model, manifests, metric) {
+function comparedWithVersions(model, manifests, metric) {
   const shown = keptOf(model)
     .map((version) => ({ version, value: metric.of(manifests.get(version)?.manifest?.metrics?.model ?? {}) }))
     .filter(({ value }) => value)
@@ -133,10 +133,10 @@ function besideVersions(model, manifests, metric) {
       ...value,
     }));
   if (shown.length < 2)
-    return h('div', {}, empty('Earlier versions will stand here beside the live one, once there are some.'));
+    return h('div', {}, empty('Earlier versions will be compared with the live one here.'));
   return intervals({
     title: `${metric.label} of kept versions`,
-    description: 'The newest first. Each was judged on the entries of its own time, so small differences say little.',
+    description: 'Newest first. Each was evaluated on the data of its time, so small differences mean little.',
     rows: shown,
     write: metric.write,
     writeTick: metric.writeTick,
@@ -155,11 +155,11 @@ function allFigures(rows) {
         : `${metric.write(value.mean)} (${figure(value.low)}–${figure(value.high)})`;
     }),
   ]);
-  const caption = 'All figures of the live model and of other methods, with 95% intervals';
+  const caption = 'All metrics of the live model and of other methods, with 95% intervals';
   return h(
     'details',
-    { 'data-key': 'all figures' },
-    h('summary', {}, 'All figures'),
+    { 'data-key': 'all metrics' },
+    h('summary', {}, 'All metrics'),
     h(
       'div',
       { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption },
@@ -169,13 +169,13 @@ function allFigures(rows) {
 }
 
 /**
- * List the kept versions, each with a button to make it live again.
+ * List the kept versions, each with a button to roll back to it.
  *
  * @param {object} view
  * @param {function(string): void} rollBack
  */
 export function keptVersions({ model, manifests, rollingBack }, rollBack) {
-  if (!model) return [empty('Versions that can be made live again will be listed here.')];
+  if (!model) return [empty('Versions that you can roll back to will be listed here.')];
   const items = keptOf(model).map((version) => {
     const manifest = manifests.get(version)?.manifest;
     const ndcg = METRICS[0].of(manifest?.metrics?.model ?? {});
@@ -194,10 +194,10 @@ export function keptVersions({ model, manifests, rollingBack }, rollBack) {
       h(
         'p',
         { class: 'note' },
-        Number.isFinite(created) ? ['made ', time(created)] : null,
+        Number.isFinite(created) ? ['trained ', time(created)] : null,
         manifest?.data ? ` · ${counted(manifest.data.entries, 'entry', 'entries')}` : null,
         ndcg ? ` · NDCG@10 ${figure(ndcg.mean)}` : null,
-        manifests.get(version)?.problem ? `figures not known: ${manifests.get(version).problem}` : null,
+        manifests.get(version)?.problem ? `metrics not available: ${manifests.get(version).problem}` : null,
       ),
       isLive
         ? null

@@ -1,4 +1,4 @@
-/** The operator’s page at a glance: how things stand, and what needs a person. */
+/** The overview on the operator’s page: key figures, and what needs attention. */
 
 import { h } from './elements.js';
 import {
@@ -19,7 +19,7 @@ import { stateOfRetraining } from './operator-runs.js';
 
 const SILENT_AFTER_MS = 900_000;
 
-/** Say in a few tiles how things stand. */
+/** Show the key figures as tiles. */
 export function tiles(view) {
   const { model, changes, fanout, reconcile, quality, traffic } = view;
   const hour = lastHour(traffic, now());
@@ -32,7 +32,7 @@ export function tiles(view) {
       '#model',
       'Live model, published',
       model ? time(model.publishedAt) : 'none yet',
-      model ? versionName(model.version) : 'a first run makes one',
+      model ? versionName(model.version) : 'the first run publishes one',
     ),
     tile(
       '#training',
@@ -44,11 +44,11 @@ export function tiles(view) {
       '#traffic',
       'Events, last hour',
       count(events),
-      events ? `95% within ${quantileText(quantile(sumOfBuckets(hour), 0.95))}` : 'nobody has changed a shelf',
+      events ? `95% within ${quantileText(quantile(sumOfBuckets(hour), 0.95))}` : 'no shelf has changed',
     ),
     tile(
       '#upkeep',
-      'Lists of the live model',
+      'Lists from the live model',
       fanout?.shards ? percent(done / fanout.shards, 0) : '–',
       fanout?.shards ? `${count(done)} of ${counted(fanout.shards, 'shard')}` : 'no fan-out yet',
     ),
@@ -56,13 +56,13 @@ export function tiles(view) {
       '#quality',
       'Online hit rate',
       rate ? percent(rate.mean) : '–',
-      rate ? `of ${counted(rate.readers, 'reader')} who shelved a book` : 'nobody has shelved a book yet',
+      rate ? `of ${counted(rate.readers, 'reader')} who added a book` : 'nobody has added a book yet',
     ),
     tile(
       '#upkeep',
       'Reconciler',
       reconcile?.at ? time(reconcile.at) : '–',
-      reconcile?.at ? `${counted(repairs(reconcile.repaired), 'repair')} in its last run` : 'has not run yet',
+      reconcile?.at ? `${counted(repairs(reconcile.repaired), 'repair')} in the last run` : 'has not run yet',
     ),
   ];
 }
@@ -85,15 +85,16 @@ function repairs(counts) {
   return children(counts).reduce((total, [, number]) => total + (numberIn(number) ?? 0), 0);
 }
 
-/** List what an operator should look at now, with what to do. */
+/** List what needs attention, with what to do. */
 export function attention(view) {
-  const found = problems(view);
-  if (!found.length) return [h('p', { class: 'calm' }, badge('good', 'all is well'), 'Nothing needs you now.')];
+  const current = problems(view);
+  if (!current.length)
+    return [h('p', { class: 'calm' }, badge('good', 'all is well'), 'Nothing needs your attention.')];
   return [
     h(
       'ul',
       { class: 'list' },
-      found.map(({ kind, title, text }) =>
+      current.map(({ kind, title, text }) =>
         h('li', { class: `problem ${kind}` }, h('div', { class: 'what' }, badge(kind, title)), h('p', {}, text)),
       ),
     ),
@@ -109,48 +110,48 @@ function problems(view) {
     isConnected === false && {
       kind: 'warn',
       title: 'not connected',
-      text: 'The page shows what it knew last, and goes on by itself.',
+      text: 'The page shows the last known values, and reconnects automatically.',
     },
     !model && {
       kind: 'warn',
       title: 'no model is live',
-      text: 'Lists are of popular books. Start a training run below.',
+      text: 'Lists show popular books. Start a training run below.',
     },
     modelStatus?.loads === false && {
       kind: 'bad',
-      title: 'the live model is not usable',
-      text: `${modelStatus.problem ?? 'The functions cannot load it'}. If the store is only away, wait; otherwise roll back to a kept version.`,
+      title: 'the live model cannot be loaded',
+      text: `${modelStatus.problem ?? 'The functions cannot load it'}. If Cloud Storage is down, wait; otherwise roll back to a kept version.`,
     },
     state === 'parked' && {
       kind: 'bad',
       title: 'retraining is parked',
-      text: 'Runs failed too often in a row. Mend the cause, then release it below.',
+      text: 'Too many runs in a row failed. Fix the cause, then release retraining below.',
     },
     state === 'failing' && {
       kind: 'warn',
       title: 'the last run failed',
-      text: training?.run?.reason ?? 'The next one starts by itself.',
+      text: training?.run?.reason ?? 'The next one starts automatically.',
     },
     lease?.outcome === 'refused' && {
       kind: 'warn',
       title: 'the gate refused the last model',
-      text: 'The live model stays; the next changes make the next model. The reason is in the history of runs.',
+      text: 'The live model stays. New changes start the next run. The history of runs has the reason.',
     },
     isStuck && {
       kind: 'warn',
-      title: 'some lists are of an older model',
-      text: 'Their shards are queued again by the reconciler. If it comes again for the same model, look at the fanout function’s errors.',
+      title: 'some lists are from an older model',
+      text: 'The reconciler queues their shards again. If this keeps happening with the same model, check the errors of the function fanout.',
     },
     reconcile?.failed && {
       kind: 'warn',
       title: 'a step of the reconciler failed',
-      text: `${reconcile.failed}. The next run tries it again.`,
+      text: `${reconcile.failed}. The next run tries again.`,
     },
     reconcile?.at &&
       now() - reconcile.at > SILENT_AFTER_MS && {
         kind: 'warn',
         title: 'the reconciler is silent',
-        text: 'It runs every five minutes. Look at its job in Cloud Scheduler, or run it below.',
+        text: 'It should run every five minutes. Check its job in Cloud Scheduler, or run it below.',
       },
   ].filter(Boolean);
 }

@@ -1,17 +1,17 @@
 /**
- * What the sections of the operator's page are put together from.
+ * Building blocks for the sections of the operator's page.
  */
 
 import { h } from './elements.js';
 import { ago, children, count, exact, numberIn } from './figures.js';
 
-/** Make a time, relative to the present, with the exact one in its title. */
+/** Make a relative time with the exact one as its tooltip. */
 export function time(at) {
   if (typeof at !== 'number') return h('span', {}, '–');
   return h('time', { datetime: new Date(at).toISOString(), title: exact(at), 'data-at': at }, ago(at));
 }
 
-/** Bring all relative times on the page up to date. */
+/** Update all relative times on the page. */
 export function tick() {
   for (const element of document.querySelectorAll('time[data-at]')) {
     const text = ago(Number(element.dataset.at));
@@ -22,7 +22,7 @@ export function tick() {
 /**
  * Make a description list of facts.
  *
- * @param {Array<[string, *] | null>} pairs term and what it is; null leaves one out
+ * @param {Array<[string, *] | null>} pairs terms and values; null is left out
  */
 export function facts(pairs) {
   return h(
@@ -34,17 +34,17 @@ export function facts(pairs) {
 
 const SIGNS = { good: '✓', bad: '✕', warn: '!', busy: '↻', quiet: '–' };
 
-/** Make a badge: a sign and a word, so that its colour says nothing by itself. */
+/** Make a badge: a sign and a word, so that nothing depends on its colour. */
 export function badge(kind, text) {
   return h('span', { class: `badge ${kind}` }, h('span', { 'aria-hidden': 'true' }, SIGNS[kind]), text);
 }
 
-/** Make what stands where there is nothing yet. */
+/** Make the placeholder of an empty section. */
 export function empty(...text) {
   return h('p', { class: 'empty' }, text);
 }
 
-/** Make a version: a name that may be broken anywhere. */
+/** Make a version name, which may wrap anywhere. */
 export function versionName(version) {
   return h('code', { class: 'version' }, version);
 }
@@ -54,30 +54,30 @@ export function note(...text) {
   return h('p', { class: 'note' }, text);
 }
 
-/** Write a stable code of the backend in words. */
+/** Format a code of the backend as words. */
 export function words(name) {
   return String(name).replaceAll('_', ' ');
 }
 
-/** Write counts by kind, in words. */
+/** Format counts by kind as words. */
 export function listOfCounts(counts) {
   return children(counts)
     .map(([kind, number]) => `${words(kind)}: ${count(number)}`)
     .join(', ');
 }
 
-/** Begin a text with a capital. */
+/** Capitalize a text. */
 export function sentence(text) {
   const trimmed = String(text ?? '').trim();
   return trimmed && trimmed[0].toUpperCase() + trimmed.slice(1);
 }
 
-/** Add up what is a number. */
+/** Add up the values that are numbers. */
 export function sum(numbers) {
   return numbers.reduce((total, number) => total + (numberIn(number) ?? 0), 0);
 }
 
-/** Return the versions that may be live again, the newest first; the live one is among them. */
+/** Return the kept versions including the live one, newest first. */
 export function keptOf(model) {
   if (!model) return [];
   return [...new Set([...children(model.kept).map(([version]) => version), model.version])].sort().reverse();

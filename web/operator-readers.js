@@ -1,20 +1,32 @@
-/** What readers make of their lists, on the operator’s page: hit rates, and the arms of experiments. */
+/** Online quality on the operator’s page: hit rates, and the arms of experiments. */
 
 import { h } from './elements.js';
 import { children, count, counted, hitRate, numberIn, percent, shortVersion } from './figures.js';
 import { badge, empty, facts, keptOf, note, time, versionName, words } from './operator-parts.js';
 import { bars, columns, intervals } from './plots.js';
 
-/** The label of lists that were made before any model was live. */
+/** The label of lists that were computed before a model was live. */
 const NO_MODEL = 'none';
 
-const SHELVED = 'readers who shelved a book';
+const ADDED = 'readers who added a book';
+
+/** How `intervals` shows hit rates. */
+const AS_SHARES = { write: (value) => percent(value), writeTick: (value) => percent(value), fromZero: true };
+
+/** Return a hit rate as a row of `intervals`. */
+function inRow(rate) {
+  return {
+    note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
+    text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
+    ...rate,
+  };
+}
 
 function labelsOf(quality, isExperiment) {
   return children(quality?.labels).filter(([, node]) => Boolean(node.arms) === isExperiment);
 }
 
-/** Plot how many readers shelved a book from their list, by version, position and source. */
+/** Plot how many readers added a book from their list, by version, position and source. */
 export function online({ quality, model }) {
   const versions = labelsOf(quality, false)
     .map(([label, node]) => ({ label, node, rate: hitRate(node) }))
@@ -23,7 +35,7 @@ export function online({ quality, model }) {
   if (!versions.length) {
     return [
       empty(
-        'Once a reader who has a list shelves a book, and the reconciler has counted it, the hit rate of each version appears here.',
+        'Once readers with a list add books, and the reconciler has counted them, the hit rate of each version appears here.',
       ),
     ];
   }
@@ -40,17 +52,13 @@ export function online({ quality, model }) {
   return [
     intervals({
       title: 'Online hit rate by version',
-      description: `Of ${SHELVED} while they had a list of this version, the share who took one from it.`,
+      description: `Of ${ADDED} while they had a list from this version, the share who took one from the list.`,
       rows: versions.map(({ label, rate }) => ({
         label: label === NO_MODEL ? 'without a model' : shortVersion(label),
         kind: label === model?.version ? 'live' : 'other',
-        note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
-        text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
-        ...rate,
+        ...inRow(rate),
       })),
-      write: (value) => percent(value),
-      writeTick: (value) => percent(value),
-      fromZero: true,
+      ...AS_SHARES,
       head: 'Version',
     }),
     note('Counted ', time(quality.at), ', with 95% Wilson intervals.'),
@@ -59,34 +67,34 @@ export function online({ quality, model }) {
           'div',
           { class: 'pair' },
           columns({
-            title: 'Taken from which place',
-            description: 'Books shelved from a list, by their place on it, over all versions.',
+            title: 'Books by position',
+            description: 'Books added from a list, by their position on it, for all versions.',
             bars: Array.from({ length: 10 }, (_, at) => ({
-              label: `place ${at + 1}`,
+              label: `position ${at + 1}`,
               value: positions.get(String(at + 1)) ?? 0,
               tick: String(at + 1),
             })),
-            head: ['Place', 'Books'],
+            head: ['Position', 'Books'],
             unit: 'books',
           }),
           bars({
-            title: 'Taken from which source',
-            description: 'Why the book was on the list, over all versions.',
+            title: 'Books by source',
+            description: 'Why the added books were on the list, for all versions.',
             bars: ranked,
             head: ['Source', 'Books'],
           }),
         )
-      : note('Nobody has taken a book from a list yet: places and sources will appear here.'),
+      : note('Nobody has added a book from a list yet. Positions and sources will appear here.'),
   ];
 }
 
-/** Show the two arms of the running experiment beside each other. */
+/** Compare the two arms of the running experiment. */
 export function experiment({ model, quality }) {
   const running = model?.experiment;
   if (!running)
     return [
       note(
-        'No experiment is running. Choose a kept version: a share of the readers gets its lists, and both arms are compared here.',
+        'No experiment is running. Choose a kept version: a share of the readers gets its lists, and this section compares both arms.',
       ),
     ];
   const node = quality?.labels?.[running.id];
@@ -95,7 +103,7 @@ export function experiment({ model, quality }) {
       'p',
       { class: 'headline' },
       badge('busy', 'running'),
-      `${percent(1 - running.share, 0)} of the readers have lists of A, ${percent(running.share, 0)} of B.`,
+      `${percent(1 - running.share, 0)} of readers get lists from A, ${percent(running.share, 0)} from B.`,
     ),
     facts([
       ['A, the live model', versionName(model.version)],
@@ -104,16 +112,16 @@ export function experiment({ model, quality }) {
       ['Experiment', h('code', {}, running.id)],
     ]),
     model.publishedAt > running.startedAt
-      ? note('Another model went live since it started: arm A has had more than one version.')
+      ? note('Another model went live after the start: arm A has had more than one version.')
       : null,
     arms(node, 'Hit rate of the two arms') ??
       empty(
-        'As soon as readers of both arms have shelved books, and the reconciler has counted them, their hit rates appear here.',
+        'Hit rates appear here once readers of both arms have added books and the reconciler has counted them.',
       ),
   ];
 }
 
-/** List the experiments that are over, with what they showed. */
+/** List earlier experiments with their results. */
 export function pastExperiments({ model, quality }) {
   const past = labelsOf(quality, true).filter(([id]) => id !== model?.experiment?.id);
   if (!past.length) return [];
@@ -127,7 +135,7 @@ export function pastExperiments({ model, quality }) {
           'div',
           {},
           h('p', { class: 'note' }, h('code', {}, id)),
-          arms(node, `Hit rate in ${id}`) ?? empty('Nobody shelved a book during it.'),
+          arms(node, `Hit rate in ${id}`) ?? empty('Nobody added a book during this experiment.'),
         ),
       ),
     ),
@@ -145,32 +153,28 @@ function arms(node, title) {
   return [
     intervals({
       title,
-      description: `Of ${SHELVED}, the share who took one from their list.`,
+      description: `Of ${ADDED}, the share who took one from their list.`,
       rows: rows.map(({ name, version, rate }) => ({
-        label: `${name.toUpperCase()} · ${version ? shortVersion(version) : 'no version'}`,
+        label: `${name.toUpperCase()} · ${version ? shortVersion(version) : 'unknown version'}`,
         kind: name === 'a' ? 'live' : 'b',
-        note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
-        text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
-        ...rate,
+        ...inRow(rate),
       })),
-      write: (value) => percent(value),
-      writeTick: (value) => percent(value),
-      fromZero: true,
+      ...AS_SHARES,
       head: 'Arm',
     }),
     h('p', { class: 'conclusion' }, conclusion(a.rate, b.rate)),
   ];
 }
 
-/** Say in a sentence whether two hit rates differ. */
+/** Return a sentence that says whether two hit rates differ. */
 export function conclusion(a, b) {
-  if (!a || !b) return `Only arm ${a ? 'A' : 'B'} has readers who shelved a book: there is nothing to compare yet.`;
+  if (!a || !b) return `Only arm ${a ? 'A' : 'B'} has readers who added a book: there is nothing to compare yet.`;
   const counts = `A: ${count(a.hitReaders)} of ${counted(a.readers, 'reader')}, B: ${count(b.hitReaders)} of ${counted(b.readers, 'reader')}.`;
-  if (a.low <= b.high && b.low <= a.high) return `${counts} The intervals overlap: no difference can be told.`;
+  if (a.low <= b.high && b.low <= a.high) return `${counts} The intervals overlap: no significant difference.`;
   return `${counts} The intervals do not overlap: ${b.mean > a.mean ? 'B' : 'A'} is better.`;
 }
 
-/** Return the versions that an experiment may give to readers. */
+/** Return the versions that an experiment can use as arm B. */
 export function candidates(model) {
   return keptOf(model).filter((version) => version !== model.version);
 }

@@ -1,4 +1,4 @@
-/** Retraining on the operator’s page: how it stands, what to do where it is stuck, and how runs went. */
+/** Retraining on the operator’s page: its state, what to do if it is stuck, and the history of runs. */
 
 import { h } from './elements.js';
 import { children, count, counted, figure, now, numberIn } from './figures.js';
@@ -17,14 +17,14 @@ const ENDINGS = {
 const FAILURES = ['failed', 'died', 'timed out'];
 const MINUTE_MS = 60_000;
 
-/** Tell how retraining stands: "running", "silent", "parked", "failing" or "idle". */
+/** Return the state of retraining: "running", "silent", "parked", "failing" or "idle". */
 export function stateOfRetraining({ lease, training }) {
   if (lease?.holder) return now() < (lease.expiresAt ?? 0) ? 'running' : 'silent';
   if (training?.parked && lease?.failures) return 'parked';
   return lease?.failures ? 'failing' : 'idle';
 }
 
-/** Say who trains, which step it is at, what waits, and what to do where it is stuck. */
+/** Show the current run and its step, the changes that wait, and what to do if retraining is stuck. */
 export function retraining(view) {
   const { lease, training, changes } = view;
   const state = stateOfRetraining(view);
@@ -40,16 +40,16 @@ export function retraining(view) {
       : null,
     facts([
       ['Changes waiting', waiting(changes)],
-      changes?.oldest ? ['Oldest of them', time(changes.oldest)] : null,
+      changes?.oldest ? ['Oldest change', time(changes.oldest)] : null,
       lease?.holder ? ['Lease held by', h('code', {}, lease.holder)] : null,
       state === 'running' && isOfLease && run.startedAt ? ['Running for', minutesSince(run.startedAt)] : null,
-      lease?.holder ? ['Must be heard of', time(lease.expiresAt)] : null,
+      lease?.holder ? ['Lease expires', time(lease.expiresAt)] : null,
       lease?.holder && lease.endsBy ? ['Time limit', time(lease.endsBy)] : null,
       ending ? ['Last run', [badge(...(ENDINGS[ending] ?? ['quiet', ending])), ' ', last ? time(last.at) : '']] : null,
-      ['Failures in a row', isReleased(lease) ? '0, since they were released' : count(lease?.failures ?? 0)],
+      ['Failures in a row', isReleased(lease) ? '0 (released)' : count(lease?.failures ?? 0)],
       children(training?.outcomes).length
         ? [
-            'Runs so far',
+            'All runs',
             children(training.outcomes)
               .map(([outcome, number]) => `${count(number)} ${outcome}`)
               .join(', '),
@@ -59,7 +59,7 @@ export function retraining(view) {
   ];
 }
 
-/** Tell whether an operator has set the failures to 0: a run that failed leaves 1 at least. */
+/** Return whether an operator has reset the failures: a failed run leaves at least 1. */
 function isReleased(lease) {
   return FAILURES.includes(lease?.outcome) && !lease.failures;
 }
@@ -71,13 +71,13 @@ function minutesSince(at) {
 
 function headline(state, lease) {
   if (state === 'running' && String(lease.holder).startsWith('rollback'))
-    return [badge('busy', 'rolling back'), 'An earlier version is being made live.'];
+    return [badge('busy', 'rolling back'), 'Rolling back to an earlier version.'];
   return {
-    running: [badge('busy', 'running'), 'A training run is at work.'],
-    silent: [badge('warn', 'silent'), 'A run has not been heard of in time.'],
-    parked: [badge('bad', 'parked'), 'Retraining waits for you.'],
-    failing: [badge('warn', 'failing'), 'The last run failed; the next starts by itself.'],
-    idle: [badge('quiet', 'idle'), 'No run is live.'],
+    running: [badge('busy', 'running'), 'A training run is in progress.'],
+    silent: [badge('warn', 'silent'), 'A run has stopped responding.'],
+    parked: [badge('bad', 'parked'), 'Retraining has stopped and waits for an operator.'],
+    failing: [badge('warn', 'failing'), 'The last run failed; the next one starts automatically.'],
+    idle: [badge('quiet', 'idle'), 'No run is in progress.'],
   }[state];
 }
 
@@ -110,32 +110,32 @@ function steps(run) {
 
 function advice(state, lease, run) {
   if (state === 'silent')
-    return h('p', {}, 'The next check, or the reconciler, frees its lease and tries again. You need do nothing.');
+    return h('p', {}, 'The next check, or the reconciler, frees its lease and tries again. You need not do anything.');
   const failures = counted(lease.failures, 'run');
   return [
     h(
       'p',
       {},
-      `${failures} in a row ended without a judgement, the last one `,
+      `${failures} in a row failed, the last one `,
       lease.failedAt ? time(lease.failedAt) : '',
       '.',
     ),
-    run?.reason ? h('p', {}, 'The last reason: ', h('q', {}, run.reason)) : null,
+    run?.reason ? h('p', {}, 'Last reason: ', h('q', {}, run.reason)) : null,
     state === 'parked'
       ? h(
           'p',
           {},
-          'Nothing is lost: changes stay marked, lists follow shelves with the live model. Mend the cause, then release: the next check starts a run.',
+          'Nothing is lost: changes stay marked, and lists follow shelves with the live model. Fix the cause, then release: the next check starts a run.',
         )
       : h(
           'p',
           {},
-          'Each further attempt waits twice as long, at most an hour. Releasing lets the next one start at once.',
+          'The wait doubles with each attempt, up to an hour. Release to let the next one start at once.',
         ),
   ];
 }
 
-/** Return the runs that are known, the newest first; the last run's record counts where the history lacks it. */
+/** Return the known runs, newest first; the last run is added if the history lacks it. */
 export function runsOf(training) {
   const runs = children(training?.runs).map(([, run]) => run);
   const last = training?.run;
@@ -143,10 +143,10 @@ export function runsOf(training) {
   return runs.sort((a, b) => (b.fence ?? 0) - (a.fence ?? 0));
 }
 
-/** List how runs ended, with the gate's reasons, and plot their figures. */
+/** List the outcomes of runs with the gate's reasons, and plot their metrics. */
 export function runs({ training }) {
   const known = runsOf(training);
-  if (!known.length) return [empty('Each run’s outcome, and the gate’s reason, will appear here.')];
+  if (!known.length) return [empty('The outcome of each run, with the gate’s reason, will appear here.')];
   const points = known
     .filter((run) => meanOf(run.ndcg) !== null)
     .reverse()
@@ -161,7 +161,7 @@ export function runs({ training }) {
       ? lines({
           title: 'NDCG@10 by run',
           description:
-            'What each run’s model reached, beside popularity on the same held-out entries. A ring is a refused model.',
+            'Each run’s model, compared with popularity on the same held-out entries. A ring marks a refused model.',
           points,
           names: ['model', 'popularity'],
           write: figure,
@@ -169,7 +169,7 @@ export function runs({ training }) {
       : null,
     h(
       'div',
-      { class: 'long', tabindex: '0', role: 'region', 'aria-label': 'Runs, the newest first' },
+      { class: 'long', tabindex: '0', role: 'region', 'aria-label': 'Runs, newest first' },
       h('ul', { class: 'list runs' }, known.map(runItem)),
     ),
   ];
@@ -182,7 +182,7 @@ function meanOf(value) {
 function runItem(run) {
   const [kind, word] = ENDINGS[run.outcome] ?? ['quiet', String(run.outcome)];
   const [ours, theirs] = [meanOf(run.ndcg), meanOf(run.popularity)];
-  const reason = sentence(run.reason ?? (run.outcome === 'running' && run.step ? `at the step ${run.step}` : ''));
+  const reason = sentence(run.reason ?? (run.outcome === 'running' && run.step ? `in the step ${run.step}` : ''));
   return h(
     'li',
     { 'data-run': run.fence },
@@ -193,9 +193,9 @@ function runItem(run) {
           'p',
           { class: 'figures' },
           `NDCG@10 ${figure(ours)}`,
-          theirs === null ? null : ` against ${figure(theirs)} of popularity`,
+          theirs === null ? null : `, popularity ${figure(theirs)}`,
         ),
-    run.version ? h('p', { class: 'note' }, 'made ', versionName(run.version)) : null,
+    run.version ? h('p', { class: 'note' }, 'version ', versionName(run.version)) : null,
     reason ? h('p', { class: 'reason' }, reason) : null,
   );
 }

@@ -1,4 +1,4 @@
-/** The running system on the operator’s page: traffic, lists, the reconciler, and entries set aside. */
+/** The running system on the operator’s page: traffic, fan-out, the reconciler, and rejected entries. */
 
 import { h } from './elements.js';
 import {
@@ -26,7 +26,7 @@ export function traffic({ traffic: node }) {
   const events = hour.reduce((total, minute) => total + minute.events, 0);
   if (!events)
     return [
-      empty('No event in the last hour. As soon as a reader shelves, rates or removes a book, it is counted here.'),
+      empty('No events in the last hour. An event is counted here when a reader adds, rates or removes a book.'),
     ];
   const buckets = sumOfBuckets(hour);
   const names = [...BUCKETS.map((bound) => `to ${latency(bound)}`), `over ${latency(BUCKETS.at(-1))}`];
@@ -46,7 +46,7 @@ export function traffic({ traffic: node }) {
       { class: 'pair' },
       columns({
         title: 'Events per minute',
-        description: `The busiest minute of the last hour had ${counted(busiest.events, 'event')}. The last bar is not over yet.`,
+        description: `The busiest minute of the last hour had ${counted(busiest.events, 'event')}. The last minute is not complete yet.`,
         bars: hour.map(({ minute, events: value }, position) => ({
           label: hourAndMinute(minute * MINUTE_MS),
           value,
@@ -57,14 +57,14 @@ export function traffic({ traffic: node }) {
         unit: 'events',
       }),
       columns({
-        title: 'Time from a write to its list',
-        description: 'How many events of the last hour took at most so long: in milliseconds, where no unit stands.',
+        title: 'Time from write to list',
+        description: 'Events of the last hour by latency; milliseconds unless marked s.',
         bars: buckets.map((value, bucket) => ({ label: names[bucket], value, tick: shortBound(bucket) })),
         head: ['Latency', 'Events'],
         unit: 'events',
       }),
     ),
-    note('Latency is estimated from these counts: within a bar, events are taken as spread evenly.'),
+    note('Latencies are estimated from these counts, assuming that events are spread evenly within each bar.'),
   ];
 }
 
@@ -74,9 +74,9 @@ function shortBound(bucket) {
   return bound < 1000 ? String(bound) : `${bound / 1000} s`;
 }
 
-/** Say how far the lists are on their way to the live model. */
+/** Show the progress of the fan-out to the live model. */
 export function fanout({ fanout: node, model }) {
-  if (!node?.shards) return [empty('When a model goes live, the way of all readers’ lists to it is shown here.')];
+  if (!node?.shards) return [empty('When a model goes live, the progress of updating all readers’ lists is shown here.')];
   const done = children(node.done).length;
   const isOfLive = model && String(node.publication ?? '').startsWith(`${model.version}@`);
   return [
@@ -86,43 +86,43 @@ export function fanout({ fanout: node, model }) {
       h(
         'span',
         {},
-        `${count(done)} of ${counted(node.shards, 'shard')} of readers have lists of `,
+        `${count(done)} of ${counted(node.shards, 'shard')} of readers have lists from `,
         versionName(String(node.publication ?? '').split('@')[0]),
       ),
       h('progress', { max: node.shards, value: Math.min(done, node.shards) }),
     ),
     facts([
-      ['Begun', time(node.at)],
+      ['Started', time(node.at)],
       ['Attempt', count((node.attempt ?? 0) + 1)],
       [
         'State',
         done >= node.shards
           ? badge('good', 'all lists are up to date')
           : isOfLive
-            ? badge('busy', 'under way')
+            ? badge('busy', 'in progress')
             : badge('quiet', 'replaced by a later model'),
       ],
     ]),
   ];
 }
 
-/** Say when the reconciler was last heard of, and what it repaired. */
+/** Show when the reconciler last ran, and what it repaired. */
 export function reconciler({ reconcile }) {
   if (!reconcile?.at)
-    return [empty('The reconciler’s sign of life, and what it repaired, will appear here after its first run.')];
+    return [empty('The reconciler’s last run, and what it repaired, will appear here.')];
   return [
     facts([
-      ['Last sign of life', time(reconcile.at)],
-      ['Repaired by the last run', listOfCounts(reconcile.repaired) || 'nothing'],
-      ['Repaired so far', listOfCounts(reconcile.total) || 'nothing'],
-      ['Last whole sweep', reconcile.sweptAt ? time(reconcile.sweptAt) : 'none yet'],
-      ['Whole sweeps', count(reconcile.sweeps ?? 0)],
-      reconcile.failed ? ['Steps that failed', reconcile.failed] : null,
+      ['Last run', time(reconcile.at)],
+      ['Repaired in the last run', listOfCounts(reconcile.repaired) || 'nothing'],
+      ['Repaired in all', listOfCounts(reconcile.total) || 'nothing'],
+      ['Last complete sweep', reconcile.sweptAt ? time(reconcile.sweptAt) : 'none yet'],
+      ['Complete sweeps', count(reconcile.sweeps ?? 0)],
+      reconcile.failed ? ['Failed steps', reconcile.failed] : null,
     ]),
   ];
 }
 
-/** Plot bad entries by reason, and list the newest. */
+/** Plot rejected entries by reason, and list the newest. */
 export function rejected({ rejected: counts, records }) {
   const ranked = children(counts)
     .map(([reason, number]) => ({ label: words(reason), value: numberIn(number) ?? 0 }))
@@ -130,21 +130,21 @@ export function rejected({ rejected: counts, records }) {
   if (!ranked.length && !records?.length)
     return [
       empty(
-        'Nothing is set aside. An entry that cannot be used would be listed here with its reason; all others go on.',
+        'No entries are rejected. An entry that cannot be used is listed here with the reason; all others are used.',
       ),
     ];
   return [
     ranked.length
       ? bars({
-          title: 'Set aside, by reason',
-          description: 'As of the reconciler’s last whole sweep.',
+          title: 'Rejected entries by reason',
+          description: 'As of the reconciler’s last complete sweep.',
           bars: ranked,
           head: ['Reason', 'Entries'],
         })
-      : note('Counts by reason follow with the reconciler’s next whole sweep.'),
+      : note('Counts by reason follow with the reconciler’s next complete sweep.'),
     records?.length
       ? [
-          h('h3', {}, 'The newest'),
+          h('h3', {}, 'Newest'),
           h(
             'ul',
             { class: 'list' },

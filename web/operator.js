@@ -1,8 +1,8 @@
 /**
- * The operator's page: who may see it, what it listens to, and the functions behind its buttons.
+ * The operator's page: access, the nodes that it follows, and the functions behind its buttons.
  *
- * Everything shown comes from `/Recommender` and from the manifests in Cloud Storage, and follows them live. The rules
- * let only a user with the claim `operator` read it; this page asks for the claim first, so that nobody else even tries.
+ * Everything shown comes live from `/Recommender` and from the manifests in Cloud Storage. The rules let only users with
+ * the claim `operator` read it; the page checks the claim before it reads anything.
  */
 
 import { onValue, limitToFirst, limitToLast, orderByChild, orderByKey, query, ref } from 'firebase/database';
@@ -28,7 +28,7 @@ const PATIENCE_MS = 300_000;
 
 const byId = (id) => document.getElementById(id);
 
-/** What the page knows; each node under its name. */
+/** What the page knows: each node by its name. */
 let view = {};
 let ends = [];
 let metric = METRICS[0].key;
@@ -45,13 +45,13 @@ const manifests = new Map();
 async function configuration() {
   const answer = await fetch('/config.json');
   if (!answer.ok) {
-    byId('loading').textContent = 'The page’s configuration, /config.json, is missing: the deployment writes it.';
+    byId('loading').textContent = 'The page’s configuration, /config.json, is missing. The deployment writes it.';
     throw new Error('there is no /config.json');
   }
   return answer.json();
 }
 
-// ------------------------------------------------------------------------------------------------------------- who may
+// -------------------------------------------------------------------------------------------------------------- access
 
 onUser(client, (user) => enter(user, false));
 byId('sign-in-form').addEventListener('submit', submitSignIn);
@@ -76,10 +76,10 @@ async function enter(user, isFresh) {
   const isOperator = await hasClaim(user, isFresh);
   if (client.auth.currentUser !== user) return;
   if (isOperator) open();
-  else refuse(isFresh);
+  else deny(isFresh);
 }
 
-/** Tell whether a token says that its user is an operator; one that cannot be had says nothing. */
+/** Return whether the token has the claim operator; false if there is no token. */
 async function hasClaim(user, isFresh) {
   try {
     return (await user.getIdTokenResult(isFresh)).claims.operator === true;
@@ -88,11 +88,11 @@ async function hasClaim(user, isFresh) {
   }
 }
 
-function refuse(isFresh) {
+function deny(isFresh) {
   leave();
   byId('refused-who').textContent = client.auth.currentUser?.email ?? 'nobody';
   show(byId('refusal'), true);
-  if (isFresh) say('The account has no such claim yet.', 'bad');
+  if (isFresh) say('This account does not have the claim yet.', 'bad');
 }
 
 function leave() {
@@ -118,14 +118,14 @@ async function submitSignIn(event) {
   } catch (error) {
     problem.textContent =
       error.code === 'auth/network-request-failed'
-        ? 'The sign-in service cannot be reached. Try again in a moment.'
-        : 'E-mail and password do not belong together.';
+        ? 'Cannot reach the sign-in service. Try again in a moment.'
+        : 'The e-mail address or password is wrong.';
   }
 }
 
 // ------------------------------------------------------------------------------------------------------------ listening
 
-/** The nodes that the page follows, each with what it makes of one. */
+/** The nodes that the page follows, by their names in `view`. */
 const NODES = {
   model: 'model',
   lease: 'lease',
@@ -172,7 +172,7 @@ function follow(place, take) {
       fetchManifests();
       renderSoon();
     },
-    () => refuse(false),
+    () => deny(false),
   );
   ends.push(end);
 }
@@ -194,7 +194,7 @@ function changesIn(snapshot) {
   return { count: isMore ? MOST_CHANGES : times.length, isMore, oldest: times[0] };
 }
 
-/** Keep of a record what the page shows: a forged entry's record holds the entry too. */
+/** Return what the page shows of the records: that of a forged entry also holds the entry. */
 function recordsIn(snapshot) {
   const records = [];
   snapshot.forEach((child) => {
@@ -216,9 +216,9 @@ function fetchManifests() {
     readManifest(version, sha256)
       .then((manifest) => ({ manifest }))
       .catch((error) => ({ problem: problemOf(error) }))
-      .then((found) => {
+      .then((entry) => {
         if (view !== present) return;
-        manifests.set(version, found);
+        manifests.set(version, entry);
         renderSoon();
       });
   }
@@ -228,14 +228,14 @@ async function readManifest(version, sha256) {
   const content = await getBytes(storageRef(storage, `models/${version}/manifest.json`), MOST_MANIFEST_BYTES);
   const digest = [...new Uint8Array(await crypto.subtle.digest('SHA-256', content))];
   if (digest.map((byte) => byte.toString(16).padStart(2, '0')).join('') !== sha256) {
-    throw new Error('the manifest is not the one that the pointer vouches for');
+    throw new Error('the manifest does not match the pointer’s SHA-256');
   }
   return JSON.parse(new TextDecoder().decode(content));
 }
 
 function problemOf(error) {
   if (error.code === 'storage/object-not-found') return 'the manifest is not in the bucket';
-  if (String(error.code).startsWith('storage/')) return 'the manifest cannot be read now';
+  if (String(error.code).startsWith('storage/')) return 'the manifest cannot be read at the moment';
   return error.message;
 }
 
@@ -269,7 +269,7 @@ const PARTS = {
   rejected: [['rejected', 'records'], rejected],
 };
 
-/** Bring the page up to what is known; parts that show what has not changed are left alone. */
+/** Update the page. Parts whose data has not changed are left alone. */
 function render() {
   const dashboard = byId('dashboard');
   if (!dashboard.firstChild || !('model' in view)) return;
@@ -327,10 +327,10 @@ function updateControls() {
 }
 
 function retrain(event) {
-  return call(event.currentTarget, 'operator_retrain', {}, 'Asking for a training run…', ({ outcome }) =>
+  return call(event.currentTarget, 'operator_retrain', {}, 'Starting a training run…', ({ outcome }) =>
     outcome === 'started'
-      ? 'A training run was started. Its steps and its outcome appear here.'
-      : 'Another run is live: wait for its end.',
+      ? 'Training run started. Its progress and outcome appear here.'
+      : 'Another run is in progress. Wait until it ends.',
   );
 }
 
@@ -361,17 +361,17 @@ async function rollBack(version) {
     h(
       'ul',
       {},
-      h('li', {}, 'All readers’ lists are made anew with it, and phones download it.'),
+      h('li', {}, 'All readers’ lists are computed again with it, and phones download it.'),
       h(
         'li',
         {},
         'Nothing is lost: ',
         h('code', {}, view.model?.version ?? ''),
-        ' stays kept, and you can come back to it the same way.',
+        ' is kept, and you can return to it in the same way.',
       ),
-      h('li', {}, 'The next training run publishes a new model over it, if that passes the gate.'),
+      h('li', {}, 'The next training run replaces it if its model passes the gate.'),
       view.model?.experiment?.version === version
-        ? h('li', {}, 'The running experiment ends: this version is its arm B.')
+        ? h('li', {}, 'The running experiment ends, because this version is its arm B.')
         : null,
     ),
   ]);
@@ -383,7 +383,7 @@ async function rollBack(version) {
     'operator_rollback',
     { version },
     `Rolling back to ${version}…`,
-    () => `Version ${version} is live again. Lists follow.`,
+    () => `Version ${version} is live again. Lists are being updated.`,
   );
   delete view.rollingBack;
   render();
@@ -398,14 +398,14 @@ async function startExperiment(event) {
     'operator_experiment',
     { version, share },
     'Starting the experiment…',
-    () => `The experiment runs: ${percent(share, 0)} of the readers get lists of ${version}.`,
+    () => `Experiment started: ${percent(share, 0)} of readers get lists from ${version}.`,
   );
 }
 
 async function endExperiment(event) {
   const button = event.currentTarget;
   const isSure = await confirm('End the experiment?', 'End experiment', [
-    h('p', {}, 'All readers get lists of the live model again. What was counted stays, under the earlier experiments.'),
+    h('p', {}, 'All readers get lists from the live model again. The results stay under earlier experiments.'),
   ]);
   if (isSure)
     await call(
@@ -413,11 +413,11 @@ async function endExperiment(event) {
       'operator_experiment',
       {},
       'Ending the experiment…',
-      () => 'The experiment is over. All lists are of the live model again.',
+      () => 'The experiment has ended. All readers get lists from the live model again.',
     );
 }
 
-/** Call a function of the backend: the button rests meanwhile, if there is one, and the notice says how it went. */
+/** Call a function of the backend. Its button, if any, is disabled meanwhile, and the notice shows the result. */
 async function call(button, name, data, progress, done) {
   if (button?.getAttribute('aria-disabled') === 'true') return;
   say(progress, 'busy');
@@ -431,11 +431,11 @@ async function call(button, name, data, progress, done) {
 
 function explain({ code, message }) {
   const reasons = {
-    'functions/permission-denied': 'Your account may not do this: it has no claim “operator”.',
-    'functions/unauthenticated': 'Sign in again: your session has ended.',
-    'functions/internal': 'The function failed or cannot be reached. Its log says why; trying again does no harm.',
+    'functions/permission-denied': 'Your account may not do this: it does not have the claim “operator”.',
+    'functions/unauthenticated': 'Your session has ended. Sign in again.',
+    'functions/internal': 'The function failed or cannot be reached. Its log says why. It is safe to try again.',
     'functions/deadline-exceeded':
-      'The function took too long to answer. Look at the state on this page before you try again.',
+      'The function took too long to answer. Check the state on this page before you try again.',
   };
   return reasons[code] ?? sentence(message);
 }
@@ -453,7 +453,7 @@ async function busy(button, work) {
   }
 }
 
-/** A button that rests keeps the focus of whoever pressed it. */
+/** Enable or disable a button; a disabled one keeps the focus. */
 function enable(button, isEnabled) {
   if (button.hasAttribute('aria-busy')) return;
   if (isEnabled) button.removeAttribute('aria-disabled');
@@ -469,7 +469,7 @@ function say(text, kind) {
   );
 }
 
-/** Ask in a dialog; return whether the person agrees. Escape and Cancel are a no. */
+/** Ask for confirmation in a dialog; resolve to the answer. Escape and Cancel mean no. */
 function confirm(title, verb, content) {
   const dialog = byId('confirmation');
   byId('confirmation-title').textContent = title;

@@ -1,5 +1,5 @@
 /**
- * Plots as SVG: each is a figure with a caption, a description, and a table that says the same.
+ * Plots as SVG: each is a figure with a caption, a description, and a table with the same data.
  */
 
 import { h, svg } from './elements.js';
@@ -12,11 +12,11 @@ const CHARACTER = 7.2;
 let figures = 0;
 
 /**
- * A value with an interval for each row: a dot and a line, on one scale.
+ * Plot a value with an interval for each row: a dot and a line, on one scale.
  *
  * @param {object} plot
  * @param {string} plot.title
- * @param {string} plot.description what there is to see, in a sentence
+ * @param {string} plot.description what the plot shows, in a sentence
  * @param {Array<{label: string, mean: number, low?: number, high?: number, kind?: string, note?: string, text?: string}>} plot.rows
  *   `kind` ("live" or "b") says which rows stand out; `text` is written instead of the value
  * @param {function(number): string} plot.write writes a value
@@ -87,13 +87,13 @@ function drawIntervals(width, rows, write, writeTick, fromZero) {
 }
 
 /**
- * Bars side by side, such as events by minute.
+ * Plot vertical bars, such as events by minute.
  *
  * @param {object} plot
  * @param {string} plot.title
  * @param {string} plot.description
  * @param {Array<{label: string, value: number, tick?: string, isPartial?: boolean}>} plot.bars `tick` is written below
- *   the bar; a partial one is not over yet
+ *   the bar; a partial one is not complete yet
  * @param {Array<string>} plot.head headings of the table
  * @param {string} plot.unit of the values
  */
@@ -149,7 +149,7 @@ function drawColumns(width, bars, unit) {
 }
 
 /**
- * Bars below each other, with a share each.
+ * Plot horizontal bars with their shares.
  *
  * @param {object} plot
  * @param {string} plot.title
@@ -202,7 +202,7 @@ function drawBars(width, items, shares) {
 }
 
 /**
- * Two lines over runs: a model's figure, and what it has to beat.
+ * Plot two lines over runs: a model's metric, and that of popularity.
  *
  * @param {object} plot
  * @param {string} plot.title
@@ -273,7 +273,7 @@ function apart(first, second) {
   return first <= second ? [middle - 8, middle + 8] : [middle + 8, middle - 8];
 }
 
-/** Make a table with a caption that screen readers read. */
+/** Make a table with a caption for screen readers. */
 export function table({ caption, head, rows }) {
   return h(
     'table',
@@ -304,13 +304,13 @@ export function table({ caption, head, rows }) {
 }
 
 function figure(title, description, data, draw) {
-  const holder = h('div', { class: 'plot' });
+  const container = h('div', { class: 'plot' });
   const label = `${title}. ${description}`;
   const made = h(
     'figure',
     { class: 'figure' },
     h('figcaption', {}, h('strong', {}, title), h('span', {}, description)),
-    holder,
+    container,
     h(
       'details',
       { 'data-key': `table of ${title}`, class: 'as-table' },
@@ -324,11 +324,11 @@ function figure(title, description, data, draw) {
   );
   new ResizeObserver(([entry]) => {
     const width = Math.floor(entry.contentRect.width);
-    if (width && holder.dataset.width !== String(width)) {
-      holder.dataset.width = String(width);
-      holder.replaceChildren(described(draw(width), title, description));
+    if (width && container.dataset.width !== String(width)) {
+      container.dataset.width = String(width);
+      container.replaceChildren(described(draw(width), title, description));
     }
-  }).observe(holder);
+  }).observe(container);
   return made;
 }
 
@@ -384,7 +384,7 @@ function cut(text, width) {
   return text.length > room ? `${text.slice(0, room - 1)}…` : text;
 }
 
-/** Return the positions whose ticks do not run into each other; the last one goes first. */
+/** Return the positions whose tick labels do not overlap; the last one has priority. */
 function withRoom(bars, step) {
   const shown = new Set();
   let until = Infinity;
@@ -392,7 +392,7 @@ function withRoom(bars, step) {
     const half = widest([bars[position].tick ?? '']) / 2;
     if (!half || position * step + half > until) continue;
     shown.add(position);
-    // The last one ends at the plot's edge.
+    // The last label ends at the plot's edge.
     until = position * step - (until === Infinity ? 2 * half : half) - 6;
   }
   return shown;

@@ -1,4 +1,4 @@
-/** A book as a card: on the list of recommendations and among what was found. */
+/** A book as a card: in the list of recommendations and in search results. */
 
 import { h, show } from './elements.js';
 import { cover, starSlider } from './reader-parts.js';
@@ -10,11 +10,11 @@ import { BADGES, parts } from './reader-words.js';
  * @typedef {{shelve: (book: Book, rating: number) => void, rate: (entry: Entry, rating: number) => void,
  *   remove: (entry: Entry) => void}} Actions
  * @typedef {{book: Book, entry?: Entry, rank?: number, source?: keyof typeof BADGES, predicted?: number, reason?: import('./reader-words.js').Words,
- *   more?: Book | null}} Card  `more` is what the catalogue knows beside the list's item
+ *   more?: Book | null}} Card  `more` is the catalogue's book, with fields that the list lacks
  */
 
 /**
- * Make a card; it shows whether the book is on the shelf, and its rating there.
+ * Make a card. It shows whether the book is on the shelf, and its rating.
  *
  * @param {Card} first
  * @param {Actions} actions
@@ -26,7 +26,7 @@ export function bookCard(first, actions) {
     if (card.entry) actions.rate(card.entry, rating);
     else if (rating) actions.shelve(card.book, rating);
   });
-  const add = h('button', { type: 'button', class: 'secondary small add', 'aria-label': `Shelve ${title}` }, 'Shelve');
+  const add = h('button', { type: 'button', class: 'secondary small add', 'aria-label': `Add to shelf: ${title}` }, 'Add to shelf');
   add.addEventListener('click', () => actions.shelve(card.book, 0));
   const there = h('span', { class: 'there' }, 'On your shelf');
   const rank = h('span', { class: 'rank' });
@@ -72,7 +72,7 @@ export function bookCard(first, actions) {
 }
 
 /**
- * Make an entry of the shelf.
+ * Make an entry on the shelf.
  *
  * @param {{entry: Entry, book: Book}} first
  * @param {Actions} actions
@@ -108,7 +108,7 @@ export function shelfEntry(first, actions) {
       place.replaceChildren(cover(book));
       say(title, short);
       say(author, book.author);
-      slider.element.setAttribute('aria-label', `Your rating of ${short}`);
+      slider.element.setAttribute('aria-label', `Your rating for ${short}`);
       away.setAttribute('aria-label', `Remove ${short} from your shelf`);
     },
   };

@@ -1,4 +1,4 @@
-/** The room where books are found: by the first letters of a title, an author or an ISBN, or by genre. */
+/** The view "Find books": by the first letters of a title, an author or an ISBN, or by genre. */
 
 import * as client from './client.js';
 import { h, show } from './elements.js';
@@ -8,7 +8,7 @@ import { counted, explain } from './reader-words.js';
 
 const PAGE = 24;
 const TYPING_MS = 200;
-/** How long a reader may take between two letters until the catalogue is asked. */
+/** The pause in typing after which the catalogue is searched. */
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -16,14 +16,14 @@ const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /**
  * @param {client.Client} reader
  * @param {import('./reader-cards.js').Actions} actions
- * @param {(isbn: string) => client.Entry | undefined} entryOf says where a book stands on the shelf
+ * @param {(isbn: string) => client.Entry | undefined} entryOf returns a book's entry on the shelf
  * @param {(problem: string) => void} say
  */
-export function findRoom(reader, actions, entryOf, say) {
+export function setUpFind(reader, actions, entryOf, say) {
   const search = /** @type {HTMLInputElement} */ ($('search'));
-  const showFound = keyedList($('found'), ({ book }) => book.isbn, (/** @type {any} */ card) => bookCard(card, actions));
+  const showResults = keyedList($('found'), ({ book }) => book.isbn, (/** @type {any} */ card) => bookCard(card, actions));
   /** @type {client.Book[]} */
-  let found = [];
+  let results = [];
   /** @type {string[]} */
   let genres = [];
   let genre = '';
@@ -31,10 +31,10 @@ export function findRoom(reader, actions, entryOf, say) {
   let asked = 0;
 
   function render() {
-    showFound(found.map((book) => ({ book, entry: entryOf(book.isbn) })));
+    showResults(results.map((book) => ({ book, entry: entryOf(book.isbn) })));
   }
 
-  /** Ask for what stands in the search field, or else for the chosen genre; only the newest answer counts. */
+  /** Search for the text in the search field, or else the chosen genre. Only the newest answer counts. */
   async function find() {
     const number = (asked += 1);
     const text = search.value.trim();
@@ -45,10 +45,10 @@ export function findRoom(reader, actions, entryOf, say) {
           ? await client.booksOfGenre(reader, genre, limit)
           : [];
       if (number !== asked) return;
-      found = answer;
+      results = answer;
       render();
       $('found-about').textContent = words(text);
-      show($('more'), found.length >= limit);
+      show($('more'), results.length >= limit);
       renderGenres(text);
     } catch (error) {
       if (number === asked) say(explain(error));
@@ -57,13 +57,13 @@ export function findRoom(reader, actions, entryOf, say) {
 
   /** @param {string} text */
   function words(text) {
-    const books = `${found.length >= limit ? 'The first ' : ''}${counted(found.length, 'book')}`;
+    const books = `${results.length >= limit ? 'The first ' : ''}${counted(results.length, 'book')}`;
     if (!text) return genre ? `${books} in ${genre}` : 'Search, or choose a genre';
-    if (found.length) return `${books} for “${text}”`;
-    return `Nothing begins with “${text}”. Titles are found by their first words, authors by their first name.`;
+    if (results.length) return `${books} for “${text}”`;
+    return `No matches for “${text}”. Search by the first words of a title, or by an author’s first name.`;
   }
 
-  /** @param {string} text what is searched for, in all genres */
+  /** @param {string} text the search text, which applies to all genres */
   function renderGenres(text) {
     const chips = $('genres');
     if (chips.childElementCount !== genres.length) chips.replaceChildren(...genres.map(chip));
@@ -98,7 +98,7 @@ export function findRoom(reader, actions, entryOf, say) {
   });
   return {
     render,
-    /** Begin with the first genre, once the room is entered. */
+    /** Start with the first genre when the view is opened. */
     async open() {
       if (genres.length) return;
       try {
@@ -109,9 +109,9 @@ export function findRoom(reader, actions, entryOf, say) {
         say(explain(error));
       }
     },
-    /** Forget what was found: somebody else may come. */
+    /** Clear the results: somebody else may sign in. */
     close() {
-      [search.value, found, genres, genre, limit] = ['', [], [], '', PAGE];
+      [search.value, results, genres, genre, limit] = ['', [], [], '', PAGE];
       asked += 1;
       render();
     },

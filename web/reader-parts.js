@@ -1,4 +1,4 @@
-/** Parts of the reader's page: covers, stars, and lists whose items stay the same elements while they move. */
+/** Parts of the reader's page: covers, stars, and lists whose elements are kept when they move. */
 
 import { h } from './elements.js';
 import { parts, stars as starsInWords } from './reader-words.js';
@@ -7,10 +7,10 @@ const TONES = 10;
 const MOTIFS = 5;
 const KEYS = { ArrowRight: 0.5, ArrowUp: 0.5, ArrowLeft: -0.5, ArrowDown: -0.5, PageUp: 1, PageDown: -1 };
 const PAUSE_MS = 700;
-/** How long a reader may take between two keys until the rating counts. */
+/** The pause between two keys after which the rating counts. */
 
 /**
- * Make a cover: the book's image where it has one that loads, and until then, or else, one drawn from its title.
+ * Make a cover: the book's image, or a drawn one with its title if there is none, or until it has loaded.
  *
  * @param {{isbn: string, title: string, author: string, image?: string}} book
  * @returns {HTMLElement}
@@ -35,7 +35,7 @@ export function cover({ isbn, title, author, image }) {
 }
 
 /**
- * Return an image's address if it is one that a page may show: by https, from here, or an image within the address.
+ * Return an image's URL if the page may show it: https, the same origin, or a data URL.
  *
  * @param {string | undefined} image
  * @returns {string | null}
@@ -44,16 +44,16 @@ export function safeImage(image) {
   if (!image) return null;
   try {
     const url = new URL(image, location.origin);
-    const fine = url.protocol === 'https:' || url.origin === location.origin || /^data:image\//i.test(image);
-    return fine ? url.href : null;
+    const isSafe = url.protocol === 'https:' || url.origin === location.origin || /^data:image\//i.test(image);
+    return isSafe ? url.href : null;
   } catch {
     return null;
   }
 }
 
 /**
- * Make a slider of stars, for pointers and keys. A pointer's choice counts at once, one by keys after a pause, with Enter,
- * or when the slider is left.
+ * Make a slider of stars for pointers and keys. A click counts at once; a choice by keys counts after a pause, on Enter,
+ * or when the slider loses the focus.
  *
  * @param {string} label
  * @param {(rating: number) => void} chosen called with 0.5 to 5, or 0 for "not rated"
@@ -110,7 +110,7 @@ export function starSlider(label, chosen) {
   return {
     element,
     set(rating) {
-      // What is being chosen right now is not taken away by an answer to what was chosen before.
+      // Do not overwrite a choice in progress with the answer to an earlier one.
       if (shown === settled) show(rating);
       settled = rating;
     },
@@ -123,13 +123,13 @@ export function starSlider(label, chosen) {
  */
 
 /**
- * Keep a list's elements in step with its values: an element stays that of its key, wherever it moves.
+ * Keep a list's elements in step with its values: a key keeps its element, wherever it moves.
  *
  * @template T
  * @param {HTMLElement} container
  * @param {(value: T) => string} keyOf
  * @param {(value: T) => Part<T>} make
- * @returns {(values: T[]) => string[]} which shows the values and returns the keys that are new
+ * @returns {(values: T[]) => string[]} shows the values and returns the new keys
  */
 export function keyedList(container, keyOf, make) {
   /** @type {Map<string, Part<T>>} */
@@ -150,7 +150,7 @@ export function keyedList(container, keyOf, make) {
     for (const [key, { element }] of present) if (!next.has(key)) element.remove();
     let position = 0;
     for (const { element } of next.values()) {
-      // An element that already stands where it should is not touched: moving it would take the focus away.
+      // Do not touch an element that is already in place: moving it would take the focus away.
       const there = container.children[position++] ?? null;
       if (there !== element) container.insertBefore(element, there);
     }
@@ -166,7 +166,7 @@ function places(elements) {
 }
 
 /**
- * Let elements glide from where they were to where they are, unless the reader prefers less motion.
+ * Let elements glide from their old places to the new ones, unless the reader prefers reduced motion.
  *
  * @param {Map<string, Part<any>>} elements
  * @param {Map<string, DOMRect>} before

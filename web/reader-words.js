@@ -1,24 +1,24 @@
-/** What the reader's page says: errors, reasons, counts and durations as sentences. No DOM, no Firebase. */
+/** The texts of the reader's page: errors, reasons, counts and durations. No DOM, no Firebase. */
 
-/** From how many stars on a reader liked a book. */
+/** The number of stars from which a reader liked a book. */
 const LIKED = 3.5;
 
 const ERRORS = {
-  'auth/invalid-credential': 'E-mail or password is wrong.',
-  'auth/wrong-password': 'E-mail or password is wrong.',
-  'auth/user-not-found': 'E-mail or password is wrong.',
-  'auth/invalid-email': 'That is no e-mail address.',
-  'auth/missing-email': 'Type your e-mail address.',
-  'auth/missing-password': 'Type your password.',
-  'auth/email-already-in-use': 'There is an account with this e-mail address: sign in instead.',
+  'auth/invalid-credential': 'The e-mail address or password is wrong.',
+  'auth/wrong-password': 'The e-mail address or password is wrong.',
+  'auth/user-not-found': 'The e-mail address or password is wrong.',
+  'auth/invalid-email': 'Enter a valid e-mail address.',
+  'auth/missing-email': 'Enter your e-mail address.',
+  'auth/missing-password': 'Enter your password.',
+  'auth/email-already-in-use': 'This e-mail address already has an account. Sign in instead.',
   'auth/weak-password': 'The password needs at least 6 characters.',
-  'auth/too-many-requests': 'Too many attempts: wait a while.',
-  'auth/user-disabled': 'This account is closed.',
-  'auth/network-request-failed': 'No connection: signing in has to wait for one.',
+  'auth/too-many-requests': 'Too many attempts. Try again later.',
+  'auth/user-disabled': 'This account is disabled.',
+  'auth/network-request-failed': 'You are offline. Connect to the internet to sign in.',
 };
 
 /**
- * Say what went wrong, so that a reader can do something about it.
+ * Return what went wrong, and what the reader can do about it.
  *
  * @param {unknown} error
  * @returns {string}
@@ -26,25 +26,25 @@ const ERRORS = {
 export function explain(error) {
   const { code = '', message = '' } = /** @type {{code?: string, message?: string}} */ (error ?? {});
   if (code in ERRORS) return ERRORS[/** @type {keyof typeof ERRORS} */ (code)];
-  if (/permission.denied/i.test(`${code} ${message}`)) return 'The database refused this. Sign in again, and try once more.';
+  if (/permission.denied/i.test(`${code} ${message}`)) return 'This change was not allowed. Sign in again and retry.';
   return 'Something went wrong. Try again.';
 }
 
 /**
- * Part a title from the series that stands behind it in parentheses.
+ * Split a title from the series in parentheses after it.
  *
  * @param {string} title
  * @returns {{title: string, series: string}}
  */
 export function parts(title) {
-  const found = /^(.+?)\s*\(([^()]+)\)\s*$/.exec(title);
-  return found ? { title: found[1], series: found[2] } : { title, series: '' };
+  const match = /^(.+?)\s*\(([^()]+)\)\s*$/.exec(title);
+  return match ? { title: match[1], series: match[2] } : { title, series: '' };
 }
 
-/** @typedef {(string | {title: string})[]} Words  a sentence, with the titles of books in it told apart */
+/** @typedef {(string | {title: string})[]} Words  a sentence in which book titles are marked */
 
 /**
- * Say why a book is on the list.
+ * Return why a book is on the list.
  *
  * @param {import('./client.js').Item} item
  * @param {(isbn: string) => string} titleOf
@@ -67,7 +67,7 @@ export function reason({ because = [], source }, titleOf, ratingOf) {
   return words;
 }
 
-/** What stands on a book's badge, by its source. */
+/** The text of a book's badge, by its source. */
 export const BADGES = { personal: 'Personal', popular: 'Popular', newest: 'New' };
 
 /**
@@ -80,14 +80,14 @@ export function counted(count, one, several = `${one}s`) {
 }
 
 /**
- * Say what a list was made from.
+ * Return what a list is based on.
  *
  * @param {import('./client.js').List} list
  */
 export function about({ source, basedOn }) {
-  if (source === 'popular') return 'What other readers like; rate a book and this becomes yours';
+  if (source === 'popular') return 'What other readers like. Rate a book to make this list yours';
   const mix = source === 'mixed' ? 'Partly personal' : 'Personal';
-  return `${mix}, from ${counted(basedOn?.entries ?? 0, 'book')} on your shelf`;
+  return `${mix}, based on ${counted(basedOn?.entries ?? 0, 'book')} on your shelf`;
 }
 
 /** @param {number} ms */

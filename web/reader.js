@@ -1,10 +1,10 @@
-/** The reader's page: what is on the shelf, what to read next, and what there is. */
+/** The reader's page: the list, the shelf and the search. */
 
 import * as client from './client.js';
 import { h, show } from './elements.js';
 import { bookCard, shelfEntry } from './reader-cards.js';
-import { openDoor } from './reader-door.js';
-import { findRoom } from './reader-find.js';
+import { setUpSignIn } from './reader-sign-in.js';
+import { setUpFind } from './reader-find.js';
 import { keyedList } from './reader-parts.js';
 import { about, counted, duration, explain, parts, reason, stars } from './reader-words.js';
 
@@ -16,7 +16,7 @@ import { about, counted, duration, explain, parts, reason, stars } from './reade
 const VIEWS = ['for-you', 'shelf', 'find'];
 const TITLES = { 'for-you': 'For you', shelf: 'Your shelf', find: 'Find books' };
 const PATIENCE_MS = 6000;
-/** How long a list may take until the page says that it takes long. */
+/** The time after which the page says that the list takes long. */
 const CLOCK_SLACK_MS = 20;
 const TOAST_MS = 5000;
 const OFFER_MS = 10000;
@@ -26,7 +26,7 @@ const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 const reader = client.connect(await configuration());
 
-/** What the page shows; everything else follows from it. */
+/** The state of the page; everything shown follows from it. */
 const state = {
   /** @type {import('./client.js').List | null | undefined} undefined until the database has answered */
   list: undefined,
@@ -57,8 +57,8 @@ async function configuration() {
   const answer = await fetch('/config.json').catch(() => null);
   if (answer?.ok) return answer.json();
   $('offline').textContent = answer
-    ? 'This page was put here without its configuration (config.json).'
-    : 'No connection: load the page again when there is one.'; // prettier-ignore
+    ? 'This page was deployed without its configuration (config.json).'
+    : 'No connection. Reload the page when you are online.'; // prettier-ignore
   show($('offline'), true);
   throw new Error('no configuration');
 }
@@ -69,7 +69,7 @@ const actions = {
   /** @param {Book} book @param {number} rating */
   shelve(book, rating) {
     const { title } = parts(book.title);
-    const done = rating ? `${title}: ${stars(rating)}, and on your shelf.` : `${title} is on your shelf.`;
+    const done = rating ? `${title} is on your shelf: ${stars(rating)}.` : `${title} is on your shelf.`;
     write(rating ? 'your rating' : 'you added a book', done, () => client.shelve(reader, book, rating));
   },
   /** @param {Entry} entry @param {number} rating */
@@ -82,22 +82,22 @@ const actions = {
     const book = bookOf(entry.isbn);
     const { title } = parts(book.title);
     const back = () => client.shelve(reader, book, entry.rating);
-    write('you removed a book', `${title} is off your shelf.`, () => client.remove(reader, entry), {
-      label: 'Put it back',
-      act: () => write('you put a book back', `${title} is on your shelf again.`, back),
+    write('you removed a book', `${title} was removed from your shelf.`, () => client.remove(reader, entry), {
+      label: 'Undo',
+      act: () => write('you put a book back', `${title} is back on your shelf.`, back),
     });
-    // Its button is gone with it.
+    // The button with the focus was removed with the book.
     if (document.activeElement === document.body) $('shelf-title').focus({ preventScroll: true });
   },
 };
 
 /**
- * Write, and watch how long the list takes to follow. Without a connection the write waits in the SDK.
+ * Write, and measure how long the list takes to follow. While offline, the SDK keeps the write.
  *
- * @param {string} what happened, behind "after"
+ * @param {string} what happened, for use after "after"
  * @param {string} done the same as a sentence
  * @param {() => Promise<void>} send
- * @param {Offer} [offer] what can be done about it
+ * @param {Offer} [offer] an action to offer, such as undoing it
  */
 async function write(what, done, send, offer) {
   clearTimeout(lastWrite?.timer);
@@ -126,14 +126,14 @@ let following = [];
 
 function follow() {
   /** @param {Error} error */
-  const refused = (error) => auth() && toast(explain(error));
+  const denied = (error) => auth() && toast(explain(error));
   following = [
-    client.onShelf(reader, shelfChanged, refused),
-    client.onRecommendations(reader, listChanged, refused),
+    client.onShelf(reader, shelfChanged, denied),
+    client.onRecommendations(reader, listChanged, denied),
     client.onModel(reader, (model) => {
       state.hasModel = model !== null;
       renderList();
-    }, refused),
+    }, denied),
   ]; // prettier-ignore
 }
 
@@ -158,7 +158,7 @@ function listChanged(list) {
     const fresh = (list.items ?? []).filter(({ isbn }) => !before.has(isbn)).length;
     const news = `Updated ${duration(performance.now() - lastWrite.at)} after ${lastWrite.what}`;
     renderPulse(news, fresh);
-    if (!isInSight($('pulse'))) toast(`${lastWrite.done} ${news.replace('Updated', 'List updated')}.`, lastWrite.offer);
+    if (!isInView($('pulse'))) toast(`${lastWrite.done} ${news.replace('Updated', 'List updated')}.`, lastWrite.offer);
     clearTimeout(lastWrite.timer);
     lastWrite = null;
   }
@@ -167,7 +167,7 @@ function listChanged(list) {
 }
 
 /**
- * Ask the catalogue about books that the page does not know yet.
+ * Load books from the catalogue that the page does not know yet.
  *
  * @param {string[]} isbns
  */
@@ -178,7 +178,7 @@ async function learnAbout(isbns) {
     const books = await Promise.all(unknown.map((isbn) => client.findBook(reader, isbn)));
     unknown.forEach((isbn, index) => state.books.set(isbn, books[index]));
   } catch {
-    return; // asked again with the next change; until then titles are those of the list, or ISBNs
+    return; // tried again with the next change; until then, titles come from the list, or are ISBNs
   }
   renderShelf();
   renderList();
@@ -191,7 +191,7 @@ function bookOf(isbn) {
 }
 
 /** @param {HTMLElement} element */
-function isInSight(element) {
+function isInView(element) {
   const { top, bottom } = element.getBoundingClientRect();
   return element.checkVisibility() && top >= 0 && bottom <= innerHeight;
 }
@@ -207,9 +207,9 @@ const showShelf = keyedList($('entries'), ({ entry }) => entry.key, (/** @type {
 
 function renderList() {
   const { list, hasModel } = state;
-  const holder = $('top-ten');
-  const focused = holder.contains(document.activeElement);
-  holder.setAttribute('aria-busy', String(list === undefined));
+  const container = $('top-ten');
+  const focused = container.contains(document.activeElement);
+  container.setAttribute('aria-busy', String(list === undefined));
   const titleOf = (/** @type {string} */ isbn) => bookOf(isbn).title;
   const ratingOf = (/** @type {string} */ isbn) => entryOf(isbn)?.rating;
   showTopTen(
@@ -223,21 +223,21 @@ function renderList() {
       more: state.books.get(item.isbn),
     })),
   );
-  // The book that was just rated has left the list: who reached it by keyboard is not sent to the top of the page.
-  if (focused && !holder.contains(document.activeElement)) $('for-you-title').focus({ preventScroll: true });
+  // If the book that was just rated has left the list, keyboard users are not sent to the top of the page.
+  if (focused && !container.contains(document.activeElement)) $('for-you-title').focus({ preventScroll: true });
   $('list-about').textContent = list ? about(list) : '';
   show($('list-empty'), list === null);
   $('list-empty').replaceChildren(...emptyList());
   show($('model-note'), hasModel === false);
   $('model-note').textContent = hasModel === false
-    ? 'No model has been trained yet: until then, lists show what is popular and new.'
+    ? 'No model has been trained yet. Until then, lists show popular and new books.'
     : ''; // prettier-ignore
 }
 
 function emptyList() {
-  if (state.shelf.length) return [h('p', {}, 'Your list is being made. It appears here by itself.')];
+  if (state.shelf.length) return [h('p', {}, 'Your list is on its way. It will appear here automatically.')];
   return [
-    h('p', {}, 'Nothing here yet: your list begins with the first book on your shelf.'),
+    h('p', {}, 'Nothing here yet. Add a book to your shelf to get your list.'),
     h('p', {}, h('a', { class: 'primary', href: '#find' }, 'Find a book you know')),
   ];
 }
@@ -251,7 +251,7 @@ function renderShelf() {
 }
 
 /**
- * Say how the list stands to the last write.
+ * Show whether the list has followed the last write.
  *
  * @param {string} [news]
  * @param {number} [fresh] how many books are new on the list
@@ -263,11 +263,11 @@ function renderPulse(news, fresh = 0) {
     pulse.textContent = fresh ? `${news} · ${counted(fresh, 'new book')}` : news;
   } else if (lastWrite && !state.connected) {
     pulse.className = 'pulse';
-    pulse.textContent = 'Follows when you are back online';
+    pulse.textContent = 'Your list updates when you are back online';
   } else if (lastWrite) {
     const isLate = performance.now() - lastWrite.at >= PATIENCE_MS - CLOCK_SLACK_MS;
     pulse.className = 'pulse busy';
-    pulse.textContent = isLate ? 'Saved. Your list takes a little longer this time' : 'Updating your list…';
+    pulse.textContent = isLate ? 'Saved. Updating your list takes a little longer this time' : 'Updating your list…';
   } else if (!pulse.classList.contains('fresh')) {
     pulse.className = 'pulse';
     pulse.textContent = '';
@@ -279,7 +279,7 @@ function renderConnection() {
   show($('offline'), lost);
   const queued = state.waiting ? ` ${counted(state.waiting, 'change')} waiting.` : '';
   const text = lost
-    ? `You are offline. What you change is kept while this page is open, and sent when you are back.${queued}`
+    ? `You are offline. Changes are kept while this page is open, and sent when you are back online.${queued}`
     : ''; // prettier-ignore
   if ($('offline').textContent !== text) $('offline').textContent = text;
 }
@@ -288,7 +288,7 @@ function renderConnection() {
 let toastTimer;
 
 /**
- * Say something that passes.
+ * Show a message for a few seconds.
  *
  * @param {string} text
  * @param {Offer} [offer]
@@ -305,7 +305,7 @@ function toast(text, offer) {
   toastTimer = setTimeout(() => show($('toast'), false), offer ? OFFER_MS : TOAST_MS);
 }
 
-// ------------------------------------------------------------------------------------------------- rooms and signing in
+// ------------------------------------------------------------------------------------------------- views and signing in
 
 function enter() {
   const wanted = location.hash.slice(1);
@@ -343,8 +343,8 @@ function userChanged(user) {
   enter();
 }
 
-const finding = findRoom(reader, actions, entryOf, (problem) => toast(problem));
-openDoor(reader, () => $('main').focus({ preventScroll: true }));
+const finding = setUpFind(reader, actions, entryOf, (problem) => toast(problem));
+setUpSignIn(reader, () => $('main').focus({ preventScroll: true }));
 $('sign-out').addEventListener('click', () => client.signOut(reader));
 addEventListener('hashchange', enter);
 addEventListener('online', renderConnection);
@@ -357,7 +357,7 @@ client.onClockOffset(reader, (ms) => {
 client.onConnection(reader, (connected) => {
   Object.assign(state, { connected, wasConnected: state.wasConnected || connected });
   if (connected && lastWrite && !lastWrite.sent) {
-    // What waited goes out now: from here on the list can follow.
+    // Waiting writes are sent now: from here on the list can follow.
     Object.assign(lastWrite, { sent: true, at: performance.now(), clock: Date.now() + clockOffset, what: 'you came back online' });
   }
   renderConnection();

@@ -1,1 +1,1 @@
-"""From the contract to data classes: one writer a language."""
+"""Writers that turn the contract into data classes: one for each language."""

@@ -1,9 +1,9 @@
-"""Kotlin: a data class a node, as Firebase's ``getValue`` fills it: a default for every field, unknown ones ignored."""
+"""Kotlin: a data class for each node that Firebase's ``getValue`` can fill, with defaults for all fields."""
 
 from __future__ import annotations
 
 from clients.contract import ByName, Field, Kind, Many, Node, Number, Text, Whole
-from clients.writers.words import HEADER, known_name
+from clients.writers.words import HEADER, known_texts
 
 
 def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
@@ -20,15 +20,11 @@ def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
 
 
 def _known_values(node: Node) -> list[str]:
-    found = []
-    for field in node.fields:
-        if isinstance(field.kind, Text) and field.kind.known:
-            values = "\n".join(f'    const val {value.upper()} = "{value}"' for value in field.kind.known)
-            found.append(
-                f"/** What `{field.name}` of a {node.name} may say; there may be more one day. */\n"
-                f"object {known_name(node, field)} {{\n{values}\n}}\n"
-            )
-    return found
+    declarations = []
+    for name, doc, known in known_texts(node):
+        values = "\n".join(f'    const val {value.upper()} = "{value}"' for value in known)
+        declarations.append(f"/** {doc} */\nobject {name} {{\n{values}\n}}\n")
+    return declarations
 
 
 def _data_class(node: Node) -> str:
@@ -60,7 +56,7 @@ def _default(kind: Kind) -> str:
         case Node():
             return f"{kind.name}()"
         case Many() | ByName():
-            raise TypeError("lists and maps have defaults of their own")
+            raise TypeError("lists and maps have separate defaults")
 
 
 def _type(kind: Kind) -> str:

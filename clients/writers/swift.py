@@ -1,9 +1,9 @@
-"""Swift: a ``Codable`` structure a node; lists and maps that the database leaves out are read as empty ones."""
+"""Swift: a ``Codable`` structure for each node; missing lists and maps are read as empty."""
 
 from __future__ import annotations
 
 from clients.contract import ByName, Field, Kind, Many, Node, Number, Text, Whole
-from clients.writers.words import HEADER, known_name
+from clients.writers.words import HEADER, known_texts
 
 
 def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
@@ -18,15 +18,11 @@ def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
 
 
 def _known_values(node: Node) -> list[str]:
-    found = []
-    for field in node.fields:
-        if isinstance(field.kind, Text) and field.kind.known:
-            values = "\n".join(f'  static let {value} = "{value}"' for value in field.kind.known)
-            found.append(
-                f"/// What `{field.name}` of a {node.name} may say; there may be more one day.\n"
-                f"enum {known_name(node, field)} {{\n{values}\n}}\n"
-            )
-    return found
+    declarations = []
+    for name, doc, known in known_texts(node):
+        values = "\n".join(f'  static let {value} = "{value}"' for value in known)
+        declarations.append(f"/// {doc}\nenum {name} {{\n{values}\n}}\n")
+    return declarations
 
 
 def _structure(node: Node) -> str:

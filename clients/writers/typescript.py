@@ -1,14 +1,14 @@
-"""TypeScript: an interface a node, and a function that reads it from what the database or a file gave."""
+"""TypeScript: an interface for each node, and a function that parses it from the database or a file."""
 
 from __future__ import annotations
 
 from clients.contract import ByName, Field, Kind, Many, Node, Number, Text, Whole
-from clients.writers.words import HEADER, known_name
+from clients.writers.words import HEADER, known_name, known_texts
 
 _PRELUDE = """\
 /*
- * What is not there or not as the contract says is `undefined`; unknown fields are left alone. Of a map, and of a list
- * that may be missing, bad elements are left out; a list that has to be there is good as a whole or not at all.
+ * Values that are missing or break the contract are `undefined`; unknown fields are ignored. Bad elements of maps and
+ * of optional lists are left out; a required list is valid only if all its elements are.
  */
 
 type Parser<T> = (value: unknown) => T | undefined;
@@ -39,8 +39,8 @@ const many =
 const all =
   <T>(parse: Parser<T>): Parser<T[]> =>
   (value) => {
-    const found = many(parse)(value);
-    return Array.isArray(value) && found?.length === value.length ? found : undefined;
+    const elements = many(parse)(value);
+    return Array.isArray(value) && elements?.length === value.length ? elements : undefined;
   };
 
 const byName =
@@ -71,16 +71,11 @@ def write(nodes: tuple[Node, ...], constants: dict[str, int]) -> str:
 
 
 def _known_types(node: Node) -> list[str]:
-    found = []
-    for field in node.fields:
-        if isinstance(field.kind, Text) and field.kind.known:
-            values = " | ".join(f"'{value}'" for value in field.kind.known)
-            name = known_name(node, field)
-            found.append(
-                f"/** What `{field.name}` of a {node.name} may say; there may be more one day. */\n"
-                f"export type {name} = {values} | (string & {{}});\n"
-            )
-    return found
+    declarations = []
+    for name, doc, known in known_texts(node):
+        values = " | ".join(f"'{value}'" for value in known)
+        declarations.append(f"/** {doc} */\nexport type {name} = {values} | (string & {{}});\n")
+    return declarations
 
 
 def _interface(node: Node) -> str:
@@ -93,7 +88,7 @@ def _interface(node: Node) -> str:
 
 def _parser(node: Node) -> str:
     lines = [
-        f"/** The {node.name} in an untrusted value. */",
+        f"/** Parse a {node.name} from an untrusted value. */",
         f"export const parse{node.name}: Parser<{node.name}> = (value) => {{",
         "  const fields = fieldsOf(value);",
         "  if (fields === undefined) return undefined;",

@@ -1,4 +1,4 @@
-"""Looks at a live project by commands that only read, and says what to mend."""
+"""Checks a live project with commands that only read, and says what to fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found, and how it is told."""
+"""Findings, how they are reported, and how a check queries the project."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from deploy.commands import Answer, Command, Remembering, Run
+from deploy.commands import Answer, CachedRun, Command, Run
 from deploy.steps import Question
 from deploy.target import Target
 
@@ -16,13 +16,13 @@ ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault, or one thing worth knowing.
+    """A fault, or something worth knowing.
 
     Attributes:
         code: the kind of fault.
-        evidence: what was seen, and where it differs.
-        fix: a command that mends it, or a sentence.
-        explains: keys of the plan's steps that are not done for this reason, and need no finding of their own.
+        evidence: what was seen, and what was expected.
+        fix: a command that repairs it, or advice.
+        explains: keys of the plan's steps that are not done for this reason; they get no separate finding.
     """
 
     severity: Severity
@@ -33,53 +33,53 @@ class Finding:
     explains: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, str]:
-        """Return what a program reads."""
+        """Return the finding as JSON, for programs."""
         names = ("severity", "code", "title", "evidence", "fix")
         return {name: str(getattr(self, name)) for name in names}
 
 
 @dataclass(slots=True)
-class Look:
-    """Asks a project questions, each once, and keeps what could not be answered.
+class Probe:
+    """Queries a project, asking each question once, and records what was not answered.
 
     Attributes:
-        unanswered: commands that failed though what they ask for may be there, with what they said.
+        unanswered: commands that failed although their resource may exist, with what they said.
     """
 
     target: Target
     run: Run
     unanswered: dict[Command, str] = field(default_factory=dict)
-    _tools: Remembering = field(init=False)
+    _cached: CachedRun = field(init=False)
 
     def __post_init__(self) -> None:
-        self._tools = Remembering(self.run)
+        self._cached = CachedRun(self.run)
 
     def ask(self, command: Command) -> Answer:
         """Return the answer to a command that only reads."""
-        answer = self._tools.ask(command)
+        answer = self._cached.ask(command)
         if not answer.ok and not answer.absent:
             self.unanswered[command] = answer.problem
         return answer
 
-    def at(self, question: Question) -> Any:
-        """Return what a question finds as JSON, or None where nothing is there or nobody may look."""
+    def json(self, question: Question) -> Any:
+        """Return the answer to a question as JSON, or None if nothing exists or access is denied."""
         answer = question.ask(self.ask)
         return answer.json() if answer.ok else None
 
     def text(self, question: Question) -> str | None:
-        """Return what a question finds as text, or None."""
+        """Return the answer to a question as text, or None."""
         answer = question.ask(self.ask)
         return answer.out if answer.ok else None
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return 2 where there is an error, 1 where there is a warning, else 0."""
-    found = {one.severity for one in findings}
-    return 2 if "error" in found else 1 if "warning" in found else 0
+    """Return 2 if there is an error, 1 if there is a warning, else 0."""
+    severities = {one.severity for one in findings}
+    return 2 if "error" in severities else 1 if "warning" in severities else 0
 
 
 def report(findings: Sequence[Finding]) -> str:
-    """Return the findings for a person to read."""
+    """Return the findings as text, for people."""
     lines = []
     for one in findings:
         lines += [

@@ -1,4 +1,4 @@
-"""The accounts that functions, trainer and builder run as, and what each may do: docs/access.md as data."""
+"""The accounts of functions, trainer and builder, and what each may do: docs/access.md as data."""
 
 from __future__ import annotations
 
@@ -26,16 +26,25 @@ class Grant:
 
     @property
     def member(self) -> str:
-        """Return the account as a policy names it."""
+        """Return the account in the form that policies use."""
         return f"serviceAccount:{self.account}"
 
 
 def account_steps(target: Target) -> list[Step]:
-    """Return the steps that make the accounts."""
+    """Return the steps that create the accounts."""
     whose = {
-        target.functions_account: ("functions", "The functions run as it, not as the default account with its Editor."),
-        target.trainer_account: ("trainer", "The training job runs as it: the one that may write models."),
-        target.builder_account: ("builder", "The image is built as it: it sees the source and nothing of the data."),
+        target.functions_account: (
+            "functions",
+            "The functions run as this account, not as the default account with its role Editor.",
+        ),
+        target.trainer_account: (
+            "trainer",
+            "The training job runs as this account, the only one that may write models.",
+        ),
+        target.builder_account: (
+            "builder",
+            "The image is built as this account: it sees the source and none of the data.",
+        ),
     }
     asked = Question(gcloud("iam", "service-accounts", "list", project=target.project, json_answer=True))
     steps = []
@@ -51,7 +60,7 @@ def account_steps(target: Target) -> list[Step]:
 
 
 def _has_account(account: str) -> Callable[[Any], bool]:
-    return lambda found: account in [one.get("email") for one in found or []]
+    return lambda accounts: account in [one.get("email") for one in accounts or []]
 
 
 BUILDS = "roles/cloudbuild.builds.builder"
@@ -59,12 +68,12 @@ _WIDER = {BUILDS, "roles/editor", "roles/owner"}
 
 
 def default_account(target: Target) -> str:
-    """Return the project's default account, which firebase-tools gives no way to replace where functions are built."""
+    """Return the project's default account: firebase-tools cannot build functions as any other."""
     return f"{target.number}-compute@developer.gserviceaccount.com"
 
 
 def build_step(target: Target) -> Step:
-    """Return the step that lets functions be built: new projects give the default account nothing."""
+    """Return the step that lets functions be built: in new projects the default account has no roles."""
     member = f"serviceAccount:{default_account(target)}"
     give = gcloud(
         *("projects", "add-iam-policy-binding", target.project),
@@ -75,11 +84,11 @@ def build_step(target: Target) -> Step:
     return Step(
         key="build-account",
         title=f"Let the default account build functions: {BUILDS}",
-        why="Google builds functions as it. In older projects it has the role Editor, which is more: it is left as it "
-        "is, and doctor says so.",
+        why="Google builds functions as this account. In older projects it has the wider role Editor, which is left "
+        "alone; doctor reports it.",
         commands=(give,),
         check=Check(asked, lambda policy: any(has_role(policy, member, role) for role in _WIDER)),
-        remedy="The account is made when the Compute Engine API is turned on: wait a minute, and run this again.",
+        remedy="The account is created when the Compute Engine API is turned on: wait a minute, and run this again.",
     )
 
 
@@ -87,7 +96,13 @@ def early_grants(target: Target) -> list[Grant]:
     """Return the roles that are given before anything is deployed."""
     functions_, trainer, builder = target.functions_account, target.trainer_account, target.builder_account
     return [
-        Grant(functions_, "roles/firebasedatabase.admin", "project", target.project, "entries, lists, marks, pointer"),
+        Grant(
+            functions_,
+            "roles/firebasedatabase.admin",
+            "project",
+            target.project,
+            "entries, lists, marks and the pointer",
+        ),
         Grant(functions_, "roles/eventarc.eventReceiver", "project", target.project, "receiving database events"),
         Grant(functions_, "roles/storage.objectViewer", "bucket", target.bucket, "reading the models' files"),
         Grant(
@@ -95,11 +110,11 @@ def early_grants(target: Target) -> list[Grant]:
             "roles/iam.serviceAccountUser",
             "account",
             functions_,
-            "a task carries a token of the account that its queue calls with: this one itself",
+            "tasks, which carry a token of this account to call the functions",
         ),
-        Grant(trainer, "roles/firebasedatabase.admin", "project", target.project, "entries, lease, pointer, status"),
-        Grant(trainer, "roles/storage.objectUser", "bucket", target.bucket, "uploading versions, removing old ones"),
-        Grant(builder, "roles/logging.logWriter", "project", target.project, "the log of a build"),
+        Grant(trainer, "roles/firebasedatabase.admin", "project", target.project, "entries, lease, pointer and status"),
+        Grant(trainer, "roles/storage.objectUser", "bucket", target.bucket, "uploading versions and removing old ones"),
+        Grant(builder, "roles/logging.logWriter", "project", target.project, "the logs of builds"),
         Grant(builder, "roles/storage.objectViewer", "bucket", target.source_bucket, "reading the uploaded source"),
         Grant(builder, "roles/artifactregistry.writer", "repository", REPOSITORY, "pushing the image"),
     ]
@@ -112,17 +127,17 @@ def job_grants(target: Target) -> list[Grant]:
 
 
 def late_grants(target: Target, deployed: Sequence[Function] | None = None) -> list[Grant]:
-    """Return the roles on what the functions' deployment makes: their queues and services."""
-    found = functions() if deployed is None else deployed
+    """Return the roles on what deploying the functions creates: queues and services."""
+    all_functions = functions() if deployed is None else deployed
     account = target.functions_account
     queues = [
         Grant(account, "roles/cloudtasks.enqueuer", "queue", one.name, "queueing tasks")
-        for one in found
+        for one in all_functions
         if one.kind == "task"
     ]
     services = [
-        Grant(account, "roles/run.invoker", "service", one.service, f"the {one.kind} calls the function as it")
-        for one in found
+        Grant(account, "roles/run.invoker", "service", one.service, f"invocations by the {one.kind} trigger")
+        for one in all_functions
         if one.kind != "callable"
     ]
     return queues + services
@@ -150,13 +165,13 @@ def grant_step(target: Target, grant: Grant) -> Step:
         why=f"For {grant.why}.",
         commands=(give,),
         check=Check(Question(policy_of(target, grant)), lambda policy: has_role(policy, grant.member, grant.role)),
-        remedy="A new account can take a minute to be known everywhere: run the same command again. Giving roles on "
-        "the project needs roles/resourcemanager.projectIamAdmin.",
+        remedy="It can take a minute until a new account is known everywhere: run the same command again. Giving roles "
+        "on the project needs roles/resourcemanager.projectIamAdmin.",
     )
 
 
 def policy_of(target: Target, grant: Grant) -> Command:
-    """Return what asks for the policy of the resource that a role is on."""
+    """Return the command that reads the policy of the resource that a role is on."""
     words = _verb(policy_words(target, grant), "get-iam-policy")
     return gcloud(*words, project=_project(target, grant), json_answer=True)
 
@@ -181,5 +196,5 @@ def _verb(words: Sequence[str], verb: str) -> list[str]:
 
 
 def _project(target: Target, grant: Grant) -> str:
-    # The project is the resource itself, and a bucket's name is known without one.
+    # For a grant on the project, the project is the resource itself.
     return "" if grant.kind == "project" else target.project

@@ -1,4 +1,4 @@
-"""The pages: the web app they sign in by, their configuration, hosting."""
+"""The pages: the web app that they use to sign in, their configuration, and hosting."""
 
 from __future__ import annotations
 
@@ -22,53 +22,53 @@ def steps(target: Target) -> list[Step]:
         Step(
             "web-app",
             f"Register the web app {WEB_APP}",
-            "Its configuration, which is public, is what the pages sign in with.",
+            "The pages use its configuration, which is public, to sign in.",
             (create,),
-            Check(web_apps(target), lambda found: _app_id(found) is not None),
+            Check(web_apps(target), lambda listed: _app_id(listed) is not None),
         ),
         Step(
             key="web-config",
             title="Write web/config.json",
-            why="The pages read it; it names this project's database, bucket and region. No secret is in it.",
-            file=LocalFile(CONFIG, lambda found: _configuration(target, found), (_sdk_configuration(target),)),
+            why="The pages read it. It names this project's database, bucket and region, and contains no secret.",
+            file=LocalFile(CONFIG, lambda answer: _configuration(target, answer), (_sdk_configuration(target),)),
         ),
         Step(
             "hosting",
             "Deploy the pages",
-            "The reader's and the operator's page, at the project's address; the message of the release names the "
-            "source that it is of.",
+            "The reader's and the operator's page, at the project's address. The message of the release identifies "
+            "its source.",
             (deploy(target, "hosting", "--message", release_message()),),
             Check(_channels(target), _is_current),
-            remedy="Where there is no site yet: firebase hosting:sites:create. Signing in by e-mail is turned on in "
-            "the console, under Authentication.",
+            remedy="If there is no site yet: firebase hosting:sites:create. Turn on sign-in by e-mail in the console, "
+            "under Authentication.",
         ),
     ]
 
 
 def web_apps(target: Target) -> Question:
-    """Return what asks for the project's web apps."""
+    """Return the question that lists the project's web apps."""
     return Question(firebase("apps:list", "WEB", project=target.project, json_answer=True))
 
 
 def release_message() -> str:
-    """Return the message that a release of this source carries."""
+    """Return the message of a release of this source."""
     return f"source {digest(*SOURCE)}"
 
 
-def _app_id(found: Any) -> str | None:
-    return next((str(one["appId"]) for one in found or [] if one.get("displayName") == WEB_APP), None)
+def _app_id(listed: Any) -> str | None:
+    return next((str(one["appId"]) for one in listed or [] if one.get("displayName") == WEB_APP), None)
 
 
 def _sdk_configuration(target: Target) -> Question:
-    def of_app(found: Any) -> Command | None:
-        app = _app_id(found)
+    def of_app(listed: Any) -> Command | None:
+        app = _app_id(listed)
         return firebase("apps:sdkconfig", "WEB", app, project=target.project, json_answer=True) if app else None
 
     return Question(web_apps(target).command, of_app)
 
 
-def _configuration(target: Target, found: Any) -> str:
-    sdk = found["sdkConfig"]
+def _configuration(target: Target, answer: Any) -> str:
+    sdk = answer["sdkConfig"]
     wanted = {
         "apiKey": sdk["apiKey"],
         "authDomain": sdk["authDomain"],
@@ -85,7 +85,7 @@ def _channels(target: Target) -> Question:
     return Question(firebase(*words, project=target.project, json_answer=True))
 
 
-def _is_current(found: Any) -> bool:
-    channels = (found or {}).get("channels", [])
+def _is_current(answer: Any) -> bool:
+    channels = (answer or {}).get("channels", [])
     live: dict[str, Any] = next((one for one in channels if str(one.get("name", "")).endswith("/live")), {})
     return bool((live.get("release") or {}).get("message") == release_message())

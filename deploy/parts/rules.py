@@ -1,4 +1,4 @@
-"""The rules of database and bucket, and the configuration by which firebase-tools deploys to this project."""
+"""The rules of database and bucket, and the configuration with which firebase-tools deploys to this project."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from deploy.target import ROOT, Target
 
 
 def steps(target: Target) -> list[Step]:
-    """Return the steps that deploy both."""
+    """Return the steps that deploy the rules."""
     return [_firebase_file(target), _database_rules(target), _storage_rules(target)]
 
 
 def deploy(target: Target, only: str, *words: str) -> Command:
-    """Return a deployment of one kind of thing, by this project's configuration."""
+    """Return the command that deploys one kind of resource with this project's configuration."""
     config = ("--config", target.firebase_file.name)
     return firebase("deploy", "--only", only, *words, *config, project=target.project)
 
 
 def firebase_configuration(target: Target) -> str:
-    """Return firebase.json with this project's instance and bucket named, and without the emulators."""
-    found = json.loads((ROOT / "firebase.json").read_text())
-    found.pop("emulators", None)
-    found["database"] = [{"instance": target.instance, "rules": found["database"]["rules"]}]
-    found["storage"] = [{"bucket": target.bucket, "rules": found["storage"]["rules"]}]
-    return json.dumps(found, indent=2) + "\n"
+    """Return firebase.json with this project's instance and bucket, and without the emulators."""
+    configuration = json.loads((ROOT / "firebase.json").read_text())
+    configuration.pop("emulators", None)
+    configuration["database"] = [{"instance": target.instance, "rules": configuration["database"]["rules"]}]
+    configuration["storage"] = [{"bucket": target.bucket, "rules": configuration["storage"]["rules"]}]
+    return json.dumps(configuration, indent=2) + "\n"
 
 
 def _firebase_file(target: Target) -> Step:
     return Step(
         key="firebase-file",
         title=f"Write {target.firebase_file.name}",
-        why="firebase.json is for every project; the rules have to go to this one's instance and bucket.",
+        why="firebase.json is for every project; the rules have to go to this project's instance and bucket.",
         file=LocalFile(target.firebase_file, lambda: firebase_configuration(target)),
     )
 
 
 def database_rules(target: Target) -> Question:
-    """Return what asks for the deployed rules, as text."""
+    """Return the question for the deployed rules, as text."""
     words = ("database:get", "/.settings/rules", "--instance", target.instance)
     return Question(firebase(*words, project=target.project))
 
 
 def same_rules(deployed: str, file: str) -> bool:
-    """Tell whether deployed rules are those of a file; white space at the ends of lines does not count."""
+    """Return whether deployed rules equal those of a file, ignoring white space at the ends of lines."""
     lines = [[line.rstrip() for line in text.strip().splitlines()] for text in (deployed, (ROOT / file).read_text())]
     return lines[0] == lines[1]
 
@@ -55,14 +55,14 @@ def _database_rules(target: Target) -> Step:
     return Step(
         key="rules-database",
         title="Deploy the database's rules, with its indexes",
-        why="Without them a new database is closed, and queries by reader are refused. First, so that nothing is open.",
+        why="Without them a new database is closed, and queries by reader are denied. First, so nothing is ever open.",
         commands=(deploy(target, "database"),),
-        check=Check(database_rules(target), lambda found: same_rules(found, "database.rules.json"), is_text=True),
+        check=Check(database_rules(target), lambda text: same_rules(text, "database.rules.json"), is_text=True),
     )
 
 
 def storage_rules(target: Target) -> Question:
-    """Return what asks for the deployed storage rules: the release names the ruleset, the ruleset has the text."""
+    """Return the question for the deployed storage rules: the release names the ruleset, which has the text."""
     base = "https://firebaserules.googleapis.com/v1"
 
     def ruleset(release: Any) -> Command | None:
@@ -83,7 +83,7 @@ def _storage_rules(target: Target) -> Step:
     return Step(
         key="rules-storage",
         title="Deploy the storage rules",
-        why="Signed-in readers may get a model's files by name, and nothing else.",
+        why="Signed-in readers may read a model's files by name, and nothing else.",
         commands=(deploy(target, "storage"),),
-        check=Check(storage_rules(target), lambda found: same_rules(storage_text(found), "storage.rules")),
+        check=Check(storage_rules(target), lambda ruleset: same_rules(storage_text(ruleset), "storage.rules")),
     )

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from deploy.commands import gcloud, rest
-from deploy.steps import Check, Question, Step
+from deploy.steps import Check, Question, Step, names
 from deploy.target import ROOT, Target
 
 MODELS_LIFECYCLE = ROOT / "deploy" / "files" / "lifecycle-models.json"
@@ -15,48 +15,48 @@ BUILDS_LIFECYCLE = ROOT / "deploy" / "files" / "lifecycle-builds.json"
 
 
 def steps(target: Target) -> list[Step]:
-    """Return the steps that make both buckets, and let Firebase serve the models'."""
+    """Return the steps that create both buckets, and let Firebase and the pages read the models."""
     return [
         _bucket(
             target,
             ("bucket", target.bucket, "7d", str(MODELS_LIFECYCLE.relative_to(ROOT))),
-            "It holds the models' files, and nothing else, so that the trainer can write no other file. Access is by "
-            "account only, never public; what was deleted by mistake can be had back for a week; versions are "
-            "immutable, so that none are kept twice. Old lists and snapshots, which name readers, end by themselves.",
+            "It holds the models' files and nothing else, so the trainer can write no other file. Access is by account "
+            "only, never public. Deleted files can be restored for a week; versions are immutable, so there is no "
+            "object versioning. Old lists and snapshots, which name readers, are deleted automatically.",
         ),
         _linked(target),
         _open_to_pages(target),
         _bucket(
             target,
             ("bucket-builds", target.source_bucket, "0", str(BUILDS_LIFECYCLE.relative_to(ROOT))),
-            "The source of the trainer's image is uploaded to it; it ends after a week.",
+            "The source of the trainer's image is uploaded to it, and deleted after a week.",
         ),
     ]
 
 
 def buckets(target: Target) -> Question:
-    """Return what asks for the project's buckets."""
+    """Return the question that lists the project's buckets."""
     return Question(gcloud("storage", "buckets", "list", project=target.project, json_answer=True))
 
 
-def bucket_named(found: Any, name: str) -> dict[str, Any] | None:
+def bucket_named(listed: Any, name: str) -> dict[str, Any] | None:
     """Return a bucket from the list of all, or None."""
-    return next((one for one in found or [] if one.get("name") == name), None)
+    return next((one for one in listed or [] if one.get("name") == name), None)
 
 
 def is_private(bucket: dict[str, Any]) -> bool:
-    """Tell whether access is by account only, and public access is impossible."""
+    """Return whether access is by account only, and public access is impossible."""
     return bool(bucket.get("uniform_bucket_level_access")) and bucket.get("public_access_prevention") == "enforced"
 
 
 def has_lifecycle(bucket: dict[str, Any], file: str) -> bool:
-    """Tell whether a bucket has the rules of a file."""
+    """Return whether a bucket has the lifecycle rules of a file."""
     wanted = json.loads((ROOT / file).read_text())["rule"]
     return sorted(map(_rule, (bucket.get("lifecycle_config") or {}).get("rule", []))) == sorted(map(_rule, wanted))
 
 
 def has_cors(bucket: dict[str, Any]) -> bool:
-    """Tell whether pages may read the models' bucket."""
+    """Return whether pages may read the models' bucket."""
     return bool(bucket.get("cors_config") == json.loads(MODELS_CORS.read_text()))
 
 
@@ -75,21 +75,21 @@ def _bucket(target: Target, what: tuple[str, str, str, str], why: str) -> Step:
         project=target.project,
     )
 
-    def exists(found: Any) -> bool:
-        return bucket_named(found, name) is not None
+    def exists(listed: Any) -> bool:
+        return bucket_named(listed, name) is not None
 
-    def holds(found: Any) -> bool:
-        bucket = bucket_named(found, name)
+    def holds(listed: Any) -> bool:
+        bucket = bucket_named(listed, name)
         return bucket is not None and is_private(bucket) and has_lifecycle(bucket, lifecycle)
 
     return Step(
         key=key,
-        title=f"Create the bucket {name}, closed, with its lifecycle",
+        title=f"Create the private bucket {name} with its lifecycle",
         why=why,
         commands=(make, close),
         unless=((make, Check(buckets(target), exists)),),
         check=Check(buckets(target), holds),
-        remedy="Names of buckets are shared by all of Google Cloud: if it is taken, choose another with --bucket.",
+        remedy="Bucket names are shared by all of Google Cloud: if this one is taken, choose another with --bucket.",
     )
 
 
@@ -98,29 +98,26 @@ def _linked(target: Target) -> Step:
     return Step(
         key="bucket-firebase",
         title=f"Let Firebase serve the bucket {target.bucket}",
-        why="Apps and pages read model files through Firebase, which asks the storage rules and has to know it.",
+        why="Apps and pages read model files through Firebase, which has to know the bucket and applies its rules.",
         commands=(rest("POST", f"{url}/{target.bucket}:addFirebase", target.project),),
         check=Check(
             Question(rest("GET", url, target.project)),
-            lambda found: (
-                target.bucket
-                in [str(one.get("name", "")).rpartition("/")[2] for one in (found or {}).get("buckets", [])]
-            ),
+            lambda linked: target.bucket in names((linked or {}).get("buckets")),
         ),
     )
 
 
 def _open_to_pages(target: Target) -> Step:
-    def holds(found: Any) -> bool:
-        bucket = bucket_named(found, target.bucket)
+    def holds(listed: Any) -> bool:
+        bucket = bucket_named(listed, target.bucket)
         return bucket is not None and has_cors(bucket)
 
     file = str(MODELS_CORS.relative_to(ROOT))
     return Step(
         key="bucket-cors",
         title=f"Let pages read the bucket {target.bucket}",
-        why="A browser hands a page only what the bucket lets other origins read (CORS); the storage rules still say "
-        "who gets it.",
+        why="A browser lets a page read only what the bucket allows other origins to read (CORS); the storage rules "
+        "still decide who may read it.",
         commands=(
             gcloud(
                 "storage", "buckets", "update", f"gs://{target.bucket}", "--cors-file", file, project=target.project

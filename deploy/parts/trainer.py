@@ -1,4 +1,4 @@
-"""The trainer: where its image is kept, the image, and the job that runs it."""
+"""The trainer: the repository of its image, the image, and the job that runs it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Any
 
 from deploy.commands import gcloud
 from deploy.source import digest
-from deploy.steps import Check, Question, Step, names
+from deploy.steps import Check, Question, Step, by_name, names
 from deploy.target import JOB, REPOSITORY, Target
 
 CLEANUP = "deploy/files/cleanup.json"
 BUILD = "deploy/files/cloudbuild.yaml"
 IMAGE_SOURCE = ("trainer", "functions/bookrec", ".dockerignore")
-"""What decides the image: its Dockerfile and all that it copies."""
+"""What the image depends on: its Dockerfile, which is in the first folder, and all that it copies."""
 
 
 def tag() -> str:
-    """Return the tag of the image of this checkout: the same source has the same tag."""
+    """Return the tag of this checkout's image; the same source has the same tag."""
     return digest(*IMAGE_SOURCE)
 
 
 def repositories(target: Target) -> Question:
-    """Return what asks for the repositories of images in the region."""
+    """Return the question that lists the image repositories of the region."""
     return Question(
         gcloud(
             "artifacts", "repositories", "list", "--location", target.region, project=target.project, json_answer=True
@@ -30,19 +30,19 @@ def repositories(target: Target) -> Question:
 
 
 def jobs(target: Target) -> Question:
-    """Return what asks for the jobs of the region."""
+    """Return the question that lists the jobs of the region."""
     return Question(gcloud("run", "jobs", "list", "--region", target.region, project=target.project, json_answer=True))
 
 
 def tags(target: Target) -> Question:
-    """Return what asks for the image's tags."""
+    """Return the question that lists the image's tags."""
     return Question(
         gcloud("artifacts", "docker", "tags", "list", target.image, project=target.project, json_answer=True)
     )
 
 
 def repository_steps(target: Target) -> list[Step]:
-    """Return the steps that make the repository and keep it small."""
+    """Return the steps that create the repository and keep it small."""
     location = ("--location", target.region)
     create = gcloud(
         *("artifacts", "repositories", "create", REPOSITORY, "--repository-format", "docker", *location),
@@ -54,8 +54,8 @@ def repository_steps(target: Target) -> list[Step]:
         project=target.project,
     )
 
-    def kept(found: Any) -> bool:
-        return {"keep-the-newest", "delete-old"} <= set(cleanup_of(found, REPOSITORY))
+    def kept(listed: Any) -> bool:
+        return {"keep-the-newest", "delete-old"} <= set(cleanup_of(listed, REPOSITORY))
 
     return [
         Step(
@@ -63,63 +63,61 @@ def repository_steps(target: Target) -> list[Step]:
             f"Create the repository {REPOSITORY} for the trainer's image",
             "The job takes its image from it.",
             (create,),
-            Check(repositories(target), lambda found: REPOSITORY in names(found)),
+            Check(repositories(target), lambda listed: REPOSITORY in names(listed)),
         ),
         Step(
             "repository-cleanup",
             f"Keep the newest five images of {REPOSITORY}",
-            "An image is about 3 GB, and an old one is of no use: after a month it goes, the newest five stay.",
+            "An image is about 3 GB. Old ones are deleted after a month, except for the newest five.",
             (policy,),
             Check(repositories(target), kept),
         ),
     ]
 
 
-def cleanup_of(found: Any, name: str) -> list[str]:
-    """Return the names of a repository's cleanup policies; of those that only count, none."""
-    for one in found or []:
-        if str(one.get("name", "")).rpartition("/")[2] == name and not one.get("cleanupPolicyDryRun"):
-            return list(one.get("cleanupPolicies") or {})
-    return []
+def cleanup_of(listed: Any, name: str) -> list[str]:
+    """Return the names of a repository's cleanup policies; none if they run dry."""
+    repository = by_name(listed).get(name, {})
+    return [] if repository.get("cleanupPolicyDryRun") else list(repository.get("cleanupPolicies") or {})
 
 
 def image_step(target: Target) -> Step:
     """Return the step that builds the image of this checkout."""
-    present = tag()
+    wanted = tag()
     build = gcloud(
         *("builds", "submit", ".", "--config", BUILD, "--region", target.region),
-        *("--substitutions", f"_IMAGE={target.image}:{present}"),
+        *("--substitutions", f"_IMAGE={target.image}:{wanted}"),
         *("--service-account", f"projects/{target.project}/serviceAccounts/{target.builder_account}"),
         *("--gcs-source-staging-dir", f"gs://{target.source_bucket}/source", "--ignore-file", ".dockerignore"),
         project=target.project,
     )
     return Step(
         key="image",
-        title=f"Build the trainer's image {present}",
-        why="The tag is a digest of what the image is made of: it is built when that has changed, and only then.",
+        title=f"Build the trainer's image {wanted}",
+        why="The tag is a digest of the source, so the image is built only if the source has changed.",
         commands=(build,),
-        check=Check(tags(target), lambda found: present in names(found, "tag")),
-        remedy="The log of the build says what failed: gcloud builds list "
-        f"--region {target.region} --project {target.project}. Some projects have a quota of no builds in a region: "
-        "see IAM & Admin, Quotas.",
+        check=Check(tags(target), lambda listed: wanted in names(listed, "tag")),
+        remedy="The build log says what failed: gcloud builds list "
+        f"--region {target.region} --project {target.project}. Some projects have a quota of zero builds in a "
+        "region: see IAM & Admin, Quotas.",
     )
 
 
 def job_environment(target: Target) -> dict[str, str]:
-    """Return the job's environment. The functions say the same again at each start; this is for runs by hand."""
-    found = {
+    """Return the job's environment. The functions pass it with each run that they start; this is for other runs."""
+    environment = {
         "GOOGLE_CLOUD_PROJECT": target.project,
         "DATABASE_URL": target.database_url,
         "MODEL_BUCKET": target.bucket,
         "TRAINER_TIMEOUT_SECONDS": str(target.timeout_s),
     }
     if target.snapshots:
-        found["SNAPSHOTS"] = f"gs://{target.bucket}/snapshots"
-    return found
+        environment["SNAPSHOTS"] = f"gs://{target.bucket}/snapshots"
+    return environment
 
 
 def job_step(target: Target) -> Step:
-    """Return the step that makes the job, or changes it."""
+    """Return the step that creates the job, or updates it."""
     environment = ",".join(f"{name}={value}" for name, value in job_environment(target).items())
     make = gcloud(
         *("run", "jobs", "deploy", JOB, "--image", f"{target.image}:{tag()}", "--region", target.region),
@@ -129,28 +127,28 @@ def job_step(target: Target) -> Step:
         project=target.project,
     )
 
-    def holds(found: Any) -> bool:
-        one = job_named(found)
+    def holds(listed: Any) -> bool:
+        one = job_named(listed)
         return one is not None and differences(target, one) == []
 
     return Step(
         key="job",
-        title=f"Create the job {JOB}, or bring it up to date",
-        why="It trains. It is never tried again by itself: a run that fails frees its lease, and the backend starts "
-        "the next one under a new fence.",
+        title=f"Create or update the job {JOB}",
+        why="It runs the training. Cloud Run does not retry it: a failed run frees its lease, and the backend starts "
+        "the next one with a new fence.",
         commands=(make,),
         check=Check(jobs(target), holds),
-        remedy="Memory and CPU have to fit: up to 4Gi needs 1 CPU, 8Gi 2, 16Gi 4, 32Gi 8.",
+        remedy="Memory and CPUs have to match: up to 4Gi needs 1 CPU, 8Gi needs 2, 16Gi 4 and 32Gi 8.",
     )
 
 
-def job_named(found: Any) -> dict[str, Any] | None:
+def job_named(listed: Any) -> dict[str, Any] | None:
     """Return the trainer's job from the list of all, or None."""
-    return next((one for one in found or [] if one.get("metadata", {}).get("name") == JOB), None)
+    return next((one for one in listed or [] if one.get("metadata", {}).get("name") == JOB), None)
 
 
 def differences(target: Target, job: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return what a job has otherwise than it should: (what, is, should be)."""
+    """Return how a job differs from the plan, as (what, actual, wanted)."""
     run = job.get("spec", {}).get("template", {}).get("spec", {}).get("template", {}).get("spec", {})
     container = (run.get("containers") or [{}])[0]
     limits = container.get("resources", {}).get("limits", {})
@@ -164,7 +162,7 @@ def differences(target: Target, job: dict[str, Any]) -> list[tuple[str, str, str
         ("cpu", _cpus(limits.get("cpu", "")), str(target.cpu)),
     ]
     rows += [(f"env {name}", environment.get(name, ""), value) for name, value in job_environment(target).items()]
-    return [(what, found, wanted) for what, found, wanted in rows if found != wanted]
+    return [(what, actual, wanted) for what, actual, wanted in rows if actual != wanted]
 
 
 def _cpus(limit: str) -> str:

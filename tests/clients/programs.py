@@ -1,6 +1,6 @@
-"""A program that runs the guide's code: a line of JSON with a call in, a line with its result out.
+"""A program that runs the guide's code: it reads calls and writes results, each a line of JSON.
 
-Between the two it may ask for the runtime of the model files, which phones have and the program has not.
+In between it may ask for the runtime of the model files, which phones have and the program lacks.
 """
 
 import functools
@@ -21,7 +21,7 @@ def model(path, runtime):
 
 
 def plain(value):
-    """Return a tensor as JSON, its bytes as texts."""
+    """Return a tensor as JSON, with bytes as texts."""
     return [plain(child) for child in value] if isinstance(value, list) else getattr(value, "decode", lambda: value)()
 
 
@@ -51,7 +51,7 @@ class Program:
         self._runtime = runtime
 
     def __call__(self, call, **fields):
-        """Have the program do one thing; return the result."""
+        """Make a call and return its result."""
         self._tell({"call": call, **fields})
         while True:
             line = self._process.stdout.readline()
@@ -63,7 +63,7 @@ class Program:
             self._tell(self._answer(**message))
 
     def end(self):
-        """End it, as its input does."""
+        """End the program by closing its input."""
         self._process.stdin.close()
         assert self._process.wait(20) == 0
         self._process.stdout.close()
@@ -72,8 +72,8 @@ class Program:
         if output is not None:
             details = model(file, self._runtime).get_signature_runner(signature).get_output_details()
             return [int(size) for size in details[output]["shape"]]
-        found = run_signature(file, signature, inputs, self._runtime)
-        return {name: plain(value.tolist()) for name, value in found.items()}
+        outputs = run_signature(file, signature, inputs, self._runtime)
+        return {name: plain(value.tolist()) for name, value in outputs.items()}
 
     def _tell(self, value):
         self._process.stdin.write(json.dumps(value) + "\n")

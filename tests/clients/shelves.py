@@ -1,4 +1,4 @@
-"""Shelves that every client is asked about, and what the functions make of them."""
+"""Shelves that every client is tested with, and the functions' results for them."""
 
 from itertools import chain
 
@@ -8,7 +8,7 @@ from bookrec.shelf import build_shelf
 
 
 def shelves(published):
-    """Return shelves (stars by ISBN): none, one book, an unknown one, and those of some readers of the training."""
+    """Return shelves (stars by ISBN): empty, one book, an unknown book, and some readers' in the training data."""
     isbns = published.model.items.isbns
     return [
         {},
@@ -27,7 +27,7 @@ def as_shelf(stars):
 
 
 def functions_list(published, stars):
-    """Return the ISBNs of the list that the functions make."""
+    """Return the ISBNs of the functions' list."""
     shelf, model = as_shelf(stars), published.model
     made = top_list(shelf, "v", model.candidates(shelf), chain(model.fill(shelf, ())), published.catalogue)
     return list(made.isbns)
@@ -52,4 +52,4 @@ BOOKS = [
     ["(Only a Series, #3)", "Somebody"],
     ["A Title", " , Second"],
 ]
-"""Titles and authors that tell editions apart, or do not."""
+"""Titles and authors that distinguish editions, or do not."""

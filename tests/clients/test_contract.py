@@ -1,4 +1,4 @@
-"""The contract as data says what the code writes, reads and refuses: nothing more, nothing less."""
+"""The contract as data matches exactly what the code writes, accepts and rejects."""
 
 import json
 import random
@@ -24,12 +24,12 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "contract.md").read_text(
 DIGEST = manifest.sha256(b"")
 
 
-def found(node, value):
+def problems_in(node, value):
     return list(problems(node, value))
 
 
 def full_and_bare_list():
-    """A list's node with everything, and one with as little as there can be."""
+    """Return a list's node with all fields, and one with as few as possible."""
     books = Catalogue([Book(f"i{n}", "Title", "Author", "https://example.com/a.jpg") for n in range(10)])
     entry = entries.Entry("-k", "reader", "i9", 4.5)
     full = [Candidate(f"i{n}", 1.5 - n, 4.25, "personal", ("i9", "i8")) for n in range(8)]
@@ -41,7 +41,7 @@ def full_and_bare_list():
 
 
 def as_stored(value):
-    """What the database keeps of a value: no empty lists or maps."""
+    """Return what the database keeps of a value: no empty lists or maps."""
     if isinstance(value, dict):
         kept = {name: as_stored(child) for name, child in value.items()}
         return {name: child for name, child in kept.items() if child not in ({}, [], None)}
@@ -55,7 +55,7 @@ def test_a_list_has_the_contracts_fields_and_no_others():
     assert set(full["items"][0]) == set(contract.LIST_ITEM.names)
     assert set(as_stored(bare)["items"][0]) == set(contract.LIST_ITEM.required)
     for node in (full, bare):
-        assert found(contract.RECOMMENDATION_LIST, as_stored(node)) == []
+        assert problems_in(contract.RECOMMENDATION_LIST, as_stored(node)) == []
 
 
 def test_a_list_without_a_book_has_only_what_is_required():
@@ -82,29 +82,29 @@ def test_a_pointer_has_the_contracts_fields_and_no_others():
     assert set(as_stored(bare.to_node())) == set(contract.POINTER.required)
     assert set(full.to_node()["experiment"]) == set(contract.EXPERIMENT.names) == set(contract.EXPERIMENT.required)
     for pointer in (bare, full):
-        assert found(contract.POINTER, pointer.to_node()) == []
+        assert problems_in(contract.POINTER, pointer.to_node()) == []
         assert parse_pointer(json.loads(json.dumps(as_stored(pointer.to_node())))) == pointer
 
 
 @pytest.mark.parametrize("name", contract.POINTER.required)
-def test_the_code_takes_no_pointer_without_what_the_contract_requires(name):
+def test_the_code_rejects_a_pointer_without_a_required_field(name):
     node = Pointer("v", "models/v/manifest.json", DIGEST, 1, 1, 1).to_node()
     del node[name]
     with pytest.raises(manifest.BadModel):
         parse_pointer(node)
 
 
-def test_a_manifest_has_the_contracts_fields_beside_what_is_for_people():
+def test_a_manifest_has_the_contracts_fields_and_others_for_people():
     files = {"recommend.tflite": FileEntry(1, DIGEST), "items.json": FileEntry(2, DIGEST)}
     node = Manifest("v", files, {"createdAt": "2026-01-01T00:00:00+00:00"}).to_json()
     assert set(node) == set(contract.MANIFEST.names)
     assert set(Manifest("v", files, {}).to_json()) == set(contract.MANIFEST.required)
     assert set(node["files"]["items.json"]) == set(contract.FILE_ENTRY.names)
-    assert found(contract.MANIFEST, node) == []
+    assert problems_in(contract.MANIFEST, node) == []
     assert parse_manifest(node).files == files
 
 
-def test_names_and_hashes_look_as_the_code_has_it():
+def test_names_and_hashes_have_the_codes_patterns():
     assert manifest._VERSION.pattern == contract.VERSION_PATTERN
     assert manifest._FILE_NAME.pattern == contract.FILE_NAME_PATTERN
     assert manifest._SHA256.pattern == contract.SHA256_PATTERN
@@ -113,7 +113,7 @@ def test_names_and_hashes_look_as_the_code_has_it():
 def test_items_have_the_contracts_fields_and_no_others():
     items = Items(("i1", "i2"), ("i2",))
     assert set(items.to_json()) == set(contract.ITEMS.names)
-    assert found(contract.ITEMS, items.to_json()) == []
+    assert problems_in(contract.ITEMS, items.to_json()) == []
     assert parse_items(json.dumps(items.to_json()).encode()) == items
 
 
@@ -130,7 +130,7 @@ def test_the_apps_nodes_have_the_contracts_fields_and_no_others():
     for place, node in places.items():
         for value in tree[place].values():
             assert set(value) == set(node.names)
-            assert found(node, value) == []
+            assert problems_in(node, value) == []
     assert set(contract.ENTRY.names) == entries.FIELDS
     assert set(contract.CATALOGUE_BOOK.names) == {"documentId", *ARCHIVE_FIELDS}
 
@@ -145,10 +145,12 @@ VALUES = {
 
 
 @given(st.fixed_dictionaries({}, optional=VALUES))
-def test_an_entry_is_good_for_the_contract_exactly_where_it_is_for_the_code(value):
+def test_the_contract_accepts_exactly_the_entries_that_the_code_accepts(value):
     value = {name: child for name, child in value.items() if child is not None}
-    is_good = not found(contract.ENTRY, value) and value["userId"] != ""  # that texts are keys, the contract leaves out
-    if "bookId" not in value or "isbn" not in value:  # the rules want the one, the training the other
+    is_good = (
+        not problems_in(contract.ENTRY, value) and value["userId"] != ""
+    )  # the contract does not say that texts are keys
+    if "bookId" not in value or "isbn" not in value:  # the rules require one, the training the other
         assert not (is_good and "bookId" not in value)
     else:
         assert is_good == entries.is_accepted(value)
@@ -156,11 +158,11 @@ def test_an_entry_is_good_for_the_contract_exactly_where_it_is_for_the_code(valu
 
 def test_the_page_names_every_field():
     for node in NODES:
-        if node not in (contract.MANIFEST, contract.FILE_ENTRY):  # the page leaves the manifest's form to this contract
+        if node not in (contract.MANIFEST, contract.FILE_ENTRY):  # the page refers to this contract for them
             assert [name for name in node.names if not re.search(rf"\b{name}\b", PAGE)] == [], node.name
 
 
 @pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)
-def test_every_node_and_field_is_told_in_a_sentence(node):
+def test_every_node_and_field_is_described_in_a_sentence(node):
     assert all(text.endswith(".") for text in (node.doc, *(field.doc for field in node.fields)))
     assert len(set(node.names)) == len(node.names)

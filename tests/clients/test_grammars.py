@@ -1,4 +1,4 @@
-"""Kotlin and Swift as their grammars read them: the data classes, and every block of the guide."""
+"""Kotlin and Swift parsed by their grammars: the data classes, and every block of the guide."""
 
 import pytest
 import tree_sitter_kotlin
@@ -22,38 +22,38 @@ def tree(language, code):
 
 
 def faults(node):
-    """Return where a grammar could not follow."""
-    found = [f"line {node.start_point.row + 1}: {node.type}"] if node.is_error or node.is_missing else []
-    return found + [fault for child in node.children for fault in faults(child)]
+    """Return where the grammar found errors."""
+    own = [f"line {node.start_point.row + 1}: {node.type}"] if node.is_error or node.is_missing else []
+    return own + [fault for child in node.children for fault in faults(child)]
 
 
 def named(node, kind):
     """Return all nodes of a kind below one."""
-    return ([node] if node.type == kind else []) + [found for child in node.children for found in named(child, kind)]
+    return ([node] if node.type == kind else []) + [match for child in node.children for match in named(child, kind)]
 
 
 @pytest.mark.parametrize(("language", "name"), SOURCES, ids=str)
-def test_the_code_is_without_a_fault(language, name):
+def test_the_code_parses_without_errors(language, name):
     assert faults(tree(language, SOURCES[language, name])) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_fault_would_be_found(language):
+def test_an_error_would_be_found(language):
     assert faults(tree(language, "fun func f( {"))
 
 
 def test_each_data_class_has_the_contracts_fields():
     classes = {}
-    for found in named(tree("kotlin", SOURCES["kotlin", "Contract.kt"]), "class_declaration"):
-        names = [named(parameter, "identifier")[0].text.decode() for parameter in named(found, "class_parameter")]
-        classes[found.child_by_field_name("name").text.decode()] = tuple(names)
+    for declared in named(tree("kotlin", SOURCES["kotlin", "Contract.kt"]), "class_declaration"):
+        names = [named(parameter, "identifier")[0].text.decode() for parameter in named(declared, "class_parameter")]
+        classes[declared.child_by_field_name("name").text.decode()] = tuple(names)
     structures = {}
-    for found in named(tree("swift", SOURCES["swift", "Contract.swift"]), "class_declaration"):
-        if found.children[0].type == "struct":
+    for declared in named(tree("swift", SOURCES["swift", "Contract.swift"]), "class_declaration"):
+        if declared.children[0].type == "struct":
             names = [
-                named(field, "simple_identifier")[0].text.decode() for field in named(found, "property_declaration")
+                named(field, "simple_identifier")[0].text.decode() for field in named(declared, "property_declaration")
             ]
-            structures[found.child_by_field_name("name").text.decode()] = tuple(names)
+            structures[declared.child_by_field_name("name").text.decode()] = tuple(names)
     expected = {node.name: node.names for node in contract.NODES}
     assert structures == expected
     assert classes == expected

@@ -1,4 +1,4 @@
-"""The guide's code for browsers, in Chromium, with LiteRT.js and a really exported model."""
+"""The guide's code for browsers, in Chromium, with LiteRT.js and an exported model."""
 
 import functools
 import json
@@ -32,8 +32,8 @@ OPEN = """async () => {
 CANDIDATES = "(shelf) => device.candidates(new Map(shelf))"
 TOP_TEN = """async ([shelf, catalogue]) => {
     const books = new Map(catalogue.map((book) => [book.isbn, book]));
-    const found = await another.candidates(new Map(shelf));
-    const list = topTen(shelf.map(([isbn]) => isbn), found, another.popular, (isbn) => books.get(isbn));
+    const candidates = await another.candidates(new Map(shelf));
+    const list = topTen(shelf.map(([isbn]) => isbn), candidates, another.popular, (isbn) => books.get(isbn));
     return list.map(({ isbn }) => isbn);
 }"""
 PREDICTED = "([shelf, of]) => device.predictedRatings(new Map(shelf), of)"
@@ -46,7 +46,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def page(published, contract_js, tmp_path_factory):
-    """A page that has the model in use."""
+    """A page that has loaded the model."""
     folder = tmp_path_factory.mktemp("page")
     guide.write("js", folder)
     (folder / "contract.js").write_text(contract_js.read_text())
@@ -70,26 +70,28 @@ def page(published, contract_js, tmp_path_factory):
 def test_a_browser_gives_the_functions_candidates_and_lists(page, published):
     catalogue = catalogue_json(published)
     for stars in shelves(published):
-        found = page.evaluate(CANDIDATES, list(stars.items()))
+        candidates = page.evaluate(CANDIDATES, list(stars.items()))
         expected = published.model.candidates(as_shelf(stars))
-        assert [(c["isbn"], c["because"]) for c in found] == [(c.isbn, list(c.because)) for c in expected]
-        assert [c["score"] for c in found] == pytest.approx([c.score for c in expected], abs=1e-4)
-        assert [c["predictedRating"] for c in found] == pytest.approx([c.predicted_rating for c in expected], abs=1e-4)
+        assert [(c["isbn"], c["because"]) for c in candidates] == [(c.isbn, list(c.because)) for c in expected]
+        assert [c["score"] for c in candidates] == pytest.approx([c.score for c in expected], abs=1e-4)
+        assert [c["predictedRating"] for c in candidates] == pytest.approx(
+            [c.predicted_rating for c in expected], abs=1e-4
+        )
         assert page.evaluate(TOP_TEN, [list(stars.items()), catalogue]) == functions_list(published, stars)
         asked = [published.model.items.isbns[1], "unknown"]
         rated = page.evaluate(PREDICTED, [list(stars.items()), asked])
         assert rated == pytest.approx(published.model.predicted_ratings(as_shelf(stars), asked), abs=1e-4)
 
 
-def test_of_a_shelf_that_is_too_long_the_last_books_count(page, published):
+def test_the_last_books_of_a_shelf_that_is_too_long_count(page, published):
     isbns = published.model.items.isbns
     last = [*(f"unknown-{n}" for n in range(FIXED_SIZE - 6)), *isbns[20:26]]
     whole = [[isbn, 5.0] for isbn in [*isbns[:20], *last]]
     expected = published.model.candidates(as_shelf(dict.fromkeys(last, 5.0)))
-    found = page.evaluate(CANDIDATES, whole)
-    assert [(c["isbn"], c["because"]) for c in found[:10]] == [(c.isbn, list(c.because)) for c in expected[:10]]
+    candidates = page.evaluate(CANDIDATES, whole)
+    assert [(c["isbn"], c["because"]) for c in candidates[:10]] == [(c.isbn, list(c.because)) for c in expected[:10]]
 
 
-def test_more_books_than_go_in_are_refused(page):
+def test_too_many_books_are_rejected(page):
     with pytest.raises(Exception, match="targets: 257 values, and at most 256 go in"):
         page.evaluate(PREDICTED, [[], [str(n) for n in range(FIXED_SIZE + 1)]])

@@ -17,7 +17,7 @@ def reader(javascript, database):
     javascript("disconnect")
 
 
-def test_a_list_is_told_when_it_comes_changes_and_goes(reader, database):
+def test_a_list_is_reported_when_it_appears_changes_and_disappears(reader, database):
     full, bare = (as_stored(node) for node in full_and_bare_list())
     reader("watch", uid="ana")
     assert reader("told", count=1) == [None]
@@ -31,7 +31,7 @@ def test_a_list_is_told_when_it_comes_changes_and_goes(reader, database):
     reader("stop")
 
 
-def test_another_readers_list_is_refused(reader):
+def test_another_readers_list_is_denied(reader):
     reader("watch", uid="ben")
     assert reader("told", count=1) == ["PERMISSION_DENIED"]
 
@@ -51,7 +51,7 @@ def test_a_book_is_shelved_rated_and_removed_as_the_contract_says(reader, databa
     assert database.get("Books") is None
 
 
-def test_a_profile_is_changed_beside_a_list(reader, database):
+def test_a_profile_is_changed_and_its_list_stays(reader, database):
     made = as_stored(full_and_bare_list()[0])
     database.put("Users/ana", {"id": "ana", "firstname": "A", "recommendations": made})
     reader("changeProfile", uid="ana", fields={"firstname": "Ana"})

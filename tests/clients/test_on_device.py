@@ -1,7 +1,7 @@
-"""The guide on a device: its steps with a really exported model, in both runtimes, in Python, JavaScript and Kotlin.
+"""The guide on a device: its steps with an exported model, in both runtimes, in Python, JavaScript and Kotlin.
 
-What the functions make of a shelf is what each of them has to give. The Kotlin is compiled by Kotlin's own compiler,
-over small stand-ins of the SDKs. All in one file, so that model and program are made once where files are shared out.
+Each must give the functions' results for a shelf. The Kotlin is compiled by Kotlin's own compiler with small fakes of
+the SDKs. All tests are in one file, so that one worker builds model and programs once.
 """
 
 import hashlib
@@ -54,20 +54,20 @@ def test_the_steps_of_the_guide_give_the_functions_candidates(published, runtime
     for stars in shelves(published):
         books = list(stars) or [""]
         inputs = {"items": [index.get(isbn, -1) for isbn in books], "ratings": [stars.get(isbn, 0) for isbn in books]}
-        found = run_signature(path, "recommend", inputs, runtime)
+        outputs = run_signature(path, "recommend", inputs, runtime)
         count = min(100, len(items["isbns"]))
-        shapes = {name: (value.dtype, value.shape) for name, value in found.items()}
+        shapes = {name: (value.dtype, value.shape) for name, value in outputs.items()}
         assert shapes == {
             "indices": (np.int32, (count,)),
             "scores": (np.float32, (count,)),
             "predicted_ratings": (np.float32, (count,)),
             "because": (np.int32, (count, 2)),
         }
-        rows = [row for row in range(count) if found["indices"][row] >= 0]
+        rows = [row for row in range(count) if outputs["indices"][row] >= 0]
         assert rows == list(range(len(rows)))  # padding comes last
         expected = published.model.candidates(as_shelf(stars))
-        assert [items["isbns"][found["indices"][row]] for row in rows] == [candidate.isbn for candidate in expected]
-        assert [tuple(books[place] for place in found["because"][row] if place >= 0) for row in rows] == [
+        assert [items["isbns"][outputs["indices"][row]] for row in rows] == [candidate.isbn for candidate in expected]
+        assert [tuple(books[place] for place in outputs["because"][row] if place >= 0) for row in rows] == [
             candidate.because for candidate in expected
         ]
         rated = run_signature(path, "rate", {**inputs, "targets": [0, -1, 3]}, runtime)["predicted_ratings"]
@@ -75,7 +75,7 @@ def test_the_steps_of_the_guide_give_the_functions_candidates(published, runtime
         assert ((rated >= 0.5) & (rated <= 5)).all()
 
 
-def test_the_manifest_of_the_guide_is_the_codes(published):
+def test_the_guides_manifest_matches_the_codes(published):
     content = (published.files / "manifest.json").read_bytes()
     assert {"recommend.tflite", "items.json", "by_user.tflite", "rating.tflite"} <= set(
         parse_manifest(json.loads(content)).files
@@ -84,7 +84,7 @@ def test_the_manifest_of_the_guide_is_the_codes(published):
 
 @pytest.fixture(scope="module")
 def on_device(javascript, published, port):
-    """The JavaScript, with the model that it has fetched."""
+    """The JavaScript program with the model that it has downloaded."""
     with serving(published.bucket) as storage:
         javascript("connect", host=f"127.0.0.1:{port}", namespace="on-device", uid="ana", storageHost=storage)
         answer = requests.put(
@@ -103,11 +103,13 @@ def on_device(javascript, published, port):
 def test_the_javascript_gives_the_functions_candidates_and_lists(on_device, published):
     catalogue = catalogue_json(published)
     for stars in shelves(published):
-        found = on_device("candidates", shelf=stars)
+        candidates = on_device("candidates", shelf=stars)
         expected = published.model.candidates(as_shelf(stars))
-        assert [(c["isbn"], c["because"]) for c in found] == [(c.isbn, list(c.because)) for c in expected]
-        assert [c["score"] for c in found] == pytest.approx([c.score for c in expected], abs=1e-4)
-        assert [c["predictedRating"] for c in found] == pytest.approx([c.predicted_rating for c in expected], abs=1e-4)
+        assert [(c["isbn"], c["because"]) for c in candidates] == [(c.isbn, list(c.because)) for c in expected]
+        assert [c["score"] for c in candidates] == pytest.approx([c.score for c in expected], abs=1e-4)
+        assert [c["predictedRating"] for c in candidates] == pytest.approx(
+            [c.predicted_rating for c in expected], abs=1e-4
+        )
         assert on_device("topTen", shelf=stars, catalogue=catalogue) == functions_list(published, stars)
         asked = [published.model.items.isbns[1], "unknown"]
         rated = on_device("predictedRatings", shelf=stars, of=asked)
@@ -117,7 +119,7 @@ def test_the_javascript_gives_the_functions_candidates_and_lists(on_device, publ
 
 @pytest.fixture(scope="module")
 def phone(kotlin, published, tmp_path_factory):
-    """The Kotlin, and the folder of the model that it has fetched."""
+    """The Kotlin program and the folder of the model that it has downloaded."""
     folder = str(tmp_path_factory.mktemp("phone"))
     kotlin("bucket", folder=str(published.bucket))
     kotlin("tree", tree={"Recommender": {"model": published.pointer}})
@@ -130,22 +132,22 @@ def test_the_kotlin_gives_the_functions_candidates_and_lists(phone, published):
     catalogue = {book["isbn"]: [book["title"], book["author"]] for book in catalogue_json(published)}
     for stars in shelves(published):
         expected = published.model.candidates(as_shelf(stars))
-        found = phone("candidates", shelf=stars)
-        assert [(isbn, because) for isbn, _, _, because in found] == [(c.isbn, list(c.because)) for c in expected]
-        assert [score for _, score, _, _ in found] == pytest.approx([c.score for c in expected], abs=1e-4)
+        candidates = phone("candidates", shelf=stars)
+        assert [(isbn, because) for isbn, _, _, because in candidates] == [(c.isbn, list(c.because)) for c in expected]
+        assert [score for _, score, _, _ in candidates] == pytest.approx([c.score for c in expected], abs=1e-4)
         assert phone("topTen", shelf=stars, catalogue=catalogue) == functions_list(published, stars)
         asked = [published.model.items.isbns[1], "unknown"]
         rated = phone("predictedRatings", shelf=stars, of=asked)
         assert rated == pytest.approx(published.model.predicted_ratings(as_shelf(stars), asked), abs=1e-4)
 
 
-def test_the_kotlin_takes_the_files_with_a_user_key(kotlin, published):
+def test_the_kotlin_reads_the_files_with_a_user_key(kotlin, published):
     file, rating = (str(published.files / name) for name in ("by_user.tflite", "rating.tflite"))
     reader = published.ratings.user_ids[3]
-    found = kotlin("byUser", file=file, uid=reader)
+    candidates = kotlin("byUser", file=file, uid=reader)
     out = run_signature(file, "serving_default", {"user_key": [user_key(reader)]})
     assert (out["output_1"].shape, out["output_1"].dtype, out["output_2"].shape) == ((1, 20), np.float32, (1, 20))
-    assert [isbn for isbn, _ in found] == [isbn.decode() for isbn in out["output_2"][0] if isbn]
+    assert [isbn for isbn, _ in candidates] == [isbn.decode() for isbn in out["output_2"][0] if isbn]
     stranger = [isbn for isbn, _ in kotlin("byUser", file=file, uid="a stranger")]
     assert stranger == list(published.model.items.popular[:20])
     isbn = published.model.items.isbns[0]
@@ -158,22 +160,22 @@ def test_the_kotlin_takes_the_files_with_a_user_key(kotlin, published):
         )
 
 
-def test_a_user_key_is_the_trainers(kotlin):
+def test_user_keys_match_the_trainers(kotlin):
     for uid in UIDS:
         assert kotlin("userKey", uid=uid) == user_key(uid)
 
 
-def test_editions_are_told_apart_as_the_functions_do(kotlin, javascript):
+def test_editions_are_distinguished_as_in_the_functions(kotlin, javascript):
     expected = [Book("i", title, author, "").edition for title, author in BOOKS]
-    found = [edition and tuple(edition) for edition in javascript("editions", books=BOOKS)]
-    assert found == expected
+    editions = [edition and tuple(edition) for edition in javascript("editions", books=BOOKS)]
+    assert editions == expected
     by_title = dict(BOOKS)
     assert len(by_title) == len(BOOKS)
     assert [edition and tuple(edition) for edition in kotlin("editions", books=by_title)] == expected
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_an_arm_is_the_functions(kotlin, javascript, share):
+def test_arms_match_the_functions(kotlin, javascript, share):
     experiment = Experiment("ab-1700000000000", "v0", share, 1)
     for uid in [*UIDS, *(f"reader-{n}" for n in range(40))]:
         is_in_b = experiment.arm(uid) == "b"
@@ -181,7 +183,7 @@ def test_an_arm_is_the_functions(kotlin, javascript, share):
             assert program("isInB", id=experiment.id, share=share, uid=uid) is is_in_b
 
 
-def test_the_live_model_is_fetched_once_and_a_damaged_one_never_takes_its_place(javascript, database, published):
+def test_the_live_model_is_downloaded_once_and_never_replaced_by_a_damaged_one(javascript, database, published):
     with serving(published.bucket) as storage:
         address = {"host": database.host, "namespace": database.namespace, "uid": "ana", "storageHost": storage}
         javascript("connect", **address)
@@ -201,7 +203,9 @@ def test_the_live_model_is_fetched_once_and_a_damaged_one_never_takes_its_place(
 @pytest.mark.parametrize(
     "damage", [lambda content: content[:-1], lambda content: content[:-1] + b"?"], ids=["cut", "altered"]
 )
-def test_a_file_that_is_not_what_was_published_is_refused(javascript, database, published, victim, damage, tmp_path):
+def test_a_file_that_differs_from_the_published_one_is_rejected(
+    javascript, database, published, victim, damage, tmp_path
+):
     version = "20270101T000000Z-9"
     folder = tmp_path / "models" / version
     folder.mkdir(parents=True)
@@ -231,9 +235,9 @@ def test_a_list_fills_its_kotlin_class(app):
     assert app("watchList", uid="ana") == ["null", None, 0]
     for node, reasons in ((full, [2] * 8), (bare, [0])):
         app("tree", tree={"Users": {"ana": {"recommendations": {**node, "later": {"a": 1}}}}})
-        text, found, listeners = app("watchList", uid="ana")
+        text, shown, listeners = app("watchList", uid="ana")
         assert f"listId={node['listId']}, generatedAt={node['generatedAt']}" in text
-        assert (found, listeners) == (reasons, 0)
+        assert (shown, listeners) == (reasons, 0)
     assert "predictedRating=null" in text
 
 
@@ -258,7 +262,7 @@ def test_the_kotlin_changes_a_profile_field_by_field(app):
     assert app("show")["Users"]["ana"] == {"id": "ana", "recommendations": {"listId": "x"}, "firstname": "Ana"}
 
 
-def test_the_kotlin_fetches_the_live_model_whole_or_not_at_all(app, published, tmp_path):
+def test_the_kotlin_downloads_the_live_model_completely_or_not_at_all(app, published, tmp_path):
     phone, bucket = tmp_path / "phone", tmp_path / "bucket"
     phone.mkdir()
     folder, version = str(phone), published.pointer["version"]
@@ -295,6 +299,6 @@ def test_the_kotlin_fetches_the_live_model_whole_or_not_at_all(app, published, t
 
 
 @pytest.mark.parametrize("version", ["", "../elsewhere", "v.part"])
-def test_a_version_that_is_no_name_is_refused(app, published, version, tmp_path):
+def test_an_invalid_version_name_is_rejected(app, published, version, tmp_path):
     app("tree", tree={"Recommender": {"model": published.pointer | {"version": version}}})
     assert app("refresh", folder=str(tmp_path)) == ["the pointer is damaged"]

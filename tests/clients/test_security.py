@@ -1,4 +1,4 @@
-"""What the page on security promises: each named test exists; logs are discreet; what is installed is locked."""
+"""The promises of the security page: each named test exists, logs hold no data, and dependencies are locked."""
 
 import json
 import re
@@ -20,7 +20,7 @@ LOCKS = ["package-lock.json", "tests/conformance/package-lock.json"]
 
 
 @pytest.mark.parametrize(("file", "test"), NAMED)
-def test_a_test_that_the_page_names_is_there(file, test):
+def test_each_test_that_the_page_names_exists(file, test):
     assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE)
 
 
@@ -48,7 +48,7 @@ def test_every_npm_package_is_locked_with_its_integrity(name):
     assert [path for path, package in fetched.items() if "resolved" in package] == []  # npm's registry, no address
 
 
-def test_no_log_line_holds_a_user_id_or_what_an_entry_holds(capfd):
+def test_no_log_line_has_a_user_id_or_content_of_an_entry(capfd):
     world = World()
     world.publish("v1", 1)
     ana, ben = "ana-of-the-house", "Ben-Secret-Uid"

@@ -1,4 +1,4 @@
-"""The TypeScript reads what the backend writes, and never trips over what it does not."""
+"""The TypeScript parses what the backend writes, and does not fail on anything else."""
 
 import json
 from copy import deepcopy
@@ -36,14 +36,14 @@ EXAMPLES = {
     },
     "Items": {"isbns": ["i1", "i2"], "popular": ["i2"]},
 }
-"""One of each node with all its fields."""
+"""An example of each node with all fields."""
 
 NODES = {node.name: node for node in contract.NODES if node.name in EXAMPLES}
 WRONG = [None, True, -1, "", "\n", [], {}, [None], {"a": None}, 1e300, "text \u0000"]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_node_with_everything_is_read_as_it_is_and_unknown_fields_are_left_alone(javascript, name):
+def test_a_complete_node_is_parsed_and_unknown_fields_are_ignored(javascript, name):
     value = EXAMPLES[name]
     assert list(contract.problems(NODES[name], value)) == []
     assert javascript("parse", name=name, value=value) == value
@@ -51,7 +51,7 @@ def test_a_node_with_everything_is_read_as_it_is_and_unknown_fields_are_left_alo
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_what_may_be_missing_is_empty_or_missing_and_what_may_not_is_nothing(javascript, name):
+def test_without_an_optional_field_a_node_is_parsed_and_without_a_required_one_it_is_not(javascript, name):
     for field in NODES[name].fields:
         value = {key: child for key, child in EXAMPLES[name].items() if key != field.name}
         read = javascript("parse", name=name, value=value)
@@ -63,7 +63,7 @@ def test_what_may_be_missing_is_empty_or_missing_and_what_may_not_is_nothing(jav
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_wrong_field_is_as_good_as_a_missing_one_exactly_where_the_contract_says_so(javascript, name):
+def test_a_wrong_field_counts_as_missing_exactly_if_the_contract_says_so(javascript, name):
     node, values, expected = NODES[name], [], []
     for field in node.fields:
         for wrong in WRONG:
@@ -73,11 +73,11 @@ def test_a_wrong_field_is_as_good_as_a_missing_one_exactly_where_the_contract_sa
             is_map = isinstance(field.kind, ByName) and isinstance(wrong, dict)  # without what is bad in it
             expected.append(is_good or field.optional or is_map)
     read = javascript("parseAll", name=name, values=values)
-    assert [found is not None for found in read] == expected
+    assert [parsed is not None for parsed in read] == expected
 
 
 def _tolerant(node):
-    """The same node as a client takes it: any text where some are known today."""
+    """Return the node as clients accept it: any text if there are known values."""
     kinds = [Text(longest=None) if isinstance(f.kind, Text) and f.kind.pattern is None else f.kind for f in node.fields]
     fields = tuple(contract.Field(f.name, kind, f.doc, f.optional) for f, kind in zip(node.fields, kinds, strict=True))
     return Node(node.name, node.place, node.doc, fields)
@@ -91,17 +91,17 @@ def test_a_list_keeps_its_good_items(javascript):
     assert read["items"] == value["items"][:3] + value["items"][4:]
 
 
-def test_the_books_of_a_model_keep_their_places_or_there_are_none(javascript):
+def test_the_books_of_a_model_are_all_valid_or_there_are_none(javascript):
     assert javascript("parse", name="Items", value={"isbns": ["i1", 5, "i3"]}) is None
 
 
-def test_a_name_that_leads_out_of_its_folder_is_no_file(javascript):
+def test_a_file_name_that_leads_out_of_its_folder_is_ignored(javascript):
     files = {"../../x": {"size": 1, "sha256": "0" * 64}, **EXAMPLES["Manifest"]["files"]}
     read = javascript("parse", name="Manifest", value={**EXAMPLES["Manifest"], "files": files})
     assert list(read["files"]) == ["items.json"]
 
 
-def test_whatever_stands_under_an_entry_is_read_or_refused(javascript):
+def test_any_value_of_an_entry_is_parsed_or_rejected(javascript):
     values = []
     for item in entries():
         try:
@@ -111,7 +111,7 @@ def test_whatever_stands_under_an_entry_is_read_or_refused(javascript):
     small = [value for value in values if len(json.dumps(value)) < 10_000]
     assert len(small) > 100
     read = javascript("parseAll", name="Entry", values=small)
-    for value, found in zip(small, read, strict=True):
+    for value, parsed in zip(small, read, strict=True):
         known = {k: v for k, v in value.items() if k in contract.ENTRY.names} if isinstance(value, dict) else None
         if known is not None and not list(contract.problems(contract.ENTRY, known)):
-            assert found == known
+            assert parsed == known

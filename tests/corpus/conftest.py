@@ -1,4 +1,4 @@
-"""The fixtures of ``tests.database_server``, and one database with the project's rules for all items of the corpus."""
+"""The fixtures of ``tests.database_server``, and one database with the project's rules for the whole corpus."""
 
 import pytest
 

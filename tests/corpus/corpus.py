@@ -1,34 +1,34 @@
-"""The corpus: entries and catalogue nodes that a database can meet, each with what has to become of it.
+"""The corpus: entries and catalogue nodes that may be in a database, each with its expected result.
 
 ``entries.json`` holds, for each entry under ``/User_Book``:
 
 - ``what``: what is odd about it. Unique.
-- ``key``: its key; most have none and get one of their own.
-- ``client``: the signed-in user who tries to write it; "reader" where it is not given.
+- ``key``: its key; most have none and get a generated one.
+- ``client``: the signed-in user who tries to write it; "reader" if missing.
 - ``value``: the node.
-- ``reason``: the code with which the validator refuses it; null where it is taken, however odd it looks.
-- ``rules``: what the security rules say to that client: "denied", "passes", or "unsendable" where the database
-  stores no such thing, whoever sends it.
-- ``stored``: the reason once it went through the database, where that differs: empty arrays, empty objects and nulls
-  are dropped there, and ``.value``, ``.sv`` and ``.priority`` have a meaning. "nothing" where no node is left.
+- ``reason``: the code with which the validator rejects it; null if it is accepted, however odd it looks.
+- ``rules``: the result of that client's write: "denied", "passes", or "unsendable" if the database cannot store the
+  value at all.
+- ``stored``: the reason after the database has stored it, if that differs: the database drops empty arrays, empty
+  objects and nulls, and gives ``.value``, ``.sv`` and ``.priority`` a meaning. "nothing" if no node is left.
 
 ``catalogue.json`` holds, for each node under ``/archive``:
 
-- ``what`` and ``value``, as above; ``unsendable`` where the database stores no such thing.
-- ``rejected``: the code, where the book's ISBN cannot be told; or ``kept``: what becomes of the fields that are odd.
-  All others are kept as they are in ``SOUND_BOOK``.
+- ``what`` and ``value``, as above; ``unsendable`` if the database cannot store the value.
+- ``rejected``: the code, if the book has no usable ISBN; or ``kept``: the result for the odd fields. The others are as
+  in ``SOUND_BOOK``.
 
-What JSON cannot carry, or not briefly, is an object with one key that begins with a dollar sign:
+Values that JSON cannot express, or only at length, are objects with one key that begins with a dollar sign:
 
 - ``{"$repeat": [text, times]}``
 - ``{"$join": [text, text, ...]}``
-- ``{"$codes": [55357]}``: a text by its code points, which can be half of a surrogate pair.
+- ``{"$codes": [55357]}``: a text by its code points, which may be half of a surrogate pair
 - ``{"$number": "NaN"}``, also "Infinity" and "-Infinity"
 - ``{"$power": [10, 400]}``: an integer
-- ``{"$nest": [value, levels]}``: ``value`` below so many objects of one child
+- ``{"$nest": [value, levels]}``: ``value`` nested in this many objects
 - ``{"$fields": [prefix, count]}``: an object with the fields prefix0, prefix1, ...
 
-An object's key ``$named`` with ``[name, value]`` is one more field, whose name is written in that notation.
+The key ``$named`` with ``[name, value]`` adds a field whose name is in this notation.
 """
 
 import functools
@@ -42,7 +42,7 @@ from bookrec import paths
 FOLDER = Path(__file__).resolve().parent
 GONE = "nothing"
 HUGE = 50_000
-"""Characters from which on an item is left out where everything is read again and again."""
+"""Size in characters from which an item is left out of tests that read everything repeatedly."""
 
 SOUND_BOOK = {
     "isbn": "isbn001",
@@ -54,7 +54,7 @@ SOUND_BOOK = {
     "publishedYear": 1999,
     "image": "https://example.com/a.jpg",
 }
-"""The corpus's books, but for what is odd about each, as the code reads them."""
+"""The corpus's books, as the code reads them, without what is odd about each."""
 
 
 def sound_entry(user_id="reader", isbn="isbn001", stars=4):
@@ -63,7 +63,7 @@ def sound_entry(user_id="reader", isbn="isbn001", stars=4):
 
 @dataclass(frozen=True)
 class EntryItem:
-    """One entry of the corpus, expanded; ``stored`` is the reason that holds for what the database keeps."""
+    """An entry of the corpus, expanded; ``stored`` is the reason for what the database keeps."""
 
     what: str
     key: str
@@ -132,7 +132,7 @@ def books():
 
 
 def expand(value):
-    """Return what a value of the corpus's notation stands for."""
+    """Return the value that a notation of the corpus stands for."""
     if isinstance(value, list):
         return [expand(child) for child in value]
     if not isinstance(value, dict):
@@ -180,10 +180,10 @@ def texts_of(value):
 
 
 def size_of(value):
-    """Return about how many characters a value has."""
+    """Return the approximate number of characters in a value."""
     return sum(map(len, texts_of(value)))
 
 
 def can_be_recorded(item):
-    """Tell whether the database can hold a node of this key at all, and so a record of it."""
+    """Return whether the database can hold a node with this key, and thus a record of it."""
     return paths.is_key(item.key)

@@ -1,4 +1,4 @@
-"""The real adapters over the corpus, against a real server: nothing that the database holds stops a reading."""
+"""The real adapters with the corpus on a real server: nothing in the database stops a read."""
 
 import json
 
@@ -42,7 +42,7 @@ def database(node_at):
 
 
 @pytest.mark.parametrize("size", [7, 100])
-def test_pages_meet_every_entry_once_and_each_bad_one_has_its_reason(database, size):
+def test_pages_have_every_entry_once_and_a_reason_for_each_bad_one(database, size):
     met, after = {}, ""
     while page := database.page(paths.USER_BOOK, after, size):
         assert not met.keys() & page.keys()
@@ -54,7 +54,7 @@ def test_pages_meet_every_entry_once_and_each_bad_one_has_its_reason(database, s
 
 
 @pytest.mark.parametrize("item", [pytest.param(item, id=item.what) for item in ODD_KEYS])
-def test_an_entry_is_read_and_followed_whatever_its_key(database, item):
+def test_an_entry_with_any_key_is_read_and_paged_past(database, item):
     assert sort_out({item.key: database.entry(item.key)})[1].keys() == REASONS.keys() & {item.key}
     assert database.record(item.key) is None
     order = sorted((item.key for item in HELD), key=paths.key_order)
@@ -63,7 +63,7 @@ def test_an_entry_is_read_and_followed_whatever_its_key(database, item):
 
 
 @pytest.mark.parametrize("user_id", [pytest.param(user, id=repr(user)) for user in USERS])
-def test_a_shelf_is_read_whatever_its_readers_id(database, user_id):
+def test_the_shelf_of_any_reader_id_is_read(database, user_id):
     expected = {item.key for item in HELD if user_id_of(item.value) == user_id}
     assert database.shelf_nodes([user_id]).keys() == expected
     assert not database.readers([user_id])[user_id].has_list

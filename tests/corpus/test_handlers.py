@@ -1,4 +1,4 @@
-"""The handlers over the corpus: what is bad is rejected with its reason, and everything else goes on."""
+"""The handlers with the corpus: bad entries are rejected with their reasons, and everything else works."""
 
 import pytest
 
@@ -24,7 +24,7 @@ GOOD = {
         [("reader", 4), ("ana", 0), ("ana", 4.5), ("ben", 0.5), ("ben", 5), ("cem", 3), ("reader", 0)], start=2
     )
 }
-"""Entries of several readers, the corpus's own among them."""
+"""Entries of several readers, including the corpus's reader."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def world():
 
 
 def write(world, key, value, before=None, *, deliver):
-    """Write an entry as an admin would, and deliver its event."""
+    """Write an entry as an admin, and deliver its event."""
     world.database.update({f"{paths.USER_BOOK}/{key}": value})
     if deliver:
         world.backend.entry_written(EntryWritten(f"event-{key}", key, before, value, None))
@@ -55,7 +55,7 @@ def write_among_good_ones(world, items, *, deliver):
 
 
 def correct(world, items, *, deliver):
-    """Make good entries of the bad ones, all of one reader; return them."""
+    """Turn the bad entries into good ones of one reader; return them."""
     corrected = {}
     for number, item in enumerate(items):
         if item.is_bad:
@@ -70,7 +70,7 @@ def reconcile(world):
 
 
 def assert_everything_fits(world, items, corrected=()):
-    """Each bad entry has its record, and each reader of a good one the list of exactly the good ones."""
+    """Check that each bad entry has its record, and each reader the list for exactly the good entries."""
     records = world.database.get(paths.REJECTED) or {}
     bad = {item.key: item.reason for item in items if item.is_bad and item.key not in corrected}
     assert {key: record["reason"] for key, record in records.items()} == bad
@@ -81,21 +81,21 @@ def assert_everything_fits(world, items, corrected=()):
     entries = [parse_entry(key, value) for key, value in good.items()]
     for user_id in {entry.user_id for entry in entries}:
         shelf = build_shelf(user_id, entries)
-        found = world.list_of(user_id)
-        assert found["basedOn"] == {"entries": len(shelf.entries), "digest": shelf.digest}, user_id
-        assert len(found["items"]) == LIST_SIZE
-        assert not {item["isbn"] for item in found["items"]} & set(shelf.ratings)
+        reader_list = world.list_of(user_id)
+        assert reader_list["basedOn"] == {"entries": len(shelf.entries), "digest": shelf.digest}, user_id
+        assert len(reader_list["items"]) == LIST_SIZE
+        assert not {item["isbn"] for item in reader_list["items"]} & set(shelf.ratings)
     assert set(world.database.get(paths.USERS)) == {entry.user_id for entry in entries}
 
 
-def test_bad_entries_have_their_records_good_ones_their_lists_and_a_corrected_one_is_taken(world):
+def test_bad_entries_get_records_good_ones_lists_and_corrected_ones_are_accepted(world):
     write_among_good_ones(world, SMALL, deliver=True)
     assert_everything_fits(world, SMALL)
     corrected = correct(world, SMALL[::3], deliver=True)
     assert_everything_fits(world, SMALL, corrected)
 
 
-def test_the_same_comes_of_the_reconciler_alone_where_every_trigger_is_lost(world):
+def test_the_reconciler_alone_gives_the_same_if_every_trigger_is_lost(world):
     write_among_good_ones(world, SMALL, deliver=False)
     reconcile(world)
     assert_everything_fits(world, SMALL)
@@ -105,7 +105,7 @@ def test_the_same_comes_of_the_reconciler_alone_where_every_trigger_is_lost(worl
 
 
 @pytest.mark.parametrize("deliver", [True, False])
-def test_an_entry_of_a_million_characters_is_set_aside_like_any_other(world, deliver):
+def test_an_entry_of_a_million_characters_is_rejected_like_any_other(world, deliver):
     write_among_good_ones(world, LARGE, deliver=deliver)
     if not deliver:
         reconcile(world)
@@ -121,8 +121,8 @@ def test_a_bad_entry_that_is_removed_leaves_no_record_and_no_list(world):
     assert_everything_fits_after_a_good_entry(world)
 
 
-def test_an_event_of_what_no_database_holds_changes_nothing(world):
-    """There is nothing to record: no node has such a value, so that none is found where the event points."""
+def test_an_event_with_a_value_that_no_database_holds_changes_nothing(world):
+    """There is nothing to record: no node can have such a value, so there is none at the event's path."""
     for item in UNSENDABLE:
         world.backend.entry_written(EntryWritten("e", item.key, item.value, item.value, None))
         world.backend.entry_written(EntryWritten("e", item.key, None, item.value, "forger"))

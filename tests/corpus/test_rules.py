@@ -1,4 +1,4 @@
-"""What the security rules let clients write of the corpus, over the wire with the project's own rules file."""
+"""Which items of the corpus the security rules let clients write, over the wire with the project's rules file."""
 
 import json
 from urllib.parse import quote
@@ -20,7 +20,7 @@ def named(items):
 
 
 def write(database, path, key, value, headers):
-    """Send a value as it is, also NaN and halves of surrogate pairs; the key is in the body, so that it can be any."""
+    """Send a value unchanged, even NaN or half a surrogate pair; the key is in the body, so it can be any text."""
     answer = database.request("PATCH", path, headers=headers, data=json.dumps({key: value}).encode())
     if answer.status_code == 400:
         assert answer.json()["error"].startswith("Invalid")
@@ -40,12 +40,12 @@ def user(uid, **claims):
 
 
 @named(ENTRIES)
-def test_a_client_can_write_an_entry_or_cannot(shared, item):
+def test_a_client_can_write_an_entry_only_if_the_corpus_says_so(shared, item):
     assert write_entry(shared, item, user(item.client)) == STATUS[item.rules]
 
 
 @named([item for item in ENTRIES if item.rules == "passes"])
-def test_what_passes_the_rules_is_good_or_waits_for_its_isbn(shared, item):
+def test_what_the_rules_allow_is_good_or_lacks_only_its_isbn(shared, item):
     write_entry(shared, item, user(item.client))
     node = read_entry(shared, item)
     if item.stored == corpus.GONE:
@@ -57,7 +57,7 @@ def test_what_passes_the_rules_is_good_or_waits_for_its_isbn(shared, item):
 
 
 @named([item for item in ENTRIES if item.rules == "denied"])
-def test_what_the_rules_refuse_an_admin_can_write_and_the_validator_judges_it(shared, item):
+def test_what_the_rules_deny_an_admin_can_write_and_the_validator_judges(shared, item):
     assert write_entry(shared, item, ADMIN) == 200
     node = read_entry(shared, item)
     try:
@@ -74,7 +74,7 @@ def test_what_the_database_cannot_hold_an_admin_cannot_write_either(shared, item
 
 
 @named(BOOKS)
-def test_a_catalogue_node_is_denied_to_readers_and_taken_from_admins_where_it_can_be_sent(shared, item):
+def test_readers_cannot_write_catalogue_nodes_and_admins_can_if_they_can_be_sent(shared, item):
     expected = (401, 200, 200) if item.is_sendable else (400, 400, 400)
     callers = (user("reader"), user("editor", admin=True), ADMIN)
     assert tuple(write(shared, "archive", item.key, item.value, headers) for headers in callers) == expected

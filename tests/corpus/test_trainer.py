@@ -1,4 +1,4 @@
-"""What a training run reads of the corpus: the good entries untouched, the others counted by reason."""
+"""What a training run reads from the corpus: the good entries unchanged, the others counted by reason."""
 
 import itertools
 import json
@@ -43,7 +43,7 @@ TAKEN = [item for item in corpus.entries() if not item.is_bad]
 
 
 def in_pages(entries, books):
-    """Return a database of these nodes, read some at a time in the order of their keys."""
+    """Return a database with these nodes, read in pages in the order of their keys."""
     nodes = {paths.USER_BOOK: entries, paths.ARCHIVE: books}
 
     def pages(path, size):
@@ -68,12 +68,12 @@ def good_rows(frame):
     return sorted(rows(ours, ["userId", "isbn", "myRate"]))
 
 
-def test_everything_bad_is_counted_by_its_reason(snapshot):
+def test_everything_bad_is_counted_by_reason(snapshot):
     assert snapshot.rejected == dict(EXPECTED)
     assert len(snapshot.ratings) == len(GOOD) + len(TAKEN)
 
 
-def test_the_good_entries_and_books_are_read_as_they_are(snapshot):
+def test_good_entries_and_books_are_read_unchanged(snapshot):
     expected = [[value["userId"], value["isbn"], value["myRate"]] for value in GOOD.values()]
     assert good_rows(snapshot.ratings) == sorted(expected)
     books = snapshot.books[snapshot.books["isbn"].str.startswith("good")]
@@ -82,7 +82,7 @@ def test_the_good_entries_and_books_are_read_as_they_are(snapshot):
 
 
 @pytest.mark.parametrize("item", [item for item in corpus.books() if not item.rejected], ids=lambda item: item.what)
-def test_an_odd_book_is_read_with_what_is_wrong_emptied_or_cleaned(item):
+def test_an_odd_book_is_read_with_bad_fields_emptied_or_cleaned(item):
     books = read_pages(in_pages({}, {"a": item.value}), "corpus").books
     fields = {**corpus.SOUND_BOOK, **item.kept}
     year = str(fields["publishedYear"]) if fields["publishedYear"] else ""
@@ -115,7 +115,7 @@ def test_the_metadata_of_odd_books_gives_finite_features():
 
 
 @pytest.mark.parametrize("keys", [("-Na", "-Nb"), ("9", "10"), ("5", "-Na"), ("2", "007")])
-def test_of_two_nodes_with_one_isbn_the_trainer_reads_the_one_that_is_shown(keys, tmp_path):
+def test_of_two_nodes_with_the_same_isbn_the_trainer_reads_the_one_that_lists_show(keys, tmp_path):
     second, first = ({"isbn": "1", "title": title} for title in ("Second", "First"))
     nodes = {keys[1]: second, keys[0]: first}
     file = tmp_path / "export.json"
@@ -125,7 +125,7 @@ def test_of_two_nodes_with_one_isbn_the_trainer_reads_the_one_that_is_shown(keys
 
 
 def in_json(nodes):
-    """Return the nodes that JSON can hold: half a surrogate pair is among them, NaN is not."""
+    """Return the nodes that JSON can hold: half a surrogate pair is one of them, NaN is not."""
     return {key: node for key, node in nodes.items() if not re.search(r" -?(NaN|Infinity)\b", json.dumps([0, node]))}
 
 
@@ -140,7 +140,7 @@ def test_an_export_holds_the_same_as_the_database(tmp_path):
     assert exported.books.equals(expected.books)
 
 
-def test_nodes_whose_keys_are_small_numbers_are_an_array_in_an_export_and_are_read(tmp_path):
+def test_nodes_with_small_numbers_as_keys_are_read_from_the_array_in_an_export(tmp_path):
     entries = [None, corpus.sound_entry("u", "1", 4), corpus.sound_entry("u", "2", 7), "text"]
     file = tmp_path / "export.json"
     file.write_text(json.dumps({paths.USER_BOOK: entries, paths.ARCHIVE: [{"isbn": "1", "title": "T"}, 7]}))
@@ -155,7 +155,7 @@ def test_nodes_whose_keys_are_small_numbers_are_an_array_in_an_export_and_are_re
 
 
 @pytest.mark.parametrize("whole", ["text", 7, True, None, [], {}])
-def test_an_export_whose_nodes_are_none_is_an_empty_one(whole, tmp_path):
+def test_an_export_without_nodes_is_empty(whole, tmp_path):
     file = tmp_path / "export.json"
     file.write_text(json.dumps({paths.USER_BOOK: whole, paths.ARCHIVE: whole}))
     snapshot = read_export(file)
@@ -179,7 +179,7 @@ def test_an_export_whose_nodes_are_none_is_an_empty_one(whole, tmp_path):
     ],
     ids=lambda content: f"{content[:16]!r}",
 )
-def test_a_file_that_is_no_export_is_named_with_what_is_wrong(content, tmp_path):
+def test_the_error_for_a_file_that_is_not_an_export_names_it_and_the_problem(content, tmp_path):
     file = tmp_path / "export.json"
     file.write_bytes(content)
     with pytest.raises(SourceError, match=r"export\.json"):
@@ -230,7 +230,7 @@ BAD_ROWS = [
 
 
 @pytest.mark.parametrize(("row", "reason"), BAD_ROWS, ids=lambda value: value[:20])
-def test_a_bad_row_of_a_csv_file_is_dropped_with_its_reason_and_the_others_stay(row, reason, tmp_path):
+def test_a_bad_row_of_a_csv_file_is_rejected_with_its_reason_and_the_others_stay(row, reason, tmp_path):
     snapshot = read_files(csv(tmp_path, f"{HEAD}u,a,4\n{row}\nw,a,0\n"), None)
     cleaned, dropped = dataset.clean(snapshot.ratings)
     assert rows(cleaned, ["userId", "isbn", "myRate"]) == [["u", "a", 4.0], ["w", "a", 0.0]]
@@ -265,14 +265,14 @@ def test_all_bad_rows_together_are_counted_by_reason(tmp_path):
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_csv_file_that_cannot_be_read_is_named_with_what_is_wrong(content, named, tmp_path):
+def test_the_error_for_an_unreadable_csv_file_names_it_and_the_problem(content, named, tmp_path):
     with pytest.raises(SourceError, match=r"ratings\.csv") as caught:
         read_csv(csv(tmp_path, content), RATINGS)
     assert named in str(caught.value)
 
 
 @pytest.mark.parametrize("end", [",", ",\r"])
-def test_a_separator_at_the_end_of_each_row_moves_no_column(end, tmp_path):
+def test_a_separator_at_the_end_of_each_row_shifts_no_column(end, tmp_path):
     frame = read_csv(csv(tmp_path, f"{HEAD}u,a,4{end}\nw,b,3.5{end}\n"), RATINGS)
     assert rows(frame, ["userId", "isbn", "myRate"]) == [["u", "a", "4"], ["w", "b", "3.5"]]
 
@@ -300,7 +300,7 @@ def test_a_time_that_cannot_be_read_is_an_unknown_time(at, time, tmp_path):
     assert dataset.build(cleaned, None).at.tolist() == [time]
 
 
-def test_books_of_a_csv_file_are_no_items_without_an_isbn_and_no_field_of_them_stops_the_features(tmp_path):
+def test_csv_books_without_an_isbn_are_left_out_and_no_field_breaks_the_features(tmp_path):
     file = tmp_path / "books.csv"
     lines = [
         "isbn,title,authors,year",

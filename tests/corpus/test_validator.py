@@ -1,4 +1,4 @@
-"""What the validator says to every entry and every catalogue node of the corpus."""
+"""The validator's verdict on every entry and every catalogue node of the corpus."""
 
 import dataclasses
 import json
@@ -41,11 +41,11 @@ def test_the_corpus_is_large_and_names_each_item_and_each_key_once():
 
 @pytest.mark.parametrize("name", ["entries.json", "catalogue.json"])
 def test_the_corpus_is_strict_json_in_ascii(name):
-    def refuse(constant):
+    def reject(constant):
         raise ValueError(constant)
 
     text = (corpus.FOLDER / name).read_text(encoding="ascii")
-    json.loads(text, parse_constant=refuse)
+    json.loads(text, parse_constant=reject)
 
 
 @named(BAD)
@@ -56,14 +56,14 @@ def test_a_bad_entry_has_exactly_its_reason(item):
 
 
 @named([item for item in ENTRIES if not item.is_bad])
-def test_an_entry_that_only_looks_odd_is_taken_as_it_is(item):
-    found = parse_entry(item.key, item.value)
-    assert (found.key, found.user_id, found.isbn) == (item.key, item.value["userId"], item.value["isbn"])
-    assert found.rating == item.value["myRate"]
+def test_an_entry_that_only_looks_odd_is_accepted_unchanged(item):
+    entry = parse_entry(item.key, item.value)
+    assert (entry.key, entry.user_id, entry.isbn) == (item.key, item.value["userId"], item.value["isbn"])
+    assert entry.rating == item.value["myRate"]
 
 
 @named([*BAD, *REJECTED])
-def test_a_refusal_is_a_sentence_for_a_person_that_repeats_nothing_of_the_value(item):
+def test_a_reason_is_a_readable_sentence_that_repeats_nothing_of_the_value(item):
     parse = parse_book if isinstance(item, corpus.BookItem) else lambda value: parse_entry(item.key, value)
     with pytest.raises(BadData) as caught:
         parse(item.value)
@@ -78,7 +78,7 @@ def test_a_refusal_is_a_sentence_for_a_person_that_repeats_nothing_of_the_value(
 
 
 @named(ENTRIES)
-def test_whose_entry_a_node_claims_to_be_is_told_for_every_node(item):
+def test_the_claimed_owner_of_every_node_is_returned(item):
     user_id = user_id_of(item.value)
     if item.reason is None:
         assert user_id == item.value["userId"]
@@ -86,28 +86,28 @@ def test_whose_entry_a_node_claims_to_be_is_told_for_every_node(item):
         assert user_id is None
 
 
-def test_all_entries_together_are_sorted_out_as_each_alone():
+def test_entries_are_judged_together_as_each_alone():
     valid, rejected = sort_out({item.key: item.value for item in ENTRIES})
     assert {key: problem.reason for key, problem in rejected.items()} == {item.key: item.reason for item in BAD}
-    assert {found.key for found in valid} == {item.key for item in ENTRIES if not item.is_bad}
+    assert {entry.key for entry in valid} == {item.key for item in ENTRIES if not item.is_bad}
 
 
-def test_every_shelf_of_what_is_taken_has_a_digest():
+def test_every_shelf_of_accepted_entries_has_a_digest():
     valid, _ = sort_out({item.key: item.value for item in ENTRIES})
-    for user_id in {found.user_id for found in valid}:
+    for user_id in {entry.user_id for entry in valid}:
         shelf = build_shelf(user_id, valid)
         assert len(shelf.digest) == 64
         assert len(top_list(shelf, "v1", [], [], Catalogue([])).list_id) == 20
 
 
-def test_minus_zero_stars_are_no_stars_and_make_the_same_shelf():
+def test_minus_zero_stars_are_zero_and_give_the_same_shelf():
     shelves = [build_shelf("u", [parse_entry("k", corpus.sound_entry("u", "1", stars))]) for stars in (0, 0.0, -0.0)]
     assert len({shelf.digest for shelf in shelves}) == 1
     assert repr(parse_rating(-0.0)) == repr(UNRATED)
 
 
 @named(REJECTED)
-def test_a_catalogue_node_is_rejected_only_where_its_isbn_cannot_be_told(item):
+def test_a_catalogue_node_is_rejected_only_without_a_usable_isbn(item):
     with pytest.raises(BadData) as caught:
         parse_book(item.value)
     assert caught.value.reason == item.rejected
@@ -115,7 +115,7 @@ def test_a_catalogue_node_is_rejected_only_where_its_isbn_cannot_be_told(item):
 
 
 @named(KEPT)
-def test_any_other_catalogue_node_is_kept_with_what_is_wrong_emptied_or_cleaned(item):
+def test_any_other_catalogue_node_is_kept_with_bad_fields_emptied_or_cleaned(item):
     expected = {
         ATTRIBUTES[name]: value for name, value in {**corpus.SOUND_BOOK, **item.kept}.items() if name in ATTRIBUTES
     }
@@ -126,7 +126,7 @@ def test_any_other_catalogue_node_is_kept_with_what_is_wrong_emptied_or_cleaned(
         text.encode()  # a half of a surrogate pair would raise
 
 
-def test_all_catalogue_nodes_together_are_sorted_out_as_each_alone():
+def test_catalogue_nodes_are_judged_together_as_each_alone():
     distinct = {item.key: item.value for item in BOOKS}
     for number, item in enumerate(KEPT):
         distinct[item.key] = {**item.value, "isbn": f"odd{number:03}"}
@@ -137,7 +137,7 @@ def test_all_catalogue_nodes_together_are_sorted_out_as_each_alone():
     assert catalogue[catalogue.newest[0]].published_year == 2003
 
 
-def test_every_book_that_is_kept_can_stand_on_a_list():
+def test_every_kept_book_can_be_on_a_list():
     catalogue, _ = parse_catalogue({item.key: item.value for item in KEPT})
     distinct, _ = parse_catalogue({i.key: {**i.value, "isbn": f"odd{n:03}"} for n, i in enumerate(KEPT)})
     for known in (catalogue, distinct):
@@ -149,7 +149,7 @@ def test_every_book_that_is_kept_can_stand_on_a_list():
 
 @pytest.mark.parametrize("keys", [("-Na", "-Nb"), ("9", "10"), ("5", "-Na"), ("-3", "2"), ("2", "007")])
 @pytest.mark.parametrize("is_turned", [False, True])
-def test_of_two_nodes_with_one_isbn_the_first_in_the_databases_order_counts(keys, is_turned):
+def test_of_two_nodes_with_the_same_isbn_the_first_in_the_databases_order_counts(keys, is_turned):
     nodes = {keys[0]: {"isbn": "1", "title": "First"}, keys[1]: {"isbn": "1", "title": "Second"}}
     catalogue, rejected = parse_catalogue(dict(reversed(nodes.items())) if is_turned else nodes)
     assert catalogue["1"].title == "First"

@@ -1,9 +1,9 @@
-"""A stand-in for gcloud, firebase and curl: one state, in the shapes in which the tools print it.
+"""A fake of gcloud, firebase and curl: one state, printed in the tools' formats.
 
-The shapes are those of the tools' documentation and, where it is at hand, of their source (gcloud 528, firebase-tools
-15.34). None was recorded from a project in the cloud. As a program it takes the tool's name and its words, answers from
-the state in the file CLOUD_STATE, keeps what was changed there, and adds its words to CLOUD_LOG. Words that begin as
-those in CLOUD_FAIL fail. It imports nothing of what it serves.
+The formats come from the tools' documentation and source (gcloud 528, firebase-tools 15.34); none was recorded from a
+project in the cloud. Run as a program it takes the tool's name and arguments, answers from the state in the file
+CLOUD_STATE, saves changes there, and appends its arguments to CLOUD_LOG. A command that begins with the words in
+CLOUD_FAIL fails. It imports nothing from the code under test.
 """
 
 import json
@@ -16,7 +16,7 @@ TASK = ("on_task_dispatched",)
 NOT_FOUND = (1, "", "ERROR: NOT_FOUND: Requested entity was not found.")
 
 
-class Refused(Exception):
+class ToolError(Exception):
     """The tool ends with an error."""
 
 
@@ -29,16 +29,16 @@ class Cloud:
         tool, *rest = words
         handler = {"gcloud": self.gcloud, "firebase": self.firebase, "curl": self.curl}[tool]
         try:
-            found = handler(rest)
-        except Refused as problem:
+            result = handler(rest)
+        except ToolError as problem:
             if tool == "firebase" and "--json" in rest:
                 return 1, json.dumps({"status": "error", "error": str(problem)}), ""
             return 1, "", f"ERROR: {problem}"
-        if isinstance(found, str):
-            return 0, found, ""
+        if isinstance(result, str):
+            return 0, result, ""
         if tool == "firebase":
-            return 0, json.dumps({"status": "success", "result": found}), ""
-        return 0, json.dumps(found), ""
+            return 0, json.dumps({"status": "success", "result": result}), ""
+        return 0, json.dumps(result), ""
 
     # gcloud
 
@@ -50,7 +50,7 @@ class Cloud:
         region = options.get("--region") or options.get("--location") or options.get("--regions")
         if plain[:2] == ["projects", "describe"]:
             if state["project"].get("projectId") != name:
-                raise Refused(f"[nobody] does not have permission to access projects instance [{name}]")
+                raise ToolError(f"[nobody] does not have permission to access projects instance [{name}]")
             return state["project"]
         if plain[:3] == ["billing", "projects", "describe"]:
             return state["billing"]
@@ -80,7 +80,7 @@ class Cloud:
             return self.repositories(verb, options, name)
         if plain[:4] == ["artifacts", "docker", "tags", "list"]:
             if not any(one["name"].endswith(f"/{name.split('/')[2]}") for one in state["repositories"]):
-                raise Refused("NOT_FOUND: Requested entity was not found.")
+                raise ToolError("NOT_FOUND: Requested entity was not found.")
             return state["tags"]
         if plain[:2] == ["builds", "submit"]:
             image = options["--substitutions"].removeprefix("_IMAGE=")
@@ -108,17 +108,17 @@ class Cloud:
                 channel = options.get("--notification-channels")
                 state["alerts"].append({**made, "enabled": True, "notificationChannels": [channel] if channel else []})
             return state["alerts"]
-        raise Refused(f"Invalid choice: {' '.join(plain)}")
+        raise ToolError(f"Invalid choice: {' '.join(plain)}")
 
     def api(self, plain):
-        """Refuse what belongs to an API that is off, in gcloud's words."""
+        """Raise gcloud's error if the API that a command belongs to is off."""
         needed = {
             "iam": "iam", "storage": "storage", "artifacts": "artifactregistry", "builds": "cloudbuild", "run": "run",
             "functions": "cloudfunctions", "tasks": "cloudtasks", "scheduler": "cloudscheduler", "logging": "logging",
             "alpha": "monitoring",
         }[plain[0]]  # fmt: skip
         if f"{needed}.googleapis.com" not in [one["config"]["name"] for one in self.state["services"]]:
-            raise Refused(
+            raise ToolError(
                 f"(gcloud.{plain[0]}) PERMISSION_DENIED: {needed}.googleapis.com has not been used in project 1 before "
                 "or it is disabled. Enable it by visiting the console. reason: SERVICE_DISABLED"
             )
@@ -136,14 +136,14 @@ class Cloud:
             "run services": lambda: name in [n.replace("_", "-") for n in last(self.state["functions"])],
         }[kind]
         if not there():
-            raise Refused(f"NOT_FOUND: Resource '{name}' of kind '{kind}' does not exist.")
+            raise ToolError(f"NOT_FOUND: Resource '{name}' of kind '{kind}' does not exist.")
         policy = self.state["policies"].get(f"{kind} {name}", {"version": 1, "etag": "BwY", "bindings": []})
         if verb == "add-iam-policy-binding":
             member = options["--member"]
             known = [one["email"] for one in self.state["accounts"]]
             known.append(f"{self.state['project']['projectNumber']}-compute@developer.gserviceaccount.com")
             if member.partition(":")[2] not in known:
-                raise Refused(f"INVALID_ARGUMENT: Service account {member} is not known.")
+                raise ToolError(f"INVALID_ARGUMENT: Service account {member} is not known.")
             policy["bindings"].append({"role": options["--role"], "members": [member]})
             self.state["policies"][f"{kind} {name}"] = policy
         return policy
@@ -198,12 +198,12 @@ class Cloud:
         if command == "projects:addfirebase":
             state["firebase_projects"].append({"projectId": plain[1], "resources": {}, "state": "ACTIVE"})
         elif project not in [one["projectId"] for one in state["firebase_projects"]]:
-            raise Refused(f"Failed to get Firebase project {project}: 404, Requested entity was not found.")
+            raise ToolError(f"Failed to get Firebase project {project}: 404, Requested entity was not found.")
         elif command == "database:instances:list":
             return state["databases"]
         elif command == "database:get":
             if options["--instance"] not in [one["name"] for one in state["databases"]]:
-                raise Refused("Failed to get instance details: 404, not found")
+                raise ToolError("Failed to get instance details: 404, not found")
             return state["database_rules"]
         elif command == "apps:list":
             return state["apps"]
@@ -221,7 +221,7 @@ class Cloud:
         elif command == "deploy":
             self.deploy(options, project)
         else:
-            raise Refused(f"{command} is not a Firebase command")
+            raise ToolError(f"{command} is not a Firebase command")
         return ""
 
     def deploy(self, options, project):
@@ -242,7 +242,7 @@ class Cloud:
             add_functions(state, (self.root / "functions" / "main.py").read_text(), project, environment)
             if not any(one["name"].endswith("/gcf-artifacts") for one in state["repositories"]):
                 state["repositories"].append({"name": "projects/p/locations/l/repositories/gcf-artifacts"})
-                raise Refused(
+                raise ToolError(
                     f"Functions successfully deployed but could not set up cleanup policy in location "
                     f"{environment['REGION']}. Pass the --force option to automatically set up a cleanup policy"
                 )
@@ -252,26 +252,26 @@ class Cloud:
     def curl(self, words):
         url, method = words[-1], words[words.index("--request") + 1]
         state, body = self.state, words[words.index("--data") + 1] if "--data" in words else ""
-        if found := re.fullmatch(r"https://firebasedatabase\S+/locations/(\S+)/instances\?databaseId=(\S+)", url):
-            region, name = found.groups()
+        if match := re.fullmatch(r"https://firebasedatabase\S+/locations/(\S+)/instances\?databaseId=(\S+)", url):
+            region, name = match.groups()
             made = {"name": name, "location": region, "state": "ACTIVE", "type": json.loads(body)["type"].lower()}
             state["databases"].append(made)
             return made
-        if found := re.fullmatch(r"https://firebasestorage\S+/projects/(\S+)/buckets(?:/(\S+):addFirebase)?", url):
+        if match := re.fullmatch(r"https://firebasestorage\S+/projects/(\S+)/buckets(?:/(\S+):addFirebase)?", url):
             if method == "POST":
-                state["firebase_buckets"].append({"name": f"projects/{found[1]}/buckets/{found[2]}"})
+                state["firebase_buckets"].append({"name": f"projects/{match[1]}/buckets/{match[2]}"})
             return {"buckets": state["firebase_buckets"]} if state["firebase_buckets"] else {}
-        if found := re.fullmatch(r"https://firebaserules\S+/releases/firebase.storage/(\S+)", url):
-            if found[1] not in state["releases"]:
-                raise Refused("404 NOT_FOUND")
-            return {"name": url, "rulesetName": f"projects/p/rulesets/{found[1]}"}
-        if found := re.fullmatch(r"https://firebaserules\S+/rulesets/(\S+)", url):
-            text = state["releases"][found[1]]
-            return {"name": found[1], "source": {"files": [{"name": "storage.rules", "content": text}]}}
-        if found := re.fullmatch(r"https://firebaseappcheck\S+/services/(\S+)", url):
-            mode = state["app_check"].get(found[1])
-            return {"name": found[1], **({"enforcementMode": mode} if mode else {})}
-        raise Refused(f"could not resolve {url}")
+        if match := re.fullmatch(r"https://firebaserules\S+/releases/firebase.storage/(\S+)", url):
+            if match[1] not in state["releases"]:
+                raise ToolError("404 NOT_FOUND")
+            return {"name": url, "rulesetName": f"projects/p/rulesets/{match[1]}"}
+        if match := re.fullmatch(r"https://firebaserules\S+/rulesets/(\S+)", url):
+            text = state["releases"][match[1]]
+            return {"name": match[1], "source": {"files": [{"name": "storage.rules", "content": text}]}}
+        if match := re.fullmatch(r"https://firebaseappcheck\S+/services/(\S+)", url):
+            mode = state["app_check"].get(match[1])
+            return {"name": match[1], **({"enforcementMode": mode} if mode else {})}
+        raise ToolError(f"could not resolve {url}")
 
     def read(self, name):
         return json.loads((self.root / name).read_text())
@@ -309,7 +309,7 @@ def add_functions(state, main, project, environment):
 
 
 def split(words):
-    """Return the words that are no options, and the options with their values."""
+    """Return the positional words, and the options with their values."""
     flags = {
         "--quiet", "--json", "--non-interactive", "--enabled", "--v2", "--force", "--no-dry-run",
         "--uniform-bucket-level-access", "--public-access-prevention",

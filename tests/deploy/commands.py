@@ -1,4 +1,4 @@
-"""Every command that a plan, its checks, the doctor or its advice can hold."""
+"""Every command of the plan, its checks, the doctor and the doctor's advice."""
 
 import json
 import re
@@ -17,16 +17,16 @@ TARGETS = [
 
 
 def planned():
-    """Return the commands that change something, of all plans."""
+    """Return the commands of all plans that change something."""
     return [list(one.argv) for target in TARGETS for step in plan(target) for one in step.commands]
 
 
 def asked():
-    """Return the commands that plan and doctor ask with: of a doctor who never gets an answer that leads further."""
-    found = []
+    """Return the commands that plan and doctor query with, if few queries get an answer."""
+    asked_with = []
 
     def run(command):
-        found.append(list(command.argv))
+        asked_with.append(list(command.argv))
         if command.argv[:3] == ("gcloud", "projects", "describe"):
             return Answer(0, json.dumps({"projectNumber": "123456789012"}))
         if command.argv[:2] == ("firebase", "apps:list"):
@@ -39,24 +39,24 @@ def asked():
         examine(target, run)
         for step in plan(target):
             state_of(step, run)
-    return found
+    return asked_with
 
 
 def advised(examined):
-    """Return the command lines that the doctor's advice holds; ``examined`` is what it found in several projects."""
+    """Return the command lines in the doctor's advice; ``examined`` has its findings in several projects."""
     return [line for findings in examined.values() for one in findings for line in lines_in(one.fix)]
 
 
 def lines_in(text):
-    """Return the command lines of gcloud and firebase in a text; placeholders of the advice get a value."""
-    found = []
+    """Return the gcloud and firebase command lines in a text, with values for placeholders."""
+    lines = []
     for part in re.split(r" && |; then,? |, then |: (?=gcloud|firebase)", text):
         if part.startswith(("gcloud ", "firebase ")):
-            found.append([word.replace("NUMBER", "7") for word in shlex.split(part)])
-    return found
+            lines.append([word.replace("NUMBER", "7") for word in shlex.split(part)])
+    return lines
 
 
 def all_commands(examined):
-    """Return all of them, each once; ``examined`` is what the doctor found in several projects."""
+    """Return all of them, each once; ``examined`` has the doctor's findings in several projects."""
     unique = {tuple(words): list(words) for words in [*planned(), *asked(), *advised(examined)]}
     return list(unique.values())

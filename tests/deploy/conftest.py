@@ -1,4 +1,4 @@
-"""A copy of what is deployed, and a cloud that is a file."""
+"""A copy of the checkout, and a cloud that is a file."""
 
 import json
 import os
@@ -36,7 +36,7 @@ TARGET = Target("book-club-1", "europe-west1", number="123456789012", notify=CHA
 
 
 class Desk:
-    """A checkout of its own with the tools replaced, from which ``python -m deploy`` is run as a person would."""
+    """A separate checkout with fake tools, from which ``python -m deploy`` runs as a real process."""
 
     def __init__(self, folder, checkout):
         self.checkout = checkout
@@ -56,7 +56,7 @@ class Desk:
         return json.loads(self.state_file.read_text())
 
     def calls(self):
-        """Return the words of every call of a tool, and empty the list."""
+        """Return the arguments of every call of a tool, and clear the log."""
         lines = [json.loads(line) for line in self.log_file.read_text().splitlines()]
         self.log_file.write_text("")
         return [line["argv"] for line in lines]
@@ -69,7 +69,7 @@ class Desk:
 
 
 def copy_checkout(folder):
-    """Copy what is deployed, without what was installed or written on this machine; return the copy."""
+    """Copy what is deployed, without files installed or written on this machine; return the copy."""
     left_out = shutil.ignore_patterns("venv", "__pycache__", ".env*", "config.json", "*_cache")
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -80,7 +80,7 @@ def copy_checkout(folder):
 
 
 def make_project(checkout, target):
-    """Carry out the plan of a checkout in this process; return the state of the project that it makes."""
+    """Carry out the plan of a checkout in this process; return the state of the project that it creates."""
     cloud = Cloud(json.loads((PROJECTS / "fresh.json").read_text()), checkout)
 
     def run(command):
@@ -131,7 +131,7 @@ def made_desk(tmp_path, made):
 
 @pytest.fixture(scope="session")
 def examined(made):
-    """What the doctor finds in each project with a fault, by the fault's name."""
+    """The doctor's findings for each fault, by its name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "ROOT", made[1])
         return faults.examined(made[0])

@@ -1,4 +1,4 @@
-"""Projects with a fault, and what the doctor finds in them."""
+"""Projects with a fault, and the doctor's findings."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ FAULTS = json.loads((Path(__file__).parent / "projects" / "faults.json").read_te
 
 
 def runner(state, asked=None):
-    """Return what runs commands, in this process: apply's tests have shown the same over real ones."""
+    """Return a function that runs commands in this process. The tests of apply use real processes."""
     cloud = Cloud(state, ROOT)
 
     def run(command):
@@ -74,11 +74,11 @@ def walk(state, path):
 TARGET = Target("book-club-1", "europe-west1")
 
 
-def found_in(state, target=TARGET):
-    """Return what the doctor finds."""
+def findings_in(state, target=TARGET):
+    """Return the doctor's findings."""
     return examine(target, runner(state))
 
 
 def examined(state):
-    """Return what is found of each fault, by its name, in a project that was deployed."""
-    return {fault["fault"]: found_in(damage(with_app_check(state), fault)) for fault in FAULTS}
+    """Return the findings for each fault in a deployed project, by the fault's name."""
+    return {fault["fault"]: findings_in(damage(with_app_check(state), fault)) for fault in FAULTS}

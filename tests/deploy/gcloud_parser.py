@@ -1,8 +1,8 @@
-"""gcloud's own parser, where gcloud is on this machine, and a table of what it says for where it is not.
+"""gcloud's own parser if gcloud is installed, and otherwise a table of what it accepts.
 
-gcloud can check a command line without running it (``gcloud meta lint-gcloud-commands``). It is on no registry of
-packages for Python, Node or Debian, so that a newcomer may not have it. The table ``gcloud_table.json`` has, for each
-command that is used, the options and the number of names that gcloud's parser stated of itself; write it anew with
+gcloud can check a command line without running it (``gcloud meta lint-gcloud-commands``). It is not
+available as a Python, Node or Debian package, so a newcomer may not have it. The table ``gcloud_table.json`` has, for
+each command in use, the options and the number of names that gcloud's parser reports; regenerate it with
 ``python -m tests.deploy.gcloud_parser``, which needs gcloud. Each command's page is
 https://cloud.google.com/sdk/gcloud/reference/ with the command's words as its path.
 """
@@ -19,16 +19,16 @@ from pathlib import Path
 TABLE = Path(__file__).parent / "gcloud_table.json"
 
 MANY = ("gcloud services enable",)
-"""Commands that take any number of names; the parser's statement does not tell."""
+"""Commands that take any number of names; the parser does not report this."""
 
 
 def gcloud():
-    """Return where gcloud is, or None."""
+    """Return the path of gcloud, or None."""
     return shutil.which("gcloud")
 
 
 def said_by_gcloud(lines):
-    """Return what gcloud's own parser says of command lines, in their order; nothing is run, nobody is logged in."""
+    """Return what gcloud's own parser says about command lines, in order; nothing is run, without a login."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "commands.json"
         file.write_text(json.dumps([{"command_string": shlex.join(words)} for words in lines]))
@@ -42,13 +42,13 @@ def said_by_gcloud(lines):
         command = [gcloud(), "meta", "lint-gcloud-commands", "--commands-file", str(file)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert len(found) == len(lines)
-    return found
+    results = json.loads(done.stdout)
+    assert len(results) == len(lines)
+    return results
 
 
 def problems_by_gcloud(lines):
-    """Return what gcloud's own parser finds wrong: (line, message)."""
+    """Return the problems that gcloud's own parser finds: (line, message)."""
     said = said_by_gcloud(lines)
     return [(one["command_string"], one["error_message"]) for one in said if not one["success"]]
 
@@ -73,7 +73,7 @@ def stated(said):
 
 
 def problems_by_table(lines):
-    """Return what the table finds wrong: (line, message)."""
+    """Return the problems that the table shows: (line, message)."""
     told = json.loads(TABLE.read_text())
     table = told["commands"]
     for row in table.values():

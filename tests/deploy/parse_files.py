@@ -1,6 +1,6 @@
-"""Reads the deployment's files into gcloud's own messages; run by gcloud's Python: GCLOUD_FOLDER DEPLOY_FOLDER.
+"""Parses the deployment's files into gcloud's own message classes; run by gcloud's Python: GCLOUD_FOLDER DEPLOY_FOLDER.
 
-Prints what gcloud says is wrong, and the fields and values that Google's interfaces do not know.
+Prints gcloud's errors, and the fields and values that Google's APIs do not know.
 """
 
 import json
@@ -17,14 +17,14 @@ from googlecloudsdk.core import yaml  # noqa: E402
 
 
 def faults_of(file, read, api, version, message):
-    """Return the faults of a file as a message of one of Google's interfaces."""
+    """Return the faults of a file, parsed as a message of one of Google's APIs."""
     try:
         kind = apis.GetMessagesModule(api, version)
         for part in message.split("."):
             kind = getattr(kind, part)
         made = encoding.PyValueToMessage(kind, read(str(file)))
         return [f"{file.name}: {name}" for _, names in encoding.UnrecognizedFieldIter(made) for name in names]
-    except Exception as problem:  # whatever gcloud says
+    except Exception as problem:  # any error from gcloud
         return [f"{file.name}: {problem}"]
 
 

@@ -1,6 +1,6 @@
-// Reads a list of firebase command lines (lists of words, JSON on stdin) and puts each through firebase-tools' own
-// commander program, as its binary would, with the action replaced. Prints for each what was understood, or what
-// firebase-tools or commander says is wrong. Nothing is carried out.
+// Reads firebase command lines (lists of words, JSON on stdin) and parses each with firebase-tools' own commander program,
+// as its binary would, with the action replaced. Prints for each what was understood, or the error of firebase-tools or
+// commander. Nothing is run.
 const { readFileSync } = require("fs");
 const client = require("firebase-tools/lib/index.js");
 const program = client.cli;
@@ -12,21 +12,21 @@ function understood(words) {
   const said = [];
   const keep = process.stderr.write;
   process.stderr.write = (text) => said.push(String(text)) > 0;
-  let found = null;
+  let result = null;
   command.exitOverride();
   program.exitOverride();
   command._actionHandler = (args) => {
-    found = { command: name, args: args.filter((one) => typeof one === "string") };
-    if (args.length > command._args.length) found = { error: `${name}: too many arguments` };
+    result = { command: name, args: args.filter((one) => typeof one === "string") };
+    if (args.length > command._args.length) result = { error: `${name}: too many arguments` };
   };
   try {
     program.parse(["node", "firebase", ...words]);
   } catch (problem) {
-    found = { error: problem.message };
+    result = { error: problem.message };
   } finally {
     process.stderr.write = keep;
   }
-  return found || { error: said.join("").trim() || `${name} was not reached` };
+  return result || { error: said.join("").trim() || `${name} was not reached` };
 }
 
 console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(understood)));

@@ -1,4 +1,4 @@
-"""A deployment against a cloud that is a file: every call is a real process, and every call is kept."""
+"""A deployment to a cloud that is a file: every call is a real process and is recorded."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ READING += ("apps:sdkconfig", "hosting:channel:list", "print-access-token")
 
 
 def changes(calls):
-    """Return the calls that are not only questions."""
+    """Return the calls that change something."""
     return [words for words in calls if not set(words) & set(READING) and "GET" not in words]
 
 
@@ -28,7 +28,7 @@ def of(calls, *words):
     return [one for one in calls if list(words) == one[: len(words)]]
 
 
-def test_the_dry_run_says_everything_and_changes_nothing(desk):
+def test_the_dry_run_prints_everything_and_changes_nothing(desk):
     before = desk.state
     done = desk.run("plan")
     assert done.returncode == 0, done.stderr
@@ -46,14 +46,14 @@ def test_the_dry_run_says_everything_and_changes_nothing(desk):
     assert not (desk.checkout / "functions" / ".env.book-club-1").exists()
 
 
-def test_where_it_cannot_tell_whether_a_step_is_done_it_stops(desk):
+def test_apply_stops_if_it_cannot_tell_whether_a_step_is_done(desk):
     done = desk.run("apply", failing="gcloud iam service-accounts list")
     assert done.returncode == 1
     assert "cannot tell whether it is done" in done.stdout
     assert not of(desk.calls(), "gcloud", "iam", "service-accounts", "create")
 
 
-def test_without_billing_it_stops_and_says_how_to_link_an_account(desk):
+def test_without_billing_apply_stops_and_says_how_to_link_an_account(desk):
     desk.open({**desk.state, "billing": {"billingEnabled": False}})
     done = desk.run("apply")
     assert done.returncode == 1
@@ -61,14 +61,14 @@ def test_without_billing_it_stops_and_says_how_to_link_an_account(desk):
     assert changes(desk.calls()) == []
 
 
-def test_a_project_that_cannot_be_seen_is_said_before_anything(desk):
+def test_a_project_that_cannot_be_seen_is_reported_first(desk):
     done = desk.run("apply", project="another-project")
     assert done.returncode == 2
     assert "gcloud auth login" in done.stderr
     assert len(desk.calls()) == 1
 
 
-def test_a_project_without_a_tool_is_said(desk):
+def test_a_missing_tool_is_reported(desk):
     (desk.bin / "firebase").unlink()
     done = desk.run("plan")
     assert done.returncode == 2
@@ -77,7 +77,7 @@ def test_a_project_without_a_tool_is_said(desk):
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory, original):
-    """A fresh project's first deployment: the desk, what was said, and all calls."""
+    """A fresh project's first deployment: the desk, the output, and all calls."""
     folder = tmp_path_factory.mktemp("first")
     shutil.copytree(original, folder / "checkout")
     desk = Desk(folder, folder / "checkout")
@@ -90,11 +90,13 @@ def test_a_fresh_project_gets_everything_in_an_order_that_works(first):
     desk, done, calls = first
     assert done.returncode == 0, done.stdout + done.stderr
     calls = changes(calls)
-    # The stand-in refuses what needs an API that is off, or a thing that is not there: each was made in time.
+    # The fake fails if an API is off or a resource is missing: each was created in time.
     assert calls[0][:3] == ["gcloud", "services", "enable"]
     deploys = [one[one.index("--only") + 1] for one in of(calls, "firebase", "deploy")]
     assert deploys == ["database", "storage", "functions", "hosting"]
-    assert "It complained, and is done all the same" in done.stdout  # firebase-tools, of the cleanup of images
+    assert (
+        "A command reported a problem, but the step is done" in done.stdout
+    )  # firebase-tools, of the cleanup of images
     state = desk.state
     assert [one["location"] for one in state["databases"]] == ["europe-west1"]
     names = {"recommender-functions", "recommender-trainer", "recommender-builder"}
@@ -123,7 +125,7 @@ def test_the_token_is_on_no_command_line_and_in_no_file(first):
     assert not [path for path in written if b"token-of-nobody" in path.read_bytes()]
 
 
-def test_a_made_project_is_left_alone(made_desk):
+def test_a_deployed_project_is_left_alone(made_desk):
     done = made_desk.run("apply")
     assert done.returncode == 0, done.stdout + done.stderr
     assert changes(made_desk.calls()) == []
@@ -131,7 +133,7 @@ def test_a_made_project_is_left_alone(made_desk):
 
 
 def without(state, lacks):
-    """Return a project without some of what was made."""
+    """Return a project that lacks some of what was deployed."""
     state = json.loads(json.dumps(state))
     for key, names in lacks.items():
         if key == "policies":
@@ -142,7 +144,7 @@ def without(state, lacks):
     return state
 
 
-def test_a_half_made_project_gets_only_what_it_lacks(made_desk):
+def test_a_half_deployed_project_gets_only_what_it_lacks(made_desk):
     half = json.loads((PROJECTS / "half.json").read_text())
     made_desk.open(without(made_desk.state, half["lacks"]))
     done = made_desk.run("apply")
@@ -162,7 +164,7 @@ def test_a_half_made_project_gets_only_what_it_lacks(made_desk):
         ("gcloud alpha monitoring policies create", {"alerts": ["reconciler", "alarm"]}),
     ],
 )
-def test_a_failing_step_stops_the_rest_and_a_second_run_goes_on_from_there(made_desk, failing, lacks):
+def test_a_failing_step_stops_the_rest_and_a_second_run_continues_there(made_desk, failing, lacks):
     made_desk.open(without(made_desk.state, lacks))
     done = made_desk.run("apply", failing=failing)
     assert done.returncode == 1
@@ -187,7 +189,7 @@ def test_a_changed_source_is_deployed_and_nothing_else(made_desk):
     assert [words[:4] for words in changes(made_desk.calls())] == [["firebase", "deploy", "--only", "functions"]]
 
 
-def test_what_was_changed_by_hand_in_the_parameters_stays(made_desk):
+def test_parameters_changed_by_hand_stay(made_desk):
     file = made_desk.checkout / "functions" / ".env.book-club-1"
     text = file.read_text()
     file.unlink()

@@ -1,4 +1,4 @@
-"""The files that are given to gcloud: their fields, their values, and that they watch what the code says."""
+"""The files for gcloud: their fields and values, and that alerts watch what the code logs."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.parts import trainer, watch
+from deploy.parts import monitoring, trainer
 from tests.deploy.conftest import ROOT
 from tests.deploy.gcloud_parser import gcloud
 
@@ -52,7 +52,7 @@ SHAPES |= {"files/cors-*.json": CORS, "files/cleanup.json": CLEANUP}
 
 
 def strangers(value, shape, path=""):
-    """Return the fields that the documentation does not have."""
+    """Return the fields that are not in the documentation."""
     if isinstance(value, list):
         return [one for part in value for one in strangers(part, shape, path)]
     if not isinstance(value, dict):
@@ -66,7 +66,7 @@ def strangers(value, shape, path=""):
 
 
 @pytest.mark.parametrize("pattern", SHAPES)
-def test_files_have_the_fields_of_the_documentation(pattern):
+def test_files_have_only_documented_fields(pattern):
     files = sorted(DEPLOY.glob(pattern))
     assert files
     for file in files:
@@ -74,7 +74,7 @@ def test_files_have_the_fields_of_the_documentation(pattern):
 
 
 def by_gcloud(folder):
-    """Return what gcloud's own messages say of the files in a folder."""
+    """Return the problems that gcloud's own message classes find in the files of a folder."""
     sdk = Path(gcloud()).resolve().parent.parent
     bundled = sdk / "platform" / "bundledpythonunix" / "bin" / "python3"
     python = str(bundled) if bundled.exists() else shutil.which("python3")
@@ -85,7 +85,7 @@ def by_gcloud(folder):
 
 
 @pytest.mark.parametrize("reader", [by_gcloud] if gcloud() else [lambda folder: []])
-def test_where_gcloud_is_its_own_messages_take_the_files(reader):
+def test_gcloud_if_installed_accepts_the_files(reader):
     assert reader(DEPLOY) == []
 
 
@@ -111,7 +111,7 @@ def test_mistakes_are_found(tmp_path):
         assert {one.partition(":")[0] for one in by_gcloud(folder)} == {Path(file).name}
 
 
-def test_the_build_is_of_the_trainers_dockerfile_from_the_root():
+def test_the_build_uses_the_trainers_dockerfile_from_the_root():
     text = (DEPLOY / "files" / "cloudbuild.yaml").read_text()
     assert "trainer/Dockerfile" in text
     assert re.search(r"args: \[.*, \.\]", text)
@@ -126,11 +126,11 @@ def test_the_alerts_watch_what_the_functions_log():
     ]
     assert f'logs.info("{sign}"' in FUNCTIONS
     alarms = json.loads((DEPLOY / "policies" / "metric-recommender_alarms.json").read_text())["filter"]
-    (condition,) = watch.wanted_alert("alarm")["conditions"]
+    (condition,) = monitoring.wanted_alert("alarm")["conditions"]
     assert condition["conditionMatchedLog"]["filter"] == alarms
     assert "jsonPayload.alarm" in alarms
     assert "logger.warn(message, alarm=name" in FUNCTIONS
-    (condition,) = watch.wanted_alert("reconciled-absent")["conditions"]
+    (condition,) = monitoring.wanted_alert("reconciled-absent")["conditions"]
     assert "user/recommender_reconciled" in condition["conditionAbsent"]["filter"]
 
 
@@ -139,6 +139,6 @@ def test_every_file_of_the_folder_is_used():
     for file in (DEPLOY / "files").iterdir():
         assert file.name in code
     assert {path.stem for path in (DEPLOY / "policies").iterdir()} == {
-        *(f"metric-{name}" for name in watch.METRICS),
-        *(f"alert-{name}" for name in watch.ALERTS),
+        *(f"metric-{name}" for name in monitoring.METRICS),
+        *(f"alert-{name}" for name in monitoring.ALERTS),
     }

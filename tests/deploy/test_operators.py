@@ -1,4 +1,4 @@
-"""The claim through firebase-admin: its requests against a small server that speaks as the auth emulator does."""
+"""The claim set through firebase-admin, against a small server with the auth emulator's interface."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ PROJECT = "book-club-1"
 
 
 class Accounts(BaseHTTPRequestHandler):
-    """accounts:lookup and accounts:update of the Identity Toolkit, over the server's ``users``."""
+    """``accounts:lookup`` and ``accounts:update`` of the Identity Toolkit, over the server's ``users``."""
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -21,8 +21,8 @@ class Accounts(BaseHTTPRequestHandler):
         prefix = f"/identitytoolkit.googleapis.com/v1/projects/{PROJECT}/accounts:"
         assert self.path.startswith(prefix), self.path
         if self.path == f"{prefix}lookup":
-            found = [user for user in users.values() if user["email"] in asked["email"]]
-            self.answer({"users": found} if found else {})
+            matches = [user for user in users.values() if user["email"] in asked["email"]]
+            self.answer({"users": matches} if matches else {})
         else:
             users[asked["localId"]].update({name: value for name, value in asked.items() if name != "localId"})
             self.answer({"localId": asked["localId"]})
@@ -58,21 +58,21 @@ def accounts(users):
     firebase_admin.delete_app(firebase_admin.get_app("operators"))
 
 
-def test_a_user_becomes_an_operator_and_is_one_no_more(users, accounts):
+def test_a_user_becomes_an_operator_and_stops_being_one(users, accounts):
     operators.change(accounts, "ana@example.com", is_operator=True)
     assert json.loads(users["u1"]["customAttributes"]) == {"admin": True, "operator": True}
     assert "validSince" not in users["u1"]
     operators.change(accounts, "ana@example.com", is_operator=False)
     assert json.loads(users["u1"]["customAttributes"]) == {"admin": True}
-    assert int(users["u1"]["validSince"]) > 0  # what is out cannot be renewed
+    assert int(users["u1"]["validSince"]) > 0  # issued tokens cannot be renewed
 
 
-def test_the_last_claim_can_be_taken(users, accounts):
+def test_the_last_claim_can_be_removed(users, accounts):
     users["u1"]["customAttributes"] = '{"operator": true}'
     operators.change(accounts, "ana@example.com", is_operator=False)
     assert json.loads(users["u1"]["customAttributes"]) == {}
 
 
-def test_nobody_of_that_address_is_nobody(accounts):
+def test_an_unknown_address_has_no_user(accounts):
     with pytest.raises(LookupError):
         operators.change(accounts, "ben@example.com", is_operator=True)

@@ -1,4 +1,4 @@
-"""The tools' own parsers take every command that can be planned, asked or advised; no action is carried out."""
+"""The tools' own parsers accept every command of the plan, its checks and the doctor's advice; nothing is run."""
 
 import json
 import os
@@ -30,26 +30,26 @@ def lines(examined):
 
 
 def documented():
-    """Return the lines of gcloud and firebase in the documentation's blocks that need a cloud."""
+    """Return the gcloud and firebase command lines in the documentation's blocks that need a cloud."""
     blocks = TEARDOWN.read_text().split("```sh cloud\n")[1:]
-    found = []
+    commands = []
     for line in "\n".join(block.partition("```")[0] for block in blocks).splitlines():
         values = {"PROJECT": "book-club-1", "REGION": "europe-west1", "BUCKET": "book-club-1-book-models"}
         for name, value in values.items():
             line = line.replace(name, value)
-        found += lines_in(line.strip())
-    return found
+        commands += lines_in(line.strip())
+    return commands
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-def test_gcloud_takes_every_line(parser, lines):
+def test_gcloud_accepts_every_command(parser, lines):
     wanted = [words for words in lines if words[0] == "gcloud"]
     assert len(wanted) > 90
     assert PARSERS[parser](wanted) == []
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-def test_the_parsers_are_no_yes_men(parser):
+def test_the_parsers_reject_wrong_commands(parser):
     assert [bool(PARSERS[parser]([words])) for words in WRONG] == [True] * len(WRONG)
 
 
@@ -64,7 +64,7 @@ def by_firebase(lines, tmp_path):
     return json.loads(done.stdout)
 
 
-def test_firebase_tools_takes_every_line(lines, tmp_path):
+def test_firebase_tools_accepts_every_command(lines, tmp_path):
     wanted = [words[1:] for words in [*lines, *documented()] if words[0] == "firebase"]
     assert len({words[0] for words in wanted}) >= 9
     wrong = [
@@ -75,7 +75,7 @@ def test_firebase_tools_takes_every_line(lines, tmp_path):
     assert wrong == []
 
 
-def test_firebase_tools_refuses_what_it_does_not_know(tmp_path):
+def test_firebase_tools_rejects_unknown_commands(tmp_path):
     lines = [
         ["deploy", "--onlyy", "functions"],
         ["apps:create", "WEB", "one", "two"],
@@ -87,7 +87,7 @@ def test_firebase_tools_refuses_what_it_does_not_know(tmp_path):
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-def test_gcloud_takes_the_documentations_lines(parser):
+def test_gcloud_accepts_the_commands_in_the_documentation(parser):
     wanted = [words for words in documented() if words[0] == "gcloud"]
     assert wanted
     if parser == "table":  # it has only what the code uses
@@ -96,7 +96,7 @@ def test_gcloud_takes_the_documentations_lines(parser):
     assert PARSERS[parser](wanted) == []
 
 
-def test_curl_gets_the_token_by_its_input_and_speaks_to_google_only(lines):
+def test_curl_gets_the_token_on_standard_input_and_calls_google_only(lines):
     urls = [words[-1] for words in lines if words[0] == "curl"]
     assert urls
     for words in (words for words in lines if words[0] == "curl"):

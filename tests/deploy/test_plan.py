@@ -1,4 +1,4 @@
-"""The plan itself: what it is made for, in which order, and with which roles."""
+"""The plan: its targets, the order of its steps, and the roles that it gives."""
 
 import ast
 import json
@@ -24,15 +24,15 @@ from tests.deploy.conftest import TARGET
     [
         ("book-club-1", "europe-west3", "us-central1, europe-west1, asia-southeast1"),
         ("book-club-1", "us-central1; rm", "no Realtime Database"),
-        ("demo-bookrec", "us-central1", "emulators'"),
-        ("Book-club", "us-central1", "no project id"),
-        ("short", "us-central1", "no project id"),
-        ("--project-x", "us-central1", "no project id"),
-        ("book-club-", "us-central1", "no project id"),
-        ("example.com:book", "us-central1", "no project id"),
+        ("demo-bookrec", "us-central1", "emulators only"),
+        ("Book-club", "us-central1", "not a project ID"),
+        ("short", "us-central1", "not a project ID"),
+        ("--project-x", "us-central1", "not a project ID"),
+        ("book-club-", "us-central1", "not a project ID"),
+        ("example.com:book", "us-central1", "not a project ID"),
     ],
 )
-def test_where_it_cannot_go_is_said(name, region, says):
+def test_an_impossible_target_is_rejected_with_the_reason(name, region, says):
     with pytest.raises(BadTarget, match=re.escape(says)):
         Target(name, region)
 
@@ -50,18 +50,18 @@ def test_where_it_cannot_go_is_said(name, region, says):
         {"notify": "someone@example.com"},
     ],
 )
-def test_a_name_or_size_that_the_platform_would_not_take_is_refused(changes):
+def test_a_name_or_size_that_the_platform_does_not_accept_is_rejected(changes):
     with pytest.raises(BadTarget):
         replace(TARGET, **changes)
 
 
-def test_the_database_has_the_address_of_its_region():
+def test_the_database_url_depends_on_the_region():
     assert Target("book-club-1", "us-central1").database_url == "https://book-club-1-default-rtdb.firebaseio.com"
     address = "https://book-club-1-default-rtdb.europe-west1.firebasedatabase.app"
     assert Target("book-club-1", "europe-west1").database_url == address
 
 
-def test_steps_have_keys_of_their_own_a_reason_and_something_to_do():
+def test_each_step_has_a_unique_key_a_reason_and_something_to_do():
     steps = plan(TARGET)
     assert len({step.key for step in steps}) == len(steps)
     for step in steps:
@@ -72,7 +72,7 @@ def test_steps_have_keys_of_their_own_a_reason_and_something_to_do():
         assert {command for command, _ in step.unless} <= set(step.commands)
 
 
-def test_nothing_is_given_on_the_whole_project_that_can_be_given_on_one_thing():
+def test_no_role_is_given_on_the_project_that_can_be_given_on_one_resource():
     on_the_project = {
         (one.account.partition("@")[0], one.role) for one in access.all_grants(TARGET) if one.kind == "project"
     }
@@ -85,7 +85,7 @@ def test_nothing_is_given_on_the_whole_project_that_can_be_given_on_one_thing():
     assert all(one.why for one in access.all_grants(TARGET))
 
 
-def test_the_roles_of_functions_and_trainer_are_those_of_the_page_on_access():
+def test_the_roles_of_functions_and_trainer_match_the_access_page():
     page = (ROOT / "docs" / "access.md").read_text()
     for name in ("Functions", "Trainer"):
         table = page.split(f"**{name}** (")[1].split("\n\n")[1]
@@ -94,16 +94,16 @@ def test_the_roles_of_functions_and_trainer_are_those_of_the_page_on_access():
         assert {one.role for one in access.all_grants(TARGET) if one.account == account} == documented
 
 
-def test_every_function_of_main_is_known_with_its_kind():
+def test_every_function_in_main_is_found_with_its_kind():
     tree = ast.parse((ROOT / "functions" / "main.py").read_text())
     decorated = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
-    found = source.functions()
-    assert [one.name for one in found] == decorated
-    kinds = {one.name: one.kind for one in found}
+    functions = source.functions()
+    assert [one.name for one in functions] == decorated
+    kinds = {one.name: one.kind for one in functions}
     assert kinds["on_user_book_written"] == "database"
     assert kinds["retrain"] == kinds["fanout"] == "task"
     assert kinds["reconcile"] == "schedule"
-    assert not [one.name for one in found if one.kind == "task" and "_" in one.name]
+    assert not [one.name for one in functions if one.kind == "task" and "_" in one.name]
 
 
 def test_the_parameters_file_has_every_parameter_and_no_secret(tmp_path):
@@ -115,23 +115,23 @@ def test_the_parameters_file_has_every_parameter_and_no_secret(tmp_path):
     assert not [name for name in values if re.search("SECRET|TOKEN|PASSWORD|_KEY", name)]
 
 
-def test_firebase_is_told_this_projects_bucket_and_instance():
-    found = json.loads(rules.firebase_configuration(TARGET))
+def test_the_firebase_configuration_names_this_projects_bucket_and_instance():
+    configuration = json.loads(rules.firebase_configuration(TARGET))
     original = json.loads((ROOT / "firebase.json").read_text())
-    assert found["database"] == [{"instance": TARGET.instance, "rules": "database.rules.json"}]
-    assert found["storage"] == [{"bucket": TARGET.bucket, "rules": "storage.rules"}]
-    assert found["functions"] == original["functions"]
-    assert "emulators" not in found
+    assert configuration["database"] == [{"instance": TARGET.instance, "rules": "database.rules.json"}]
+    assert configuration["storage"] == [{"bucket": TARGET.bucket, "rules": "storage.rules"}]
+    assert configuration["functions"] == original["functions"]
+    assert "emulators" not in configuration
 
 
-def test_the_jobs_timeout_and_the_functions_parameter_are_one_number():
+def test_the_job_and_the_functions_have_the_same_timeout():
     target = replace(TARGET, timeout_s=7200)
     (command,) = trainer.job_step(target).commands
     assert command.argv[command.argv.index("--task-timeout") + 1] == "7200s"
     assert backend.parameter_values(target)["TRAINER_TIMEOUT_SECONDS"] == "7200"
 
 
-def test_the_images_tag_changes_with_what_the_dockerfile_copies_and_only_with_that(original, monkeypatch):
+def test_the_image_tag_changes_only_with_what_the_dockerfile_copies(original, monkeypatch):
     monkeypatch.setattr(source, "ROOT", original)
     copied = [
         line.split()[1] for line in (ROOT / "trainer" / "Dockerfile").read_text().splitlines() if line[:4] == "COPY"
@@ -149,7 +149,7 @@ def test_the_images_tag_changes_with_what_the_dockerfile_copies_and_only_with_th
     (original / "functions" / "backend" / "new.py").unlink()
 
 
-def test_a_printed_line_is_the_words_again():
+def test_a_printed_command_line_parses_to_the_same_words():
     for step in plan(TARGET):
         for command in step.commands:
             line = command.shell()
@@ -157,7 +157,7 @@ def test_a_printed_line_is_the_words_again():
             assert shlex.split(plain) == list(command.argv)
 
 
-def test_a_signed_line_takes_the_token_through_a_pipe():
+def test_a_signed_command_gets_the_token_through_a_pipe():
     line = rest("GET", "https://firebasedatabase.googleapis.com/v1beta/x", "book-club-1").shell()
     assert line.startswith("gcloud auth print-access-token | sed 's/^/Authorization: Bearer /' | curl ")
 
@@ -171,12 +171,12 @@ def test_a_signed_line_takes_the_token_through_a_pipe():
         ("ERROR: gcloud crashed (ConnectionError): HTTPSConnectionPool", False, False),
     ],
 )
-def test_what_is_not_there_is_told_from_what_may_not_be_seen(said, absent, off):
+def test_a_missing_resource_is_distinguished_from_denied_access(said, absent, off):
     answer = Answer(1, "", said)
     assert (answer.absent, answer.off) == (absent, off)
 
 
-def test_an_answer_in_another_form_stops_and_is_not_taken_for_something_to_do():
+def test_an_answer_in_an_unexpected_form_makes_the_state_unknown_not_missing():
     for step in plan(TARGET):
         if step.check is not None and not step.check.is_text:
             assert state_of(step, lambda command: Answer(0, "Listed 0 items.")).name == "unknown", step.key
@@ -198,7 +198,7 @@ class Users:
         self.ended.append(user_id)
 
 
-def test_the_claim_is_given_and_taken_and_other_claims_stay():
+def test_the_claim_is_given_and_removed_and_other_claims_stay():
     users = Users(ana={"admin": True})
     assert "is an operator" in operators.change(users, "ana@example.com", is_operator=True)
     assert users.users["ana@example.com"][1] == {"admin": True, "operator": True}
@@ -209,24 +209,24 @@ def test_the_claim_is_given_and_taken_and_other_claims_stay():
     assert "ana" not in said
 
 
-def test_who_has_not_signed_up_cannot_be_an_operator():
+def test_somebody_who_has_not_signed_up_cannot_become_an_operator():
     with pytest.raises(LookupError, match="sign up first"):
         operators.change(Users(), "ana@example.com", is_operator=True)
 
 
-def test_an_address_that_is_none_is_refused():
+def test_an_invalid_email_address_is_rejected():
     with pytest.raises(BadTarget):
         email("ana")
     assert Command(("gcloud",)).shell() == "gcloud"
 
 
-def test_every_shell_block_of_the_page_is_marked_as_needing_a_cloud():
+def test_every_shell_block_of_the_deploying_page_is_marked_as_needing_a_cloud():
     fences = re.findall(r"^```(.*)$", (ROOT / "docs" / "deploying.md").read_text(), re.MULTILINE)
     assert set(fences[::2]) == {"sh cloud"}
     assert set(fences[1::2]) == {""}
 
 
-def test_the_page_names_what_the_plan_makes():
+def test_the_deploying_page_names_what_the_plan_creates():
     page = (ROOT / "docs" / "deploying.md").read_text()
     target = Target("book-club-1", "us-central1")
     for name in (target.instance, target.bucket, target.source_bucket):
@@ -238,13 +238,13 @@ def test_the_page_names_what_the_plan_makes():
     assert max(len(project.CLOUD_APIS), len(project.FIREBASE_APIS)) <= 20  # at most so many in one call
 
 
-def test_the_page_on_destroying_names_every_function():
+def test_the_instructions_for_removal_name_every_function():
     page = (ROOT / "docs" / "deploying.md").read_text().split("## Undo")[1]
     for one in source.functions():
         assert one.name in page or (one.name.startswith("operator_") and "`operator_…`" in page)
 
 
-def test_a_plan_is_printed_whole_where_nobody_can_be_asked(tmp_path):
+def test_the_whole_plan_is_printed_if_the_project_cannot_be_checked(tmp_path):
     command = [sys.executable, "-m", "deploy", "plan", "--project", TARGET.project, "--region", TARGET.region]
     nothing = {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT / "functions")}
     done = subprocess.run(command, cwd=ROOT, env=nothing, capture_output=True, text=True, timeout=60)
@@ -252,4 +252,4 @@ def test_a_plan_is_printed_whole_where_nobody_can_be_asked(tmp_path):
     assert "gcloud" in done.stderr
     titles = re.findall(r"^\d+\. (.*)  \[.*\]$", done.stdout, re.MULTILINE)
     assert titles == [step.title for step in plan(replace(TARGET, number="PROJECT_NUMBER"))]
-    assert done.stdout.count("[cannot tell: nobody was asked]") > len(titles) / 2
+    assert done.stdout.count("[cannot tell: the project was not checked]") > len(titles) / 2

@@ -1,5 +1,5 @@
-// Reads what the functions declare (YAML on stdin) and puts it through firebase-tools' own checks, as a deployment
-// would, with REGION set to europe-west1. Prints the endpoints as JSON, or fails with firebase-tools' message.
+// Reads the functions' declarations (YAML on stdin) and runs firebase-tools' own checks on them, as a deployment would,
+// with REGION set to europe-west1. Prints the endpoints as JSON, or fails with firebase-tools' message.
 const { readFileSync } = require("fs");
 const { yamlToBuild } = require("firebase-tools/lib/deploy/functions/runtimes/discovery/index.js");
 const { toBackend } = require("firebase-tools/lib/deploy/functions/build.js");

@@ -33,7 +33,7 @@ def processes():
 
 @pytest.fixture
 def deployed(tmp_path):
-    """What would be uploaded: the folder without what firebase.json ignores."""
+    """The upload: the folder without what firebase.json ignores."""
     ignored = json.loads((ROOT / "firebase.json").read_text())["functions"][0]["ignore"]
     names = [pattern for pattern in ignored if "/" not in pattern]
     shutil.copytree(ROOT / "functions", tmp_path / "functions", ignore=shutil.ignore_patterns(*names))
@@ -54,7 +54,7 @@ def test_only_what_is_needed_is_deployed(deployed):
     assert sorted(path.name for path in deployed.iterdir()) == ["backend", "bookrec", "main.py", "requirements.txt"]
 
 
-def test_the_deployed_folder_is_discovered_and_knows_no_tensorflow(deployed):
+def test_the_deployed_folder_is_discovered_and_does_not_import_tensorflow(deployed):
     code = (
         "import sys, json; sys.path.insert(0, '.'); from firebase_functions.private import serving;"
         "import main; from backend import composition; from backend.parameters import read_settings;"
@@ -69,7 +69,7 @@ def test_the_deployed_folder_is_discovered_and_knows_no_tensorflow(deployed):
     assert strangers == []
 
 
-def test_firebase_tools_takes_what_the_functions_declare_in_a_region_of_choice(deployed):
+def test_firebase_tools_accepts_the_functions_in_a_chosen_region(deployed):
     code = (
         "import sys; sys.path.insert(0, '.'); from firebase_functions.private import serving;"
         "print(serving.functions_as_yaml(serving.get_functions()))"
@@ -105,7 +105,7 @@ def test_the_deployed_folder_answers_an_event(deployed, processes, tmp_path):
         "FIREBASE_CONFIG": json.dumps({"projectId": "demo-bookrec", "storageBucket": "demo-bookrec.appspot.com"}),
         "FIREBASE_DATABASE_EMULATOR_HOST": f"127.0.0.1:{database}",
         "FUNCTIONS_EMULATOR": "true",
-        "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{free_port()}",  # nobody listens: the list must come all the same
+        "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{free_port()}",  # nothing listens: the list must arrive anyway
         "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{free_port()}",
         "PORT": str(functions),
     }
@@ -136,6 +136,6 @@ def test_the_deployed_folder_answers_an_event(deployed, processes, tmp_path):
     headers = {"content-type": "application/cloudevents+json"}
     answer = requests.post(f"http://127.0.0.1:{functions}/", data=json.dumps(event), headers=headers, timeout=60)
     assert answer.ok, log.read_text()
-    found = server.get("Users/u1/recommendations")
-    assert len(found["items"]) == LIST_SIZE
-    assert "isbn03" not in [item["isbn"] for item in found["items"]]
+    reader_list = server.get("Users/u1/recommendations")
+    assert len(reader_list["items"]) == LIST_SIZE
+    assert "isbn03" not in [item["isbn"] for item in reader_list["items"]]

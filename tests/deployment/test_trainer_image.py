@@ -1,4 +1,4 @@
-"""A rehearsal of the image: exactly the files that the Dockerfile copies run the trainer's entry point."""
+"""A rehearsal of the image: the files that the Dockerfile copies run the trainer's entry point, without others."""
 
 import importlib.metadata
 import json
@@ -37,7 +37,7 @@ def image(tmp_path):
 def entry_point(image, *words):
     start = json.loads(next(line for line in LINES if line.startswith("ENTRYPOINT")).removeprefix("ENTRYPOINT "))
     assert start[0] == "python"
-    # -I would hide the working folder; this keeps the checkout's own packages out of sight instead.
+    # -I would hide the working folder; this hides the checkout's packages instead.
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     hide = "import sys; sys.path[:] = [p for p in sys.path if not p.endswith('/functions')]; "
     run = f"import runpy; sys.argv = {['trainer', *words]!r}; runpy.run_module('trainer', run_name='__main__')"
@@ -46,13 +46,13 @@ def entry_point(image, *words):
     )
 
 
-def test_it_runs_as_a_user_of_its_own():
+def test_the_image_runs_as_an_unprivileged_user():
     users = [line.split()[1] for line in LINES if line.startswith("USER ")]
     assert users
     assert users[-1] != "root"
 
 
-def test_the_image_has_the_versions_that_the_tests_run_with():
+def test_the_image_has_the_versions_that_the_tests_use():
     image, here = packages("trainer/requirements.txt"), packages("requirements-dev.txt")
     assert {name: version for name, version in image.items() if here.get(name) != version} == {}
     functions = packages("functions/requirements.txt")

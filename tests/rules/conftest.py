@@ -1,4 +1,4 @@
-"""A database with the project's own rules, and a client that can be anybody."""
+"""A database with the project's rules, and a client that can be any user."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def database(server):
 
 @pytest.fixture
 def allowed(database):
-    """Asks as a reader (``uid`` None: as nobody) and tells whether the rules let it through."""
+    """Sends a request as a reader (``uid`` None: as nobody) and returns whether the rules allow it."""
 
     def ask(method, path, value=None, uid="ana", **query):
         headers = {} if uid is None else as_user(uid)

@@ -1,6 +1,6 @@
-"""Who may do what: the two tables that the tests hold the security rules to, and their page in ``docs/access.md``.
+"""Who may do what: the two tables that the tests check the security rules against, and their page ``docs/access.md``.
 
-``python -m tests.rules.matrix`` writes the tables into that page anew.
+``python -m tests.rules.matrix`` writes the tables into that page.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ BEGIN, END = "<!-- tables: python -m tests.rules.matrix -->", "<!-- end of the t
 CALLERS = {
     "A": "anonymous", "O": "owner", "R": "another reader", "C": "admin claim", "P": "operator claim", "B": "backend",
 }  # fmt: skip
-"""One letter a caller. The owner's id is ``ana``, the other reader's ``ben``."""
+"""Callers by letter. The owner's id is ``ana``, the other reader's ``ben``."""
 
-# A cell names everyone who is let in. `create`: set where nothing was. `update`: set over what is there, and change one
-# child in place; of a node that holds many people's children (marked in tests/rules/world.py), the former only.
+# A cell names all callers who are allowed. `create`: set a missing node. `update`: overwrite an existing node, and
+# change one child in place; only the former for nodes with many people's children (marked in tests/rules/world.py).
 ACCESS = """
 node                                      read   create  update  delete
 /                                         B      B       B       B
@@ -53,7 +53,7 @@ node                                      read   create  update  delete
 /{any other node}                         B      B       B       B
 """
 
-# A small letter: let in, but the rules name no index for this order, so that the answer is an error.
+# A lowercase letter: allowed, but the rules have no index for this order, so the answer is an error.
 QUERIES = """
 node                            query                                   who
 /                               orderBy="$key"                          B
@@ -105,9 +105,9 @@ node                            query                                   who
 
 
 def rows(table: str) -> list[list[str]]:
-    """Return a table's rows without its heading; columns stand at the places that the heading gives."""
+    """Return a table's rows without the heading, which determines where columns start."""
     heading, *lines = table.strip().splitlines()
-    starts = [found.start() for found in re.finditer(r"\S+", heading)]
+    starts = [match.start() for match in re.finditer(r"\S+", heading)]
     ends = [*starts[1:], None]
     return [[line[start:end].strip() for start, end in zip(starts, ends, strict=True)] for line in lines]
 
@@ -121,14 +121,14 @@ def cells() -> list[tuple[str, str, str]]:
 
 
 def in_words(who: str) -> str:
-    """Return a cell as a person reads it."""
+    """Return a cell in words."""
     signed_in = "ORCP"
     names = "signed-in, backend" if who.upper() == f"{signed_in}B" else ", ".join(CALLERS[c] for c in who.upper())
     return names + (" (no index)" if who.islower() else "")
 
 
 def markdown() -> str:
-    """Return both tables as they stand in the page."""
+    """Return both tables as Markdown."""
     lines = ["| node | read | create | update | delete |", "|---|---|---|---|---|"]
     lines += [f"| `{node}` | {' | '.join(map(in_words, whos))} |" for node, *whos in rows(ACCESS)]
     lines += ["", "| node | query | who |", "|---|---|---|"]
@@ -137,14 +137,14 @@ def markdown() -> str:
 
 
 def page(text: str) -> str:
-    """Return the text of the page with the tables as they are now."""
+    """Return the text of the page with the current tables."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{after}"
 
 
 def main() -> int:
-    """Write the page anew."""
+    """Update the page."""
     PAGE.write_text(page(PAGE.read_text()))
     return 0
 

@@ -1,4 +1,4 @@
-"""Every cell of the tables in ``matrix.py``, over the wire, with the project's own rules file."""
+"""Every cell of the tables in ``matrix.py``, over the wire, with the project's rules file."""
 
 import copy
 import re
@@ -12,7 +12,7 @@ from tests.rules.world import SAMPLES, WORLD, headers
 
 
 def attempts(operation, sample):
-    """Yield (method, body, what stands there if it is let through)."""
+    """Yield (method, body, the resulting node if it is allowed)."""
     if operation == "read":
         yield "GET", None, node_at(WORLD, sample.path)
     if operation == "create":
@@ -31,7 +31,7 @@ def node_at(tree, path):
     return tree
 
 
-def is_let_in(database, caller, sample, method, body, result):
+def is_allowed(database, caller, sample, method, body, result):
     answer = database.request(method, sample.path, body, headers=headers(caller))
     if answer.ok:
         assert database.get(sample.path) == result
@@ -41,7 +41,7 @@ def is_let_in(database, caller, sample, method, body, result):
 
 
 @pytest.mark.parametrize(("node", "operation", "expected"), cells())
-def test_a_node_lets_in_whom_the_table_names_and_nobody_else(database, node, operation, expected):
+def test_a_node_allows_exactly_the_callers_in_the_table(database, node, operation, expected):
     sample = SAMPLES[node]
     for method, body, result in attempts(operation, sample):
         let_in = ""
@@ -50,7 +50,7 @@ def test_a_node_lets_in_whom_the_table_names_and_nobody_else(database, node, ope
             if operation == "create":
                 assert database.request("DELETE", sample.path).ok
             before = copy.deepcopy(database.get(""))
-            if is_let_in(database, caller, sample, method, body, result):
+            if is_allowed(database, caller, sample, method, body, result):
                 let_in += caller
             else:
                 assert database.get("") == before
@@ -58,7 +58,7 @@ def test_a_node_lets_in_whom_the_table_names_and_nobody_else(database, node, ope
 
 
 @pytest.mark.parametrize(("node", "query", "expected"), rows(QUERIES))
-def test_a_query_answers_whom_the_table_names_and_nobody_else(database, node, query, expected):
+def test_a_query_allows_exactly_the_callers_in_the_table(database, node, query, expected):
     parameters = dict(part.split("=", 1) for part in query.split())
     answered = ""
     for caller in CALLERS:
@@ -74,19 +74,19 @@ def test_a_query_answers_whom_the_table_names_and_nobody_else(database, node, qu
     assert answered == expected
 
 
-def test_every_node_of_the_code_and_of_the_rules_is_in_the_table():
+def test_every_node_in_the_code_and_the_rules_is_in_the_table():
     named = {node for node, *_ in rows(ACCESS)}
     assert {f"/{value}" for name, value in vars(paths).items() if name.isupper() and isinstance(value, str)} <= named
     assert named == set(SAMPLES)
     assert {node for node, *_ in rows(QUERIES)} <= named
 
 
-def test_the_page_shows_the_tables_as_they_are():
+def test_the_page_shows_the_current_tables():
     text = PAGE.read_text()
-    assert page(text) == text, "python -m tests.rules.matrix writes it anew"
+    assert page(text) == text, "run python -m tests.rules.matrix"
 
 
-def test_the_page_tells_of_every_function_that_operators_may_call_and_each_checks_the_caller_first():
+def test_the_page_names_every_operator_function_and_each_checks_the_caller_first():
     main = (ROOT / "functions" / "main.py").read_text()
     callables = re.findall(r"^@https_fn\.on_call\(.*\)\ndef (\w+)\(.*\n    \"\"\".*\n    (.*)$", main, re.MULTILINE)
     listed = re.findall(r"^\| `(operator_\w+)` \|", PAGE.read_text(), re.MULTILINE)

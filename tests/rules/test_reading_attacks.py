@@ -1,4 +1,4 @@
-"""What a client could try in order to read what is not its own. Nothing of it is answered."""
+"""Attempts of clients to read other users' data. None of them gets any."""
 
 import pytest
 
@@ -8,8 +8,8 @@ ANA, BEN = '"ana"', '"ben"'
 
 
 @pytest.fixture
-def is_refused(database):
-    """Sends a read and checks that the answer is a refusal, by the rules or as a bad request, without any data."""
+def is_denied(database):
+    """Sends a read and checks that the rules deny it, or that it is a bad request, without any data."""
 
     def attack(path, uid="ana", method="GET", more_headers=None, **query):
         headers = {**({} if uid is None else as_user(uid)), **(more_headers or {})}
@@ -65,15 +65,15 @@ def is_refused(database):
     ],
     ids=lambda query: "&".join(f"{name}={value}" for name, value in query.items()),
 )
-def test_no_query_but_the_apps_own_two_opens_the_shelves(is_refused, query):
-    is_refused("User_Book", **query)
-    is_refused("User_Book", uid=None, **query)
+def test_no_query_but_the_apps_two_reads_shelves(is_denied, query):
+    is_denied("User_Book", **query)
+    is_denied("User_Book", uid=None, **query)
 
 
-def test_the_apps_own_two_queries_are_closed_to_who_is_not_signed_in(is_refused):
-    assert is_refused("User_Book", uid=None, orderBy='"userId"', equalTo=ANA) == 401
-    assert is_refused("User_Book", uid=None, orderBy='"userId"', equalTo="null") == 401
-    assert is_refused("User_Book", uid=None, orderBy='"bookId"', equalTo='"-Nbook2"') == 401
+def test_the_apps_two_queries_need_a_signed_in_user(is_denied):
+    assert is_denied("User_Book", uid=None, orderBy='"userId"', equalTo=ANA) == 401
+    assert is_denied("User_Book", uid=None, orderBy='"userId"', equalTo="null") == 401
+    assert is_denied("User_Book", uid=None, orderBy='"bookId"', equalTo='"-Nbook2"') == 401
 
 
 @pytest.mark.parametrize("value", ['""', "true", "false", "0", '"-N"', '{"a": 1}'])
@@ -85,7 +85,7 @@ def test_a_guess_at_a_book_id_finds_nothing(database, value):
 @pytest.mark.parametrize(
     "narrowed", [{"startAt": BEN}, {"endAt": '"~"'}, {"startAt": '"a"', "endAt": '"~"'}, {"limitToFirst": "100"}]
 )
-def test_more_filters_beside_the_own_user_id_never_widen_the_answer(database, narrowed):
+def test_more_filters_with_the_own_user_id_never_widen_the_answer(database, narrowed):
     query = {"orderBy": '"userId"', "equalTo": ANA, **narrowed}
     answer = database.request("GET", "User_Book", headers=as_user("ana"), **query)
     assert not answer.ok or set(answer.json()) <= {"-Nana"}
@@ -93,21 +93,21 @@ def test_more_filters_beside_the_own_user_id_never_widen_the_answer(database, na
 
 @pytest.mark.parametrize("path", ["User_Book/-Nben", "User_Book/-Nben/isbn", "Users", "Users/ben"])
 @pytest.mark.parametrize("query", [{"orderBy": '"userId"', "equalTo": ANA}, {"orderBy": '"bookId"', "equalTo": ANA}])
-def test_the_apps_own_queries_open_nothing_at_another_place(is_refused, path, query):
-    is_refused(path, **query)
+def test_the_apps_queries_read_nothing_in_other_nodes(is_denied, path, query):
+    is_denied(path, **query)
 
 
-def test_readers_cannot_be_listed(is_refused):
+def test_readers_cannot_be_listed(is_denied):
     for path in ("", "Users"):
-        assert is_refused(path) == 401
-        assert is_refused(path, shallow="true") == 401
-        assert is_refused(path, orderBy='"$key"') == 401
-        assert is_refused(path, orderBy='"$key"', startAt=ANA, limitToFirst="1") == 401
-        assert is_refused(path, orderBy='"$key"', equalTo=ANA) == 401
-        assert is_refused(path, orderBy='"id"', equalTo=ANA) == 401
+        assert is_denied(path) == 401
+        assert is_denied(path, shallow="true") == 401
+        assert is_denied(path, orderBy='"$key"') == 401
+        assert is_denied(path, orderBy='"$key"', startAt=ANA, limitToFirst="1") == 401
+        assert is_denied(path, orderBy='"$key"', equalTo=ANA) == 401
+        assert is_denied(path, orderBy='"id"', equalTo=ANA) == 401
 
 
-def test_the_copies_cannot_be_listed(is_refused):
+def test_the_copies_cannot_be_listed(is_denied):
     for query in (
         {},
         {"shallow": "true"},
@@ -117,20 +117,20 @@ def test_the_copies_cannot_be_listed(is_refused):
         {"orderBy": '"$key"', "limitToLast": "1"},
         {"orderBy": '"isbn"', "equalTo": '"09780000000001"'},
     ):
-        assert is_refused("Books", **query) == 401
+        assert is_denied("Books", **query) == 401
 
 
 @pytest.mark.parametrize("path", ["rejected", "dirty", "changes", "lease", "status", "readers", ""])
-def test_the_backends_records_are_not_read_at_any_depth(is_refused, path):
+def test_the_backends_records_cannot_be_read_at_any_depth(is_denied, path):
     for deeper in ("", "/ana", "/-Nana", "/-Nana/reason", "/ana/at", "/nothing/there"):
-        assert is_refused(f"Recommender/{path}{deeper}".rstrip("/")) == 401
-    assert is_refused(f"Recommender/{path}".rstrip("/"), shallow="true") == 401
-    assert is_refused(f"Recommender/{path}".rstrip("/"), orderBy='"$key"', equalTo=ANA) == 401
-    assert is_refused(f"Recommender/{path}".rstrip("/"), orderBy='"at"', limitToFirst="1") == 401
+        assert is_denied(f"Recommender/{path}{deeper}".rstrip("/")) == 401
+    assert is_denied(f"Recommender/{path}".rstrip("/"), shallow="true") == 401
+    assert is_denied(f"Recommender/{path}".rstrip("/"), orderBy='"$key"', equalTo=ANA) == 401
+    assert is_denied(f"Recommender/{path}".rstrip("/"), orderBy='"at"', limitToFirst="1") == 401
 
 
 @pytest.mark.parametrize("path", ["User_Book/-Nben", "Users/ben", "Users/ben/recommendations", "Recommender/dirty"])
-def test_no_header_or_parameter_opens_a_closed_node(is_refused, path):
+def test_no_header_or_parameter_opens_a_closed_node(is_denied, path):
     for query in (
         {"shallow": "true"},
         {"print": "silent"},
@@ -140,11 +140,11 @@ def test_no_header_or_parameter_opens_a_closed_node(is_refused, path):
         {"auth_variable_override": "null"},
         {"auth_variable_override": '{"uid": "ben", "token": {"admin": true}}'},
     ):
-        assert is_refused(path, **query) == 401
-        assert is_refused(path, uid=None, **query) == 401
-    assert is_refused(path, more_headers={"X-Firebase-ETag": "true"}) == 401
-    assert is_refused(path, more_headers={"if-none-match": "null_etag"}) == 401
-    assert is_refused(path, more_headers={"X-HTTP-Method-Override": "GET"}, method="POST") == 401
+        assert is_denied(path, **query) == 401
+        assert is_denied(path, uid=None, **query) == 401
+    assert is_denied(path, more_headers={"X-Firebase-ETag": "true"}) == 401
+    assert is_denied(path, more_headers={"if-none-match": "null_etag"}) == 401
+    assert is_denied(path, more_headers={"X-HTTP-Method-Override": "GET"}, method="POST") == 401
 
 
 def test_an_expired_or_broken_token_is_nobody(database):
@@ -152,7 +152,7 @@ def test_an_expired_or_broken_token_is_nobody(database):
         assert database.request("GET", "Users/ben", headers=headers).status_code == 401
 
 
-def test_a_key_that_is_free_tells_only_that_it_is_free(database, allowed):
+def test_an_unused_key_reveals_only_that_it_is_unused(database, allowed):
     assert allowed("GET", "User_Book/-Nfree")
     assert not allowed("GET", "User_Book/-Nfree", uid=None)
     assert not allowed("GET", "User_Book/-Nben")

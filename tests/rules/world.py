@@ -1,4 +1,4 @@
-"""The database that the rules are tested on, who asks, and what each node is changed to."""
+"""The database that the rules are tested on, the callers, and the change to each node."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -49,10 +49,10 @@ WORLD = {
 
 @dataclass(frozen=True)
 class Sample:
-    """One node of the matrix in that database.
+    """A node of the matrix in that database.
 
-    ``value`` is what it is set to where nothing was; ``change`` what becomes of some children. Both are the best that
-    a client could send, so that a refusal is about who asks. ``shared``: the children are of many people.
+    ``value`` is set if the node is missing; ``change`` changes some children. Both are valid, so if they are denied, it
+    is because of the caller. ``shared``: the children belong to many people.
     """
 
     path: str
@@ -109,7 +109,7 @@ def as_user(uid, **claims):
 
 
 def headers(caller):
-    """What a caller of the matrix sends."""
+    """Return the headers that a caller in the matrix sends."""
     if caller in _READERS:
         uid, claims = _READERS[caller]
         return as_user(uid, **claims)

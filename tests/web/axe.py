@@ -1,4 +1,4 @@
-"""The accessibility rules of axe-core, applied to a page as it stands."""
+"""The accessibility rules of axe-core, applied to a page in its current state."""
 
 from local.stack import ROOT
 
@@ -7,10 +7,10 @@ STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pract
 
 
 def violations(page):
-    """Return what axe finds wrong: rule, impact, and the elements."""
+    """Return the violations that axe finds: rule, impact, and elements."""
     page.evaluate(AXE.read_text())
-    found = page.evaluate(
+    violated = page.evaluate(
         "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}}).then(({violations}) => violations)",
         STANDARDS,
     )
-    return [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found]
+    return [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in violated]

@@ -1,4 +1,4 @@
-"""The real suite with a trained model, and a browser: both started once for all tests of this folder."""
+"""The real suite with a trained model, and a browser. Both are started once for all tests in this folder."""
 
 import os
 import subprocess
@@ -13,17 +13,17 @@ from local.stack import ROOT, Stack
 from tests.browser import launched
 
 LATE = 30_000
-"""Milliseconds after which something that was to be seen counts as missing; the machine may be busy."""
+"""Milliseconds after which something that should be visible counts as missing; the machine may be busy."""
 
 expect.set_options(timeout=LATE)
 
 
-# Per package, not per session: Playwright's event loop would be in the way of tests that have their own.
+# Per package, not per session: Playwright's event loop would conflict with tests that have their own.
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory):
-    """A stack with pages, a first model that is live, and the accounts.
+    """A stack with pages, a live first model, and the accounts.
 
-    It does not retrain by itself: a second model would change the lists of readers who have done nothing.
+    It does not retrain automatically: a second model would change the lists of readers who have done nothing.
     """
     logs = tmp_path_factory.mktemp("logs")
     calm = {"RETRAIN_MINIMUM_CHANGES": "100000"}
@@ -50,10 +50,10 @@ def browser():
 
 @pytest.fixture
 def visit(browser, stack):
-    """Open pages in browser contexts of their own; whatever a page complains about fails the test.
+    """Open pages in separate browser contexts; any error that a page logs fails the test.
 
-    ``visit("/", color_scheme="dark")`` returns the page. What a browser says about requests that fail is no complaint:
-    covers that are elsewhere, a refused password, being offline. ``visit.complaints`` is for tests that ask for some.
+    ``visit("/", color_scheme="dark")`` returns the page. Messages about failed requests do not count: missing covers, a
+    wrong password, being offline. Tests that provoke errors clear ``visit.complaints``.
     """
     contexts, complaints = [], []
 
@@ -85,9 +85,9 @@ def new_email():
 
 @pytest.fixture
 def new_reader(stack, new_email):
-    """Make readers with accounts of their own, and shelves as given (ISBN → rating); the password is the same.
+    """Create readers, each with an account and the given shelf (ISBN → rating). All have the same password.
 
-    Whoever has a shelf has the list for it: none of an earlier write comes in later.
+    A reader with a shelf already has the list for it, so no list of an earlier write arrives later.
     """
 
     def make(shelf=None):

@@ -1,4 +1,4 @@
-"""The reader's page as a person uses it: what can be seen and pressed, by role and by name."""
+"""The reader's page as a person uses it: elements are found by role and name."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from tests.web.conftest import LATE, PASSWORD
 OUT = ROOT / "out" / "web"
 wait_until = partial(waiting.wait_until, patience_s=LATE / 1000)
 NOT_YET_READ = re.compile(r"^Book \d+$")
-"""How the page calls a book whose title is still on its way."""
+"""The page's name for a book whose title has not been loaded yet."""
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 
@@ -56,7 +56,7 @@ def stars(place):
 
 
 def rate(place, rating):
-    """Press on the star, or on its left half, as a pointer does."""
+    """Click the star, or its left half."""
     slider = stars(place)
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
@@ -64,7 +64,7 @@ def rate(place, rating):
 
 
 def updated_ms(page):
-    """Wait until the page says how long the list took, and return it."""
+    """Wait until the page says how long the list took; return the milliseconds."""
     pulse = page.locator("#pulse.fresh")
     expect(pulse).to_contain_text("Updated")
     number, unit = re.search(r"Updated ([\d.]+) (ms|s)", pulse.inner_text()).groups()
@@ -72,7 +72,7 @@ def updated_ms(page):
 
 
 def picture(page, name):
-    """Keep a picture of the page, to be looked at."""
+    """Save a screenshot of the page, for people."""
     OUT.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=OUT / f"{name}.png")
 

@@ -1,4 +1,4 @@
-"""The reference client against the SDK's own types: what it passes and gets is what the SDK takes and gives."""
+"""The reference client type-checked against the SDK's own types."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ STRICT = {
 }  # fmt: skip
 
 
-def test_the_reference_client_is_sound_by_the_sdks_types(tmp_path):
+def test_the_reference_client_type_checks_with_the_sdks_types(tmp_path):
     if not COMPILER.exists() or shutil.which("node") is None:
         skip_without("the TypeScript compiler is not installed: `make .setup/conformance` does it")
     project = {"compilerOptions": STRICT, "files": [str(ROOT / "web" / "client.js")]}

@@ -1,6 +1,6 @@
 """The operator's page in a browser, against the real suite: what it shows, and what its buttons do.
 
-In the order of a day: what is live, a run, the way back, an experiment, a run that is stuck.
+In order: the live model, a run, a rollback, an experiment, a run that is stuck.
 """
 
 import re
@@ -36,7 +36,7 @@ def notice(page):
 
 
 def fact(page, name, term):
-    """Return what stands beside a term in the list of facts of a part."""
+    """Return the value of a term in a part's list of facts."""
     return part(page, name).locator("dl > div", has=page.get_by_text(term, exact=True)).locator("dd")
 
 
@@ -45,21 +45,21 @@ def live_version(page):
 
 
 def made_by(version):
-    return lambda found: found["modelVersion"] == version
+    return lambda reader_list: reader_list["modelVersion"] == version
 
 
 def wait_until_quiet(stack):
-    """Wait until no run is live, and all lists are of the live model."""
+    """Wait until no run is in progress, and all lists are from the live model."""
 
-    def nothing_is_under_way():
+    def nothing_is_in_progress():
         fanout = stack.admin_get("Recommender/status/fanout") or {}
         is_done = len(fanout.get("done") or ()) >= fanout.get("shards", 0)
         return is_done and "holder" not in (stack.admin_get("Recommender/lease") or {})
 
-    wait_until(nothing_is_under_way, RUN_MS / 1000)
+    wait_until(nothing_is_in_progress, RUN_MS / 1000)
 
 
-def test_the_live_model_is_shown_with_what_its_manifest_says(page, stack):
+def test_the_live_model_is_shown_with_the_data_of_its_manifest(page, stack):
     version = stack.admin_get("Recommender/model/version")
     said = manifest(stack, version)
     data, metrics = said["data"], said["metrics"]
@@ -78,7 +78,7 @@ def test_the_live_model_is_shown_with_what_its_manifest_says(page, stack):
     assert shown.get_attribute("datetime").endswith("Z")
 
 
-def test_what_the_database_holds_is_shown_as_text_and_follows_it(page, stack):
+def test_database_content_is_shown_as_text_and_kept_up_to_date(page, stack):
     at = int(time.time() * 1000)
     odd = {"reason": "<b>odd</b>", "message": "<img src=x onerror=alert(1)>", "at": at}
     put(stack, "Recommender/rejected/odd", odd)
@@ -88,9 +88,9 @@ def test_what_the_database_holds_is_shown_as_text_and_follows_it(page, stack):
     expect(part(page, "rejected")).not_to_contain_text("odd")
 
 
-def test_latencies_are_estimated_and_shares_have_wilsons_interval(page):
+def test_latencies_are_estimated_and_shares_have_wilson_intervals(page):
     # Reference: statsmodels 0.14, proportion_confint(count, nobs, method="wilson").
-    found = page.evaluate(
+    computed = page.evaluate(
         """async () => {
           const {BUCKETS, quantile, wilson} = await import('/figures.js');
           const of = (counts) => BUCKETS.map((bound) => counts[bound] ?? 0).concat(counts.more ?? 0);
@@ -103,13 +103,13 @@ def test_latencies_are_estimated_and_shares_have_wilsons_interval(page):
           };
         }"""
     )
-    assert found["empty"] is None
-    assert found["even"] == {"ms": 25, "isAbove": False}
-    assert found["inside"] == {"ms": 37.5, "isAbove": False}
-    assert found["above"] == {"ms": 5000, "isAbove": True}
-    assert found["none"] == pytest.approx({"low": 0, "high": 0.2775327}, abs=1e-6)
-    assert found["some"] == pytest.approx({"low": 0.1077913, "high": 0.6032219}, abs=1e-6)
-    assert found["all"] == pytest.approx({"low": 0.7224673, "high": 1}, abs=1e-6)
+    assert computed["empty"] is None
+    assert computed["even"] == {"ms": 25, "isAbove": False}
+    assert computed["inside"] == {"ms": 37.5, "isAbove": False}
+    assert computed["above"] == {"ms": 5000, "isAbove": True}
+    assert computed["none"] == pytest.approx({"low": 0, "high": 0.2775327}, abs=1e-6)
+    assert computed["some"] == pytest.approx({"low": 0.1077913, "high": 0.6032219}, abs=1e-6)
+    assert computed["all"] == pytest.approx({"low": 0.7224673, "high": 1}, abs=1e-6)
 
 
 def test_a_run_is_started_and_its_outcome_appears_by_itself(page, stack):
@@ -120,24 +120,24 @@ def test_a_run_is_started_and_its_outcome_appears_by_itself(page, stack):
     button = page.get_by_role("button", name="Retrain now")
     button.click()
     expect(button).to_be_disabled()
-    expect(notice(page)).to_contain_text("Asking for a training run")
+    expect(notice(page)).to_contain_text("Starting a training run")
     held_back[0].continue_()
-    expect(notice(page)).to_contain_text("A training run was started")
+    expect(notice(page)).to_contain_text("Training run started")
     expect(button).to_be_enabled()
-    expect(part(page, "retraining")).to_contain_text("A training run is at work")
+    expect(part(page, "retraining")).to_contain_text("A training run is in progress")
     expect(fact(page, "retraining", "Running for")).to_contain_text("min", timeout=RUN_MS)
     shoot(page, "running")
     run = page.locator(f"[data-run='{fence + 1}']")
     expect(run).to_contain_text("published", timeout=RUN_MS)
-    expect(run).to_contain_text("of popularity")
+    expect(run).to_contain_text("popularity")
     version = stack.admin_get("Recommender/model/version")
     assert version != before
     expect(live_version(page)).to_have_text(version)
-    expect(part(page, "retraining")).to_contain_text("No run is live")
+    expect(part(page, "retraining")).to_contain_text("No run is in progress")
     expect(part(page, "fanout")).to_contain_text("all lists are up to date", timeout=RUN_MS)
 
 
-def test_a_rollback_by_keyboard_alone_after_a_look_at_what_it_does(page, stack):
+def test_a_rollback_by_keyboard_with_a_dialog_that_says_what_it_does(page, stack):
     wait_until_quiet(stack)
     live = stack.admin_get("Recommender/model")
     earlier = max(set(live["kept"]) - {live["version"]})
@@ -149,7 +149,7 @@ def test_a_rollback_by_keyboard_alone_after_a_look_at_what_it_does(page, stack):
     assert asks()
     dialog = page.get_by_role("dialog")
     page.keyboard.press("Enter")
-    expect(dialog).to_contain_text("All readers’ lists are made anew")
+    expect(dialog).to_contain_text("All readers’ lists are computed again")
     expect(page.get_by_role("button", name="Cancel")).to_be_focused()
     shoot(page, "rollback", full_page=False)
     assert violations(page) == []
@@ -167,30 +167,30 @@ def test_a_rollback_by_keyboard_alone_after_a_look_at_what_it_does(page, stack):
     expect(page.locator("#versions-title")).to_be_focused()
 
 
-def test_a_call_that_is_refused_says_why_and_what_to_do(page, stack):
+def test_a_rejected_call_says_why_and_what_to_do(page, stack):
     wait_until_quiet(stack)
     lease, soon = stack.admin_get("Recommender/lease"), int(time.time() * 1000) + 60_000
     put(stack, "Recommender/lease", {**lease, "holder": "run-elsewhere", "expiresAt": soon, "endsBy": soon})
     try:
         expect(part(page, "retraining")).to_contain_text("run-elsewhere")
         page.get_by_role("button", name="Retrain now").click()
-        expect(notice(page)).to_contain_text("Another run is live")
+        expect(notice(page)).to_contain_text("Another run is in progress")
         page.get_by_role("button", name="Roll back to").first.click()
         page.get_by_role("button", name="Roll back", exact=True).click()
         expect(notice(page)).to_contain_text("A run is live: ask again when it has ended")
     finally:
         put(stack, "Recommender/lease", lease)
-    expect(part(page, "retraining")).to_contain_text("No run is live")
+    expect(part(page, "retraining")).to_contain_text("No run is in progress")
 
 
 def test_an_experiment_gives_some_readers_the_other_version_and_compares_both(page, stack, new_reader, isbns):
     wait_until_quiet(stack)
     version = max(set(stack.admin_get("Recommender/model/kept")) - {stack.admin_get("Recommender/model/version")})
     page.get_by_label("Version of arm B").select_option(version)
-    page.get_by_label("share of readers").fill("40")
+    page.get_by_label("Share of readers").fill("40")
     page.get_by_role("button", name="Start experiment").click()
-    expect(notice(page)).to_contain_text(f"40% of the readers get lists of {version}")
-    expect(part(page, "experiment")).to_contain_text("60% of the readers have lists of A, 40% of B")
+    expect(notice(page)).to_contain_text(f"40% of readers get lists from {version}")
+    expect(part(page, "experiment")).to_contain_text("60% of readers get lists from A, 40% from B")
     model = stack.admin_get("Recommender/model")
     of_arm = {"a": model["version"], "b": version}
     readers = {}
@@ -199,17 +199,17 @@ def test_an_experiment_gives_some_readers_the_other_version_and_compares_both(pa
         readers.setdefault(arm_of(model["experiment"], reader.uid), reader)
     for arm, reader in readers.items():
         reader.shelve(isbns[10], 5)
-        found, _ = reader.wait_for_list(made_by(of_arm[arm]))
-        reader.shelve(found["items"][0]["isbn"], 4)  # from the list: a hit
+        reader_list, _ = reader.wait_for_list(made_by(of_arm[arm]))
+        reader.shelve(reader_list["items"][0]["isbn"], 4)  # from the list: a hit
         reader.wait_for_list()
     page.get_by_role("button", name="Reconcile now").click()
     expect(notice(page)).to_contain_text("Reconciled")
     expect(part(page, "experiment")).to_contain_text("A: 1 of 1 reader, B: 1 of 1 reader")
-    expect(part(page, "experiment")).to_contain_text("The intervals overlap: no difference can be told")
+    expect(part(page, "experiment")).to_contain_text("The intervals overlap: no significant difference")
     shoot(page, "experiment")
     page.get_by_role("button", name="End experiment").click()
     page.get_by_role("dialog").get_by_role("button", name="End experiment").click()
-    expect(notice(page)).to_contain_text("The experiment is over")
+    expect(notice(page)).to_contain_text("The experiment has ended")
     expect(part(page, "experiment")).to_contain_text("No experiment is running")
     assert "experiment" not in stack.admin_get("Recommender/model")
     readers["b"].shelve(isbns[20], 5)
@@ -223,17 +223,17 @@ def test_the_hit_rate_follows_what_readers_take_from_their_lists(page, stack, ne
         page.get_by_role("button", name="Reconcile now").click()
         expect(notice(page)).to_contain_text("Reconciling")
         expect(notice(page)).to_contain_text("Reconciled")
-        found = (stack.admin_get("Recommender/status/quality/labels") or {}).get(version, {})
-        return found.get("readers", 0), found.get("hitReaders", 0)
+        label = (stack.admin_get("Recommender/status/quality/labels") or {}).get(version, {})
+        return label.get("readers", 0), label.get("hitReaders", 0)
 
     readers, hits = counted()
     reader = new_reader({isbns[30]: 5})
-    found, _ = reader.wait_for_list()
-    reader.shelve(found["items"][1]["isbn"], 5)
+    reader_list, _ = reader.wait_for_list()
+    reader.shelve(reader_list["items"][1]["isbn"], 5)
     reader.wait_for_list()
     assert counted() == (readers + 1, hits + 1)
     expect(part(page, "online").locator(".row.live .value")).to_contain_text(f"{hits + 1} of {readers + 1}")
-    expect(part(page, "online")).to_contain_text("Taken from which place")
+    expect(part(page, "online")).to_contain_text("Books by position")
     expect(part(page, "traffic")).to_contain_text("Events per minute")
 
 
@@ -248,15 +248,15 @@ def test_parked_retraining_is_released(page, stack):
     put(stack, f"Recommender/status/training/runs/{lease['fence']}", run)
     page.get_by_role("button", name="Reconcile now").click()
     expect(part(page, "attention")).to_contain_text("retraining is parked")
-    expect(part(page, "retraining")).to_contain_text("5 runs in a row ended without a judgement")
+    expect(part(page, "retraining")).to_contain_text("5 runs in a row failed")
     shoot(page, "parked")
     release.click()
     expect(notice(page)).to_contain_text("Released after 5 failed runs")
-    expect(part(page, "retraining")).to_contain_text("No run is live")
+    expect(part(page, "retraining")).to_contain_text("No run is in progress")
     expect(part(page, "attention")).not_to_contain_text("parked")
     assert stack.admin_get("Recommender/lease/failures") == 0
     expect(fact(page, "retraining", "Last run")).to_contain_text(re.compile(r"failed.*(now|ago)"))
-    expect(fact(page, "retraining", "Failures in a row")).to_have_text("0, since they were released")
+    expect(fact(page, "retraining", "Failures in a row")).to_have_text("0 (released)")
     shoot(page, "released")
     put(stack, "Recommender/lease", lease)
     put(stack, f"Recommender/status/training/runs/{lease['fence']}", None)
@@ -274,7 +274,7 @@ def test_axe_finds_nothing_wrong(visit, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_without_scrolling_sideways(visit, scheme):
+def test_on_a_phone_the_page_does_not_scroll_sideways(visit, scheme):
     page = open_operations(visit, color_scheme=scheme, **PHONE)
     expect(page.locator(".plot svg").first).to_be_visible()
     shoot(page, f"phone-{scheme}")
@@ -291,7 +291,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit, scheme):
     assert small == []
 
 
-def test_an_empty_database_says_what_will_appear_where(visit, stack):
+def test_with_an_empty_database_each_section_says_what_will_appear(visit, stack):
     model, status = stack.admin_get("Recommender/model"), stack.admin_get("Recommender/status")
     page = open_operations(visit)
     put(stack, "Recommender/status", None, silently=True)
@@ -299,8 +299,8 @@ def test_an_empty_database_says_what_will_appear_where(visit, stack):
     try:
         expect(part(page, "live")).to_contain_text("No model is live yet")
         expect(part(page, "attention")).to_contain_text("no model is live")
-        expect(part(page, "runs")).to_contain_text(re.compile("Each run’s outcome"))
-        expect(part(page, "traffic")).to_contain_text("No event in the last hour")
+        expect(part(page, "runs")).to_contain_text("The outcome of each run")
+        expect(part(page, "traffic")).to_contain_text("No events in the last hour")
         expect(part(page, "online")).to_contain_text("the hit rate of each version appears here")
         expect(page.locator("#no-candidate")).to_be_visible()
         shoot(page, "empty")

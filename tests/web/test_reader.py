@@ -1,4 +1,4 @@
-"""The reader's page against the running suite: what a reader does, and sees of it."""
+"""The reader's page against the running suite: what a reader does, and then sees."""
 
 import pytest
 import requests
@@ -33,11 +33,11 @@ def shelf(catalogue):
 
 
 def rating_of(reader, isbn):
-    """Return the reader's rating of a book as the database has it, 0 for none; None where it is not on the shelf."""
+    """Return the reader's rating of a book in the database: 0 if unrated, None if it is not on the shelf."""
     return reader.shelf().ratings.get(isbn)
 
 
-def test_a_rating_by_click_changes_the_list_at_once_and_only_for_the_one_who_rated(visit, new_reader, shelf):
+def test_a_click_on_the_stars_updates_the_list_of_that_reader_only(visit, new_reader, shelf):
     ana, ben = new_reader(shelf), new_reader(shelf)
     hers, his = signed_in(visit(), ana), signed_in(visit(), ben)
     for page in (hers, his):
@@ -63,9 +63,7 @@ def test_a_rating_by_click_changes_the_list_at_once_and_only_for_the_one_who_rat
     keep_figures(rating_to_list_on_screen_ms=[milliseconds, again])
 
 
-def test_each_book_says_why_it_is_there_what_it_may_be_worth_and_of_which_kind_it_is(
-    visit, new_reader, shelf, catalogue
-):
+def test_each_book_shows_its_reason_predicted_rating_and_badge(visit, new_reader, shelf, catalogue):
     reader = new_reader(shelf)
     page = signed_in(visit(), reader)
     items = wait_until(reader.recommendations)["items"]
@@ -84,7 +82,7 @@ def test_each_book_says_why_it_is_there_what_it_may_be_worth_and_of_which_kind_i
             expect(card.locator(".reason")).to_have_text(f"Because {because}")
 
 
-def test_by_keyboard_alone_from_signing_in_to_a_rated_book(visit, new_reader, shelf):
+def test_signing_in_and_rating_by_keyboard(visit, new_reader, shelf):
     reader = new_reader(shelf)
     page = visit()
     press = page.keyboard.press
@@ -115,11 +113,11 @@ def test_by_keyboard_alone_from_signing_in_to_a_rated_book(visit, new_reader, sh
     press("Enter")
     wait_until(lambda: rating_of(reader, isbn) == 4.5)
     updated_ms(page)
-    # The book has left the list; whoever rated it goes on from there.
+    # The book has left the list; the focus stays near it.
     expect(page.get_by_role("heading", name="For you")).to_be_focused()
 
 
-def test_a_removed_book_can_be_put_back_with_its_rating(visit, new_reader, shelf):
+def test_removing_a_book_can_be_undone_with_its_rating(visit, new_reader, shelf):
     reader = new_reader(shelf)
     page = signed_in(visit(), reader)
     entry = page.locator("#entries > .entry").filter(has=page.locator("[aria-valuetext='4.5 stars']"))
@@ -128,12 +126,12 @@ def test_a_removed_book_can_be_put_back_with_its_rating(visit, new_reader, shelf
     page.get_by_role("button", name=f"Remove {name} from your shelf").click()
     expect(shelf_entry(page, name)).to_have_count(0)
     wait_until(lambda: rating_of(reader, isbn) is None)
-    page.get_by_role("button", name="Put it back").click()
+    page.get_by_role("button", name="Undo").click()
     wait_until(lambda: rating_of(reader, isbn) == 4.5)
     expect(shelf_entry(page, name)).to_have_count(1)
 
 
-def test_an_unrated_book_stands_on_the_shelf_without_stars_and_a_rating_can_be_taken_back(visit, new_reader, shelf):
+def test_an_unrated_book_has_no_stars_and_a_rating_can_be_removed(visit, new_reader, shelf):
     reader = new_reader(shelf)
     page = signed_in(visit(), reader)
     expect(page.locator("#entries .unrated:visible")).to_have_count(1)
@@ -163,20 +161,20 @@ def test_a_new_reader_signs_up_finds_a_book_and_gets_a_first_list(visit, stack, 
     page.get_by_role("link", name="Find books").click()
     book = catalogue[42]
     search = page.get_by_role("searchbox")
-    found = page.locator("#found > .book")
+    results = page.locator("#found > .book")
     words = book["title"].removeprefix("The ").split(" (")[0].lower()
     for text in (words, book["author"], book["isbn"], book["isbn"].removeprefix("0")):
         search.fill(text)
-        expect(found.filter(has_text=book["author"]).first).to_be_visible()
+        expect(results.filter(has_text=book["author"]).first).to_be_visible()
         expect(page.locator("#found-about")).to_contain_text(f"for “{text}”")
-        assert book["isbn"] in found.evaluate_all("books => books.map(book => book.dataset.isbn)")
+        assert book["isbn"] in results.evaluate_all("books => books.map(book => book.dataset.isbn)")
     picture(page, "reader-find")
     search.fill("no book begins with this")
-    expect(page.locator("#found-about")).to_contain_text("Nothing begins with")
+    expect(page.locator("#found-about")).to_contain_text("No matches for")
     search.fill(book["isbn"])
-    expect(found).to_have_count(1)
-    found.get_by_role("button", name="Shelve").click()
-    expect(found).to_contain_text("On your shelf")
+    expect(results).to_have_count(1)
+    results.get_by_role("button", name="Add to shelf").click()
+    expect(results).to_contain_text("On your shelf")
     page.get_by_role("link", name="For you").click()
     expect(recommended(page)).to_have_count(10)
 
@@ -193,18 +191,18 @@ def test_a_new_reader_signs_up_finds_a_book_and_gets_a_first_list(visit, stack, 
 def test_genres_are_browsed_page_by_page(visit, new_reader, shelf, catalogue):
     page = signed_in(visit("/#find"), new_reader(shelf))
     page.get_by_role("button", name="Mystery").click()
-    found = page.locator("#found > .book")
+    results = page.locator("#found > .book")
     expect(page.locator("#found-about")).to_have_text("The first 24 books in Mystery")
     for _ in range(10):
         if not page.get_by_role("button", name="Show more").is_visible():
             break
-        count = found.count()
+        count = results.count()
         page.get_by_role("button", name="Show more").click()
-        wait_until(lambda count=count: found.count() > count)
-    assert found.count() == len([book for book in catalogue if book["genre"] == "Mystery"])
+        wait_until(lambda count=count: results.count() > count)
+    assert results.count() == len([book for book in catalogue if book["genre"] == "Mystery"])
 
 
-def test_without_a_connection_a_rating_waits_and_arrives_once_there_is_one(visit, new_reader, shelf):
+def test_an_offline_rating_is_sent_after_reconnecting(visit, new_reader, shelf):
     reader = new_reader(shelf)
     page = signed_in(visit(), reader)
     first = isbns(page)[0]
@@ -224,14 +222,14 @@ def test_without_a_connection_a_rating_waits_and_arrives_once_there_is_one(visit
     assert first not in isbns(page)
 
 
-def test_a_wrong_password_is_said_and_changes_nothing(visit, new_reader):
+def test_a_wrong_password_is_reported_and_changes_nothing(visit, new_reader):
     reader = new_reader()
     page = visit()
     sign_in(page, reader.email, "not the password")
-    expect(page.get_by_role("alert")).to_have_text("E-mail or password is wrong.")
+    expect(page.get_by_role("alert")).to_have_text("The e-mail address or password is wrong.")
     expect(page.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Password")).to_be_focused()
-    picture(page, "reader-refused")
+    picture(page, "reader-wrong-password")
     sign_in(page, reader.email)
     expect(page.locator("#who")).to_have_text(reader.email)
 
@@ -248,13 +246,13 @@ def test_a_reload_stays_signed_in_and_signing_out_leaves_nothing_on_the_screen(v
 
 
 def without_triggers(stack, method, path, value=None):
-    """Change a node as an admin, without a function that hears of it."""
+    """Change a node as an admin, without triggering functions."""
     url = f"http://{stack.addresses.database}/{path}.json"
     query = {"ns": stack.addresses.namespace, "disableTriggers": "true"}
     requests.request(method, url, params=query, json=value, headers=ADMIN, timeout=10).raise_for_status()
 
 
-def test_the_page_says_where_no_model_is_live_yet(visit, stack, new_reader, shelf):
+def test_the_page_says_if_no_model_is_live_yet(visit, stack, new_reader, shelf):
     reader = new_reader(shelf)
     page = signed_in(visit(), reader)
     model = stack.admin_get("Recommender/model")
@@ -295,19 +293,19 @@ def in_catalogue(stack):
         without_triggers(stack, "DELETE", f"archive/{key}")
 
 
-def test_a_write_that_the_database_refuses_is_said_and_taken_back(visit, new_reader, shelf, in_catalogue):
-    in_catalogue("~no isbn by the rules", title="Zzz Refused")
+def test_a_write_that_the_database_denies_is_reported_and_undone(visit, new_reader, shelf, in_catalogue):
+    in_catalogue("~no isbn by the rules", title="Zzz Denied")
     reader = new_reader(shelf)
     page = signed_in(visit("/#find"), reader)
-    page.get_by_role("searchbox").fill("Zzz Refused")
-    page.locator("#found").get_by_role("button", name="Shelve Zzz Refused").click()
-    expect(page.locator("#toast")).to_contain_text("The database refused this")
-    expect(shelf_entry(page, "Zzz Refused")).to_have_count(0)
-    expect(page.locator("#found").get_by_role("button", name="Shelve Zzz Refused")).to_be_visible()
+    page.get_by_role("searchbox").fill("Zzz Denied")
+    page.locator("#found").get_by_role("button", name="Add to shelf: Zzz Denied").click()
+    expect(page.locator("#toast")).to_contain_text("This change was not allowed")
+    expect(shelf_entry(page, "Zzz Denied")).to_have_count(0)
+    expect(page.locator("#found").get_by_role("button", name="Add to shelf: Zzz Denied")).to_be_visible()
     expect(page.locator("#pulse")).to_be_empty()
 
 
-def test_what_stands_in_the_database_is_shown_as_text_and_never_runs(visit, new_reader, shelf, in_catalogue):
+def test_database_content_is_shown_as_text_and_never_runs(visit, new_reader, shelf, in_catalogue):
     markup = "Zzz <img src=x onerror=window.ran=1><script>window.ran=1</script>"
     in_catalogue("0999", title=markup, author="<b>bold</b>", image="javascript:window.ran=1")
     in_catalogue("0998", title="Zzz With a cover", image="/icon.svg")
@@ -315,19 +313,19 @@ def test_what_stands_in_the_database_is_shown_as_text_and_never_runs(visit, new_
     in_catalogue("0996", title="Zzz Unsafe", image="http://example.com/nowhere.jpg")
     page = signed_in(visit("/#find"), new_reader(shelf))
     page.get_by_role("searchbox").fill("Zzz")
-    found = page.locator("#found > .book")
-    expect(found).to_have_count(4)
+    results = page.locator("#found > .book")
+    expect(results).to_have_count(4)
     card = page.locator("#found [data-isbn='0999']")
     assert title(card) == markup
     expect(card).to_contain_text("<b>bold</b>")
     expect(page.locator("#found [data-isbn='0998'] img.loaded")).to_have_count(1)
-    expect(page.locator("#found img")).to_have_count(1)  # where an image cannot be had, the drawn cover stays
+    expect(page.locator("#found img")).to_have_count(1)  # if an image cannot be loaded, the drawn cover stays
     assert page.evaluate("window.ran") is None
 
 
-def test_the_policy_stops_scripts_that_are_not_the_pages_own(visit):
+def test_the_policy_blocks_foreign_scripts(visit):
     page = visit()
-    refused = """() => {
+    attempts = """() => {
       const tried = [];
       for (const attempt of [
         () => { document.body.innerHTML = '<p>markup</p>'; },
@@ -335,7 +333,7 @@ def test_the_policy_stops_scripts_that_are_not_the_pages_own(visit):
       ]) try { attempt(); tried.push('passed'); } catch (error) { tried.push(error.name); }
       return tried;
     }"""
-    assert page.evaluate(refused) == ["TypeError", "TypeError"]
-    assert page.evaluate("fetch('https://example.com/').catch(() => 'refused')") == "refused"
+    assert page.evaluate(attempts) == ["TypeError", "TypeError"]
+    assert page.evaluate("fetch('https://example.com/').catch(() => 'blocked')") == "blocked"
     assert any("connect-src" in complaint for complaint in visit.complaints)
     visit.complaints.clear()

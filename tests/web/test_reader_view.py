@@ -1,4 +1,4 @@
-"""The reader's page as it looks and weighs: on a phone, in the dark, for assistive technology, over the wire."""
+"""The reader's page: on a phone, in dark mode, for assistive technology, and its size."""
 
 import pytest
 from playwright.sync_api import expect
@@ -21,7 +21,7 @@ from tests.web.reader_page import (
 VIEWS = ("for-you", "shelf", "find")
 OWN_BYTES = 200_000
 FIRST_LIST_MS = 5_000
-"""What is bearable on a busy machine; the figure itself is in ``out/web.json``."""
+"""Tolerable on a busy machine; the actual figure is in ``out/web.json``."""
 
 MINIMUM_TARGET = 24
 """CSS pixels, WCAG 2.2, 2.5.8."""
@@ -46,35 +46,35 @@ def go(page, view):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_wrong_in_any_room_signed_out_or_in(visit, reader, scheme):
+def test_axe_finds_no_violation_in_any_view_signed_out_or_in(visit, reader, scheme):
     page = visit(color_scheme=scheme, reduced_motion="reduce", viewport={"width": 1280, "height": 900})
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     picture(page, f"reader-{scheme}-signed-out")
-    found = {"signed out": violations(page)}
+    broken = {"signed out": violations(page)}
     page.get_by_role("button", name="Create an account").click()
-    found["signing up"] = violations(page)
+    broken["signing up"] = violations(page)
     page.get_by_role("button", name="Sign in").click()
     signed_in(page, reader)
     for view in VIEWS:
         go(page, view)
         picture(page, f"reader-{scheme}-{view}")
-        found[view] = violations(page)
+        broken[view] = violations(page)
     page.context.set_offline(True)
     expect(page.locator("#offline")).to_be_visible()
     rate(page.locator("#entries > .entry").first, 2)
-    found["offline"] = violations(page)
-    assert {where: what for where, what in found.items() if what} == {}
+    broken["offline"] = violations(page)
+    assert {where: what for where, what in broken.items() if what} == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_wrong_on_a_phone(visit, reader, scheme):
+def test_axe_finds_no_violation_on_a_phone(visit, reader, scheme):
     page = signed_in(visit(**PHONE, color_scheme=scheme, reduced_motion="reduce"), reader)
-    found = {}
+    broken = {}
     for view in VIEWS:
         go(page, view)
         picture(page, f"reader-phone-{scheme}-{view}")
-        found[view] = violations(page)
-    assert {where: what for where, what in found.items() if what} == {}
+        broken[view] = violations(page)
+    assert {where: what for where, what in broken.items() if what} == {}
 
 
 def assert_fits(page):
@@ -90,7 +90,7 @@ def assert_fits(page):
     assert small == []
 
 
-def test_on_a_phone_nothing_scrolls_sideways_everything_can_be_hit_and_a_tap_rates(visit, reader):
+def test_on_a_phone_nothing_scrolls_sideways_targets_are_large_enough_and_a_tap_rates(visit, reader):
     page = visit(**PHONE)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     picture(page, "reader-phone-signed-out")
@@ -109,7 +109,7 @@ def test_on_a_phone_nothing_scrolls_sideways_everything_can_be_hit_and_a_tap_rat
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     slider.tap(position={"x": box["width"] * 0.55, "y": box["height"] / 2})
-    # The line above the list is out of sight by now: the news comes where the reader is.
+    # The line above the list is out of view, so a message appears at the bottom.
     expect(page.locator("#toast")).to_contain_text("List updated")
     picture(page, "reader-phone-rated")
     assert reader.shelf().ratings[isbn] == 3
@@ -117,7 +117,7 @@ def test_on_a_phone_nothing_scrolls_sideways_everything_can_be_hit_and_a_tap_rat
     expect(stars(shelf_entry(page, name))).to_have_attribute("aria-valuetext", "3 stars")
 
 
-def test_a_narrow_window_and_large_type_lose_nothing(visit, reader):
+def test_a_narrow_window_cuts_nothing_off(visit, reader):
     page = signed_in(visit(viewport={"width": 320, "height": 640}), reader)
     for view in VIEWS:
         go(page, view)
@@ -132,7 +132,7 @@ def test_with_reduced_motion_nothing_glides(visit, reader):
     assert page.evaluate("window.moved") is None
 
 
-def test_the_page_is_light_and_its_first_list_is_soon_there(visit, reader):
+def test_the_page_is_small_and_shows_its_first_list_soon(visit, reader):
     page = signed_in(visit(), reader)
     page.reload()
     expect(recommended(page)).to_have_count(10)

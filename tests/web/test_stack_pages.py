@@ -1,4 +1,4 @@
-"""What the local stack does for the pages: modules, policy, accounts, and a clock."""
+"""What the local stack provides for the pages: modules, policy, accounts, and a schedule."""
 
 import base64
 import hashlib
@@ -23,17 +23,17 @@ def policy(hosting):
 
 
 def import_maps():
-    """Return the text between the tags of each page's import map."""
+    """Return the text of each page's import map."""
     pages = [file.read_text() for file in sorted((ROOT / "web").glob("*.html"))]
     return [re.search(r'<script type="importmap">(.*?)</script>', page, re.DOTALL).group(1) for page in pages]
 
 
-def test_the_policy_lets_exactly_the_pages_import_map_pass_as_an_inline_script():
+def test_the_policy_allows_no_inline_script_but_the_import_map():
     hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in import_maps()}
     assert policy(HOSTING)["script-src"] == ["'self'", *hashes]
 
 
-def test_the_import_map_has_every_module_of_the_sdks_version():
+def test_the_import_map_has_every_module_of_the_sdk():
     [text] = set(import_maps())
     imports = json.loads(text)["imports"]
     core = "/vendor/firebase-app.js"
@@ -41,7 +41,7 @@ def test_the_import_map_has_every_module_of_the_sdks_version():
     assert imports == {**wanted, f"https://www.gstatic.com/firebasejs/{SDK}/firebase-app.js": core}
 
 
-def test_modules_are_copied_once_and_ask_for_no_source_maps(tmp_path):
+def test_modules_are_copied_once_and_name_no_source_maps(tmp_path):
     vendor.copy(tmp_path)
     first = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
     assert sorted(first) == sorted(f"firebase-{module}.js" for module in vendor.MODULES)
@@ -50,14 +50,14 @@ def test_modules_are_copied_once_and_ask_for_no_source_maps(tmp_path):
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == first
 
 
-def test_under_the_emulators_a_page_may_talk_to_these_too_and_otherwise_the_policy_stays():
+def test_with_emulators_the_policy_also_allows_their_addresses_and_nothing_else():
     deployed, local = policy(HOSTING), policy(hosting_for(HOSTING, "folder", ["127.0.0.1:9000"]))
     here, everywhere = local.pop("connect-src"), deployed.pop("connect-src")
     assert set(here) - set(everywhere) == {"http://127.0.0.1:9000", "ws://127.0.0.1:9000"}
     assert local == deployed
 
 
-def test_accounts_are_made_once_and_only_the_operator_has_the_claim(stack):
+def test_accounts_are_created_once_and_only_the_operator_has_the_claim(stack):
     assert stack.sign_up_accounts() == stack.sign_up_accounts()
     for account in ACCOUNTS:
         body = sign_in(account.email, account.password, stack.addresses.auth)["idToken"].split(".")[1]
@@ -65,18 +65,18 @@ def test_accounts_are_made_once_and_only_the_operator_has_the_claim(stack):
         assert claims.get("operator", False) == (account.email == "operator@example.com")
 
 
-def test_each_stack_has_a_configuration_of_its_own_and_every_answer_its_policy(stack):
-    found = requests.get(f"{stack.web}/config.json", timeout=10)
-    assert found.json()["emulators"]["database"] == stack.addresses.database
-    assert stack.addresses.database in found.headers[POLICY]
-    assert not (ROOT / "web" / "config.json").exists() or found.text != (ROOT / "web" / "config.json").read_text()
+def test_each_stack_has_its_own_configuration_and_every_response_the_policy(stack):
+    response = requests.get(f"{stack.web}/config.json", timeout=10)
+    assert response.json()["emulators"]["database"] == stack.addresses.database
+    assert stack.addresses.database in response.headers[POLICY]
+    assert not (ROOT / "web" / "config.json").exists() or response.text != (ROOT / "web" / "config.json").read_text()
 
 
-def test_the_reconciler_runs_again_and_again_while_pages_are_kept_up(stack, new_reader):
+def test_the_reconciler_runs_repeatedly_while_pages_are_served(stack, new_reader):
     reader = new_reader()
     isbn = next(iter(stack.admin_get("archive").values()))["isbn"]
     lost = {"userId": reader.uid, "bookId": "b", "isbn": isbn, "myRate": 5}
     with reconciling(stack, every_s=0.5):
         reader.request("PUT", f"User_Book/lost-{reader.uid}", lost, disableTriggers="true").raise_for_status()
-        found, _ = reader.wait_for_list()
-    assert found["basedOn"]["entries"] == 1
+        reader_list, _ = reader.wait_for_list()
+    assert reader_list["basedOn"]["entries"] == 1

@@ -1,4 +1,4 @@
-"""Model files as clients get them: Firebase Storage's interface, with what storage.rules lets pass."""
+"""Model files as clients get them: Firebase Storage's interface with the access that storage.rules allow."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ NOBODY = {
 
 
 @pytest.mark.parametrize("who", NOBODY)
-def test_only_a_token_of_this_projects_users_is_a_sign_in(who):
+def test_only_a_valid_token_of_this_project_counts_as_signed_in(who):
     assert not signed_in(NOBODY[who], PROJECT, time.time())
 
 
@@ -49,12 +49,12 @@ def test_only_a_token_of_this_projects_users_is_a_sign_in(who):
         ("models//manifest.json", False),
     ],
 )
-def test_a_signed_in_reader_gets_files_of_a_version_by_name_except_its_report(name, allowed):
+def test_a_signed_in_reader_may_read_a_versions_files_except_its_report(name, allowed):
     assert may_get(name, token(), PROJECT, time.time()) == allowed
     assert not may_get(name, "", PROJECT, time.time())
 
 
-def test_a_reader_gets_what_the_pointer_names_and_nothing_else(stack, new_reader):
+def test_a_reader_can_read_what_the_pointer_names_and_nothing_else(stack, new_reader):
     version = stack.admin_get("Recommender/model/version")
     objects = f"http://{stack.addresses.firebase_storage}/v0/b/{stack.addresses.bucket}/o"
     reader = {"Authorization": f"Firebase {new_reader().token}"}
@@ -66,12 +66,12 @@ def test_a_reader_gets_what_the_pointer_names_and_nothing_else(stack, new_reader
     assert ask(manifest, alt="media").json()["version"] == version
     assert ask(manifest).json()["size"] == str(len(ask(manifest, alt="media").content))
     assert ask(manifest).headers["Access-Control-Allow-Origin"] == "*"
-    refusals = {
+    denied = {
         "not signed in": ask(manifest, headers={}),
         "the report": ask(f"models/{version}/report.html"),
         "a deletion": ask(manifest, method="DELETE"),
         "an upload": ask(manifest, method="POST"),
         "a listing": requests.get(objects, params={"prefix": "models/"}, headers=reader, timeout=30),
     }
-    assert {what: answer.status_code for what, answer in refusals.items()} == dict.fromkeys(refusals, 403)
+    assert {what: answer.status_code for what, answer in denied.items()} == dict.fromkeys(denied, 403)
     assert ask(f"models/{version}/nothing").status_code == 404

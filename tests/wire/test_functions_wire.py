@@ -1,4 +1,4 @@
-"""CloudEvents and task requests, as the platform sends them, through the real SDK and main.py."""
+"""CloudEvents and task requests in the platform's form, through the real SDK and main.py."""
 
 import base64
 import importlib
@@ -70,7 +70,7 @@ def test_created_updated_and_deleted_entries_reach_the_handler(main, world):
     assert world.list_of("u")["basedOn"]["entries"] == 0
 
 
-def test_the_time_of_an_event_is_what_its_list_is_measured_from(main, world):
+def test_latency_is_measured_from_the_time_of_the_event(main, world):
     value, written = entry("u", "isbn004"), datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
     world.clock.now = int(written.timestamp() * 1000) + 70
     store(world, "k1", value)
@@ -92,14 +92,14 @@ def test_a_bad_entry_is_acknowledged_and_recorded(main, world, value):
     assert world.database.get(f"{paths.REJECTED}/k1/message")
 
 
-def test_a_write_that_changes_nothing_still_brings_the_list_of_the_shelf(main, world):
+def test_a_write_that_changes_nothing_still_updates_the_list(main, world):
     same = entry("u", "isbn004")
     store(world, "k1", same)
     main.on_user_book_written(database_event("User_Book/k1", same, same, authtype="app_user", authid="u"))
     assert world.list_of("u")["items"][0]["isbn"] == "isbn005"
 
 
-def test_an_event_of_an_entry_that_is_gone_brings_the_list_of_the_shelf_that_is_left(main, world):
+def test_an_event_of_a_deleted_entry_updates_the_list_for_the_remaining_shelf(main, world):
     main.on_user_book_written(database_event("User_Book/k1", None, entry("u", "isbn004")))
     assert world.list_of("u")["basedOn"]["entries"] == 0
     assert world.database.get(paths.REJECTED) is None
@@ -129,7 +129,7 @@ def test_a_removed_pointer_is_acknowledged(main, world):
     assert not world.tasks.queued
 
 
-def test_a_task_that_fails_is_answered_as_failed_so_that_the_queue_tries_again(main, world):
+def test_a_failing_task_gets_an_error_response_so_the_queue_retries(main, world):
     world.store.is_away = True
     world.publish("v2", 2)
     with task_request({"version": "v2", "shard": 0, "users": ["u"]}):
@@ -145,7 +145,7 @@ def test_a_switched_pointer_fans_out(main, world):
 
 
 def task_request(data):
-    """A task as Cloud Tasks delivers it."""
+    """Return a task as Cloud Tasks delivers it."""
     token = base64.urlsafe_b64encode(json.dumps({"sub": "tasks"}).encode()).decode()
     headers = {"Authorization": f"Bearer x.{token}.x", "Content-Type": "application/json"}
     return Flask("tasks").test_request_context(method="POST", json={"data": data}, headers=headers)

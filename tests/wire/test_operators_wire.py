@@ -1,4 +1,4 @@
-"""Calls of the operators' functions, as the client SDKs send them, through the real SDK and main.py.
+"""Calls of the operators' functions in the client SDKs' form, through the real SDK and main.py.
 
 Tokens are those of the Auth emulator: unsigned, and otherwise verified.
 """
@@ -71,18 +71,18 @@ def call(main, function, data, *, bearer=None, method="POST", **headers):
         return answer.status_code, answer.get_json(silent=True), answer.headers
 
 
-def refused(main, function, data, **who):
+def denied(main, function, data, **who):
     status, body, _ = call(main, function, data, **who)
     return status, body["error"]["status"]
 
 
 @pytest.mark.parametrize(("function", "data"), FUNCTIONS.items())
-def test_only_an_operator_is_let_in(main, world, function, data):
+def test_only_an_operator_is_allowed(main, world, function, data):
     before = world.database.get("/")
-    assert refused(main, function, data) == (401, "UNAUTHENTICATED")
-    assert refused(main, function, data, bearer="no token") == (401, "UNAUTHENTICATED")
+    assert denied(main, function, data) == (401, "UNAUTHENTICATED")
+    assert denied(main, function, data, bearer="no token") == (401, "UNAUTHENTICATED")
     for claims in ({}, {"operator": "true"}, {"operator": 1}, {"operator": False}, {"admin": True}):
-        assert refused(main, function, data, bearer=token("ana", **claims)) == (403, "PERMISSION_DENIED")
+        assert denied(main, function, data, bearer=token("ana", **claims)) == (403, "PERMISSION_DENIED")
     assert world.database.get("/") == before
     status, body, _ = call(main, function, data, bearer=token("olga", **OPERATOR))
     assert (status, list(body)) == (200, ["result"])
@@ -97,7 +97,7 @@ def test_a_page_of_another_origin_may_call(main, world, function):
     assert headers["Access-Control-Allow-Methods"] == "POST"
 
 
-def test_each_function_answers_what_was_agreed(main, world):
+def test_each_function_answers_as_documented(main, world):
     def answer(function, data):
         return call(main, function, data, bearer=token("olga", **OPERATOR))[1]["result"]
 
@@ -124,18 +124,18 @@ def test_each_function_answers_what_was_agreed(main, world):
         ("operator_experiment", {"version": "v1", "share": 7}, "INVALID_ARGUMENT", "a number between 0 and 1"),
     ],
 )
-def test_a_refusal_says_what_is_wrong(main, world, function, data, code, says):
+def test_a_rejected_call_says_what_is_wrong(main, world, function, data, code, says):
     _, body, _ = call(main, function, data, bearer=token("olga", **OPERATOR))
     assert body["error"]["status"] == code
     assert says in body["error"]["message"]
 
 
-def test_a_store_that_is_away_is_worth_another_call(main, world):
+def test_an_unavailable_store_gives_a_retryable_error(main, world):
     world.store.is_away = True
-    assert refused(main, "operator_rollback", {"version": "v1"}, bearer=token("olga", **OPERATOR))[1] == "UNAVAILABLE"
+    assert denied(main, "operator_rollback", {"version": "v1"}, bearer=token("olga", **OPERATOR))[1] == "UNAVAILABLE"
 
 
-def test_a_parameter_that_is_no_number_is_named_to_the_operator_and_in_the_log(main, monkeypatch, capfd):
+def test_a_parameter_that_is_not_a_number_is_named_in_the_answer_and_the_log(main, monkeypatch, capfd):
     monkeypatch.setenv("LEASE_SECONDS", "two minutes")
     composition.use(None)
     says = "LEASE_SECONDS is 'two minutes' in the environment: set it to a whole number of at least 1"
@@ -152,7 +152,7 @@ def test_a_parameter_that_is_no_number_is_named_to_the_operator_and_in_the_log(m
 @pytest.mark.parametrize(
     ("parameter", "value"), [("FANOUT_SHARD_SIZE", "0"), ("RETRAIN_ATTEMPTS", "x"), ("RETRAIN_QUIET_SECONDS", "-1")]
 )
-def test_every_parameter_that_is_a_number_is_held_to_it(monkeypatch, parameter, value):
+def test_every_numeric_parameter_must_be_a_number(monkeypatch, parameter, value):
     monkeypatch.setenv(parameter, value)
     with pytest.raises(BadSetting, match=parameter):
         read_settings()
@@ -160,10 +160,10 @@ def test_every_parameter_that_is_a_number_is_held_to_it(monkeypatch, parameter, 
     assert read_settings().fanout_shard_size == 100
 
 
-def test_an_unexpected_failure_says_nothing_of_itself_and_no_log_names_the_operator(main, world, capfd):
+def test_an_unexpected_failure_reveals_no_details_and_no_log_names_the_operator(main, world, capfd):
     world.database.lease = lambda: {}["olga@secret"]
-    assert refused(main, "operator_release", {}, bearer=token("olga", **OPERATOR)) == (500, "INTERNAL")
-    refused(main, "operator_rollback", {"version": "v9"}, bearer=token("olga", **OPERATOR))
+    assert denied(main, "operator_release", {}, bearer=token("olga", **OPERATOR)) == (500, "INTERNAL")
+    denied(main, "operator_rollback", {"version": "v9"}, bearer=token("olga", **OPERATOR))
     call(main, "operator_experiment", {}, bearer=token("olga", **OPERATOR))
     out, err = capfd.readouterr()
     assert "an operator has acted" in out + err

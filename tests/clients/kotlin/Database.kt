@@ -1,5 +1,5 @@
-// The database's SDK, as far as the guide uses it, over a tree in memory. `getValue` fills a class as the SDK does: by its
-// constructor without arguments, and then field by field, by name.
+// The part of the database's SDK that the guide uses, with a tree in memory. `getValue` fills a class as the SDK does:
+// with the constructor without arguments, and then field by field, by name.
 package com.google.firebase.database
 
 import com.google.android.gms.tasks.Task

@@ -1,4 +1,4 @@
-// org.json as Android has it, as far as the guide uses it, and the JSON of the harness.
+// The part of Android's org.json that the guide uses, and the JSON of the harness.
 package org.json
 
 class JSONException(message: String) : Exception(message)

@@ -1,4 +1,4 @@
-// LiteRT's interpreter, as far as the guide uses it: the real runtime answers, in the process at the other end.
+// The part of LiteRT's interpreter that the guide uses: the real runtime runs in the process at the other end.
 package org.tensorflow.lite
 
 import java.io.File

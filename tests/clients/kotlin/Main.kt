@@ -1,4 +1,4 @@
-// Runs the guide's Kotlin: a line of JSON with one call in, a line with its result out, with the runtime's calls between.
+// Runs the guide's Kotlin: reads calls and writes results, each a line of JSON, with the runtime's calls in between.
 import bookrec.contract.CatalogueBook
 import bookrec.contract.RecommendationList
 import com.google.firebase.database.FirebaseDatabase

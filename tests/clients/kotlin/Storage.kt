@@ -1,4 +1,4 @@
-// Cloud Storage's SDK, as far as the guide uses it, over a folder.
+// The part of Cloud Storage's SDK that the guide uses, with a folder.
 package com.google.firebase.storage
 
 import com.google.android.gms.tasks.Task

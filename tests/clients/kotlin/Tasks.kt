@@ -1,4 +1,4 @@
-// Play services' tasks, as far as the guide uses them: one that is done.
+// The part of Play services' tasks that the guide uses: a completed task.
 package com.google.android.gms.tasks
 
 open class Task<T>(val outcome: Result<T>)

@@ -1,11 +1,11 @@
-"""Whether everything is in one region, and the APIs are on."""
+"""Checks that everything is in one region, and that the APIs are on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from deploy.commands import firebase, gcloud
-from deploy.doctor.findings import Finding, Look
+from deploy.doctor.findings import Finding, Probe
 from deploy.parts import access, project, storage
 from deploy.source import functions
 from deploy.steps import Question, names
@@ -14,25 +14,25 @@ from deploy.target import JOB
 _CONTINENTS = {"us-central1": "US", "europe-west1": "EU", "asia-southeast1": "ASIA"}
 
 
-def apis(look: Look) -> Iterator[Finding]:
+def apis(probe: Probe) -> Iterator[Finding]:
     """Find the APIs that are off."""
-    found = look.at(project.enabled_apis(look.target))
-    if found is None:
+    enabled = probe.json(project.enabled_apis(probe.target))
+    if enabled is None:
         return
-    on = {one.get("config", {}).get("name") for one in found}
+    on = {one.get("config", {}).get("name") for one in enabled}
     wanted = {**project.CLOUD_APIS, **project.FIREBASE_APIS}
     off = [name for name in wanted if name not in on]
     if off:
-        fix = gcloud("services", "enable", *off, project=look.target.project).shell()
+        fix = gcloud("services", "enable", *off, project=probe.target.project).shell()
         evidence = "; ".join(f"{name}: {wanted[name]}" for name in off)
         explains = frozenset({"apis-cloud", "apis-firebase"})
         yield Finding("error", "api-off", "APIs are off", evidence, fix, explains)
 
 
-def database(look: Look) -> Iterator[Finding]:
+def database(probe: Probe) -> Iterator[Finding]:
     """Find a database in another region, or one that is disabled."""
-    target = look.target
-    for one in look.at(project.databases(target)) or []:
+    target = probe.target
+    for one in probe.json(project.databases(target)) or []:
         if names([one]) != [target.instance]:
             continue
         if one.get("location") != target.region:
@@ -40,8 +40,8 @@ def database(look: Look) -> Iterator[Finding]:
                 "error",
                 "database-region",
                 "The database is in another region",
-                f"{target.instance} is in {one.get('location')}, everything else is looked for in {target.region}; "
-                "functions are not triggered across regions",
+                f"{target.instance} is in {one.get('location')}, not in {target.region}; the database triggers only "
+                "functions in its region",
                 f"Deploy to the database's region, since it cannot move: make deploy PROJECT={target.project} "
                 f"REGION={one.get('location')} RUN=1",
                 frozenset({"database"}),
@@ -53,16 +53,16 @@ def database(look: Look) -> Iterator[Finding]:
             yield Finding("error", "database-off", "The database is not active", evidence, fix, frozenset({"database"}))
 
 
-def all_functions(look: Look) -> Question:
-    """Return what asks for the functions of all regions."""
-    return Question(gcloud("functions", "list", "--v2", project=look.target.project, json_answer=True))
+def all_functions(probe: Probe) -> Question:
+    """Return the question that lists the functions of all regions."""
+    return Question(gcloud("functions", "list", "--v2", project=probe.target.project, json_answer=True))
 
 
-def functions_region(look: Look) -> Iterator[Finding]:
-    """Find functions that are in another region only."""
-    target, wanted = look.target, {one.name for one in functions()}
+def functions_region(probe: Probe) -> Iterator[Finding]:
+    """Find functions that exist only in another region."""
+    target, wanted = probe.target, {one.name for one in functions()}
     where: dict[str, set[str]] = {}
-    for one in look.at(all_functions(look)) or []:
+    for one in probe.json(all_functions(probe)) or []:
         parts = str(one.get("name", "")).split("/")
         if len(parts) == 6 and parts[5] in wanted:
             where.setdefault(parts[5], set()).add(parts[3])
@@ -81,10 +81,10 @@ def functions_region(look: Look) -> Iterator[Finding]:
         )
 
 
-def job_region(look: Look) -> Iterator[Finding]:
-    """Find a job that is in another region only."""
-    target = look.target
-    everywhere = look.at(Question(gcloud("run", "jobs", "list", project=target.project, json_answer=True))) or []
+def job_region(probe: Probe) -> Iterator[Finding]:
+    """Find a job that exists only in another region."""
+    target = probe.target
+    everywhere = probe.json(Question(gcloud("run", "jobs", "list", project=target.project, json_answer=True))) or []
     regions = [
         one.get("metadata", {}).get("labels", {}).get("cloud.googleapis.com/location", "")
         for one in everywhere
@@ -102,10 +102,10 @@ def job_region(look: Look) -> Iterator[Finding]:
         )
 
 
-def bucket_region(look: Look) -> Iterator[Finding]:
+def bucket_region(probe: Probe) -> Iterator[Finding]:
     """Find a bucket of models that is far away: right, but slow, and every start of a function pays for it."""
-    target = look.target
-    bucket = storage.bucket_named(look.at(storage.buckets(target)), target.bucket)
+    target = probe.target
+    bucket = storage.bucket_named(probe.json(storage.buckets(target)), target.bucket)
     near = {target.region.upper(), _CONTINENTS[target.region]}
     if bucket and str(bucket.get("location", "")).upper() not in near:
         yield Finding(

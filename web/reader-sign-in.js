@@ -1,11 +1,11 @@
-/** The door: signing in and making an account. */
+/** Signing in and creating an account. */
 
 import * as client from './client.js';
 import { show } from './elements.js';
 import { cover } from './reader-parts.js';
 import { explain } from './reader-words.js';
 
-/** Covers for the first impression; no books of any catalogue. */
+/** Covers for decoration; not books in the catalogue. */
 const FAN = [
   { isbn: '3', title: 'The Quiet Harbour', author: 'A novel' },
   { isbn: '13', title: 'Maps of Elsewhere', author: 'Essays' },
@@ -14,7 +14,7 @@ const FAN = [
   { isbn: '22', title: 'The Last Orchard', author: 'A novel' },
 ];
 
-/** An account that the local stack makes. */
+/** An account that the local stack creates. */
 const TEST_ACCOUNT = { email: 'reader@example.com', password: 'reader-password' };
 
 /** @param {string} id */
@@ -23,19 +23,19 @@ const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const field = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 
 /**
- * Make the form work.
+ * Set up the form.
  *
  * @param {client.Client} reader
- * @param {() => void} entered called once somebody has signed in by it
+ * @param {() => void} entered called after signing in
  */
-export function openDoor(reader, entered) {
+export function setUpSignIn(reader, entered) {
   let isNew = false;
 
   function render() {
     const verb = isNew ? 'Create account' : 'Sign in';
     $('form-title').textContent = verb;
     $('sign-button').textContent = verb;
-    $('switch-text').textContent = isNew ? 'Been here before?' : 'New here?';
+    $('switch-text').textContent = isNew ? 'Already have an account?' : 'New here?';
     $('switch').textContent = isNew ? 'Sign in' : 'Create an account';
     field('password').autocomplete = isNew ? 'new-password' : 'current-password';
     show($('name-fields'), isNew);
@@ -80,7 +80,7 @@ export function openDoor(reader, entered) {
 }
 
 /**
- * Say what is wrong with what was typed, or nothing.
+ * Show what is wrong with the input; "" for nothing.
  *
  * @param {string} problem
  */

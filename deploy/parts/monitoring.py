@@ -1,4 +1,4 @@
-"""Who is told when something is wrong: metrics counted from logs, and alerts."""
+"""Monitoring: metrics counted from logs, and alerts."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ ALERTS = ("alarm", "reconciled-absent")
 
 
 def steps(target: Target) -> list[Step]:
-    """Return the steps that make metrics and alerts."""
+    """Return the steps that create metrics and alerts."""
     return [*(_metric(target, name) for name in METRICS), *(_alert(target, name) for name in ALERTS)]
 
 
 def metrics(target: Target) -> Question:
-    """Return what asks for the metrics that are counted from logs."""
+    """Return the question that lists the metrics counted from logs."""
     return Question(gcloud("logging", "metrics", "list", project=target.project, json_answer=True))
 
 
 def alerts(target: Target) -> Question:
-    """Return what asks for the alert policies."""
+    """Return the question that lists the alert policies."""
     return Question(gcloud("alpha", "monitoring", "policies", "list", project=target.project, json_answer=True))
 
 
 def wanted_alert(name: str) -> dict[str, Any]:
     """Return an alert policy of this repository."""
-    found: dict[str, Any] = json.loads((POLICIES / f"alert-{name}.json").read_text())
-    return found
+    policy: dict[str, Any] = json.loads((POLICIES / f"alert-{name}.json").read_text())
+    return policy
 
 
-def alert_named(found: Any, name: str) -> dict[str, Any] | None:
-    """Return the project's alert of the same display name, or None."""
+def alert_named(listed: Any, name: str) -> dict[str, Any] | None:
+    """Return the project's alert with the same display name, or None."""
     title = wanted_alert(name)["displayName"]
-    return next((one for one in found or [] if one.get("displayName") == title), None)
+    return next((one for one in listed or [] if one.get("displayName") == title), None)
 
 
 def _metric(target: Target, name: str) -> Step:
@@ -50,7 +50,7 @@ def _metric(target: Target, name: str) -> Step:
         f"Count {name} from the logs",
         wanted["description"],
         (create,),
-        Check(metrics(target), lambda found: name in [one.get("name") for one in found or []]),
+        Check(metrics(target), lambda listed: name in [one.get("name") for one in listed or []]),
     )
 
 
@@ -67,7 +67,7 @@ def _alert(target: Target, name: str) -> Step:
         f"Alert: {wanted['displayName']}",
         wanted["documentation"]["content"].splitlines()[0],
         (create,),
-        Check(alerts(target), lambda found: alert_named(found, name) is not None),
-        remedy="A metric that was made just now can take ten minutes to be known to alerts: run the same command "
-        "again. gcloud alpha has to be installed: gcloud components install alpha.",
+        Check(alerts(target), lambda listed: alert_named(listed, name) is not None),
+        remedy="It can take ten minutes until an alert can use a new metric: run the same command again. "
+        "gcloud alpha has to be installed: gcloud components install alpha.",
     )
