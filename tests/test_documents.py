@@ -38,19 +38,19 @@ RUN_BY = {
     "make mutants": "tests/simulation/test_simulation.py::test_a_fault_in_the_code_is_found",
     "make chaos": "tests/e2e/test_chaos.py::test_lost_and_doubled_events_killed_runs_and_restarts_leave_nothing_wrong",
     "trainer run": "tests/e2e/test_loop.py::stack",
-    "trainer train": "tests/trainer/commands/test_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
-    "trainer publish": "tests/trainer/commands/test_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
-    "trainer rollback": "tests/trainer/commands/test_folder.py::test_a_model_goes_through_a_folder_to_phones_and_back",
+    "trainer train": "tests/trainer/commands/test_folder.py::test_a_folder_reaches_phones_and_is_rolled_back",
+    "trainer publish": "tests/trainer/commands/test_folder.py::test_a_folder_reaches_phones_and_is_rolled_back",
+    "trainer rollback": "tests/trainer/commands/test_folder.py::test_a_folder_reaches_phones_and_is_rolled_back",
     "trainer experiment": "tests/trainer/commands/test_experiment.py::test_an_experiment_is_started_shown_and_ended",
-    "trainer release": "tests/trainer/commands/test_experiment.py::test_release_says_how_many_failures_it_forgave",
+    "trainer release": "tests/trainer/commands/test_experiment.py::test_release_reports_how_many_failures_it_cleared",
     "trainer status": "tests/trainer/commands/test_status.py::"
-    "test_the_command_ends_with_3_where_something_needs_attention",
+    "test_the_command_ends_with_3_if_something_needs_attention",
     "trainer evaluate": "tests/trainer/commands/test_models.py::"
     "test_evaluate_writes_its_three_files_the_same_each_time",
-    "trainer export": "tests/trainer/commands/test_export.py::test_the_command_writes_a_folder_once",
+    "trainer export": "tests/trainer/commands/test_export.py::test_the_command_does_not_overwrite_a_folder",
     "trainer import": "tests/trainer/commands/test_models.py::"
     "test_import_turns_ratings_into_a_database_that_a_run_can_read",
-    "trainer lists": "tests/trainer/commands/test_help.py::test_lists_are_made_of_an_export_into_a_folder",
+    "trainer lists": "tests/trainer/commands/test_help.py::test_lists_are_made_from_an_export_into_a_folder",
     "trainer simulate": "tests/trainer/commands/test_help.py::test_simulate_runs_histories_and_replays_one",
     "emulator": "tests/emulator/test_snapshots.py::"
     "test_what_an_emulator_held_when_it_was_told_to_stop_is_there_at_the_next_start",

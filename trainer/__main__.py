@@ -17,24 +17,24 @@ from trainer.command_line.options import Done, UsageError
 from trainer.commands.parser import make_parser
 
 CHATTY = ("absl", "tensorflow", "google.auth", "urllib3")
-"""Libraries that tell of errors only; the last two would name addresses, and with them users."""
+"""Libraries that log errors only; the last two would log addresses, and these contain user ids."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code (``trainer.command_line.options.EXIT_CODES``)."""
+    """Run a command; return its exit code (``trainer.command_line.options.EXIT_CODES``)."""
     words = sys.argv[1:] if words is None else words
     is_json = "--json" in words
     try:
         with _interrupted_once():
             arguments = _parse(words)
-            # Whatever libraries print, standard output holds one document.
+            # Standard output holds one document, whatever libraries print.
             with contextlib.redirect_stdout(sys.stderr) if is_json else contextlib.nullcontext():
                 done: Done = arguments.run(arguments)
     except (Exception, KeyboardInterrupt) as problem:
-        foreseen = explain(problem)
-        if foreseen is None:
+        explained = explain(problem)
+        if explained is None:
             raise
-        code, line = foreseen
+        code, line = explained
         if isinstance(problem, UsageError):
             print(problem.usage, end="", file=sys.stderr)
         print(f"trainer: {line}", file=sys.stderr)
@@ -62,7 +62,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _interrupted_once() -> Iterator[None]:
-    """Have the first Ctrl-C end the command, and none after it cut the tidying up short."""
+    """Have the first Ctrl-C end the command, and later ones not interrupt its cleanup."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -70,7 +70,7 @@ def _interrupted_once() -> Iterator[None]:
 
     is_ours = threading.current_thread() is threading.main_thread()
     if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield  # somebody has said already what Ctrl-C does, or that it does nothing
+        yield  # another handler for Ctrl-C is installed already
         return
     signal.signal(signal.SIGINT, stop)
     try:

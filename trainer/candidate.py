@@ -50,7 +50,7 @@ class Candidate:
     Attributes:
         name: what the files call it until it is published.
         snapshot_at: when reading its entries began, by the database's clock (milliseconds since 1970).
-        compared_with: version and manifest SHA-256 of what was live; None where nothing was.
+        compared_with: version and manifest SHA-256 of what was live; None if nothing was.
         passed: the gate lets it pass.
         reason: the gate's.
         details: what the manifest will say beside the files; of a refused model, the figures.
@@ -90,9 +90,9 @@ def train(services: Services, make: Make, read: Read | None, folder: Path, step:
         step: is told of each step as it begins.
 
     Raises:
-        FolderError: where the folder cannot be written, before anything is read.
+        FolderError: if the folder cannot be written, before anything is read.
         RefusedModelError: the gate's reason, which is in the folder too.
-        BadModel: where the exported files do not agree with TensorFlow.
+        BadModel: if the exported files do not agree with TensorFlow.
     """
     refused: RefusedModelError | None = None
     with new_folder(folder) as written:

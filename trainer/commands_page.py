@@ -1,4 +1,4 @@
-"""``python -m trainer.commands_page``: write ``docs/commands.md`` out of the commands' own parsers."""
+"""``python -m trainer.commands_page``: writes ``docs/commands.md`` from the commands' parsers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ HEAD = f"""# Commands
 
 {ABOUT}
 
-Everything an operator does is a command, `{PROGRAM} COMMAND`: on a laptop with the project's credentials, or as
-an execution of the Cloud Run job with other arguments. When to use which: [operations](operations.md). This page is
-written by `python -m trainer.commands_page`.
+Operators work with commands, `{PROGRAM} COMMAND`: on a laptop with the project's credentials, or as an execution of
+the Cloud Run job with other arguments. When to use which: [operations](operations.md). This page is written by
+`python -m trainer.commands_page`.
 
-With `--json` a command prints one JSON document on standard output, also where it fails (`{{"error", "exitCode"}}`);
-everything else goes to standard error. Long work shows a bar on a terminal, and elsewhere a line every 15 seconds.
+With `--json` a command prints one JSON document on standard output, even if it fails (`{{"error", "exitCode"}}`);
+everything else goes to standard error. Long work shows a bar on a terminal, and a line every 15 seconds elsewhere.
 """
 
 
@@ -44,7 +44,7 @@ def _overview(parsers: Mapping[str, argparse.ArgumentParser]) -> Iterator[str]:
             yield f"| {group if name == names[0] else ''} | [`{name}`](#{name}) | {_cell(summary.rstrip('.'))} |"
     yield "\n| exit code | |\n|---|---|"
     yield from (f"| {code} | {_cell(what)} |" for code, what in EXIT_CODES.items())
-    yield "\n| variable of the environment | |\n|---|---|"
+    yield "\n| environment variable | |\n|---|---|"
     yield from (f"| `{name}` | {_cell(what)} |" for name, what in ENVIRONMENT.items())
     yield ""
 
@@ -61,7 +61,7 @@ def _section(parser: argparse.ArgumentParser) -> Iterator[str]:
         if not isinstance(action, argparse._HelpAction):
             default = default_of(action)
             more = f" (default: {default})" if default is not None else ""
-            needed = " **Needed.**" if action.required and action.option_strings else ""
+            needed = " (required)" if action.required and action.option_strings else ""
             text = (action.help or "").replace(" (default: %(default)s)", "")
             yield f"| {_shown(action)} | {_cell(text + more)}{needed} |"
     yield ""

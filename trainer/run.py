@@ -208,7 +208,7 @@ class _Record:
         self._database, self._lease, self._started_at = database, lease, started_at
 
     def step(self, name: str) -> None:
-        """Note that a step begins; raise ``LeaseLost`` where the run should not go on."""
+        """Note that a step begins; raise ``LeaseLost`` if the run should not go on."""
         try:
             self._lease.check()
         except LeaseLost:

@@ -66,7 +66,7 @@ def test_a_rollback_is_a_publish_of_a_kept_version_under_a_new_fence(world):
     assert (lease.holder, lease.outcome) == (None, "published")
 
 
-def test_a_version_that_is_not_kept_is_named_with_those_that_are(world):
+def test_the_error_for_an_unkept_version_names_the_kept_ones(world):
     live = world.publish()
     with pytest.raises(BadModel, match=f"version v0 is not kept; these are: {live.version}"):
         operate.rollback(world.services, "v0")
@@ -74,7 +74,7 @@ def test_a_version_that_is_not_kept_is_named_with_those_that_are(world):
 
 
 @pytest.mark.parametrize("damage", ["altered", "missing", "no answer"])
-def test_a_version_that_is_not_whole_any_more_does_not_go_live_again(world, damage):
+def test_a_damaged_version_does_not_go_live_again(world, damage):
     first, second = world.publish(), world.publish()
     name = paths.model_object(first.version, "recommend.tflite")
     if damage == "altered":
@@ -92,14 +92,14 @@ def test_a_version_that_is_not_whole_any_more_does_not_go_live_again(world, dama
     assert world.live() == second
 
 
-def test_a_rollback_waits_for_no_run_but_is_refused_while_one_is_live(world):
+def test_a_rollback_fails_while_a_run_is_live(world):
     first = world.publish()
     world.database.change_lease(lambda held: leases.acquire(held, "run", world.clock.now, 10_000, 10_000, first.fence))
     with pytest.raises(LeaseLost, match="the lease is held by run run-2"):
         operate.rollback(world.services, first.version)
 
 
-def test_a_release_forgives_failures_and_says_how_many(world):
+def test_a_release_clears_failures_and_returns_how_many(world):
     for _ in range(2):
         with pytest.raises(RuntimeError):
             world.publish(RuntimeError("out of memory"))
@@ -111,7 +111,7 @@ def test_a_release_forgives_failures_and_says_how_many(world):
     assert operate.release(world.database) == 0
 
 
-def test_a_refused_model_counts_its_entries_as_trained_on_and_is_no_failure(world):
+def test_a_refused_model_counts_its_entries_as_trained_on_and_is_not_a_failure(world):
     with pytest.raises(RefusedModelError):
         world.publish(RefusedModelError("it loses to popularity"))
     assert world.memory.get(paths.CHANGES) is None
@@ -122,7 +122,7 @@ def test_a_refused_model_counts_its_entries_as_trained_on_and_is_no_failure(worl
 METRICS = {"model": {"ndcg": {"mean": 0.25}}, "baselines": {"popularity": {"ndcg": {"mean": 0.125}}, "ease": {}}}
 
 
-def test_every_run_that_ends_is_remembered_with_its_figures_and_its_reason(world):
+def test_every_ended_run_is_recorded_with_its_figures_and_its_reason(world):
     first = world.publish(metrics=METRICS)
     with pytest.raises(RefusedModelError):
         world.publish(RefusedModelError("it loses to popularity", METRICS))
@@ -156,7 +156,7 @@ def test_a_publish_whose_answer_was_lost_is_a_publish(world):
     assert world.database.lease().outcome == "published"
 
 
-def test_a_run_that_outlived_its_lease_publishes_nothing(world):
+def test_a_run_that_lost_its_lease_publishes_nothing(world):
     live = world.publish()
 
     def make(order, step):
@@ -168,7 +168,7 @@ def test_a_run_that_outlived_its_lease_publishes_nothing(world):
     assert world.live() == live
 
 
-def test_old_versions_go_and_kept_ones_stay(world):
+def test_old_versions_are_removed_and_kept_ones_stay(world):
     versions = []
     for _ in range(13):
         versions.append(world.publish().version)

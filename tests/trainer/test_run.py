@@ -48,7 +48,7 @@ def services(database, bucket):
     return Services(database, bucket, answers, now_ms, beat_in_thread)
 
 
-def test_a_run_publishes_files_report_and_card_and_a_second_one_says_what_changes(server, database):
+def test_a_run_publishes_files_report_and_card_and_a_second_one_reports_changes(server, database):
     ratings, books = clusters(readers=40)
     server.request("PUT", ".settings/rules", data=RULES)
     entries = {
@@ -62,7 +62,7 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_says_what_change
     server.put("archive", archive)
     bucket = Bucket()
     first = run(services(database, bucket), partial(make, replace(CONFIG, by_user=10)))
-    published = {name.rsplit("/", 1)[1]: found for name, found in bucket.objects.items()}
+    published = {name.rsplit("/", 1)[1]: content for name, content in bucket.objects.items()}
     assert set(published) == {
         "recommend.tflite", "items.json", "by_user.tflite", "rating.tflite", "saved_model.zip",
         "metrics.json", "model_card.md", "report.html", "manifest.json",
@@ -87,7 +87,7 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_says_what_change
 
 @pytest.mark.parametrize("stars", ["0", "4"])
 @pytest.mark.parametrize("readers", [1, 3])
-def test_the_smallest_databases_are_judged_without_a_fault(stars, readers):
+def test_the_smallest_databases_are_judged_without_an_error(stars, readers):
     ratings, _ = clusters(readers=readers, books=20, per_reader=4)
     built = dataset.build(dataset.clean(ratings.assign(myRate=stars))[0], None)
     judged = _judge(built, pd.DataFrame({"isbn": list(built.isbns)}), CONFIG, None)

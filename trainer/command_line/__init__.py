@@ -1,1 +1,1 @@
-"""What all commands are made of: options, exit codes, error messages, progress, and connections to the services."""
+"""The building blocks of all commands: options, exit codes, error messages, progress, connections to the services."""

@@ -1,4 +1,4 @@
-"""The real services of the project, for commands that need them."""
+"""Connections to the project's services, for commands that need them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Databases:
     Attributes:
         project: its name.
         database: all instances as one.
-        instances: each instance's references by its name, the first one's first.
+        instances: name and references of each instance; the one with pointer and lease comes first.
     """
 
     project: str
@@ -56,21 +56,21 @@ def project_databases() -> Iterator[Databases]:
 
 
 def _check(node_at: NodeAt, variable: str) -> None:
-    """Have the client look at its address, without a request."""
+    """Have the client check its address, without a request."""
     try:
         node_at("Recommender")
     except ValueError as problem:
         raise SettingError(f"{variable}: {problem}") from problem
 
 
-def services_of(found: Databases) -> Services:
+def services_of(databases: Databases) -> Services:
     """Return the services of a project whose databases are connected."""
     from trainer.pipeline import answers
     from trainer.publishing.adapters import Bucket, now_ms
     from trainer.publishing.lease_holder import beat_in_thread
     from trainer.run import Services
 
-    return Services(found.database, Bucket(found.project), answers, now_ms, beat_in_thread)
+    return Services(databases.database, Bucket(databases.project), answers, now_ms, beat_in_thread)
 
 
 @contextmanager
@@ -80,5 +80,5 @@ def project_services() -> Iterator[Services]:
     Raises:
         SettingError: naming the variable that is missing or wrong.
     """
-    with project_databases() as found:
-        yield services_of(found)
+    with project_databases() as databases:
+        yield services_of(databases)

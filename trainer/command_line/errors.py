@@ -1,4 +1,4 @@
-"""What can be foreseen to go wrong, in one line: what, where, what to do. All else is a fault and keeps its trace."""
+"""Explains expected failures in one line: what, where, what to do. All others are bugs and keep their traceback."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 
 from bookrec.errors import BadArgument, BadSetting, BookrecError
-from trainer.command_line.options import BAD_INPUT, INTERRUPTED, REFUSED
+from trainer.command_line.options import BAD_INPUT, FAILED, INTERRUPTED
 
 
 class SettingError(ValueError):
-    """The environment does not say what a command needs, or says it wrongly; the message names the variable."""
+    """A setting that a command needs is missing from the environment or wrong; the message names the variable."""
 
 
 CREDENTIALS = (
@@ -20,15 +20,15 @@ CREDENTIALS = (
 
 
 def explain(problem: BaseException) -> tuple[int, str] | None:
-    """Return exit code and line for a failure that was to be foreseen, or None for any other.
+    """Return exit code and message for an expected failure, or None for any other.
 
-    The clients' own messages are left out: they hold addresses, and with them user ids.
+    The clients' own messages are left out: they contain addresses, and these contain user ids.
     """
     if isinstance(problem, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted: nothing is half-done, and a lease that was held is given back"
+        return INTERRUPTED, "interrupted: nothing is half-done, and a held lease is released"
     if isinstance(problem, BookrecError):
-        return BAD_INPUT if isinstance(problem, (BadArgument, BadSetting)) else REFUSED, _line(problem)
-    # By name: importing the clients' errors would take longer than most commands.
+        return BAD_INPUT if isinstance(problem, (BadArgument, BadSetting)) else FAILED, _line(problem)
+    # By name: importing the clients' exceptions would take longer than most commands.
     for name in (f"{kind.__module__}.{kind.__qualname__}" for kind in type(problem).__mro__):
         if name in _BY_NAME:
             code, line = _BY_NAME[name]
@@ -63,7 +63,7 @@ def _storage(problem: BaseException) -> str:
 def _bucket(problem: BaseException) -> str:
     named = os.environ.get("MODEL_BUCKET")
     bucket = f"bucket {named} ($MODEL_BUCKET)" if named else "the project's default bucket"
-    return f"Cloud Storage has no {bucket}, or not what is asked for: set MODEL_BUCKET to the bucket of the models"
+    return f"Cloud Storage has no {bucket}, or no such object in it: set MODEL_BUCKET to the bucket of the models"
 
 
 _FIREBASE, _GOOGLE, _AUTH = "firebase_admin.exceptions", "google.api_core.exceptions", "google.auth.exceptions"
@@ -72,8 +72,8 @@ _NOT_ALLOWED = "the account may not do this: give it the roles in docs/access.md
 _BY_NAME: dict[str, tuple[int, str | Callable[[BaseException], str]]] = {
     f"{_AUTH}.DefaultCredentialsError": (BAD_INPUT, CREDENTIALS),
     f"{_AUTH}.GoogleAuthError": (
-        REFUSED,
-        "the credentials could not be used: sign in anew, or check GOOGLE_APPLICATION_CREDENTIALS",
+        FAILED,
+        "the credentials could not be used: sign in again, or check GOOGLE_APPLICATION_CREDENTIALS",
     ),
     f"{_FIREBASE}.UnauthenticatedError": (BAD_INPUT, f"database: {_NOT_ALLOWED}"),
     f"{_FIREBASE}.PermissionDeniedError": (BAD_INPUT, f"database: {_NOT_ALLOWED}"),
@@ -81,12 +81,12 @@ _BY_NAME: dict[str, tuple[int, str | Callable[[BaseException], str]]] = {
         BAD_INPUT,
         "there is no such database: set DATABASE_URL to its address, as the console shows it",
     ),
-    f"{_FIREBASE}.FirebaseError": (REFUSED, _database),
+    f"{_FIREBASE}.FirebaseError": (FAILED, _database),
     f"{_GOOGLE}.Unauthorized": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
     f"{_GOOGLE}.Forbidden": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
     f"{_GOOGLE}.NotFound": (BAD_INPUT, _bucket),
-    f"{_GOOGLE}.GoogleAPIError": (REFUSED, _storage),
-    "requests.exceptions.RequestException": (REFUSED, _storage),
-    "builtins.ConnectionError": (REFUSED, lambda problem: f"a service does not answer ({type(problem).__name__})"),
+    f"{_GOOGLE}.GoogleAPIError": (FAILED, _storage),
+    "requests.exceptions.RequestException": (FAILED, _storage),
+    "builtins.ConnectionError": (FAILED, lambda problem: f"a service does not answer ({type(problem).__name__})"),
 }
-"""From a class of the clients to exit code and line; the most special class that is here counts."""
+"""Exit code and message by the clients' exception classes; the most derived class listed counts."""

@@ -1,4 +1,4 @@
-"""What all commands share: how one is declared, what it has to say at its end, and the exit codes."""
+"""What all commands share: how one is declared, its result, and the exit codes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, NoReturn
 
 PROGRAM = "python -m trainer"
 
-DONE, REFUSED, BAD_INPUT, ATTENTION, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, BAD_INPUT, ATTENTION, INTERRUPTED = 0, 1, 2, 3, 130
 
 EXIT_CODES: Mapping[int, str] = {
     DONE: "done",
-    REFUSED: "refused or lost: by the gate, a lease that another run holds, or a service that did not answer",
+    FAILED: "failed: the gate refused the model, another run has the lease, or a service did not answer",
     BAD_INPUT: "bad input: an option, a file, or a setting of the environment",
     ATTENTION: "something needs attention (`status` says what, and what to do)",
-    INTERRUPTED: "interrupted with Ctrl-C: nothing is half-done, and a lease is given back",
+    INTERRUPTED: "interrupted with Ctrl-C: nothing is half-done, and a held lease is released",
 }
-"""What a command's exit code means; all commands share them."""
+"""The exit codes that all commands share, with their meanings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended.
+    """The result of a command.
 
     Attributes:
-        text: for a person; the last line break is added.
-        result: the same for a program: what ``--json`` prints.
+        text: for people, without the last line break.
+        result: the same for programs: what ``--json`` prints.
         code: the exit code.
     """
 
@@ -37,10 +37,10 @@ class Done:
 
 
 class UsageError(ValueError):
-    """The words of a command are not what its parser takes.
+    """A command was called with arguments that its parser does not accept.
 
     Attributes:
-        usage: what it would take.
+        usage: the command's usage line.
     """
 
     def __init__(self, message: str, usage: str) -> None:
@@ -49,15 +49,15 @@ class UsageError(ValueError):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that leaves it to the program how an error is said."""
+    """A parser that raises its errors instead of printing them."""
 
     def error(self, message: str) -> NoReturn:
         """Raise ``UsageError``."""
-        raise UsageError(f"{message}; {self.prog} --help says more", self.format_usage())
+        raise UsageError(f"{message}; for help: {self.prog} --help", self.format_usage())
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help with line breaks as they are written, and with the defaults that say something."""
+    """Formats help with its line breaks as written, and with the defaults that say something."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if default_of(action) is None:
@@ -66,7 +66,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def default_of(action: argparse.Action) -> object:
-    """Return an option's default, or None where there is none, or the help says it already."""
+    """Return an option's default, or None if it has none or its help mentions it already."""
     says_nothing = action.default is False or action.default in (None, "", argparse.SUPPRESS)
     if says_nothing or not action.option_strings or "default:" in (action.help or ""):
         return None
@@ -82,14 +82,15 @@ def declare(
     about: str = "",
     examples: Sequence[str] = (),
 ) -> argparse.ArgumentParser:
-    """Declare a command; return its parser, for the options.
+    """Declare a command; return its parser, for adding options.
 
     Args:
-        commands: where, from ``add_subparsers``.
+        commands: the result of ``add_subparsers``.
+        name: the command's name.
         summary: one line for the list of commands.
-        run: does it; raises what ``trainer.command_line.errors`` explains.
-        about: what there is to say beyond the summary.
-        examples: whole words behind the command's name.
+        run: runs the command; raises what ``trainer.command_line.errors`` explains.
+        about: help text that follows the summary.
+        examples: arguments to show after the command's name.
     """
     shown = "\n".join(f"  {PROGRAM} {name} {words}".rstrip() for words in examples)
     parser: argparse.ArgumentParser = commands.add_parser(

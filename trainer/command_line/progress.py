@@ -1,4 +1,4 @@
-"""How long work shows that it goes on: a bar on a terminal, elsewhere a line now and then."""
+"""Progress of long work: a bar on a terminal, elsewhere a line from time to time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from types import TracebackType
 from typing import Any, TextIO
 
 EVERY_S = 15.0
-"""Where there is no terminal, a line says so often how far it is."""
+"""Seconds between two lines, if there is no terminal."""
 
 AT_ONCE_S = 0.5
-"""On a terminal the time that has passed is shown so often, also where nothing else moves."""
+"""Seconds between two updates of the time on a terminal, even if nothing else changes."""
 
 
 class Progress:
     """A context manager that shows progress on standard error.
 
     Args:
-        what: is done, in a word.
-        total: how many units there are; None where nobody knows.
-        unit: what is counted.
-        stream: where it is shown; None takes standard error as it is at that moment.
-        every_s: how often a line is written where ``stream`` is no terminal.
+        what: name of the work.
+        total: number of units; None if unknown.
+        unit: name of what is counted.
+        stream: where progress is shown; None uses standard error as it is at that moment.
+        every_s: seconds between two lines if ``stream`` is not a terminal.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Progress:
             self._bar.close()
 
     def advance(self, number: int = 1) -> None:
-        """Count units that are done."""
+        """Count finished units."""
         self._count += number
         if self._bar is not None:
             self._bar.update(number)
 
     def step(self, name: str) -> None:
-        """Name what is done now."""
+        """Name the present step."""
         self._step = name
         if self._bar is not None:
             self._bar.set_description(f"{self._what}: {name}")

@@ -1,1 +1,1 @@
-"""One command a module: ``add_parser`` declares it, ``run`` does it."""
+"""One module per command: ``add_parser`` declares it, ``run`` runs it."""

@@ -18,25 +18,25 @@ def add_parser(commands: Any) -> None:
         "experiment",
         "give a share of the readers another version's lists, and see which is better",
         run,
-        about="`start VERSION` begins it: arm A has the live model, arm B the version, one of those that `rollback`\n"
-        "lists. `end` ends it. Without a word it is shown, with the hit rates of both arms.",
+        about="`start VERSION` starts one: arm A has the live model, arm B that version, one of those that `rollback`\n"
+        "lists. `end` ends it. Without an action, it is shown with the hit rates of both arms.",
         examples=["", "start 20260102T030405Z-7 --share 0.5", "end"],
     )
     parser.add_argument("action", nargs="?", choices=("show", "start", "end"), default="show", help="what to do")
-    parser.add_argument("version", nargs="?", metavar="VERSION", help="of arm B, to start")
+    parser.add_argument("version", nargs="?", metavar="VERSION", help="for `start`: the version of arm B")
     parser.add_argument(
-        "--share", type=float, default=0.5, help="of the readers who get arm B: more than 0, less than 1"
+        "--share", type=float, default=0.5, help="share of the readers who get arm B: more than 0, less than 1"
     )
 
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     if (arguments.action == "start") != (arguments.version is not None):
-        raise ValueError("give a VERSION to start, and none to end or show: `experiment start VERSION`")
+        raise ValueError("give a VERSION to start, and none to show or end: `experiment start VERSION`")
     if arguments.action == "start":
         return _start(arguments.version, arguments.share)
-    with project_databases() as found:
-        return _end(found) if arguments.action == "end" else _show(found)
+    with project_databases() as databases:
+        return _end(databases) if arguments.action == "end" else _show(databases)
 
 
 def _start(version: str, share: float) -> Done:
@@ -44,29 +44,29 @@ def _start(version: str, share: float) -> Done:
 
     if not is_share(share):
         raise ValueError("--share: give more than 0 and less than 1")
-    with project_databases() as found:
+    with project_databases() as databases:
         from trainer.experiment import start
 
-        services, node_at = services_of(found), found.instances[0][1]
+        services, node_at = services_of(databases), databases.instances[0][1]
         begun = start(node_at, services.bucket, services.answers, version, share, services.now_ms())
     text = f"experiment {begun.id}: {share:.0%} of the readers get the lists of {version}; end it with: experiment end"
     return Done(text, {"experiment": begun.to_node()})
 
 
-def _end(found: Databases) -> Done:
+def _end(databases: Databases) -> Done:
     from trainer.experiment import end
 
-    ended = end(found.instances[0][1])
+    ended = end(databases.instances[0][1])
     text = f"experiment {ended.id} is over: all readers get the live model's lists" if ended else NONE
     return Done(text, {"experiment": None, "ended": ended.to_node() if ended else None})
 
 
-def _show(found: Databases) -> Done:
+def _show(databases: Databases) -> Done:
     from trainer.commands.status import hit_rates
     from trainer.publishing.adapters import now_ms
     from trainer.publishing.status import age, look
 
-    facts = look(found.instances, now_ms()).facts
+    facts = look(databases.instances, now_ms()).facts
     experiment = facts["experiment"]
     if not experiment:
         return Done(NONE, {"experiment": None})

@@ -1,4 +1,4 @@
-"""``export``: copy what a model can be trained on out of the database."""
+"""``export``: copy the data that a model can be trained on out of the database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def add_parser(commands: Any) -> None:
         "export",
         "copy entries and catalogue out of the database, for the emulators or as CSV",
         run,
-        about="Of a reader there is what training needs: whose entry, which book, how many stars, and when. With\n"
-        "--anonymous the ids are replaced by a keyed hash whose key is thrown away; the times stay. Entries that are\n"
-        "rejected, and those of readers who have left, stay behind. Only the folder's owner can read it.",
+        about="The copy holds what training needs: each entry's reader, book, stars and time. With --anonymous, ids\n"
+        "are replaced by a keyed hash whose key is thrown away; times are kept. Rejected entries, and those of\n"
+        "readers who have left, are not copied. Only the folder's owner can read it.",
         examples=["--out out/export", "--out out/ratings --format csv --anonymous"],
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="a new folder for the copy")
@@ -28,16 +28,16 @@ def add_parser(commands: Any) -> None:
         "--format",
         choices=("emulator", "csv"),
         default="emulator",
-        help="what `firebase emulators:start --import` takes, or ratings.csv (userId,isbn,myRate) and books.csv",
+        help="for `firebase emulators:start --import`, or ratings.csv (userId,isbn,myRate) and books.csv",
     )
-    parser.add_argument("--anonymous", action="store_true", help="replace whatever could lead to a reader's account")
+    parser.add_argument("--anonymous", action="store_true", help="replace all ids that lead to a reader's account")
 
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     from trainer.data.exchange.new_folder import new_folder
 
-    with new_folder(arguments.out) as folder, project_databases() as found:
+    with new_folder(arguments.out) as folder, project_databases() as databases:
         from trainer.data.exchange.database_copy import anonymous, copy
 
         with Progress("export", unit="nodes") as progress:
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> Done:
                 progress.advance(number)
 
             disguise = anonymous() if arguments.anonymous else None
-            copied = copy(found.database, folder, arguments.format, told, disguise, found.project)
+            copied = copy(databases.database, folder, arguments.format, told, disguise, databases.project)
     left_out = ", ".join(f"{reason} {number}" for reason, number in sorted(copied.left_out.items()))
     text = f"{arguments.out}: {copied.entries} entries, {copied.books} books; left out: {left_out or 'none'}"
     result = {

@@ -18,14 +18,14 @@ def add_parser(commands: Any) -> None:
         "import",
         "turn goodbooks-10k or a CSV of ratings into an emulator export",
         run,
-        about="No database is written: `firebase emulators:start --import FOLDER` takes what it makes. Only the\n"
-        "folder's owner can read it.",
+        about="It writes a folder for `firebase emulators:start --import FOLDER`, and no database. Only the folder's\n"
+        "owner can read it.",
         examples=["ratings.csv --books books.csv --out out/import", "goodbooks-10k --out out/import"],
     )
     parser.add_argument("source", type=Path, help="CSV: userId,isbn,myRate; or a folder with ratings.csv and books.csv")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors, for a CSV of ratings")
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="a new folder for the export")
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of the generated keys")
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="seed of the generated keys")
 
 
 def run(arguments: argparse.Namespace) -> Done:

@@ -17,8 +17,7 @@ def add_parser(commands: Any) -> None:
         "lists",
         "make all readers' lists with Apache Beam, as shards",
         run,
-        about="All options that are not named here are Beam's own: --runner, --direct_num_workers, --temp_location\n"
-        "and so on.",
+        about="All other options are passed to Beam: --runner, --direct_num_workers, --temp_location and so on.",
         examples=[
             "--input out/export --model lists/VERSION/model.npz --version VERSION --output out/lists",
         ],
@@ -26,7 +25,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--input",
         required=True,
-        help="an export or a backup of the database; or Parquet files, a pattern, with key, userId, isbn and myRate",
+        help="an export or a backup of the database; or a pattern for Parquet files with key, userId, isbn and myRate",
     )
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors,year, for Parquet files")
     parser.add_argument("--model", required=True, help="lists/VERSION/model.npz of a run with --lists")
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> Done:
 
         if arguments.input.endswith(".parquet"):
             if arguments.books is None:
-                raise SourceError("Parquet files hold entries only: name the catalogue with --books")
+                raise SourceError("Parquet files have entries only: give the catalogue with --books")
             books = read_csv(arguments.books, BOOKS).reindex(columns=BOOK_COLUMNS, fill_value="")
             rows: beam.PTransform = beam.io.ReadFromParquet(arguments.input, columns=pipeline.COLUMNS)
         else:

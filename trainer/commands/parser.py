@@ -33,31 +33,31 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "checks": ("simulate",),
     "started by others": ("run",),
 }
-"""What belongs together, in the order of a day's work."""
+"""The groups, in the order of a day's work."""
 
 ENVIRONMENT: Mapping[str, str] = {
     "GOOGLE_CLOUD_PROJECT": "the project (the emulators' is demo-bookrec)",
-    "DATABASE_URL": "the database's address, where it is not the project's default one",
+    "DATABASE_URL": "the database's address, if it is not the project's default one",
     "DATABASES": "addresses of further database instances, separated by commas",
-    "MODEL_BUCKET": "the bucket of the models, where it is not the project's default one",
-    "GOOGLE_APPLICATION_CREDENTIALS": "a service account's key file, where nothing else gives credentials",
+    "MODEL_BUCKET": "the bucket of the models, if it is not the project's default one",
+    "GOOGLE_APPLICATION_CREDENTIALS": "a service account's key file, if nothing else gives credentials",
     "FIREBASE_DATABASE_EMULATOR_HOST": "HOST:PORT of the database emulator, instead of the real one",
     "STORAGE_EMULATOR_HOST": "address of a Cloud Storage emulator, instead of the real one",
 }
-"""What says which project a command works for."""
+"""The variables that select a command's project and services."""
 
 ABOUT = "Train, judge, publish and operate the book recommender's models."
 
 
 def make_parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
-    """Return the parser, and each command's own by name."""
+    """Return the parser, and the parsers of the commands by name."""
     parser = Parser(prog=PROGRAM, description=ABOUT, formatter_class=Formatter, usage=f"{PROGRAM} COMMAND [OPTION ...]")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS, prog=PROGRAM)
     for module in MODULES:
         module.add_parser(commands)
     summaries = {action.dest: action.help or "" for action in commands._choices_actions}
     for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="print one JSON document, and all else elsewhere")
+        command.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     parser.epilog = _overview(summaries)
     return parser, commands.choices
 
@@ -66,7 +66,7 @@ def _overview(summaries: Mapping[str, str]) -> str:
     parts = []
     for group, names in GROUPS.items():
         parts.append("\n".join([f"{group}:", *(f"  {name:<11} {summaries[name]}" for name in names)]))
-    parts.append(f"{PROGRAM} COMMAND --help says more of each; docs/commands.md has all of it.")
+    parts.append(f"For more about a command: {PROGRAM} COMMAND --help, or docs/commands.md.")
     width = max(map(len, ENVIRONMENT))
     parts.append("\n".join(["environment:", *(f"  {name:<{width}} {what}" for name, what in ENVIRONMENT.items())]))
     parts.append("\n".join(["exit codes:", *(f"  {code:<4} {what}" for code, what in EXIT_CODES.items())]))

@@ -1,4 +1,4 @@
-"""``publish``: make a model that ``train --out`` has put into a folder the live one."""
+"""``publish``: make a model live that ``train --out`` has put into a folder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def add_parser(commands: Any) -> None:
         "publish",
         "publish a model that `train --out` has put into a folder",
         run,
-        about="The gate must have let it pass, every file must still have its SHA-256, and the live model must be the\n"
-        "one it was compared with. It goes the way of every publish: under the lease, fenced, uploaded, read back,\n"
-        "verified, and the pointer last.",
+        about="The gate must have let the model pass, every file must still have its SHA-256, and the live model must\n"
+        "be the one that it was compared with. Like every publish, it takes the lease, uploads the files, reads them\n"
+        "back, verifies them, and switches the pointer last.",
         examples=["out/candidate"],
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `train --out FOLDER` has written")
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     from trainer.candidate import WatchedBucket, publish, read_candidate
 
-    read_candidate(arguments.folder)  # what is no candidate is said before anything is connected to
+    read_candidate(arguments.folder)  # reject a folder without a candidate before connecting to anything
     with Progress("publishing") as progress, project_services() as services:
         watched = replace(services, bucket=WatchedBucket(services.bucket, progress.step))
         pointer = publish(watched, arguments.folder)

@@ -1,4 +1,4 @@
-"""``release``: let retraining go on that was parked."""
+"""``release``: let parked retraining continue."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def add_parser(commands: Any) -> None:
     declare(
         commands,
         "release",
-        "let retraining go on after too many failures in a row",
+        "let retraining continue after too many failures in a row",
         run,
-        about="Mend the cause first: `status` names it.",
+        about="Fix the cause first: `status` names it.",
         examples=[""],
     )
 
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
-    with project_databases() as found:
+    with project_databases() as databases:
         from trainer.operations import release
 
-        failures = release(found.database)
+        failures = release(databases.database)
     text = f"released after {failures} failures in a row; the next check starts a run" if failures else "not parked"
     return Done(text, {"failures": failures})

@@ -17,11 +17,11 @@ def add_parser(commands: Any) -> None:
         "rollback",
         "make an earlier version live again",
         run,
-        about="It is a publish like any other: under the lease, fenced, verified, and all lists follow.",
+        about="It is a publish like any other: it takes the lease, is fenced and verified, and all lists follow.",
         examples=["", "20260102T030405Z-7"],
     )
     parser.add_argument(
-        "version", nargs="?", metavar="VERSION", help="one of the kept versions; without it, they are listed"
+        "version", nargs="?", metavar="VERSION", help="one of the kept versions; without it, these are listed"
     )
 
 
@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> Done:
 
 
 def _kept() -> Done:
-    with project_databases() as found:
-        live = found.database.pointer()
+    with project_databases() as databases:
+        live = databases.database.pointer()
     kept = sorted(live.kept, reverse=True) if live else []
     shown = [f"{version} (live)" if live and version == live.version else version for version in kept]
     return Done("\n".join(shown), {"live": live.version if live else None, "kept": kept})

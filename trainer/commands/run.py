@@ -1,4 +1,4 @@
-"""``run``: train on the database and publish; what the container job and the functions start."""
+"""``run``: train on the database and publish; the container job and the functions start it."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def add_parser(commands: Any) -> None:
         "run",
         "train and publish, as the functions and the container job start it",
         run,
-        about="For people there is `train`, which does the same and shows how far it is.",
+        about="For people there is `train`, which does the same and shows its progress.",
         examples=["", "--run-id run-7 --fence 7"],
     )
     add_options(parser)
-    lease = parser.add_argument_group("the lease that was taken for this run, by the functions")
+    lease = parser.add_argument_group("the lease that the functions took for this run")
     lease.add_argument("--run-id", default="", help="its holder")
     lease.add_argument("--fence", type=int, default=None, help="its fencing number; without it a lease is taken")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` and ``train`` have in common."""
-    data = parser.add_argument_group("what is trained on")
+    """Add the options that ``run`` and ``train`` have in common."""
+    data = parser.add_argument_group("training data")
     data.add_argument(
         "--source", help="train on a backup or an export (a path or gs://BUCKET/NAME) or a CSV instead of the database"
     )
@@ -47,25 +47,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="URI",
         default=os.environ.get("SNAPSHOTS") or None,
         help="read only what has changed since the snapshot in this folder or gs://BUCKET/PREFIX, and bring it up to "
-        "date; a --source is what it begins with (default: $SNAPSHOTS, or read everything)",
+        "date; it starts from --source if given (default: $SNAPSHOTS, or read everything)",
     )
-    data.add_argument("--full", action="store_true", help="read everything all the same, for a new snapshot")
-    data.add_argument("--full-every", type=float, metavar="HOURS", default=24, help="as --full after so long")
-    model = parser.add_argument_group("what is made")
+    data.add_argument("--full", action="store_true", help="read everything, for a new snapshot")
+    data.add_argument("--full-every", type=float, metavar="HOURS", default=24, help="use --full after so long")
+    model = parser.add_argument_group("the model and its files")
     model.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
     model.add_argument(
         "--by-user",
         type=int,
         metavar="K",
-        help="also publish by_user.tflite with K books a reader, and rating.tflite (default: $BY_USER, or not)",
+        help="also publish by_user.tflite with K books per reader, and rating.tflite (default: $BY_USER, or not)",
     )
     model.add_argument(
         "--lists",
         action=argparse.BooleanOptionalAction,
         default=os.environ.get("BATCH_LISTS", "") not in ("", "0"),
-        help="make all readers' lists too, as shards that the functions publish (default: $BATCH_LISTS, or not)",
+        help="also make all readers' lists, as shards that the functions publish (default: $BATCH_LISTS, or not)",
     )
-    model.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of all that is random")
+    model.add_argument("--seed", type=int, default=DEFAULTS.seed, help="random seed")
 
 
 def run(arguments: argparse.Namespace) -> Done:
@@ -86,7 +86,7 @@ def config_of(arguments: argparse.Namespace) -> Config:
     """Return the configuration that the options name.
 
     Raises:
-        BadSetting: where ``BY_USER`` is needed, and is no number.
+        BadSetting: if ``BY_USER`` is needed and is not a number.
     """
     options = {name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists")}
     if arguments.by_user is None:
@@ -95,7 +95,10 @@ def config_of(arguments: argparse.Namespace) -> Config:
 
 
 def is_helper(config: Config) -> bool:
-    """Tell whether this is one of several workers and not their chief; if so, its work is done then."""
+    """Take part in the training if this is one of several workers but not their chief; return whether it is.
+
+    If so, its work is done when this returns.
+    """
     from trainer.model import distributed
 
     if len(distributed.workers()) <= 1:
@@ -110,12 +113,12 @@ def is_helper(config: Config) -> bool:
 
 
 def published(pointer: Pointer) -> dict[str, Any]:
-    """Return what ``--json`` says of a publish."""
+    """Return what ``--json`` prints about a publish."""
     return {"outcome": "published", "version": pointer.version, "fence": pointer.fence}
 
 
 def reader_of(arguments: argparse.Namespace) -> Read:
-    """Return what reads what the arguments say."""
+    """Return the function that reads the source named by the arguments."""
     from trainer.data.ingest.folders import open_folder
     from trainer.data.ingest.increments import Snapshots
     from trainer.data.sources import SourceError, read_database, read_files

@@ -1,4 +1,4 @@
-"""``simulate``: seeded histories of the real handlers under faults, where the repository's tests are."""
+"""``simulate``: seeded histories of the real handlers under faults, in a checkout of the repository."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from trainer.command_line.options import DONE, REFUSED, Done, declare
+from trainer.command_line.options import DONE, FAILED, Done, declare
 from trainer.command_line.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 
 SHOWN = 20
-"""So many violations are shown."""
+"""How many violations are shown."""
 
 
 def add_parser(commands: Any) -> None:
@@ -27,21 +27,21 @@ def add_parser(commands: Any) -> None:
         "simulate",
         "run seeded histories under faults, and check every promise after each",
         run,
-        about="It needs a checkout of the repository: its histories are among the tests, which the container has not.\n"
-        "Exit code 1 says that a promise was broken. docs/simulation.md says how it works.",
+        about="It needs a checkout of the repository: its histories are among the tests, which the container lacks.\n"
+        "Exit code 1 means that a promise was broken. docs/simulation.md says how it works.",
         examples=["", "--seeds 10000", "--seed 17 --trace"],
     )
-    parser.add_argument("--seeds", type=_positive, metavar="N", default=1_000, help="how many histories")
-    parser.add_argument("--first", type=int, metavar="N", default=0, help="the first one's seed")
-    parser.add_argument("--jobs", type=_positive, metavar="N", help="processes; without it one a core")
-    parser.add_argument("--seed", type=int, metavar="N", help="replay this one history")
-    parser.add_argument("--trace", action="store_true", help="with --seed: show every event of it")
+    parser.add_argument("--seeds", type=_positive, metavar="N", default=1_000, help="number of histories")
+    parser.add_argument("--first", type=int, metavar="N", default=0, help="seed of the first one")
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="number of processes; without it, one per core")
+    parser.add_argument("--seed", type=int, metavar="N", help="replay only the history with this seed")
+    parser.add_argument("--trace", action="store_true", help="with --seed: show all its events")
 
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     if arguments.trace and arguments.seed is None:
-        raise ValueError("--trace shows one history: name it with --seed N")
+        raise ValueError("--trace shows one history: select it with --seed N")
     simulation = _simulation()
     logging.disable()
     try:
@@ -51,11 +51,11 @@ def run(arguments: argparse.Namespace) -> Done:
 
 
 def _simulation() -> Any:
-    """Return the program of the tests, by its name alone: nothing else of the trainer knows the tests."""
+    """Import the simulation by name: nothing else in the trainer depends on the tests."""
     if not (ROOT / "tests" / "simulation" / "world.py").exists():
         raise ValueError(
-            "the histories are among the repository's tests, which are not here (the container has none): "
-            "run it in a checkout, after `make setup`"
+            "the histories are among the repository's tests, which are missing here (the container has none): "
+            "run this in a checkout, after `make setup`"
         )
     for folder in (str(ROOT), str(ROOT / "functions")):
         if folder not in sys.path:
@@ -80,8 +80,8 @@ def _explore(simulation: Any, arguments: argparse.Namespace) -> Done:
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     violations: list[dict[str, Any]] = []
     with Pool(arguments.jobs, _leave_alone) as pool, Progress("simulating", len(seeds), "histories") as progress:
-        for seed, found in pool.imap(simulation.explore, seeds, chunksize=8):
-            violations += [{"seed": seed, "invariant": number, "what": what} for number, what in found]
+        for seed, broken in pool.imap(simulation.explore, seeds, chunksize=8):
+            violations += [{"seed": seed, "invariant": number, "what": what} for number, what in broken]
             progress.advance()
     failed = sorted({violation["seed"] for violation in violations})
     by_invariant = Counter(str(violation["invariant"]) for violation in violations)
@@ -94,17 +94,17 @@ def _explore(simulation: Any, arguments: argparse.Namespace) -> Done:
     }
     lines = [f"{len(seeds)} histories, {len(failed)} failed"]
     if failed:
-        lines.append(f"see one again with: simulate --seed {failed[0]} --trace")
+        lines.append(f"to replay one: simulate --seed {failed[0]} --trace")
     return _ended(lines, violations, result)
 
 
 def _ended(lines: list[str], violations: list[dict[str, Any]], result: dict[str, Any]) -> Done:
     shown = [f"seed {v['seed']}: invariant {v['invariant']}: {v['what']}" for v in violations[:SHOWN]]
-    return Done("\n".join([*lines, *shown]), result, REFUSED if violations else DONE)
+    return Done("\n".join([*lines, *shown]), result, FAILED if violations else DONE)
 
 
 def _leave_alone() -> None:
-    """Let Ctrl-C end the program, and the program its workers."""
+    """Ignore Ctrl-C in a worker: the main process ends its workers."""
     logging.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

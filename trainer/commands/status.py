@@ -1,4 +1,4 @@
-"""``status``: how things stand, for a person or a program, and whether anybody has to do something."""
+"""``status``: the system's status, for people and programs, and what needs an operator."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def add_parser(commands: Any) -> None:
         "status",
         "show what is live, what waits, and whether something needs attention",
         run,
-        about="Exit code 3 says that something waits for an operator: retraining is parked, the live model cannot be\n"
-        "used, the reconciler has been silent for 15 minutes, or the gate refused the last model. What to do is said,\n"
-        "with the section of docs/operations.md. Nothing is written.",
+        about="Exit code 3 means that something needs an operator: retraining is parked, the live model cannot be\n"
+        "used, the reconciler has been silent for 15 minutes, or the gate refused the last model. The output says\n"
+        "what to do, with the section of docs/operations.md. Nothing is written.",
         examples=["", "--json | jq .attention"],
     )
 
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
-    with project_databases() as found:
+    with project_databases() as databases:
         from trainer.publishing.adapters import now_ms
         from trainer.publishing.status import look
 
-        status = look(found.instances, now_ms())
+        status = look(databases.instances, now_ms())
     return Done("\n".join(lines(status)), status.to_json(), DONE if status.is_healthy else ATTENTION)
 
 
 def lines(status: Status) -> Iterator[str]:
-    """Yield how things stand, for a person."""
+    """Yield the lines of the status, for people."""
     from trainer.publishing.status import RUNBOOK
 
     for name, text in _rows(status.facts):

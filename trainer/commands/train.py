@@ -1,4 +1,4 @@
-"""``train``: what ``run`` does, for people: it shows how far it is, and with ``--out`` it publishes nothing."""
+"""``train``: does what ``run`` does, for people: it shows progress, and publishes nothing with ``--out``."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ def add_parser(commands: Any) -> None:
         "train",
         "train on the database, judge, and publish if the gate lets the model pass",
         run,
-        about="With --out the model goes into a new folder instead, to be looked at and published later with\n"
-        "`publish`: no lease is taken meanwhile, nothing that is live changes. A refused model leaves the gate's\n"
-        "reason there.",
+        about="With --out the model goes into a new folder instead, for review; `publish` makes it live later. No\n"
+        "lease is taken meanwhile, and nothing live changes. For a refused model, the folder holds the gate's reason.",
         examples=["", "--out out/candidate", "--source ratings.csv --books books.csv --out out/candidate"],
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="a new folder for the model; publish nothing")
@@ -40,7 +39,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     if arguments.out and arguments.lists:
-        raise ValueError("--lists: with --out no lists are made; publish the folder, and the functions make them")
+        raise ValueError("--lists: no lists are made with --out; publish the folder, and the functions make them")
     if arguments.lists is None:
         arguments.lists = arguments.lists_by_default and not arguments.out
     config = config_of(arguments)
@@ -70,19 +69,19 @@ def run(arguments: argparse.Namespace) -> Done:
 
 
 class Told:
-    """Passes the names of steps on to progress."""
+    """Passes the names of steps to a progress display."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._is_first = progress, True
 
     def step(self, name: str) -> None:
-        """Name a step that begins: the one before it is done."""
+        """Name the step that begins; the one before it is done."""
         self._progress.advance(0 if self._is_first else 1)
         self._progress.step(name)
         self._is_first = False
 
     def making(self, make: Make) -> Make:
-        """Return ``make`` whose steps are passed on too."""
+        """Return ``make`` with its steps passed on too."""
 
         def told(order: Order, step: Callable[[str], None]) -> Product:
             def both(name: str) -> None:

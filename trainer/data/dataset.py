@@ -22,15 +22,15 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Ratings:
-    """Who has which book on the shelf, and with how many stars; entries lie by user, then by item.
+    """Who has which book on the shelf, with how many stars; entries are sorted by user, then by item.
 
     Attributes:
-        user_ids: by user index, ascending; they stay in memory and are never exported.
+        user_ids: by user index, ascending; never exported.
         isbns: by item index, ascending; the catalogue's books without a rating are items too.
         users: int32 [entries], user index.
         items: int32 [entries], item index.
-        stars: float32 [entries], 0.5–5, or 0 for a book that is on the shelf without a rating.
-        at: int64 [entries], when the entry was made, in milliseconds since 1970, or -1 where that is unknown.
+        stars: float32 [entries], 0.5–5, or 0 for a book on the shelf without a rating.
+        at: int64 [entries], when the entry was made, in milliseconds since 1970, or -1 if unknown.
     """
 
     user_ids: tuple[str, ...]
@@ -51,12 +51,12 @@ class Ratings:
         return sp.csr_matrix((ones, (self.users, self.items)), shape=self.shape)
 
     def star_matrix(self) -> sp.csr_matrix:
-        """Return the stars as a float32 CSR matrix [users, items]; unrated books are not in it."""
+        """Return the stars as a float32 CSR matrix [users, items]; unrated books are not stored."""
         rated = self.stars > 0
         return sp.csr_matrix((self.stars[rated], (self.users[rated], self.items[rated])), shape=self.shape)
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Ratings:
-        """Return some of the entries; users and items stay the same."""
+        """Return the selected entries; users and items stay the same."""
         return Ratings(self.user_ids, self.isbns, self.users[rows], self.items[rows], self.stars[rows], self.at[rows])
 
     def fingerprint(self) -> str:
@@ -68,14 +68,14 @@ class Ratings:
 
 
 def clean(frame: pd.DataFrame, *, foreign: bool = False) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return the usable rows of ``userId, isbn, myRate`` and, where present, ``at``; and how many others, by reason.
+    """Return the usable rows (``userId, isbn, myRate``, and ``at`` if present), and the number of others by reason.
 
-    Of a user's rows for one book the last rated one stays, as on a shelf. Each different value is looked at once, so
-    that ten million rows take seconds; categorical columns stay categorical.
+    Of a user's rows for one book the last rated one is kept, as on a shelf. Each distinct value is parsed once, so
+    ten million rows take seconds; categorical columns stay categorical.
 
     Args:
         frame: the rows.
-        foreign: they come from another site and go into no database: any text will do for a reader or a book, and
+        foreign: the rows come from another site and go into no database: any text is a valid reader or book, and
             stars need not be halves.
     """
     dropped: Counter[str] = Counter()
@@ -103,13 +103,13 @@ def clean(frame: pd.DataFrame, *, foreign: bool = False) -> tuple[pd.DataFrame, 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column with each different value parsed once.
+    """A column with each distinct value parsed once.
 
     Attributes:
-        codes: int64 [rows], index into ``values``, or −1 − index into ``reasons`` where the value is rejected.
-        values: what is usable.
-        reasons: why others are not.
-        is_categorical: what was parsed, and is to be returned.
+        codes: int64 [rows], index into ``values``, or −1 − index into ``reasons`` if the value is rejected.
+        values: the usable values.
+        reasons: why the others were rejected.
+        is_categorical: whether the column was categorical, and is returned so.
     """
 
     codes: npt.NDArray[np.int64]
@@ -122,13 +122,13 @@ class _Column:
         return self.reasons[-1 - code]
 
     def taken(self, rows: npt.NDArray[np.int64]) -> Any:
-        """Return the usable values of some rows, in the form that they had."""
+        """Return the usable values of some rows, in the column's original type."""
         codes = self.codes[rows]
         if self.is_categorical:
             return pd.Categorical.from_codes(codes.astype(np.int32), pd.Index(self.values, dtype=object))
-        found = np.empty(len(self.values), object)
-        found[:] = self.values
-        return found[codes]
+        values = np.empty(len(self.values), object)
+        values[:] = self.values
+        return values[codes]
 
 
 def _parsed(column: pd.Series[Any], parse: Callable[[object], Any]) -> _Column:
@@ -147,13 +147,13 @@ def _parsed(column: pd.Series[Any], parse: Callable[[object], Any]) -> _Column:
 
 
 def _factorised(column: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[object], bool]:
-    """Return each row's index into the different values, these values, and whether they are categories."""
+    """Return each row's index into the distinct values, these values, and whether they are categories."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         places = np.asarray(column.cat.codes, np.int64)  # −1, the last, is missing
         return places, [*column.cat.categories, None], True
     if column.dtype.kind == "f":
-        found, inverse = np.unique(column.to_numpy(np.float64), return_inverse=True)
-        return inverse.astype(np.int64), found.tolist(), False
+        distinct, inverse = np.unique(column.to_numpy(np.float64), return_inverse=True)
+        return inverse.astype(np.int64), distinct.tolist(), False
     numbers: dict[tuple[type, object], int] = {}  # True is not 1, though they are equal
     different: list[object] = []
     codes = np.empty(len(column), np.int64)
@@ -169,7 +169,7 @@ def _factorised(column: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[obj
 def _last_rated(
     pairs: npt.NDArray[np.int64], ratings: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return of each different pair the first row, and the row that counts: the last rated one, or else the first."""
+    """Return the first row of each distinct pair, and the row that counts: the last rated one, or else the first."""
     order = np.argsort(pairs, kind="stable")
     starts = np.flatnonzero(np.diff(pairs[order], prepend=-1))
     first = order[starts]
@@ -178,7 +178,7 @@ def _last_rated(
 
 
 def build(rows: pd.DataFrame, books: pd.DataFrame | None, *, foreign: bool = False) -> Ratings:
-    """Return cleaned ``rows`` as arrays; all books of the catalogue are items.
+    """Return cleaned ``rows`` as arrays; every book of the catalogue is an item.
 
     Args:
         rows: as ``clean`` returns them.
@@ -200,7 +200,7 @@ def build(rows: pd.DataFrame, books: pd.DataFrame | None, *, foreign: bool = Fal
 
 
 def _indexed(column: pd.Series[Any], more: set[str]) -> tuple[tuple[str, ...], Ints]:
-    """Return the texts of a column and ``more``, ascending, and each row's index among them."""
+    """Return the texts of a column and of ``more``, ascending, and each row's index among them."""
     codes, different, _ = _factorised(column)
     used = np.unique(codes)
     texts = tuple(sorted({*more, *(str(different[code]) for code in used)}))
@@ -211,7 +211,7 @@ def _indexed(column: pd.Series[Any], more: set[str]) -> tuple[tuple[str, ...], I
 
 
 def holdout(ratings: Ratings, fraction: float, seed: int, *, by_time: bool = True) -> npt.NDArray[np.bool_]:
-    """Return which entries to hold out: of each user's the newest ``fraction``; a random one without times.
+    """Return which entries to hold out: each user's newest ``fraction``, or a random one if there are no times.
 
     A user with a single entry keeps it.
     """
@@ -228,7 +228,7 @@ def holdout(ratings: Ratings, fraction: float, seed: int, *, by_time: bool = Tru
 
 
 def sample_readers(ratings: Ratings, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the indices of at most ``count`` readers with entries, ascending; all where there are no more."""
+    """Return the indices of at most ``count`` readers with entries, ascending."""
     readers = np.unique(ratings.users).astype(np.int64)
     if len(readers) <= count:
         return readers
@@ -236,7 +236,7 @@ def sample_readers(ratings: Ratings, count: int, seed: int) -> npt.NDArray[np.in
 
 
 def any_stars(value: object) -> float:
-    """Return stars from 0 to 5, halves or not.
+    """Return stars from 0 to 5; they need not be halves.
 
     Raises:
         BadData: as ``parse_rating`` does.
@@ -251,7 +251,7 @@ def any_stars(value: object) -> float:
 
 
 def _tolerant(parse: Callable[[object], Any]) -> Callable[[object], Any]:
-    """Refuse only what is missing or no text; the contract's own checks say which."""
+    """Return a parser that rejects only missing values and non-texts, with the contract's own reasons."""
     if parse is _stars:
         return any_stars
     return lambda value: value if isinstance(value, str) and value else parse(value)
@@ -262,7 +262,7 @@ def _stars(value: object) -> float:
 
 
 def _number(value: object) -> object:
-    """CSV columns are texts; what is no number stays what it is, for the validator to name."""
+    """Return a text of a CSV column as a number; leave what is not a number for the validator to reject."""
     if isinstance(value, str):
         try:
             return float(value)

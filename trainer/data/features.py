@@ -1,4 +1,4 @@
-"""What the catalogue says of a book, as sparse features: title words, authors, series, genre, decade."""
+"""A book's catalogue metadata as sparse features: title words, authors, series, genre, decade."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _COLUMNS = {
 
 
 LONGEST_SERIES = 10_000
-"""A greater number behind a title is no place in a series."""
+"""A greater number after a title is not a place in a series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of each book for the reranker.
+    """What the reranker knows about each book.
 
     Attributes:
         series: int32 [items], which series, or −1 for none.
-        numbers: float32 [items], the place in the series, 0 where unknown.
-        authors: int32 [items], the first author, or −1 where unknown.
+        numbers: float32 [items], the place in the series, 0 if unknown.
+        authors: int32 [items], the first author, or −1 if unknown.
     """
 
     series: npt.NDArray[np.int32]
@@ -45,15 +45,15 @@ class Facts:
 
 
 def item_facts(isbns: tuple[str, ...], books: pd.DataFrame | None) -> Facts:
-    """Return each book's series, place in it, and first author; series and authors are numbered as they come."""
+    """Return each book's series, its place in it, and its first author; numbers are given in order of appearance."""
     rows = _rows(books)
     series_ids: dict[str, int] = {}
     author_ids: dict[str, int] = {}
     series, numbers, authors = [], [], []
     for isbn in isbns:
         book = rows.get(isbn, {})
-        found = _SERIES.search(_text(book, "title"))
-        name, place = (found.group(1).strip().casefold(), _NUMBER.match(found.group(2))) if found else ("", None)
+        match = _SERIES.search(_text(book, "title"))
+        name, place = (match.group(1).strip().casefold(), _NUMBER.match(match.group(2))) if match else ("", None)
         author = _text(book, "authors").split(",")[0].strip().casefold()
         series.append(series_ids.setdefault(name, len(series_ids)) if name else -1)
         number = float(place.group()) if place else 0.0
@@ -65,14 +65,14 @@ def item_facts(isbns: tuple[str, ...], books: pd.DataFrame | None) -> Facts:
 def item_features(isbns: tuple[str, ...], books: pd.DataFrame | None, weights: FeatureWeights) -> sp.csr_matrix:
     """Return L2-normalised tf-idf features, float32 CSR [items, features]; a row without metadata is empty.
 
-    A feature that only one book has tells nothing of any other and is left out.
+    A feature that only one book has says nothing about others and is left out.
     """
     rows = _rows(books)
-    found = [dict(_features(rows[isbn], weights)) if isbn in rows else {} for isbn in isbns]
-    frequency = Counter(feature for features in found for feature in features)
+    features_of = [dict(_features(rows[isbn], weights)) if isbn in rows else {} for isbn in isbns]
+    frequency = Counter(feature for features in features_of for feature in features)
     vocabulary = {f: i for i, f in enumerate(sorted(f for f, n in frequency.items() if n > 1))}
     data, columns, starts = [], [], [0]
-    for features in found:
+    for features in features_of:
         for feature, weight in features.items():
             if feature in vocabulary:
                 columns.append(vocabulary[feature])
@@ -84,7 +84,7 @@ def item_features(isbns: tuple[str, ...], books: pd.DataFrame | None, weights: F
 
 
 def _rows(books: pd.DataFrame | None) -> dict[str, Mapping[str, object]]:
-    """Return the catalogue's rows by ISBN; of two for one book the first."""
+    """Return the catalogue's rows by ISBN; the first one counts if a book has several."""
     rows: dict[str, Mapping[str, object]] = {}
     for row in books.to_dict("records") if books is not None else ():
         rows.setdefault(str(row["isbn"]), {str(name): value for name, value in row.items()})
@@ -113,7 +113,7 @@ def _features(book: Mapping[str, object], weights: FeatureWeights) -> Iterator[t
 
 
 def _words(text: str) -> list[str]:
-    """Return the words in alphabetical order: a set's own order changes from one process to the next."""
+    """Return the words in alphabetical order: a set's order differs between processes."""
     return sorted({word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS})
 
 

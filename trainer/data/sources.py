@@ -1,4 +1,4 @@
-"""Where a run's data comes from: the database in pages, a backup or an export of it, or CSV files."""
+"""Sources of a run's data: the database in pages, a backup or an export of it, or CSV files."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ __all__ = [
 ]  # fmt: skip
 
 Pages = Callable[[str, int], Iterator[Mapping[str, Any]]]
-"""From a path and a page size to the node's children, some at a time."""
+"""Yields the children of a node, given its path and a page size."""
 
 
 def read_pages(pages: Pages, source: str) -> Snapshot:
-    """Return the snapshot of a database that can be read in pages, in whatever order they come."""
+    """Return the snapshot of a database that is read in pages, in any order."""
     sections = ((node, page) for node in (paths.USER_BOOK, paths.ARCHIVE) for page in pages(node, PAGE_SIZE))
     return _snapshot(sections, source)
 
 
 def read_database(database: Nodes, how: Reading | None = None) -> Snapshot:
-    """Return the snapshot of the whole database, read by several at a time.
+    """Return the snapshot of the whole database, read concurrently.
 
     Raises:
-        ReadError: where a page fails too often.
+        ReadError: if a page fails too often.
     """
     return read_pages(lambda path, size: parallel_pages(database, path, size, how), "database")
 
@@ -48,17 +48,17 @@ def read_export(source: Path | str) -> Snapshot:
     """Return the snapshot in an export or a backup of the database, gzipped or not.
 
     Args:
-        source: a JSON file, a folder that the Emulator Suite writes, or an object ``gs://BUCKET/NAME``.
+        source: a JSON file, a folder that the Emulator Suite wrote, or an object ``gs://BUCKET/NAME``.
 
     Raises:
-        SourceError: where there is no such file, or it is damaged or no database.
+        SourceError: if there is no such file, or it is damaged or not a database.
     """
     name = str(source)
     if not name.startswith(SCHEME) and Path(name).is_dir():
-        found = sorted(Path(name).glob("**/database_export/*.json"))
-        if len(found) != 1:
-            raise SourceError(f"{name}: expected one file database_export/*.json, found {len(found)}")
-        name = str(found[0])
+        files = sorted(Path(name).glob("**/database_export/*.json"))
+        if len(files) != 1:
+            raise SourceError(f"{name}: expected one file database_export/*.json, found {len(files)}")
+        name = str(files[0])
     with open_file(name) as file:
         snapshot = _snapshot(sections(file, name), f"export {name.rpartition('/')[2]}")
     return replace(snapshot, taken=time_of_backup(name))
@@ -77,29 +77,29 @@ RATINGS: Mapping[str, tuple[str, ...]] = {
     "myRate": ("myRate", "rating", "stars"),
 }
 BOOKS: Mapping[str, tuple[str, ...]] = {"isbn": ("isbn",)}
-"""Needed columns, each with the names that it may have."""
+"""Required columns, each with the names that it may have."""
 
 
 def read_csv(path: Path, needed: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """Return a CSV file, all columns as texts (an ISBN is never a number), needed columns under their own names.
+    """Return a CSV file with all columns as texts (an ISBN is never a number), required columns under their own names.
 
-    A column ``at`` alone is of integers: milliseconds since 1970, or -1 where it tells no time.
+    Only a column ``at`` holds integers: milliseconds since 1970, or -1 if the text is not a time.
 
     Raises:
-        SourceError: where it cannot be read, is empty, or lacks a column.
+        SourceError: if the file cannot be read, is empty, or lacks a column.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            # Without index_col a separator at the end of each row moves all columns by one.
+            # Without index_col, a separator at the end of each row shifts all columns by one.
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     except (OSError, ValueError, pd.errors.ParserWarning) as problem:  # pandas' parser errors are ValueErrors
         raise SourceError(f"{path}: cannot be read as CSV ({problem})") from problem
     for column, names in needed.items():
-        found = next((name for name in names if name in frame.columns), None)
-        if found is None:
+        present = next((name for name in names if name in frame.columns), None)
+        if present is None:
             raise SourceError(f"{path}: no column {column}; it has {', '.join(frame.columns)}")
-        frame = frame.rename(columns={found: column})
+        frame = frame.rename(columns={present: column})
     if frame.empty:
         raise SourceError(f"{path}: no row below the header")
     return frame.assign(at=[_time(text) for text in frame["at"]]) if "at" in frame else frame
@@ -110,7 +110,7 @@ def _time(text: str) -> int:
 
 
 def read_files(source: Path | str, books: Path | None) -> Snapshot:
-    """Return the snapshot in a backup or an export (as ``read_export``), or in a CSV of ratings with one of books.
+    """Return the snapshot in a backup or an export (as ``read_export``), or in CSV files of ratings and books.
 
     Raises:
         SourceError: naming the file and what is wrong with it.
@@ -124,7 +124,10 @@ def read_files(source: Path | str, books: Path | None) -> Snapshot:
 
 
 def newest_apart(ratings: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a snapshot's entries without each reader's newest fifth, and these; who has less than five keeps all."""
+    """Return a snapshot's entries without each reader's newest fifth, and that fifth.
+
+    A reader with fewer than five entries keeps them all.
+    """
     shelves = ratings.groupby("userId", observed=True)["at"]
     held = shelves.cumcount(ascending=False) < shelves.transform("size") // 5
     train, test = ratings[~held].reset_index(drop=True), ratings[held].reset_index(drop=True)

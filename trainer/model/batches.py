@@ -154,7 +154,7 @@ def groups_a_step(config: Config, readers: int, workers: int = 1) -> int:
     """Return how many groups a step takes: what the configuration says, or by the number of readers.
 
     Raises:
-        ValueError: where the workers cannot share them evenly.
+        ValueError: if the workers cannot share them evenly.
     """
     if not config.groups:
         wanted = int(np.clip(readers // READERS_A_GROUP_STEP, 1, MOST_GROUPS))

@@ -29,7 +29,7 @@ class Database(Protocol):
         ...
 
     def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease:
-        """Change the lease in a transaction; raise ``LeaseLost`` where ``change`` returns None."""
+        """Change the lease in a transaction; raise ``LeaseLost`` if ``change`` returns None."""
         ...
 
 

@@ -61,7 +61,7 @@ class Status:
 
     @property
     def is_healthy(self) -> bool:
-        """Tell whether nothing waits for an operator."""
+        """Return whether nothing waits for an operator."""
         return not any(finding.is_urgent for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:

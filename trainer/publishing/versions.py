@@ -46,7 +46,7 @@ class Bucket(Protocol):
         ...
 
     def read(self, name: str) -> bytes:
-        """Return an object's content; raise ``BadModel`` where there is none."""
+        """Return an object's content; raise ``BadModel`` if there is none."""
         ...
 
     def created(self) -> Iterator[tuple[str, int]]:
@@ -75,7 +75,7 @@ def upload(bucket: Bucket, files: Mapping[str, bytes], manifest: Manifest, answe
     Nothing refers to the version until the pointer does, so that a crash here leaves the live model alone.
 
     Raises:
-        BadModel: where the bucket gives back other bytes than it was given, or a model that does not answer.
+        BadModel: if the bucket gives back other bytes than it was given, or a model that does not answer.
     """
     for name, content in sorted(files.items()):
         _store(bucket, manifest.version, name, content)
@@ -106,7 +106,7 @@ def read_version(
         names: which files; None returns all.
 
     Raises:
-        BadModel: where manifest or files are not what ``manifest_sha256`` vouches for.
+        BadModel: if manifest or files are not what ``manifest_sha256`` vouches for.
     """
     manifest = fetch_manifest(lambda name, _: read(name), version, manifest_sha256)
     wanted = manifest.files if names is None else names

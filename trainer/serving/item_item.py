@@ -126,7 +126,7 @@ class ServingModel:
         popularity: float32 [items], 0–1.
         popularity_weight: w, in units of σ.
         interaction: 0 where validation says that the interaction does not help.
-        reranker: None where validation says that ranking anew does not help.
+        reranker: None if validation says that ranking anew does not help.
     """
 
     isbns: tuple[str, ...]

@@ -39,9 +39,9 @@ def command(capsys):
             code = main([str(word) for word in words])
         except SystemExit as ended:  # argparse
             code = ended.code
-        found = capsys.readouterr()
-        assert "Traceback" not in found.err
-        return Ended(code, found.out, found.err)
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Ended(code, printed.out, printed.err)
 
     return run
 

@@ -91,7 +91,7 @@ def test_one_experiment_at_a_time(two_models, node_at, command):
         (["start", "v1"], 1, "v1"),  # its files are no model
     ],
 )
-def test_what_cannot_be_started_is_said_in_a_line(two_models, command, words, code, message):
+def test_an_experiment_that_cannot_start_is_explained_in_one_line(two_models, command, words, code, message):
     ended = command("experiment", *words)
     assert ended.code == code
     assert message in ended.err.splitlines()[-1]
@@ -110,14 +110,14 @@ def test_rollback_without_a_version_lists_the_kept_ones(two_models, command):
     assert command("rollback", "--json").json == {"live": "v2", "kept": ["v2", "v1"]}
 
 
-def test_rollback_to_an_unknown_version_is_refused_and_names_the_kept_ones(two_models, command):
+def test_rollback_to_an_unknown_version_fails_and_names_the_kept_ones(two_models, command):
     ended = command("rollback", "v0", "--json")
     assert ended.code == 1
     assert ended.json == {"error": "version v0 is not kept; these are: v1, v2", "exitCode": 1}
     assert two_models.get(f"{paths.MODEL}/version") == "v2"
 
 
-def test_rollback_while_a_run_is_live_is_refused(two_models, command):
+def test_rollback_fails_while_a_run_is_live(two_models, command):
     lease = {"holder": "run-3", "fence": 3, "expiresAt": 9_000_000_000_000, "endsBy": 9_000_000_000_000}
     two_models.put(paths.LEASE, lease)
     ended = command("rollback", "v1")
@@ -126,7 +126,7 @@ def test_rollback_while_a_run_is_live_is_refused(two_models, command):
     two_models.put(paths.LEASE, {"fence": 3})
 
 
-def test_release_says_how_many_failures_it_forgave(project, command):
+def test_release_reports_how_many_failures_it_cleared(project, command):
     project.put(paths.LEASE, {"fence": 3, "failures": 5, "failedAt": 1, "outcome": "died"})
     assert "released after 5 failures in a row" in command("release").out
     assert command("release", "--json").json == {"failures": 0}

@@ -54,16 +54,16 @@ def told(node, number):
     pass
 
 
-def test_an_export_is_what_a_run_can_train_on(database, tmp_path):
+def test_a_run_can_train_on_an_export(database, tmp_path):
     copied = copy(database, tmp_path, "emulator", told)
     assert (copied.entries, copied.books) == (31, 2)
     assert copied.left_out == {
         "entry:isbn_missing": 1, "entry:isbn_invalid": 1, "entry:reader_gone": 1, "book:not_an_object": 1,
     }  # fmt: skip
-    found = read_export(tmp_path)
+    exported = read_export(tmp_path)
     expected = read_pages(database.pages, "database").without({"reader-left"})
-    assert found.ratings.equals(expected.ratings)
-    assert set(found.books["isbn"]) == {"i1", "i2"}
+    assert exported.ratings.equals(expected.ratings)
+    assert set(exported.books["isbn"]) == {"i1", "i2"}
     assert json.loads((tmp_path / "firebase-export-metadata.json").read_text())["database"]["path"] == "database_export"
 
 
@@ -76,7 +76,7 @@ def test_an_export_holds_nothing_personal_that_training_does_not_need(database, 
 
 
 @pytest.mark.parametrize("form", ["emulator", "csv"])
-def test_an_anonymous_copy_has_the_same_shelves_under_names_that_lead_nowhere(database, tmp_path, form):
+def test_an_anonymous_copy_has_the_same_shelves_under_other_names(database, tmp_path, form):
     for name, disguise in (("plain", None), ("once", anonymous()), ("again", anonymous())):
         (tmp_path / name).mkdir()
         copy(database, tmp_path / name, form, told, disguise)
@@ -110,7 +110,7 @@ def test_anonymous_keys_keep_their_times_and_their_order_and_nothing_else(databa
     assert len(set(keys["hidden"])) == 31
 
 
-def test_the_same_key_gives_the_same_names_and_another_one_others(database, tmp_path):
+def test_equal_keys_give_equal_names_and_different_keys_different_ones(database, tmp_path):
     texts = []
     for number, key in enumerate((b"k", b"k", b"l")):
         (tmp_path / str(number)).mkdir()
@@ -119,7 +119,7 @@ def test_the_same_key_gives_the_same_names_and_another_one_others(database, tmp_
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_a_csv_has_three_columns_and_the_books_beside_it(database, tmp_path):
+def test_a_csv_has_three_columns_and_the_books_are_in_another(database, tmp_path):
     copy(database, tmp_path, "csv", told)
     ratings = pd.read_csv(tmp_path / "ratings.csv", dtype=str, keep_default_na=False)
     assert list(ratings.columns) == ["userId", "isbn", "myRate"]
@@ -130,7 +130,7 @@ def test_a_csv_has_three_columns_and_the_books_beside_it(database, tmp_path):
     }  # fmt: skip
 
 
-def test_pages_are_told_as_they_come_and_read_again_where_they_fail(database, tmp_path, monkeypatch):
+def test_pages_are_reported_as_they_come_and_read_again_if_they_fail(database, tmp_path, monkeypatch):
     monkeypatch.setattr("trainer.data.exchange.database_copy.PAGE_SIZE", 10)
     page, failures, seen = database.page, [ConnectionError("reset"), ConnectionError("reset")], []
 
@@ -152,7 +152,7 @@ def test_an_empty_database_is_an_empty_export(tmp_path):
     assert json.loads(file.read_text()) == {paths.USER_BOOK: {}, paths.ARCHIVE: {}}
 
 
-def test_the_command_writes_a_folder_once(project, command, tmp_path):
+def test_the_command_does_not_overwrite_a_folder(project, command, tmp_path):
     ratings, books = clusters(readers=5, books=20, per_reader=6)
     fill(project, ratings, books)
     out = tmp_path / "new" / "export"
@@ -166,7 +166,7 @@ def test_the_command_writes_a_folder_once(project, command, tmp_path):
     assert out.stat().st_mode & 0o077 == 0
     again = command("export", "--out", out)
     assert again.code == 2
-    assert "is there already, and nothing is overwritten" in again.err
+    assert "exists already, and nothing is overwritten" in again.err
     ended = command("export", "--out", tmp_path / "csv", "--format", "csv", "--anonymous")
     assert ended.code == 0
     assert "30 entries, 20 books; left out: none" in ended.out
@@ -182,7 +182,7 @@ def test_bad_options_are_bad_input(command, words, message):
     assert message in ended.err
 
 
-def test_a_database_that_goes_away_leaves_no_folder(command, project, tmp_path, monkeypatch):
+def test_a_lost_database_leaves_no_folder(command, project, tmp_path, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "http://127.0.0.1:1?ns=nobody")
     monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", "127.0.0.1:1")
     ended = command("export", "--out", tmp_path / "out")

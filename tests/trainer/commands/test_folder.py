@@ -79,7 +79,7 @@ class World:
         return parse_pointer(self.memory.get(paths.MODEL))
 
 
-def test_a_trained_folder_changes_nothing_that_is_live(world):
+def test_training_into_a_folder_changes_nothing_live(world):
     candidate = world.train()
     assert world.steps == ["reading", "judging"]
     assert world.live() is None
@@ -107,13 +107,13 @@ def test_a_folder_is_published_like_any_model(world):
     assert set(pointer.kept) == {before.version, pointer.version}
     lease = world.services.database.lease()
     assert (lease.holder, lease.outcome) == (None, "published")
-    found = {
+    published = {
         name.rsplit("/", 1)[1]: content for name, content in world.bucket.objects.items() if pointer.version in name
     }
-    assert found["report.html"] == f"<p>Version {pointer.version}".encode()
-    assert found["model_card.md"] == f"# {pointer.version}".encode()
-    assert found["metrics.json"] == candidate.name.encode()  # data stays as it was exported
-    manifest = parse_manifest(json.loads(found["manifest.json"]))
+    assert published["report.html"] == f"<p>Version {pointer.version}".encode()
+    assert published["model_card.md"] == f"# {pointer.version}".encode()
+    assert published["metrics.json"] == candidate.name.encode()  # data stays as it was exported
+    manifest = parse_manifest(json.loads(published["manifest.json"]))
     assert manifest.details["gate"]["passed"]
     assert world.memory.get(f"{paths.STATUS}/training/run/outcome") == "published"
 
@@ -126,7 +126,7 @@ def test_a_folder_is_published_once(world):
     assert world.live() == live
 
 
-def test_a_model_that_was_compared_with_another_one_is_refused_and_told_what_to_do(world):
+def test_a_model_that_was_compared_with_another_one_is_not_published_and_the_error_says_what_to_do(world):
     first = world.run()
     world.train()
     second = world.run()
@@ -139,7 +139,7 @@ def test_a_model_that_was_compared_with_another_one_is_refused_and_told_what_to_
     assert world.publish().fence == second.fence + 2
 
 
-def test_a_model_that_goes_live_between_look_and_lease_is_no_failure_of_the_run(world):
+def test_a_model_that_goes_live_before_the_lease_is_taken_counts_no_failure(world):
     world.run()
     world.train()
     database, raced = world.services.database, []
@@ -159,7 +159,7 @@ def test_a_model_that_goes_live_between_look_and_lease_is_no_failure_of_the_run(
     assert (lease.holder, lease.failures) == (None, 0)
 
 
-def test_while_a_run_is_live_a_folder_waits(world):
+def test_a_folder_is_not_published_while_a_run_is_live(world):
     world.train()
     now = world.clock.now
     world.services.database.change_lease(lambda held: leases.acquire(held, "run", now, 10_000, 10_000))
@@ -182,7 +182,7 @@ def test_a_refused_model_leaves_its_reason_and_cannot_be_published(world):
 
 
 @pytest.mark.parametrize("damage", ["altered", "longer", "missing"])
-def test_a_file_that_was_changed_after_training_is_named(world, damage):
+def test_a_file_changed_after_training_is_named(world, damage):
     world.train()
     file = world.folder / "recommend.tflite"
     if damage == "missing":
@@ -216,7 +216,7 @@ def test_a_damaged_record_is_bad_input(world, record):
         lambda record: record.update(comparedWith={"version": "v"}),
     ],
 )
-def test_a_record_that_says_something_else_is_bad_input(world, change):
+def test_an_inconsistent_record_is_bad_input(world, change):
     world.train()
     record = json.loads((world.folder / RECORD).read_text())
     change(record)
@@ -225,10 +225,10 @@ def test_a_record_that_says_something_else_is_bad_input(world, change):
         world.publish()
 
 
-def test_nothing_is_overwritten_and_nothing_half_written_stays(world, tmp_path):
+def test_nothing_is_overwritten_and_partial_output_is_removed(world, tmp_path):
     world.folder.mkdir()
     (world.folder / "mine").touch()
-    with pytest.raises(FolderError, match="is there already"):
+    with pytest.raises(FolderError, match="exists already"):
         world.train()
     assert world.steps == []  # it is said before anything is read
     shutil.rmtree(world.folder)
@@ -241,7 +241,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(world, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_folder_may_be_there_and_a_file_may_not(tmp_path):
+def test_an_empty_folder_may_exist_but_a_file_may_not(tmp_path):
     (tmp_path / "empty").mkdir()
     with new_folder(tmp_path / "empty") as written:
         (written / "a").touch()
@@ -252,7 +252,7 @@ def test_an_empty_folder_may_be_there_and_a_file_may_not(tmp_path):
             pass
 
 
-def test_a_run_that_is_watched_names_its_steps_and_publishes_the_same(world):
+def test_a_run_with_progress_names_its_steps_and_publishes_the_same(world):
     shown = io.StringIO()
     with Progress("training", len(STEPS), "steps", stream=shown) as progress:
         steps = Told(progress)
@@ -267,7 +267,7 @@ def test_a_run_that_is_watched_names_its_steps_and_publishes_the_same(world):
     assert world.memory.get(f"{paths.STATUS}/training/run/outcome") == "published"
 
 
-def test_publish_says_what_is_no_candidate_before_it_connects(command, tmp_path, monkeypatch):
+def test_publish_rejects_a_folder_without_a_candidate_before_it_connects(command, tmp_path, monkeypatch):
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
     ended = command("publish", tmp_path, "--json")
     assert ended.code == 2
@@ -284,13 +284,13 @@ def test_publish_says_what_is_no_candidate_before_it_connects(command, tmp_path,
         (["train", "--variant", "best"], "invalid choice: 'best'"),
     ],
 )
-def test_what_train_cannot_do_is_said_in_a_line(project, command, words, message):
+def test_bad_options_of_train_are_explained_in_one_line(project, command, words, message):
     ended = command(*words)
     assert ended.code == 2
     assert message in ended.err.splitlines()[-1]
 
 
-def test_a_model_goes_through_a_folder_to_phones_and_back(project, command, tmp_path):
+def test_a_folder_reaches_phones_and_is_rolled_back(project, command, tmp_path):
     ratings, books = clusters(readers=24, books=40, per_reader=8)
     fill(project, ratings, books)
     out = tmp_path / "candidate"
@@ -303,7 +303,7 @@ def test_a_model_goes_through_a_folder_to_phones_and_back(project, command, tmp_
     assert project.get(paths.MODEL) is None
     again = command("train", "--out", out)
     assert again.code == 2
-    assert "is there already" in again.err
+    assert "exists already" in again.err
 
     ended = command("publish", out)
     assert ended.code == 0, ended.err

@@ -41,7 +41,7 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def test_the_help_names_every_command_in_a_group_with_a_line_and_the_exit_codes(command):
+def test_the_help_lists_every_command_with_a_summary_and_the_exit_codes(command):
     ended = command("--help")
     assert ended.code == 0
     for name in COMMANDS:
@@ -52,7 +52,7 @@ def test_the_help_names_every_command_in_a_group_with_a_line_and_the_exit_codes(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_a_summary_defaults_and_examples_that_its_own_parser_takes(command, name):
+def test_each_command_has_a_summary_defaults_and_examples_that_its_parser_accepts(command, name):
     ended = command(name, "--help")
     assert ended.code == 0
     assert "(default: None)" not in ended.out
@@ -70,15 +70,15 @@ def test_each_command_has_a_summary_defaults_and_examples_that_its_own_parser_ta
         assert parser.parse_args(words).command == name
 
 
-def test_the_page_about_the_commands_is_what_the_parsers_say(monkeypatch):
+def test_the_commands_page_matches_the_parsers(monkeypatch):
     for name in ("BY_USER", "SNAPSHOTS", "BATCH_LISTS"):
         monkeypatch.setenv(name, "7")  # whoever writes the page
-    assert reference.PAGE.read_text() == reference.page(), "write it anew: python -m trainer.commands_page"
+    assert reference.PAGE.read_text() == reference.page(), "rewrite it: python -m trainer.commands_page"
     for name in COMMANDS:
         assert f"\n## {name}\n" in reference.page()
 
 
-def test_help_waits_for_no_library():
+def test_help_imports_no_heavy_library():
     program = "import sys; from trainer.__main__ import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass\n"
     heavy = {"numpy", "pandas", "tensorflow", "firebase_admin", "google.cloud.storage", "tqdm"}
     check = f"print(sorted({heavy!r} & set(sys.modules)))"
@@ -87,12 +87,12 @@ def test_help_waits_for_no_library():
 
 
 @pytest.mark.parametrize("words", [[], ["no-such-command"], ["status", "--no-such-option"], ["run", "--fence", "x"]])
-def test_bad_words_are_bad_input(command, words):
+def test_bad_arguments_are_bad_input(command, words):
     ended = command(*words)
     assert ended.code == 2
     assert ended.err.splitlines()[0].startswith(f"usage: {PROGRAM}")
     assert ended.err.splitlines()[-1].startswith("trainer: ")
-    assert " --help says more" in ended.err
+    assert "; for help: " in ended.err
     assert command(*words, "--json").json["exitCode"] == 2
 
 
@@ -107,7 +107,7 @@ def test_without_a_project_the_variable_is_named(command, monkeypatch, name):
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASES"])
-def test_an_address_that_is_none_is_named_with_its_variable(command, project, monkeypatch, variable):
+def test_an_invalid_address_is_named_with_its_variable(command, project, monkeypatch, variable):
     monkeypatch.setenv(variable, "not an address")
     ended = command("status")
     assert ended.code == 2
@@ -118,7 +118,7 @@ def test_an_address_that_is_none_is_named_with_its_variable(command, project, mo
     ("variable", "value"),
     [("LEASE_SECONDS", "two minutes"), ("LEASE_SECONDS", "0"), ("TRAINER_TIMEOUT_SECONDS", "1.5"), ("BY_USER", "-1")],
 )
-def test_a_number_that_is_none_is_named_with_its_variable_before_anything_is_read(
+def test_an_invalid_number_is_named_with_its_variable_before_anything_is_read(
     command, project, monkeypatch, variable, value
 ):
     monkeypatch.setenv(variable, value)
@@ -129,11 +129,11 @@ def test_a_number_that_is_none_is_named_with_its_variable_before_anything_is_rea
     assert command("status").code == 3  # which needs none of them
 
 
-def test_a_variable_that_is_empty_is_not_set():
+def test_an_empty_variable_counts_as_unset():
     assert whole("LEASE_SECONDS", "", 120) == whole("LEASE_SECONDS", None, 120) == 120
 
 
-def test_a_worker_that_is_to_wait_for_no_number_of_seconds_says_so(command, project, monkeypatch):
+def test_an_invalid_workers_patience_is_named(command, project, monkeypatch):
     monkeypatch.setenv(
         "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
     )
@@ -152,7 +152,7 @@ def test_a_database_that_does_not_answer_is_named(command, project, monkeypatch)
     assert "127.0.0.1:1 ($FIREBASE_DATABASE_EMULATOR_HOST) does not answer" in ended.json["error"]
 
 
-def test_without_credentials_it_is_said_which_ones_are_missing(command, monkeypatch, tmp_path):
+def test_missing_credentials_are_named(command, monkeypatch, tmp_path):
     for variable in ("FIREBASE_DATABASE_EMULATOR_HOST", "DATABASE_URL", "DATABASES", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "demo-nobody")
@@ -174,7 +174,7 @@ def test_without_credentials_it_is_said_which_ones_are_missing(command, monkeypa
         (FileNotFoundError(2, "No such file or directory", "x.csv"), 2, "x.csv: No such file"),
         (PermissionError(13, "Permission denied", "out"), 2, "out: Permission denied"),
         (DefaultCredentialsError("reader-7"), 2, "GOOGLE_APPLICATION_CREDENTIALS"),
-        (RefreshError("reader-7"), 1, "sign in anew"),
+        (RefreshError("reader-7"), 1, "sign in again"),
         (firebase.UnavailableError("/reader-7"), 1, "the database at"),
         (firebase.PermissionDeniedError("/reader-7"), 2, "docs/access.md"),
         (firebase.NotFoundError("/reader-7"), 2, "DATABASE_URL"),
@@ -187,17 +187,17 @@ def test_without_credentials_it_is_said_which_ones_are_missing(command, monkeypa
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_can_be_foreseen_is_one_line_with_its_code_and_no_reader(problem, code, words):
-    found, line = explain(problem)
-    assert found == code
-    assert found in EXIT_CODES
+def test_an_expected_failure_is_one_line_with_its_code_and_no_reader(problem, code, words):
+    exit_code, line = explain(problem)
+    assert exit_code == code
+    assert exit_code in EXIT_CODES
     assert words in line
     assert "\n" not in line
     assert "reader-7" not in line
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("a fault"), KeyError("x"), AssertionError()])
-def test_a_fault_of_the_program_keeps_its_trace(fault):
+def test_a_bug_keeps_its_traceback(fault):
     assert explain(fault) is None
 
 
@@ -220,7 +220,7 @@ class Watched(io.StringIO):
         return written
 
 
-def test_elsewhere_progress_is_a_line_now_and_then():
+def test_elsewhere_progress_is_a_line_from_time_to_time():
     shown = Watched("3 of 10")
     with Progress("export", 10, "nodes", stream=shown, every_s=0.01) as progress:
         progress.step("/archive")
@@ -233,7 +233,7 @@ def test_elsewhere_progress_is_a_line_now_and_then():
     assert len(shown.getvalue().splitlines()) == said  # and none after the end
 
 
-def test_short_work_says_nothing():
+def test_short_work_shows_no_progress():
     shown = io.StringIO()
     with Progress("export", stream=shown) as progress:
         progress.advance(3)
@@ -268,7 +268,7 @@ class Broken:
         return seed, [(4, "the pointer names nothing")] if seed == 3 else []
 
 
-def test_a_broken_promise_ends_with_1_and_says_how_to_see_it_again(command, monkeypatch):
+def test_a_broken_promise_ends_with_1_and_says_how_to_replay_it(command, monkeypatch):
     monkeypatch.setattr(simulate, "_simulation", lambda: Broken)
     ended = command("simulate", "--seeds", 5, "--jobs", 1)
     assert ended.code == 1
@@ -279,22 +279,22 @@ def test_a_broken_promise_ends_with_1_and_says_how_to_see_it_again(command, monk
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["--trace"], "name it with --seed"), (["--seeds", "0"], "0 is less than 1"), (["--seeds", "x"], "invalid")],
+    [(["--trace"], "select it with --seed"), (["--seeds", "0"], "0 is less than 1"), (["--seeds", "x"], "invalid")],
 )
-def test_what_simulate_cannot_do_is_bad_input(command, words, message):
+def test_bad_options_of_simulate_are_bad_input(command, words, message):
     ended = command("simulate", *words)
     assert ended.code == 2
     assert message in ended.err
 
 
-def test_where_the_tests_are_not_simulate_says_so(command, monkeypatch, tmp_path):
+def test_simulate_says_if_the_tests_are_missing(command, monkeypatch, tmp_path):
     monkeypatch.setattr(simulate, "ROOT", tmp_path)
     ended = command("simulate", "--json")
     assert ended.code == 2
     assert "the container has none" in ended.json["error"]
 
 
-def test_import_says_in_json_what_it_wrote_and_overwrites_nothing(command, tmp_path):
+def test_import_reports_as_json_what_it_wrote_and_overwrites_nothing(command, tmp_path):
     (tmp_path / "ratings.csv").write_text("userId,isbn,myRate\nu1,i1,4\nu1,,3\n")
     ended = command("import", tmp_path / "ratings.csv", "--out", tmp_path / "out", "--json")
     assert ended.code == 0
@@ -304,7 +304,7 @@ def test_import_says_in_json_what_it_wrote_and_overwrites_nothing(command, tmp_p
     ended = command("import", tmp_path / "missing.csv", "--out", tmp_path / "out")
     assert ended.code == 2
     assert ended.err.splitlines()[-1].endswith(
-        "out: is there already, and nothing is overwritten; give another folder, or remove it"
+        "out: exists already, and nothing is overwritten; give another folder, or remove it"
     )
     ended = command("import", tmp_path / "missing.csv", "--out", tmp_path / "other")
     assert ended.code == 2
@@ -323,13 +323,13 @@ def test_import_says_in_json_what_it_wrote_and_overwrites_nothing(command, tmp_p
         (["lists", "--input", "missing", "--model", "m", "--version", "v", "--output", "o"], "missing: cannot be read"),
     ],
 )
-def test_other_commands_say_in_a_line_what_they_miss(command, words, message):
+def test_other_commands_say_in_one_line_what_is_missing(command, words, message):
     ended = command(*words)
     assert ended.code == 2
     assert message in ended.err.splitlines()[-1]
 
 
-def test_lists_are_made_of_an_export_into_a_folder(command, tmp_path):
+def test_lists_are_made_from_an_export_into_a_folder(command, tmp_path):
     entries, archive, serving = small_world(readers=12)
     write_export({paths.USER_BOOK: entries, paths.ARCHIVE: archive}, tmp_path / "export")
     (tmp_path / "model.npz").write_bytes(model_file.to_bytes(serving))

@@ -67,7 +67,7 @@ class World:
         return [finding.what for finding in self.look().findings if finding.is_urgent]
 
 
-def test_a_healthy_database_is_told_in_a_screen(world):
+def test_a_healthy_status_fits_a_screen(world):
     status = world.look()
     assert status.is_healthy
     assert status.findings == []
@@ -92,10 +92,10 @@ def test_a_healthy_database_is_told_in_a_screen(world):
     assert facts["instances"][0]["fanout"]["done"] == 2
 
 
-def test_an_empty_database_has_no_model_and_no_sign_of_life():
-    found = look([("", MemoryDatabase(lambda: 0).reference)], 1_700_000_000_000)
-    assert [finding.what for finding in found.findings] == ["reconcile-failed"]
-    text = "\n".join(lines(found))
+def test_an_empty_database_has_no_model_and_no_reconciler():
+    status = look([("", MemoryDatabase(lambda: 0).reference)], 1_700_000_000_000)
+    assert [finding.what for finding in status.findings] == ["reconcile-failed"]
+    text = "\n".join(lines(status))
     assert "no model" in text
     assert "has not been heard of yet" in text
 
@@ -152,7 +152,7 @@ def test_a_refused_model_needs_attention_with_the_gates_reason(world):
     assert "it loses to popularity" in world.text()
 
 
-def test_what_mends_itself_is_a_note(world):
+def test_what_recovers_by_itself_is_a_note(world):
     world.put(
         {
             f"{paths.LEASE}/failures": 1,
@@ -168,7 +168,7 @@ def test_what_mends_itself_is_a_note(world):
     }  # fmt: skip
 
 
-def test_a_run_at_work_is_named_with_its_step_and_its_lease(world):
+def test_a_running_run_is_shown_with_its_step_and_its_lease(world):
     world.put(
         {
             paths.LEASE: {
@@ -207,7 +207,7 @@ def test_hit_rates_are_shown_with_their_intervals_and_by_arm(world):
     assert "ab-1, arm b (v1): no reader has shelved a book yet" in text
 
 
-def test_several_databases_are_told_apart_and_counted_together(world):
+def test_several_databases_are_shown_apart_and_counted_together(world):
     second = MemoryDatabase(lambda: world.now)
     second.update(
         {
@@ -237,17 +237,17 @@ def test_several_databases_are_told_apart_and_counted_together(world):
     ("milliseconds", "text"),
     [(-5, "0 s"), (59_999, "59 s"), (60_000, "1 min"), (3_660_000, "1 h 1 min"), (90_000_000, "1 d 1 h")],
 )
-def test_ages_read_like_ages(milliseconds, text):
+def test_ages_have_at_most_two_units(milliseconds, text):
     assert age(milliseconds) == text
 
 
-def test_looking_writes_nothing(world):
+def test_status_writes_nothing(world):
     before = world.memory.get("")
     world.look()
     assert world.memory.get("") == before
 
 
-def test_the_command_ends_with_3_where_something_needs_attention(project, command):
+def test_the_command_ends_with_3_if_something_needs_attention(project, command):
     ended = command("status")
     assert ended.code == 3
     assert "needs attention: the reconciler has not been heard of yet" in ended.out

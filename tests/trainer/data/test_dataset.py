@@ -14,7 +14,7 @@ def frame(*rows):
     return pd.DataFrame(rows, columns=["userId", "isbn", "myRate"])
 
 
-def test_cleaning_keeps_what_is_usable_and_counts_the_rest_by_reason():
+def test_cleaning_keeps_usable_rows_and_counts_the_others_by_reason():
     rows, dropped = dataset.clean(
         frame(("u", "007", "3.5"), ("u", "007", "4"), ("u", "7", "0"), ("u", "8", "six"), ("u", "8", "7"),
               ("", "8", "1"), ("u", "\N{DRAGON}", "1"), ("u", "9", "nan"), ("u", "9", "3.3"))
@@ -48,11 +48,11 @@ def test_an_unrated_duplicate_does_not_take_the_stars_away():
 def test_arrays_hold_exactly_the_rows(rows):
     cleaned, _ = dataset.clean(frame(*[(u, i, n / 2) for u, i, n in rows]))
     ratings = dataset.build(cleaned, pd.DataFrame({"isbn": ["z", "a"]}))
-    found = {
+    built_rows = {
         (ratings.user_ids[u], ratings.isbns[i], float(s))
         for u, i, s in zip(ratings.users, ratings.items, ratings.stars, strict=True)
     }
-    assert found == set(cleaned[["userId", "isbn", "myRate"]].itertuples(index=False, name=None))
+    assert built_rows == set(cleaned[["userId", "isbn", "myRate"]].itertuples(index=False, name=None))
     assert "z" in ratings.isbns
     assert ratings.matrix().sum() == len(cleaned)
 
@@ -103,7 +103,7 @@ def test_a_database_is_read_in_pages_with_a_report():
     assert snapshot.rejected == {"entry:isbn_missing": 1, "book:isbn_missing": 1}
 
 
-def test_a_number_behind_a_title_is_a_place_only_where_a_series_can_be_so_long():
+def test_a_number_after_a_title_is_a_place_only_if_a_series_can_be_so_long():
     titles = ["A (Long Road, #3)", "B (Long Road, #" + "9" * 39 + ")", "C (Long Road, #2.5)", "D"]
     books = pd.DataFrame({"isbn": list("1234"), "title": titles, "authors": "X", "year": ["1999", "9" * 5000, "x", ""]})
     assert item_facts(("1", "2", "3", "4"), books).numbers.tolist() == [3.0, 0.0, 2.5, 0.0]
@@ -123,5 +123,5 @@ def test_categorical_columns_are_cleaned_as_texts_are():
     assert ours.items.tolist() == theirs.items.tolist()
 
 
-def test_true_is_no_rating_of_one():
+def test_true_is_not_a_rating_of_one():
     assert dataset.clean(frame(("u", "a", 1), ("u", "b", True)))[1] == {"rating_not_number": 1}

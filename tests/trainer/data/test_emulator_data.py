@@ -17,10 +17,10 @@ def test_the_generator_writes_the_committed_file():
 
 def test_it_has_the_shape_of_the_apps_data():
     tree = json.loads(FILE.read_text())
-    entries, refused = sort_out(tree["User_Book"])
+    entries, rejected = sort_out(tree["User_Book"])
     catalogue, bad_books = parse_catalogue(tree["archive"])
     assert (len(entries), len(catalogue), len(tree["Users"])) == (1011, 704, 43)
-    assert not refused
+    assert not rejected
     assert not bad_books
     assert all(isinstance(field, str) for book in tree["archive"].values() for field in book.values())
     assert all(len(isbn) == 14 and isbn.startswith("0978") for isbn in catalogue)

@@ -26,7 +26,7 @@ def run():
     files = tflite.export(trained.serving)
     held_out = test.assign(myRate=test["myRate"].astype(float))
     result = evaluate(tflite.load(files, "v"), built, held_out, seed=1)
-    found = baselines.compare(built, books, held_out, CONFIG, every=True)
+    compared = baselines.compare(built, books, held_out, CONFIG, every=True)
     curve = cold_start(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices))
     details = {
         "version": "20260101T000000Z-1",
@@ -36,14 +36,14 @@ def run():
         "gate": {"passed": True, "reason": "not worse than <popularity>"},
         "metrics": {
             "model": result.metrics,
-            "baselines": {name: baseline["metrics"] for name, baseline in found.items()},
+            "baselines": {name: baseline["metrics"] for name, baseline in compared.items()},
             "coldStart": curve,
         },
     }
     return built, books, trained, files, result, details
 
 
-def test_the_report_is_one_file_that_shows_every_model_and_names_no_reader(run):
+def test_the_report_is_one_file_with_every_model_and_no_reader_id(run):
     built, books, trained, _, result, details = run
     shown = report.examples(result.top, built, books, seed=1)
     changed = report.changes(result.top, result.top, "the-live-one", books)
@@ -61,7 +61,7 @@ def test_the_report_is_one_file_that_shows_every_model_and_names_no_reader(run):
 
 def test_changes_count_the_books_that_come_and_go(run):
     *_, result, _ = run
-    popular = {user: found[10:20] for user, found in result.top.items()}
+    popular = {user: items[10:20] for user, items in result.top.items()}
     changed = report.changes(result.top, popular, "v0", None)
     assert changed["kept"] == 0
     assert changed["same"] == 0
@@ -77,7 +77,7 @@ def test_the_model_card_lists_files_and_figures(run):
     assert details["data"]["fingerprint"] in card
 
 
-def test_the_cold_start_curve_takes_readers_out_and_gives_all_models_the_same_shelves(run):
+def test_the_cold_start_curve_removes_readers_and_gives_all_models_the_same_shelves(run):
     trained = run[2]
     ratings, books = clusters(books=160, per_reader=24)
     built = dataset.build(dataset.clean(ratings)[0], books)

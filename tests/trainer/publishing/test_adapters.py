@@ -35,8 +35,8 @@ def database(node_at):
 def test_pages_give_each_child_once_whatever_the_keys(node_at, database, keys, size):
     node_at("archive").set({key: {"isbn": key} for key in keys})
     pages = list(database.pages("archive", size))
-    found = [key for page in pages for key in page]
-    assert sorted(found) == sorted(keys)
+    read = [key for page in pages for key in page]
+    assert sorted(read) == sorted(keys)
     assert all(0 < len(page) <= size for page in pages)
 
 
@@ -46,18 +46,18 @@ def test_marks_up_to_a_time_are_cleared_and_later_ones_stay(node_at, database):
     assert node_at(paths.CHANGES).get() == {"c": {"at": 3}}
 
 
-def test_the_clock_is_the_databases_own(database):
+def test_the_clock_is_that_of_the_database(database):
     first, second = database.server_time(), database.server_time()
     assert 1_600_000_000_000 < first <= second
 
 
-def test_who_has_left_is_found_by_the_mark(node_at, database):
+def test_readers_who_left_are_found_by_their_marks(node_at, database):
     assert database.gone() == frozenset()
     node_at(paths.READERS).set({"a": "here", "b": "gone"})
     assert database.gone() == {"b"}
 
 
-def test_the_lease_is_changed_where_the_change_allows_it_and_its_holder_is_named_elsewhere(database):
+def test_the_lease_is_changed_if_the_change_allows_it_or_else_its_holder_is_named(database):
     taken = database.change_lease(lambda held: leases.acquire(held, "run", 0, 10, 100))
     assert database.lease() == taken == leases.Lease("run-1", 1, 10, 100)
     with pytest.raises(LeaseLost, match="held by run run-1 under fence 1"):
@@ -97,8 +97,8 @@ def test_several_instances_are_read_and_cleared_as_one(size):
     instances[2].update({"archive/b": {"isbn": "not read"}, f"{paths.READERS}/left": "gone"})
     first, *others = [instance.reference for instance in instances]
     database = Database(first, others)
-    found = [key for page in database.pages(paths.USER_BOOK, size) for key in page]
-    assert found == [f"k{number:02}" for number in range(20)]
+    read = [key for page in database.pages(paths.USER_BOOK, size) for key in page]
+    assert read == [f"k{number:02}" for number in range(20)]
     assert [key for page in database.pages("archive", size) for key in page] == ["a"]
     assert database.last_key(paths.USER_BOOK, "k15") == "k15"
     assert set(database.shelf_nodes("u3")) == {"k03", "k10", "k17"}

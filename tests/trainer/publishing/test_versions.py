@@ -31,7 +31,7 @@ def upload(bucket, version="v1", answers=lambda version, model, items: None):
     return versions.upload(bucket, FILES, manifest, answers)
 
 
-def test_the_manifest_comes_after_the_files_and_the_pointer_vouches_for_it():
+def test_the_manifest_follows_the_files_and_the_pointer_has_its_hash():
     bucket = Bucket()
     content = upload(bucket)
     assert bucket.order[-1] == "models/v1/manifest.json"
@@ -93,7 +93,7 @@ def test_the_pointer_keeps_the_live_version_the_one_before_and_the_newest_others
         next_pointer(again, versions.make_pointer(names[0], b"", 15, 15, 15), is_rollback=True)
 
 
-def test_only_what_can_never_be_live_again_and_is_old_is_removed():
+def test_only_old_versions_that_can_never_be_live_again_are_removed():
     bucket = Bucket()
     live = parse_pointer(publish_many(bucket, 12)[-1])
     upload(bucket, versions.version_name(13_000_000, 13))  # somebody publishes just now

@@ -39,17 +39,17 @@ def by_sorting(queries, items, k, excluded=None, by_magnitude=False):
     density=st.sampled_from([0.0, 0.05, 0.999]),
     by_magnitude=st.booleans(),
 )
-def test_it_finds_what_sorting_finds_ties_and_exclusions_included(seed, queries, items, k, density, by_magnitude):
+def test_it_equals_sorting_with_ties_and_exclusions(seed, queries, items, k, density, by_magnitude):
     rng = np.random.default_rng(seed)
     asked, known = whole(rng, (queries, 3)), whole(rng, (items, 3))
     excluded = sp.random_array((queries, items), density=density, format="csr", rng=rng, dtype=np.float32)
     k = min(k, items)
-    found = top_inner_products(asked, known, k, excluded, by_magnitude=by_magnitude)
-    for one, other in zip(found, by_sorting(asked, known, k, excluded, by_magnitude), strict=True):
+    best = top_inner_products(asked, known, k, excluded, by_magnitude=by_magnitude)
+    for one, other in zip(best, by_sorting(asked, known, k, excluded, by_magnitude), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_many_blocks_of_queries_and_of_items_give_what_one_block_gives(monkeypatch):
+def test_many_blocks_of_queries_and_items_give_the_result_of_one(monkeypatch):
     rng = np.random.default_rng(3)
     queries, items = whole(rng, (100, 8)), whole(rng, (5000, 8))
     at_once = top_inner_products(queries, items, 10)
@@ -59,19 +59,19 @@ def test_many_blocks_of_queries_and_of_items_give_what_one_block_gives(monkeypat
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_query_that_says_nothing_gets_the_first_items():
+def test_a_query_of_zeros_gets_the_first_items():
     indices, products = top_inner_products(np.zeros((2, 4), np.float32), np.ones((3000, 4), np.float32), 3)
     assert indices.tolist() == [[0, 1, 2], [0, 1, 2]]
     assert not products.any()
 
 
 @pytest.mark.parametrize(("queries", "items"), [(0, 5), (5, 0)])
-def test_nothing_is_found_for_nobody_and_among_nothing(queries, items):
+def test_no_queries_or_no_items_give_no_results(queries, items):
     indices, products = top_inner_products(np.ones((queries, 2), np.float32), np.ones((items, 2), np.float32), 3)
     assert indices.shape == products.shape == (queries, min(3, items))
 
 
-def test_of_equal_scores_the_first_are_chosen():
+def test_ties_go_to_the_first():
     assert first_of_best(np.array([[1, 2, 2, 2, 0], [5, 1, 1, 9, 1]], np.float32), 3).tolist() == [[1, 2, 3], [0, 1, 3]]
 
 
@@ -86,10 +86,10 @@ def test_a_validation_figure_is_the_same_from_vectors_and_from_all_scores():
     assert 0 < expected == pytest.approx(validation.ndcg_of_vectors(vectors), abs=1e-12)
 
 
-def test_large_catalogues_have_the_neighbours_that_small_ones_have(monkeypatch):
+def test_large_catalogues_have_the_same_neighbours_as_small_ones(monkeypatch):
     vectors = np.random.default_rng(2).standard_normal((400, 24)).astype(np.float32)
     indices, weights = item_item.neighbours_of_vectors(vectors, 20)
     monkeypatch.setattr(item_item, "LARGE", 0)
-    found, found_weights = item_item.neighbours_of_vectors(vectors, 20)
-    np.testing.assert_array_equal(found, indices)
-    np.testing.assert_allclose(found_weights, weights, atol=1e-5)
+    neighbours, other_weights = item_item.neighbours_of_vectors(vectors, 20)
+    np.testing.assert_array_equal(neighbours, indices)
+    np.testing.assert_allclose(other_weights, weights, atol=1e-5)

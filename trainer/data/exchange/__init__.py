@@ -1,1 +1,1 @@
-"""Whole databases in files: an import of ratings, an export, a copy of a live database."""
+"""Whole databases as files: importing ratings, exporting, copying a live database."""

@@ -1,7 +1,7 @@
-"""A copy of what a model can be trained on: entries and catalogue, read in pages and written as they come.
+"""Copies what a model can be trained on: entries and catalogue, read and written page by page.
 
-Nothing else of a reader is in it: no profile, no list, no ``bookId`` (whoever knows one may read the copy behind it),
-no rejected entry, and none of a reader who has left.
+It holds nothing else about a reader: no profile, no list, no ``bookId`` (anyone who knows one may read that reader's
+copy of the book), no rejected entry, and no entry of a reader who has left.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from trainer.data.ingest.pages import PAGE_SIZE, Page, Reading, pages
 Format = Literal["emulator", "csv"]
 
 TIME_DIGITS = 8
-"""The characters of a push key that tell its time: anonymous keys keep them, since the newest entries are held out."""
+"""The characters of a push key that encode its time: anonymous keys keep them, as the newest entries are held out."""
 
 _CSV_BOOKS = {"isbn": "isbn", "title": "title", "authors": "author", "genre": "genre", "year": "publishedYear"}
 
 
 class Source(Protocol):
-    """The database, as far as a copy needs it."""
+    """The part of the database that a copy needs."""
 
     def page(self, path: str, size: int, keys: KeyRange, after: str | None) -> Page:
-        """Return the first ``size`` children of a node in a range of keys, or those that follow the key ``after``."""
+        """Return the first ``size`` children of a node in a range of keys, or the first after the key ``after``."""
         ...
 
     def last_key(self, path: str, bound: str) -> str | None:
-        """Return the last child's key up to ``bound``, or None where there is none."""
+        """Return the last child key up to ``bound``, or None if there is none."""
         ...
 
     def gone(self) -> frozenset[str]:
@@ -59,14 +59,14 @@ class Copied:
 
 
 Disguise = Callable[[Entry], Entry]
-"""Changes whose entry it is."""
+"""Replaces the reader of an entry."""
 
 
 def anonymous(key: bytes | None = None) -> Disguise:
-    """Return what replaces user ids, and the chance of entries' keys, by a keyed hash.
+    """Return a function that replaces user ids, and the random part of entry keys, by a keyed hash.
 
     Args:
-        key: of the hash; None takes a random one that nobody keeps, so that no id can be looked for.
+        key: key of the hash; None uses a random one that is not kept, so that ids cannot be looked up.
     """
     secret = secrets.token_bytes(32) if key is None else key
 
@@ -74,9 +74,9 @@ def anonymous(key: bytes | None = None) -> Disguise:
         return hmac.new(secret, f"{kind}:{text}".encode("utf-8", "replace"), hashlib.sha256).digest()
 
     def disguised(entry: Entry) -> Entry:
-        chance = "".join(CHARS[byte & 63] for byte in digest("entry", entry.key))
+        random = "".join(CHARS[byte & 63] for byte in digest("entry", entry.key))
         is_push_key = push_time(entry.key) >= 0
-        hidden = entry.key[:TIME_DIGITS] + chance[: LENGTH - TIME_DIGITS] if is_push_key else f"entry-{chance[:20]}"
+        hidden = entry.key[:TIME_DIGITS] + random[: LENGTH - TIME_DIGITS] if is_push_key else f"entry-{random[:20]}"
         return replace(entry, key=hidden, user_id=digest("reader", entry.user_id).hex()[:28])
 
     return disguised
@@ -91,19 +91,19 @@ def copy(
     project: str = PROJECT,
     how: Reading | None = None,
 ) -> Copied:
-    """Write a copy into an empty folder; a page at a time is in memory.
+    """Write a copy into an empty folder, with one page in memory at a time.
 
     Args:
-        database: what is read, patiently.
-        folder: an export of the Emulator Suite, or ``ratings.csv`` and ``books.csv``.
-        form: which of them.
-        told: is told of each page: its node, and how many children it has.
-        disguise: changes whose entries they are; None leaves them.
-        project: whose database the export is.
-        how: pages are read.
+        database: read, with retries.
+        folder: becomes an export for the Emulator Suite, or gets ``ratings.csv`` and ``books.csv``.
+        form: which of the two.
+        told: called for each page with its node and number of children.
+        disguise: replaces the readers of entries; None keeps them.
+        project: project named in the export.
+        how: how pages are read.
 
     Raises:
-        ReadError: where a page fails too often.
+        ReadError: if a page fails too often.
     """
     left_out: Counter[str] = Counter()
 
@@ -165,7 +165,7 @@ def _node(entry: Entry) -> dict[str, object]:
 
 
 def _write_object(file: TextIO, children: Iterator[tuple[str, Any]]) -> int:
-    """Write a JSON object, a child a line; return how many children."""
+    """Write a JSON object, one child per line; return the number of children."""
     count = 0
     file.write("{")
     for key, child in children:
@@ -182,8 +182,8 @@ def _write_csv(
         rows = ([entry.user_id, entry.isbn, f"{entry.rating:g}"] for entry in entries)
         entry_count = _write_rows(file, ["userId", "isbn", "myRate"], rows)
     with (folder / "books.csv").open("w", encoding="utf-8", newline="") as file:
-        found = ([book.get(field, "") for field in _CSV_BOOKS.values()] for _, book in books)
-        book_count = _write_rows(file, list(_CSV_BOOKS), found)
+        rows = ([book.get(field, "") for field in _CSV_BOOKS.values()] for _, book in books)
+        book_count = _write_rows(file, list(_CSV_BOOKS), rows)
     return Copied(entry_count, book_count, dict(left_out))
 
 

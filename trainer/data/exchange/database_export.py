@@ -1,4 +1,4 @@
-"""Writing a database in the form that the Emulator Suite imports, with nodes as the app writes them."""
+"""Writes a database in the format that the Emulator Suite imports, with nodes as the app writes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ARCHIVE_FIELDS = ("title", "author", "rating", "description", "isbn", "genre", "
 
 @dataclass(frozen=True, slots=True)
 class ShelfRow:
-    """One book on one reader's shelf, ``at`` milliseconds since 1970; 0 stars are no rating."""
+    """One book on one reader's shelf, ``at`` milliseconds since 1970; 0 stars means not rated."""
 
     user_id: str
     isbn: str
@@ -27,7 +27,7 @@ class ShelfRow:
 
 
 def push_key(rng: random.Random, at_ms: int) -> str:
-    """Return a push key: 8 characters of time, 12 of chance."""
+    """Return a push key: 8 characters of time, 12 random ones."""
     return first_key(at_ms) + "".join(rng.choice(CHARS) for _ in range(12))
 
 
@@ -39,8 +39,8 @@ def make_tree(
     Args:
         rows: the shelves.
         catalogue: ``ARCHIVE_FIELDS`` by ISBN; missing ones become empty texts.
-        rng: of the keys' chance.
-        first_ms: when the catalogue was made.
+        rng: draws the random part of the keys.
+        first_ms: when the catalogue was made, milliseconds since 1970.
     """
     archive = {}
     for number, (isbn, fields) in enumerate(catalogue.items()):
@@ -76,14 +76,14 @@ def make_tree(
 
 
 def write_export(tree: Mapping[str, Any], folder: Path, project: str = PROJECT, indent: int | None = None) -> Path:
-    """Write ``tree`` so that ``firebase emulators:start --import`` takes it; return the data file."""
+    """Write ``tree`` for ``firebase emulators:start --import``; return the data file."""
     data_file = write_metadata(folder, project)
     data_file.write_text(json.dumps(tree, indent=indent, sort_keys=True, ensure_ascii=False) + "\n")
     return data_file
 
 
 def write_metadata(folder: Path, project: str = PROJECT) -> Path:
-    """Write what says that a folder is an export; return the file that its database goes into."""
+    """Write the metadata that make a folder an export; return the path of its database file."""
     data_file = folder / "database_export" / f"{project}-default-rtdb.json"
     data_file.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"version": "15.34.2", "database": {"version": "4.11.2", "path": "database_export"}}
@@ -92,5 +92,5 @@ def write_metadata(folder: Path, project: str = PROJECT) -> Path:
 
 
 def _number(stars: float) -> int | float:
-    """Whole stars are an int: the app writes both."""
+    """Return whole stars as an int: the app writes both."""
     return int(stars) if stars == int(stars) else stars

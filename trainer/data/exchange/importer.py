@@ -1,4 +1,4 @@
-"""Other data sets as databases: goodbooks-10k, and plain CSV files of ratings."""
+"""Turns other data sets into databases: goodbooks-10k, and plain CSV files of ratings."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ STEP_MS = 60_000
 
 
 def import_ratings(source: Path, books: Path | None, seed: int) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return a database tree and why rows were dropped, by reason.
+    """Return a database tree, and the number of dropped rows by reason.
 
     Args:
         source: a CSV file with ``userId,isbn,myRate``, or a folder with goodbooks-10k's ``ratings.csv`` and
             ``books.csv`` (ISBNs as they are there, or padded to ten characters).
-        books: a CSV file with ``isbn,title,authors``; a folder brings its own.
-        seed: of the generated keys.
+        books: a CSV file with ``isbn,title,authors``; a folder has its own.
+        seed: seed of the generated keys.
 
     Raises:
         SourceError: naming the file and what is wrong with it.
@@ -56,12 +56,12 @@ def _rows(usable: pd.DataFrame) -> Iterator[ShelfRow]:
 
 
 def _goodbooks_books(books: pd.DataFrame) -> pd.DataFrame:
-    """goodbooks-10k has lost the leading zeros of its ISBNs; a book without one keeps none."""
+    """Restore the leading zeros that ISBNs lack in goodbooks-10k; a book without an ISBN stays without."""
     return books.assign(isbn=[isbn.zfill(10) if isbn else "" for isbn in books["isbn"]])
 
 
 def _with_isbns(ratings: pd.DataFrame, books: pd.DataFrame) -> pd.DataFrame:
-    """Return ratings with a column ``isbn``: the original names a book by its ``book_id``."""
+    """Return ratings with a column ``isbn``: the original identifies a book by its ``book_id``."""
     if "isbn" in ratings:
         return ratings
     isbn_of = dict(zip(books["book_id"], books["isbn"], strict=True))

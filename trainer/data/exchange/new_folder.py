@@ -1,4 +1,4 @@
-"""Writing a folder whole: it is there with all that belongs into it, or not at all."""
+"""Writes a folder atomically: it exists with all its files, or not at all."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class FolderError(ValueError):
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder beside ``path`` that becomes ``path`` at the end; an error, or Ctrl-C, leaves nothing of it.
+    """Yield a temporary folder next to ``path`` that becomes ``path`` at the end; an error or Ctrl-C removes it.
 
     Only its owner can read it.
 
     Raises:
-        FolderError: where there is something already, or nothing can be written.
+        FolderError: if ``path`` exists already, or cannot be written.
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise FolderError(f"{path}: is there already, and nothing is overwritten; give another folder, or remove it")
+        raise FolderError(f"{path}: exists already, and nothing is overwritten; give another folder, or remove it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         written = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))

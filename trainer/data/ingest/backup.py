@@ -1,4 +1,4 @@
-"""Reading a backup or an export of the database: one JSON file, gzipped or not, as a stream."""
+"""Reads a backup or an export of the database as a stream: one JSON file, gzipped or not."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from trainer.data.ingest.pages import PAGE_SIZE
 from trainer.data.ingest.snapshot import SourceError
 
 SECTIONS = (paths.USER_BOOK, paths.ARCHIVE)
-"""What is read; all else is passed over, and never in memory."""
+"""The nodes that are read; others are skipped, and never in memory."""
 
 BUFFER = 1 << 14
-"""Bytes that are parsed at a time: more is slower, since all that they become is alive at once."""
+"""Bytes parsed at a time: more is slower, since all the objects made from them are alive at once."""
 
 _GZIP = b"\x1f\x8b"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -33,8 +33,8 @@ _ESCAPE = re.compile(
 )
 
 BACKUP_SPAN_MS = 3_600_000
-"""A backup is taken to hold what was there so long before the time in its name: whether that is the moment when it
-began or ended is not documented.
+"""A backup is assumed to hold the state of this long before the time in its name: whether that time is its beginning
+or its end is not documented.
 """
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)_[^/]*")
@@ -42,7 +42,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)_[^/]*")
 Event = tuple[str, Any]
 _OPENING = ("start_map", "start_array")
 _BUILT = frozenset({*_OPENING, "number"})
-"""Events that are not yet their value."""
+"""Events whose value still has to be built."""
 
 _DEPTH = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
 
@@ -52,19 +52,19 @@ def sections(file: BinaryIO, name: str) -> Iterator[tuple[str, Mapping[str, Any]
 
     Args:
         file: the whole database as JSON, gzipped or not; small integer keys may have become an array.
-        name: of the file, for errors.
+        name: name of the file, for error messages.
 
     Raises:
-        SourceError: where the file is damaged or no database, or has no ``/User_Book``; the message names the place.
+        SourceError: if the file is damaged, not a database, or without ``/User_Book``; the message gives the place.
     """
     place = _Place(name)
     try:
         stream = _WholeText(_unpacked(file), place)
-        # Numbers as floats and machine integers would end at the first that does not fit, in whatever node it is.
+        # With floats and machine integers, parsing would stop at the first number that does not fit, in any node.
         with _numbers_of_any_length():
             yield from _sections(parser.basic_parse(stream, buf_size=BUFFER, use_float=False), place)
     except (JSONError, UnicodeDecodeError) as problem:
-        place.fail("it is no JSON: " + _first_line(problem))
+        place.fail("it is not JSON: " + _first_line(problem))
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
         place.fail(f"it is cut off or damaged: {problem}")
     except RecursionError:
@@ -73,7 +73,7 @@ def sections(file: BinaryIO, name: str) -> Iterator[tuple[str, Mapping[str, Any]
 
 @contextmanager
 def _numbers_of_any_length() -> Iterator[None]:
-    """Lift the bound on an integer's digits: the parser (3.6.0) crashes the process where Python refuses one."""
+    """Lift the limit on an integer's digits: if Python rejects a number, the parser (3.6.0) crashes the process."""
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -83,16 +83,16 @@ def _numbers_of_any_length() -> Iterator[None]:
 
 
 def time_of_backup(name: str) -> int | None:
-    """Return from when on a change may be missing in a backup, by its name ``{ISO timestamp}_{instance}_data.json.gz``.
+    """Return the time after which changes may be missing in a backup named ``{ISO timestamp}_{instance}_data.json.gz``.
 
     Returns:
-        Milliseconds since 1970, or None where the name tells no time.
+        Milliseconds since 1970, or None if the name has no time.
     """
-    found = _TIME.fullmatch(name.rpartition("/")[2])
-    if found is None:
+    match = _TIME.fullmatch(name.rpartition("/")[2])
+    if match is None:
         return None
     try:
-        return int(datetime.fromisoformat(found[1]).timestamp() * 1000) - BACKUP_SPAN_MS
+        return int(datetime.fromisoformat(match[1]).timestamp() * 1000) - BACKUP_SPAN_MS
     except ValueError:
         return None
 
@@ -118,12 +118,12 @@ def _sections(events: Iterator[Event], place: _Place) -> Iterator[tuple[str, Map
         yield section, page
     if paths.USER_BOOK not in seen:
         place.fail(f"there is no /{paths.USER_BOOK} in it")
-    for _ in events:  # to the end of the file, which may be damaged there
+    for _ in events:  # read to the end of the file: it may be damaged there
         pass
 
 
 def _members(events: Iterator[Event]) -> Iterator[tuple[str, Any]]:
-    """Yield the members of a map that has begun, to its end."""
+    """Yield the remaining members of a map whose opening event has been read."""
     for event, key in events:
         if event == "end_map":
             return
@@ -132,8 +132,8 @@ def _members(events: Iterator[Event]) -> Iterator[tuple[str, Any]]:
 
 
 def _elements(events: Iterator[Event]) -> Iterator[tuple[str, Any]]:
-    """Yield the elements of an array that has begun by their place; what is null is no child."""
-    for place, (event, value) in enumerate(events):  # of a container _value takes all other events
+    """Yield the elements of an opened array by their place; a null is not a child."""
+    for place, (event, value) in enumerate(events):  # _value consumes a container's other events
         if event == "end_array":
             return
         if event != "null":
@@ -141,7 +141,7 @@ def _elements(events: Iterator[Event]) -> Iterator[tuple[str, Any]]:
 
 
 def _value(event: str, value: Any, events: Iterator[Event]) -> Any:
-    """Return the value that begins with an event, its numbers as Python's own reader has them."""
+    """Return the value that begins with an event, its numbers as Python's ``json`` returns them."""
     if event == "start_map":
         return dict(_members(events))
     if event == "start_array":
@@ -156,7 +156,7 @@ def _skip(event: str, events: Iterator[Event]) -> None:
 
 
 class _Place:
-    """How far a file was read."""
+    """The position in a file, for error messages."""
 
     def __init__(self, name: str) -> None:
         self._name, self.size, self.last = name, 0, ("", "")
@@ -167,24 +167,24 @@ class _Place:
 
 
 class _WholeText:
-    """A file of JSON in which half a surrogate pair is a control character: the parser would stop at one.
+    """Replaces half a surrogate pair in a JSON file by a control character: the parser would stop at the half.
 
-    Either makes a user id or an ISBN invalid, and is a space in a title.
+    Either one makes a user id or an ISBN invalid, and becomes a space in a title.
     """
 
     def __init__(self, file: BinaryIO, place: _Place) -> None:
         self._file, self._place, self._rest = file, place, b""
 
     def read(self, size: int) -> bytes:
-        """Return about ``size`` bytes, nothing at the end."""
-        while size and (found := self._file.read(size)):
-            self._place.size += len(found)
-            # After a comma no escape is half read.
-            end = found.rfind(b",") + 1
+        """Return about ``size`` bytes, and none at the end of the file."""
+        while size and (chunk := self._file.read(size)):
+            self._place.size += len(chunk)
+            # An escape never contains a comma, so none is cut in half here.
+            end = chunk.rfind(b",") + 1
             if end:
-                whole, self._rest = self._rest + found[:end], found[end:]
+                whole, self._rest = self._rest + chunk[:end], chunk[end:]
                 return _with_whole_characters(whole)
-            self._rest += found
+            self._rest += chunk
         whole, self._rest = self._rest if size else b"", b"" if size else self._rest
         return _with_whole_characters(whole)
 
@@ -192,7 +192,7 @@ class _WholeText:
 def _with_whole_characters(text: bytes) -> bytes:
     if not _SURROGATE.search(text):
         return text
-    return _ESCAPE.sub(lambda found: rb"\u0001" if found[1] else found[0], text)
+    return _ESCAPE.sub(lambda match: rb"\u0001" if match[1] else match[0], text)
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO:
@@ -203,9 +203,9 @@ def _unpacked(file: BinaryIO) -> BinaryIO:
 
 
 def _first_line(problem: Exception) -> str:
-    """Return what is wrong without the text around it, which is a reader's."""
+    """Return what is wrong without the surrounding text, which may be personal data."""
     if isinstance(problem, UnicodeDecodeError):
-        return "a text is no UTF-8"
+        return "a text is not UTF-8"
     message = problem.args[0] if problem.args else ""
     text = message.decode("ascii", "replace") if isinstance(message, bytes) else str(message)
     return text.splitlines()[0] if text else type(problem).__name__

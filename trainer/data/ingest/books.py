@@ -1,4 +1,4 @@
-"""From the nodes of ``/archive`` to the books that a model is made for."""
+"""Turns the nodes of ``/archive`` into the books that a model is trained for."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bookrec.errors import BadData
 from trainer.data.ingest.snapshot import BOOK_COLUMNS
 
 MAX_LONG_TEXT = 10_000
-"""Longest genre or description that is learned from, in characters."""
+"""A genre or description is cut to so many characters."""
 
 Row = tuple[str, ...]
 
 
 class Books:
-    """The catalogue, gathered node by node in any order.
+    """The catalogue, collected node by node in any order.
 
     Args:
-        rejected: nodes without a book are counted here, by ``book:reason``.
+        rejected: counts the rejected nodes, by ``book:reason``.
     """
 
     def __init__(self, rejected: Counter[str]) -> None:
@@ -31,18 +31,18 @@ class Books:
         self._rows: dict[str, tuple[tuple[int, int, bytes], Row]] = {}
 
     def add(self, nodes: Mapping[str, Any]) -> None:
-        """Take in some nodes by key. Of two nodes for one book the first by key counts, as in the lists."""
+        """Add some nodes by key. If a book has several nodes, the first by key counts, as in the lists."""
         for key, node in nodes.items():
             try:
                 row = _row(node)
             except BadData as problem:
                 self._rejected[f"book:{problem.reason}"] += 1
                 continue
-            found = paths.key_order(key), row
-            self._rows[row[0]] = min(found, self._rows.get(row[0], found))
+            keyed = paths.key_order(key), row
+            self._rows[row[0]] = min(keyed, self._rows.get(row[0], keyed))
 
     def and_others(self, sections: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Mapping[str, Any]]:
-        """Take in what of some (node, children) is of the catalogue, and yield the children of other nodes."""
+        """Add the pages of the catalogue among pairs (node, children), and yield the children of other nodes."""
         for node, page in sections:
             if node == paths.ARCHIVE:
                 self.add(page)
@@ -50,7 +50,7 @@ class Books:
                 yield page
 
     def frame(self) -> pd.DataFrame:
-        """Return columns ``BOOK_COLUMNS``, by ISBN."""
+        """Return columns ``BOOK_COLUMNS``, sorted by ISBN."""
         return pd.DataFrame(sorted(row for _, row in self._rows.values()), columns=BOOK_COLUMNS)
 
 

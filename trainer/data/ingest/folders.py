@@ -1,4 +1,4 @@
-"""Files of a snapshot, and backups: in a local folder or in Cloud Storage."""
+"""Files of snapshots and backups, in a local folder or in Cloud Storage."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from trainer.data.ingest.snapshot import SourceError
 from trainer.publishing.adapters import project_id, storage_client
 
 CHUNK = 8 << 20
-"""Bytes of an object that are in memory while it is read or written."""
+"""Bytes of an object in memory while it is read or written."""
 
 SCHEME = "gs://"
 PUBLIC = "models/"
-"""Clients may read what is under it."""
+"""Clients may read the objects under it."""
 
 
 class Folder(Protocol):
-    """Where files are kept. Each is written once; one small file, the state, is replaced."""
+    """A place for files. Each is written once, except for one small file, the state, which is replaced."""
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading; raise ``SourceError`` where there is none."""
+        """Open a file for reading; raise ``SourceError`` if there is none."""
         ...
 
     def create(self, name: str) -> BinaryIO:
-        """Open a new file for writing; it is there once it is closed."""
+        """Open a new file for writing; it exists once it is closed."""
         ...
 
     def state(self, name: str) -> tuple[bytes | None, str]:
-        """Return a file's content, None where there is none, and a tag of it."""
+        """Return a file's content, or None if there is none, and its tag."""
         ...
 
     def replace(self, name: str, content: bytes, tag: str) -> bool:
-        """Replace a file if it still is what had this tag; tell whether it was."""
+        """Replace a file if it still has this tag; return whether it was replaced."""
         ...
 
     def names(self) -> list[str]:
@@ -46,12 +46,12 @@ class Folder(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Remove a file; one that is not there is no error."""
+        """Remove a file; it need not exist."""
         ...
 
 
 class LocalFolder:
-    """A folder of this machine that only its owner can read. Implements ``Folder``."""
+    """A folder on this machine that only its owner can read. Implements ``Folder``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,7 +74,7 @@ class LocalFolder:
         return content, hashlib.sha256(content).hexdigest()
 
     def replace(self, name: str, content: bytes, tag: str) -> bool:
-        """Replace a file if it still is what had this tag; tell whether it was."""
+        """Replace a file if it still has this tag; return whether it was replaced."""
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked():
             if self.state(name)[1] != tag:
@@ -100,7 +100,7 @@ class LocalFolder:
 
 
 class BucketFolder:
-    """What begins with a prefix in a bucket. Implements ``Folder``."""
+    """The objects under a prefix of a bucket. Implements ``Folder``."""
 
     def __init__(self, bucket: Any, prefix: str) -> None:
         self._bucket, self._prefix = bucket, prefix
@@ -122,7 +122,7 @@ class BucketFolder:
         return blob.download_as_bytes(if_generation_match=blob.generation), str(blob.generation)
 
     def replace(self, name: str, content: bytes, tag: str) -> bool:
-        """Replace a file if it still is what had this tag; tell whether it was."""
+        """Replace a file if it still has this tag; return whether it was replaced."""
         blob = self._bucket.blob(self._prefix + name)
         try:
             blob.upload_from_string(content, "application/json", if_generation_match=int(tag))
@@ -144,22 +144,22 @@ def open_folder(uri: str) -> Folder:
     """Return the folder that a path or ``gs://BUCKET/PREFIX`` names.
 
     Raises:
-        SourceError: where clients could read what is in it.
+        SourceError: if clients could read its files.
     """
     if not uri.startswith(SCHEME):
         return LocalFolder(Path(uri))
     bucket, _, prefix = uri.removeprefix(SCHEME).partition("/")
     prefix = prefix.strip("/")
     if not bucket or not prefix or f"{prefix}/".startswith(PUBLIC):
-        raise SourceError(f"{uri}: give {SCHEME}BUCKET/PREFIX, and none under {PUBLIC}: user ids are in snapshots")
+        raise SourceError(f"{uri}: give {SCHEME}BUCKET/PREFIX, not under {PUBLIC}: snapshots contain user ids")
     return BucketFolder(storage_client(project_id()).bucket(bucket), f"{prefix}/")
 
 
 def open_file(uri: str) -> BinaryIO:
-    """Open the file that a path or ``gs://BUCKET/NAME`` names, as it is at this moment.
+    """Open the file that a path or ``gs://BUCKET/NAME`` names, in its present version.
 
     Raises:
-        SourceError: where there is none, or it cannot be read.
+        SourceError: if it does not exist or cannot be read.
     """
     if not uri.startswith(SCHEME):
         return open_local(Path(uri))
@@ -170,7 +170,7 @@ def open_file(uri: str) -> BinaryIO:
 
 
 def open_local(path: Path) -> BinaryIO:
-    """Open a file of this machine; raise ``SourceError`` where it cannot be read."""
+    """Open a file on this machine; raise ``SourceError`` if it cannot be read."""
     try:
         return path.open("rb")
     except OSError as problem:

@@ -1,6 +1,6 @@
-"""Reading only what has changed: a snapshot in a folder that each run brings up to date.
+"""Reads only what has changed: each run brings a snapshot in a folder up to date.
 
-How it is known what has changed, and what this cannot see: ``docs/decisions/0014-snapshots.md``.
+How changes are detected, and which ones cannot be: ``docs/decisions/0014-snapshots.md``.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from trainer.data.ingest.backup import sections, time_of_backup
 from trainer.data.ingest.books import Books
 from trainer.data.ingest.folders import Folder, open_file
 from trainer.data.ingest.keys import KeyRange
-from trainer.data.ingest.pages import Nodes, Page, Reading, pages, parallel_pages, side_by_side
+from trainer.data.ingest.pages import Nodes, Page, Reading, pages, parallel_pages, read_concurrently
 from trainer.data.ingest.snapshot import READER_GONE, Snapshot, SourceError
 from trainer.data.ingest.state import STATE, Delta, State, parse_state
 
 SETTLE_MS = 3_600_000
-"""Entries are looked at again for so long: their keys carry the clocks of clients."""
+"""How long new entries are read again: the times in their keys come from clients' clocks."""
 
 DAY_MS = 86_400_000
 
 MAX_DELTAS = 100
 
 ROWS_A_SHELF = 400
-"""Reading one shelf costs about as much as so many entries in pages: with more readers than that, all is read."""
+"""Reading one shelf costs about as much as so many entries in pages: if all pages are cheaper, everything is read."""
 
 log = logging.getLogger(__name__)
 
 
 class ChangingDatabase(Nodes, Protocol):
-    """The database, as far as keeping up with it needs it."""
+    """The part of the database that updating a snapshot needs."""
 
     def gone(self) -> frozenset[str]:
-        """Return the readers who have left, and whose entries are still there."""
+        """Return the readers who have left but whose entries are still there."""
         ...
 
     def dirty(self) -> frozenset[str]:
@@ -53,7 +53,7 @@ class ChangingDatabase(Nodes, Protocol):
         ...
 
     def cleared(self) -> int:
-        """Return until when marks of dirty readers may have been removed (milliseconds since 1970)."""
+        """Return the time up to which marks of dirty readers may have been removed (milliseconds since 1970)."""
         ...
 
     def shelf_nodes(self, user_id: str) -> Page:
@@ -63,14 +63,14 @@ class ChangingDatabase(Nodes, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """A snapshot that is kept in a folder, and how it is brought up to date.
+    """A snapshot in a folder, and how it is brought up to date.
 
     Attributes:
-        folder: where; user ids are in it.
-        how: the database is read.
-        full_every_ms: the oldest that a base may become.
-        is_full: reads everything now.
-        backup: a file to begin with where there is no usable base, instead of a full read.
+        folder: the folder; its files contain user ids.
+        how: how the database is read.
+        full_every_ms: the greatest age of a base.
+        is_full: whether to read everything now.
+        backup: file to start from, instead of a full read, if there is no usable base.
     """
 
     folder: Folder
@@ -85,13 +85,13 @@ class Snapshots:
         Marks of dirty readers up to ``taken`` may be removed afterwards.
 
         Args:
-            database: what is read.
-            taken: its clock before this call, milliseconds since 1970.
+            database: the database to read.
+            taken: the database's clock before this call, milliseconds since 1970.
 
         Raises:
-            ReadError: where the database cannot be read.
-            SourceError: where the folder or the backup cannot.
-            LeaseLost: where another run has brought the snapshot up to date meanwhile.
+            ReadError: if the database cannot be read.
+            SourceError: if the folder or the backup cannot be read.
+            LeaseLost: if another run has updated the snapshot meanwhile.
         """
         content, tag = self.folder.state(STATE)
         state = self._up_to_date(database, parse_state(content), taken)
@@ -121,7 +121,7 @@ class Snapshots:
         return self._base(parallel_pages(database, paths.USER_BOOK, how=self.how), taken, gone)
 
     def _why_not(self, state: State | None, cleared: int, taken: int) -> str:
-        """Return why a snapshot cannot be brought up to date, or nothing."""
+        """Return why a snapshot cannot be brought up to date, or an empty text if it can."""
         if state is None:
             return "there is no snapshot yet"
         if self.is_full:
@@ -134,12 +134,12 @@ class Snapshots:
             return "a run that did not use this snapshot has removed marks"
         return "" if state.files.issubset(self.folder.names()) else "files are missing"
 
-    def _base(self, found: Iterable[Page], taken: int, gone: Collection[str]) -> State:
+    def _base(self, read: Iterable[Page], taken: int, gone: Collection[str]) -> State:
         rejected: Counter[str] = Counter()
         left = pa.array(sorted(gone), pa.string())
 
         def of_present_readers() -> Iterator[pa.RecordBatch]:
-            for batch in rows.batches(found, rejected):
+            for batch in rows.batches(read, rejected):
                 kept = rows.without(batch, left)
                 rejected[READER_GONE] += batch.num_rows - kept.num_rows
                 yield kept
@@ -150,13 +150,13 @@ class Snapshots:
     def _from_backup(self, name: str, gone: Collection[str]) -> State:
         taken = time_of_backup(name)
         if taken is None:
-            raise SourceError(f"{name}: a base needs to know its time; name it TIME_INSTANCE_data.json.gz, TIME in ISO")
+            raise SourceError(f"{name}: has no time in its name; name it TIME_INSTANCE_data.json.gz, with TIME in ISO")
         with open_file(name) as file:
-            found = (page for node, page in sections(file, name) if node == paths.USER_BOOK)
-            return self._base(found, taken, gone)
+            entries = (page for node, page in sections(file, name) if node == paths.USER_BOOK)
+            return self._base(entries, taken, gone)
 
     def _changed(self, database: ChangingDatabase, state: State) -> set[str]:
-        """Return whose shelf may have changed: who is marked, and who has entries that are new."""
+        """Return the readers whose shelves may have changed: those with a mark or with new entries."""
         changed = set(database.dirty())
         new = KeyRange(first_key(max(state.taken - SETTLE_MS, 0)))
         for page in pages(database, paths.USER_BOOK, keys=new, how=self.how):
@@ -171,16 +171,16 @@ class Snapshots:
             return replace(state, taken=taken)
 
         def shelf(user_id: str) -> list[Page]:
-            return [self.how.patiently(lambda: database.shelf_nodes(user_id), "a reader's shelf")]
+            return [self.how.with_retries(lambda: database.shelf_nodes(user_id), "a reader's shelf")]
 
-        shelves = side_by_side(shelf, sorted(set(changed) - set(gone)), self.how.workers)
+        shelves = read_concurrently(shelf, sorted(set(changed) - set(gone)), self.how.workers)
         stem = _stem(taken)
         written = parts.write(self.folder, stem, rows.batches(shelves, Counter()))
         delta = Delta(written, parts.write_readers(self.folder, stem, sorted(changed)))
         return replace(state, taken=taken, deltas=(*state.deltas, delta))
 
     def _rows(self, state: State) -> Iterator[pa.RecordBatch]:
-        """Yield the entries as they stand: a reader's are those of the newest file that is about the reader."""
+        """Yield the current entries: a reader's come from the newest file that covers the reader."""
         newer = pa.array([], pa.string())
         for delta in reversed(state.deltas):
             for batch in parts.read(self.folder, delta.parts):
@@ -190,7 +190,7 @@ class Snapshots:
             yield rows.without(batch, newer)
 
     def _remove_others(self, state: State) -> None:
-        """Remove what no longer counts, and what runs left that died; not what a later run may be writing."""
+        """Remove files that are no longer used or that dead runs left; keep what a later run may be writing."""
         for name in self.folder.names():
             is_ours = name.endswith(parts.SUFFIX) and name < _stem_time(state.taken)
             if is_ours and name not in state.files:
@@ -202,5 +202,5 @@ def _stem_time(taken: int) -> str:
 
 
 def _stem(taken: int) -> str:
-    """Return how the names of one run's files begin: no two runs' begin alike."""
+    """Return the beginning of the names of a run's files, which is unique to the run."""
     return f"{_stem_time(taken)}-{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""Reading a node page by page: one range of keys after the other, or several at a time; each page patiently."""
+"""Reads a node page by page, several ranges of keys concurrently if wanted; failed requests are tried again."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from bookrec.push_keys import first_key, push_time
 from trainer.data.ingest.keys import WHOLE, KeyRange, cut
 
 PAGE_SIZE = 2_000
-"""Nodes a read: a page of entries is about 250 kB, a page of catalogue nodes with descriptions about 2 MB."""
+"""Nodes per read: a page of entries is about 250 kB, a page of catalogue nodes with descriptions about 2 MB."""
 
 FIREBASE_MS = 1_325_376_000_000
-"""2012: there is no older push key, save from a clock that is wrong."""
+"""2012: only a wrong clock makes older push keys."""
 
 DAY_MS = 86_400_000
 
@@ -37,26 +37,26 @@ TRANSIENT = (
     exceptions.UnknownError,
     ConnectionError,
 )
-"""Failures that another attempt may not meet."""
+"""Failures that may not happen again."""
 
 Page = Mapping[str, Any]
-Given = TypeVar("Given")
-Found = TypeVar("Found")
+Input = TypeVar("Input")
+Result = TypeVar("Result")
 
 
 class ReadError(BookrecError):
-    """The database could not be read; the message names node, keys and cause, and no reader."""
+    """The database could not be read; the message names node, keys and cause, but no reader."""
 
 
 class Nodes(Protocol):
-    """The database, as far as reading in pages needs it. It is asked from several threads."""
+    """The part of the database that reading in pages needs; safe for threads."""
 
     def page(self, path: str, size: int, keys: KeyRange, after: str | None) -> Page:
-        """Return the first ``size`` children of a node in a range of keys, or those that follow the key ``after``."""
+        """Return the first ``size`` children of a node in a range of keys, or the first after the key ``after``."""
         ...
 
     def last_key(self, path: str, bound: str) -> str | None:
-        """Return the last child's key up to ``bound``, or None where there is none."""
+        """Return the last child key up to ``bound``, or None if there is none."""
         ...
 
 
@@ -65,11 +65,11 @@ class Reading:
     """How a database is read.
 
     Attributes:
-        workers: how many requests are under way at a time.
-        spans: how many ranges at most the time of the push keys is cut into: many, since readers come in waves.
+        workers: concurrent requests.
+        spans: greatest number of ranges that the push keys' time is cut into: many, since readers come in waves.
         attempts: how often a request is tried.
-        wait_s, longest_wait_s: bounds of the random wait after the first failure, which doubles with each further
-            one, and of any wait, in seconds.
+        wait_s: upper bound of the random wait after the first failure, in seconds; it doubles with each further one.
+        longest_wait_s: upper bound of any wait, in seconds.
     """
 
     workers: int = 8
@@ -78,15 +78,15 @@ class Reading:
     wait_s: float = 0.5
     longest_wait_s: float = 30.0
 
-    def patiently(self, request: Callable[[], Found], what: str) -> Found:
-        """Make a request, again where it fails for now.
+    def with_retries(self, request: Callable[[], Result], what: str) -> Result:
+        """Make a request, and repeat it after transient failures.
 
         Args:
-            request: reads and nothing else.
-            what: is read, for the error.
+            request: only reads.
+            what: what is read, for the error message.
 
         Raises:
-            ReadError: where it failed for good, or too often.
+            ReadError: if it failed permanently, or too often.
         """
         failures = itertools.count(1)
         again: Any = Retry(
@@ -96,29 +96,29 @@ class Reading:
             timeout=None,
         )
         try:
-            found: Found = again(request)()
+            result: Result = again(request)()
         except (exceptions.FirebaseError, *TRANSIENT) as problem:
             tried = f" in {self.attempts} attempts" if isinstance(problem, TRANSIENT) else ""
-            # The cause's own message and the trace hold addresses, and with them user ids.
+            # The cause's message and traceback contain addresses, and these contain user ids.
             raise ReadError(f"{what} could not be read{tried}: {_cause(problem)}") from None
-        return found
+        return result
 
 
 def pages(
     nodes: Nodes, path: str, size: int = PAGE_SIZE, keys: KeyRange = WHOLE, how: Reading | None = None
 ) -> Iterator[Page]:
-    """Yield the children of ``path`` in a range of keys, ascending, at most ``size`` at a time and none empty.
+    """Yield the children of ``path`` in a range of keys, ascending, in non-empty pages of at most ``size``.
 
     Args:
-        how: reads patiently; None tries each page once.
+        how: how failed requests are repeated; None tries each page once.
 
     Raises:
-        ReadError: as ``Reading.patiently`` does.
+        ReadError: as ``Reading.with_retries`` does.
     """
     after: str | None = None
     while True:
         request = partial(nodes.page, path, size, keys, after)
-        page = how.patiently(request, f"/{path}, {keys}, after {after or 'nothing'},") if how else request()
+        page = how.with_retries(request, f"/{path}, {keys}, after {after or 'nothing'},") if how else request()
         if page:
             yield page
         if len(page) < size:
@@ -127,21 +127,21 @@ def pages(
 
 
 def parallel_pages(nodes: Nodes, path: str, size: int = PAGE_SIZE, how: Reading | None = None) -> Iterator[Page]:
-    """Yield all children of ``path``, as ``pages`` does but in no order: ranges are read side by side.
+    """Yield all children of ``path``, as ``pages`` does but in any order: ranges are read concurrently.
 
-    At most three pages a worker are in memory.
+    At most three pages per worker are in memory.
 
     Raises:
-        ReadError: as ``Reading.patiently`` does; the other workers end first.
+        ReadError: as ``Reading.with_retries`` does, after the other workers have ended.
     """
     how = how or Reading()
-    start = how.patiently(partial(nodes.page, path, size, WHOLE, None), f"/{path}, its first page,")
+    start = how.with_retries(partial(nodes.page, path, size, WHOLE, None), f"/{path}, its first page,")
     if len(start) < size:
         yield from filter(None, [start])
         return
-    last = how.patiently(lambda: nodes.last_key(path, first_key(_latest())), f"/{path}, its last key,")
+    last = how.with_retries(lambda: nodes.last_key(path, first_key(_latest())), f"/{path}, its last key,")
     ranges = _ranges(start, last or "", how)
-    yield from side_by_side(lambda keys: pages(nodes, path, size, keys, how), ranges, how.workers)
+    yield from read_concurrently(lambda keys: pages(nodes, path, size, keys, how), ranges, how.workers)
 
 
 def _latest() -> int:
@@ -149,7 +149,10 @@ def _latest() -> int:
 
 
 def _ranges(start: Iterable[str], last_key: str, how: Reading) -> list[KeyRange]:
-    """Cut from the middle of the first page, which no single wrong clock moves, to the last key; by a page's span."""
+    """Cut the time from the middle of the first page, which a single wrong clock cannot move, to the last key.
+
+    The number of ranges follows from the time that the first page spans.
+    """
     times = sorted(at for at in map(push_time, start) if at >= FIREBASE_MS) or [FIREBASE_MS]
     first, last = times[len(times) // 2], push_time(last_key)
     last = last if last >= first else _latest()
@@ -157,23 +160,25 @@ def _ranges(start: Iterable[str], last_key: str, how: Reading) -> list[KeyRange]
     return cut(first, last, max(2 * how.workers, min(number_of_pages, how.spans)))
 
 
-def side_by_side(read: Callable[[Given], Iterable[Found]], inputs: Iterable[Given], workers: int) -> Iterator[Found]:
-    """Yield what ``read`` finds for each input, in no order, from threads that wait for whoever takes it.
+def read_concurrently(
+    read: Callable[[Input], Iterable[Result]], inputs: Iterable[Input], workers: int
+) -> Iterator[Result]:
+    """Yield the results of ``read`` for all inputs, in any order; the threads wait until their results are taken.
 
     Raises:
-        Exception: the first that a thread meets; the others end first.
+        Exception: the first one in a thread, after the other threads have ended.
     """
-    waiting, found = iter(inputs), queue.Queue[tuple[bool, Any]](2 * workers)
+    waiting, results = iter(inputs), queue.Queue[tuple[bool, Any]](2 * workers)
     is_over, taking = threading.Event(), threading.Lock()
 
     def take() -> Any:
         with taking:
             return next(waiting, END)
 
-    def put(is_found: bool, value: object) -> None:
+    def put(is_result: bool, value: object) -> None:
         while not is_over.is_set():
             try:
-                return found.put((is_found, value), timeout=0.1)
+                return results.put((is_result, value), timeout=0.1)
             except queue.Full:
                 continue
 
@@ -193,8 +198,8 @@ def side_by_side(read: Callable[[Given], Iterable[Found]], inputs: Iterable[Give
             pool.submit(work)
         try:
             while workers:
-                is_found, value = found.get()
-                if is_found:
+                is_result, value = results.get()
+                if is_result:
                     yield value
                 elif value is not None:
                     raise value

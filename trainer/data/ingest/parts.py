@@ -1,4 +1,4 @@
-"""The Parquet files of a snapshot: each is written once, a batch at a time, and read the same way."""
+"""The Parquet files of a snapshot: each is written once, and written and read in batches."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from trainer.data.ingest.rows import SCHEMA
 from trainer.data.ingest.snapshot import SourceError
 
 PART_ROWS = 5_000_000
-"""Entries a file, about 150 MB."""
+"""Entries per file, about 150 MB."""
 
 READ_ROWS = 1_000_000
-"""Rows that are read at a time."""
+"""Rows read at a time."""
 
 READERS = pa.schema([("userId", pa.string())])
 SUFFIX = ".parquet"
@@ -31,16 +31,16 @@ class Part:
     rows: int
 
 
-def write(folder: Folder, stem: str, found: Iterable[pa.RecordBatch]) -> tuple[Part, ...]:
-    """Write rows (columns ``rows.SCHEMA``) to files whose names begin with ``stem``; return these."""
-    batches, written = iter(found), list[Part]()
+def write(folder: Folder, stem: str, batches: Iterable[pa.RecordBatch]) -> tuple[Part, ...]:
+    """Write rows (columns ``rows.SCHEMA``) to files whose names begin with ``stem``; return the files."""
+    waiting, written = iter(batches), list[Part]()
     for number in count():
-        first = next(batches, None)
+        first = next(waiting, None)
         if first is None:
             return tuple(written)
         name, size = f"{stem}-{number:04d}{SUFFIX}", 0
         with folder.create(name) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-            for batch in chain([first], batches):
+            for batch in chain([first], waiting):
                 writer.write_batch(batch)
                 size += batch.num_rows
                 if size >= PART_ROWS:
@@ -53,7 +53,7 @@ def read(folder: Folder, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of some files.
 
     Raises:
-        SourceError: where a file is damaged.
+        SourceError: if a file is damaged.
     """
     for part in parts:
         with folder.open(part.name) as file:
@@ -61,7 +61,7 @@ def read(folder: Folder, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
                 yield from pq.ParquetFile(file).iter_batches(READ_ROWS)
             except (pa.ArrowException, OSError) as problem:
                 raise SourceError(
-                    f"{part.name}: damaged ({type(problem).__name__}); read anew with --full"
+                    f"{part.name}: damaged ({type(problem).__name__}); read everything again with --full"
                 ) from problem
 
 

@@ -1,4 +1,4 @@
-"""From the nodes of ``/User_Book`` to columns: Arrow batches on the way, a compact table at the end."""
+"""Turns the nodes of ``/User_Book`` into columns: first Arrow batches, then one compact table."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ SCHEMA = pa.schema(
         ("myRate", pa.float32()),
     ]
 )
-"""Columns ``RATING_COLUMNS``; all keys of a hundred million entries are more than a ``string`` column can hold."""
+"""Columns ``RATING_COLUMNS``; the keys of a hundred million entries are more than a ``string`` column can hold."""
 
 BATCH_ROWS = 100_000
-"""Entries that are Python objects at a time, about 50 MB."""
+"""Entries held as Python objects at a time, about 50 MB."""
 
 CHUNK_ROWS = 1_000_000
-"""Rows whose readers and books are numbered together: each such part of a table has a dictionary of its own."""
+"""Rows that share one dictionary of readers and books."""
 
 Pages = Iterable[Mapping[str, Any]]
 """Nodes by key, some at a time."""
 
 
 def batches(pages: Pages, rejected: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the valid entries of some nodes, about ``BATCH_ROWS`` at a time and none of them empty.
+    """Yield the valid entries of some nodes, in non-empty batches of about ``BATCH_ROWS``.
 
     Args:
-        pages: of ``/User_Book``.
-        rejected: the others are counted here, by ``entry:reason``.
+        pages: pages of ``/User_Book``.
+        rejected: counts the other entries, by ``entry:reason``.
     """
     waiting: list[Entry] = []
     for page in pages:
@@ -70,15 +70,15 @@ def _columns(entries: list[Entry]) -> pa.RecordBatch:
 
 
 def without(batch: pa.RecordBatch, user_ids: pa.Array) -> pa.RecordBatch:
-    """Return the rows of other readers than these."""
+    """Return the rows of all readers but these."""
     if not len(user_ids):
         return batch
     return batch.filter(pc.invert(pc.is_in(batch["userId"], value_set=user_ids)))
 
 
-def table(found: Iterable[pa.RecordBatch]) -> pd.DataFrame:
-    """Return all rows as ``Snapshot.ratings`` has them, in the order of their keys, whatever order they come in."""
-    chunks = [_numbered(chunk) for chunk in _chunks(found)]
+def table(batches: Iterable[pa.RecordBatch]) -> pd.DataFrame:
+    """Return all rows as ``Snapshot.ratings`` has them, sorted by key; the batches may come in any order."""
+    chunks = [_numbered(chunk) for chunk in _chunks(batches)]
     whole = pa.concat_tables(chunks) if chunks else _numbered(SCHEMA.empty_table())
     del chunks
     whole = whole.unify_dictionaries().combine_chunks()
@@ -95,9 +95,9 @@ def table(found: Iterable[pa.RecordBatch]) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=RATING_COLUMNS, copy=False)
 
 
-def _chunks(found: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
-    for batch in found:
+    for batch in batches:
         waiting.append(batch)
         if sum(part.num_rows for part in waiting) >= CHUNK_ROWS:
             yield pa.Table.from_batches(waiting)
@@ -107,7 +107,7 @@ def _chunks(found: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _numbered(chunk: pa.Table) -> pa.Table:
-    """Return a chunk with readers and books as int32 indices into a dictionary of their own."""
+    """Return a chunk with readers and books as int32 indices into the chunk's own dictionaries."""
     for name in ("userId", "isbn"):
         encoded = chunk[name].combine_chunks().dictionary_encode()
         chunk = chunk.set_column(chunk.schema.get_field_index(name), name, encoded)
@@ -117,7 +117,7 @@ def _numbered(chunk: pa.Table) -> pa.Table:
 def _categorical(column: pa.ChunkedArray) -> pd.Categorical:
     """Return a column with one dictionary as a categorical whose categories ascend."""
     encoded = column.combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):  # of no rows
+    if isinstance(encoded, pa.ChunkedArray):  # no rows
         return pd.Categorical.from_codes([], pd.Index([], dtype=object))
     values = np.array(encoded.dictionary.to_pylist(), object)
     order = np.argsort(values)

@@ -1,4 +1,4 @@
-"""What a run trains on, and the error that says why it cannot be read."""
+"""The data that a run trains on, and the error raised if it cannot be read."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ BOOK_COLUMNS = ["isbn", "title", "authors", "genre", "year", "description"]
 
 
 class SourceError(ValueError):
-    """Input that cannot be read; the message says which, and what to do. It repeats nothing of what is in it."""
+    """Input that cannot be read; the message says which, and what to do. It repeats none of the content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a run trains on.
+    """The data that a run trains on.
 
     Attributes:
-        ratings: columns ``RATING_COLUMNS``, the oldest entry first. ``key`` is the entry's own, or an empty text where
-            there is none (CSV files); ``at`` is when it was made, by its push key. Of a database ``userId`` and
-            ``isbn`` are categorical, and no column has a Python object a row.
+        ratings: columns ``RATING_COLUMNS``, the oldest entry first. ``key`` is the entry's key, or an empty text if it
+            has none (CSV files); ``at`` is when it was made, by its push key. If read from a database, ``userId`` and
+            ``isbn`` are categorical, and no column has one Python object per row.
         books: columns ``BOOK_COLUMNS``, all texts.
-        rejected: how many entries and catalogue nodes were rejected, by ``entry:reason`` or ``book:reason``.
+        rejected: number of rejected entries and catalogue nodes, by ``entry:reason`` or ``book:reason``.
         source: where it was read from, for the manifest.
-        taken: from when on changes may be missing in it (milliseconds since 1970), if it was not read by this run.
+        taken: time after which changes may be missing (milliseconds since 1970), if it was not read by this run.
     """
 
     ratings: pd.DataFrame
@@ -48,4 +48,4 @@ class Snapshot:
 
 
 READER_GONE = "entry:reader_gone"
-"""The reason of entries whose reader has left."""
+"""The reason for rejecting entries of readers who have left."""

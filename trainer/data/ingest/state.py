@@ -1,4 +1,4 @@
-"""``snapshot.json``: which files a snapshot has, and of when. It names no reader."""
+"""``snapshot.json``: the files of a snapshot, and when each was read. It names no reader."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The shelves of some readers, which replace what older files hold of these readers.
+    """The shelves of some readers, which replace those in older files.
 
     Attributes:
-        parts: their entries.
-        readers: the file that names all of them, also those without an entry.
+        parts: the files with their entries.
+        readers: the file that names all of them, including those without entries.
     """
 
     parts: tuple[Part, ...]
@@ -28,14 +28,14 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a snapshot is made of.
+    """The parts of a snapshot.
 
     Attributes:
         base_taken: when reading the whole database began, by its clock; milliseconds since 1970.
-        taken: the same of the newest delta, or of the base where there is none.
+        taken: the same for the newest delta, or for the base if there is none.
         base: files with the whole database.
         deltas: the oldest first.
-        rejected: how many entries were rejected when the base was read, by ``entry:reason``.
+        rejected: number of entries rejected when the base was read, by ``entry:reason``.
     """
 
     base_taken: int
@@ -46,7 +46,7 @@ class State:
 
     @property
     def rows(self) -> int:
-        """Entries of the base."""
+        """The number of entries in the base."""
         return sum(part.rows for part in self.base)
 
     @property
@@ -63,7 +63,7 @@ class State:
 
 
 def parse_state(content: bytes | None) -> State | None:
-    """Return the state in a file; None where there is none, or it is damaged or of another format."""
+    """Return the state in a file; None if there is none, or it is damaged or of another format."""
     try:
         node: Any = json.loads(content or b"null")
         if node["format"] != FORMAT:

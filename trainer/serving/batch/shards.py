@@ -34,8 +34,8 @@ def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucke
     The model's file is for a pipeline that makes lists elsewhere.
 
     Raises:
-        ValueError: where the snapshot's entries have no keys.
-        BadModel: where the version's lists are there already, and others.
+        ValueError: if the snapshot's entries have no keys.
+        BadModel: if the version's lists are there already, and others.
     """
     content = model_file.to_bytes(serving)
     bucket.create(paths.list_object(version, model_file.MODEL), content, "application/octet-stream")

@@ -1,4 +1,4 @@
-"""A backup or an export as a stream: what is in it, and what is said where it is none."""
+"""A backup or an export as a stream: what is in it, and what is reported if it is not one."""
 
 import gzip
 import io
@@ -26,15 +26,15 @@ TREE = {
 
 
 def everything(content):
-    found = {"User_Book": {}, "archive": {}}
+    nodes = {"User_Book": {}, "archive": {}}
     for section, page in sections(io.BytesIO(content), "file"):
-        found[section].update(page)
-    return found
+        nodes[section].update(page)
+    return nodes
 
 
 @pytest.mark.parametrize("order", [sorted(TREE), sorted(TREE, reverse=True)])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_entries_and_catalogue_are_found_whatever_stands_around_them(order, pack, tmp_path):
+def test_entries_and_catalogue_are_found_whatever_surrounds_them(order, pack, tmp_path):
     file = tmp_path / "2026-11-24T03:00:00Z_demo_data.json.gz"
     file.write_bytes(pack(json.dumps({name: TREE[name] for name in order}).encode()))
     snapshot = read_files(str(file), None)
@@ -70,13 +70,13 @@ NODES = st.dictionaries(
     is_ascii=st.booleans(),
     buffer=st.integers(1, 64),
 )
-def test_nodes_are_what_pythons_own_reader_makes_of_them(tree, is_ascii, buffer):
+def test_nodes_equal_those_that_pythons_json_reads(tree, is_ascii, buffer):
     content = json.dumps(tree, ensure_ascii=is_ascii).encode()
     expected = json.loads(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backup, "BUFFER", buffer)
-        found = everything(content)
-    assert repr(found) == repr({name: without_null_elements(expected.get(name, {})) for name in found})
+        nodes = everything(content)
+    assert repr(nodes) == repr({name: without_null_elements(expected.get(name, {})) for name in nodes})
 
 
 def without_null_elements(node):
@@ -111,19 +111,19 @@ GOOD = json.dumps(TREE).encode()
         (gzip.compress(GOOD)[:-30], "cut off or damaged"),
         (gzip.compress(GOOD)[:-8] + b"\0" * 8, "cut off or damaged"),
         (gzip.compress(GOOD) + b"rest", "cut off or damaged"),
-        (gzip.compress(GOOD)[:40] + b"\xff\xff" + gzip.compress(GOOD)[42:], "cut off or damaged|no JSON"),
-        (GOOD[:-1], "no JSON: parse error: premature EOF"),
-        (GOOD[:150], "no JSON: parse error: premature EOF"),
-        (GOOD + b"}", "no JSON: parse error"),
-        (GOOD.replace(b"4.5", b"4,5"), r"no JSON: .*"),
-        (GOOD.replace(b"4.5", b"NaN"), r"no JSON: lexical error.*"),
-        (GOOD.replace(b"secret-reader", b"secret-reader\xff"), "no JSON: lexical error"),
+        (gzip.compress(GOOD)[:40] + b"\xff\xff" + gzip.compress(GOOD)[42:], "cut off or damaged|not JSON"),
+        (GOOD[:-1], "not JSON: parse error: premature EOF"),
+        (GOOD[:150], "not JSON: parse error: premature EOF"),
+        (GOOD + b"}", "not JSON: parse error"),
+        (GOOD.replace(b"4.5", b"4,5"), r"not JSON: .*"),
+        (GOOD.replace(b"4.5", b"NaN"), r"not JSON: lexical error.*"),
+        (GOOD.replace(b"secret-reader", b"secret-reader\xff"), "not JSON: lexical error"),
         (json.dumps({"archive": TREE["archive"]}).encode(), "there is no /User_Book in it"),
         (json.dumps({"User_Books": TREE["User_Book"]}).encode(), "there is no /User_Book in it"),
         (b'{"User_Book":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}}", "too deep"),
     ],
 )  # fmt: skip
-def test_a_damaged_file_is_named_with_place_and_reason_and_without_what_is_in_it(content, reason, tmp_path):
+def test_a_damaged_file_is_named_with_place_and_reason_but_none_of_its_content(content, reason, tmp_path):
     file = tmp_path / "backup.json.gz"
     file.write_bytes(content)
     with pytest.raises(SourceError, match=rf"backup\.json\.gz: .*({reason})") as caught:
@@ -150,7 +150,7 @@ def test_other_nodes_and_the_whole_file_are_never_in_memory():
 
 
 @pytest.mark.parametrize("name", ["data.json.gz", "2026-13-24T03:00:00Z_demo_data.json.gz", "2026-11-24_x.json", ""])
-def test_a_name_without_a_time_tells_none(name):
+def test_a_name_without_a_time_gives_none(name):
     assert time_of_backup(name) is None
 
 

@@ -39,7 +39,7 @@ def test_a_backup_is_judged_on_each_readers_newest_fifth(backup, tmp_path):
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["data"]["entries"] == len(train)
 
 
-def test_who_has_few_entries_keeps_them():
+def test_readers_with_few_entries_keep_them():
     frame = pd.DataFrame({"userId": ["a"] * 4 + ["b"] * 5, "isbn": list("123412345"), "at": range(9)})
     train, test = newest_apart(frame)
     assert test[["userId", "isbn"]].to_numpy().tolist() == [["b", "5"]]
@@ -47,6 +47,6 @@ def test_who_has_few_entries_keeps_them():
 
 
 @pytest.mark.parametrize("words", [["--train", "a.csv"], ["--source", "a.json", "--test", "b.csv"]])
-def test_half_a_split_is_refused(words, tmp_path, capsys):
+def test_half_a_split_is_rejected(words, tmp_path, capsys):
     assert main(["evaluate", *words, "--out", str(tmp_path)]) == 2
     assert "give --train and --test, or --source alone" in capsys.readouterr().err

@@ -77,8 +77,8 @@ class World:
         self.database.clear_marks(paths.DIRTY, self.now)
 
 
-def same(found, expected):
-    return found.ratings.equals(expected.ratings) and found.books.equals(expected.books)
+def same(snapshot, expected):
+    return snapshot.ratings.equals(expected.ratings) and snapshot.books.equals(expected.books)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def content_of(snapshots, name):
         return file.read()
 
 
-def test_a_second_read_reads_the_shelves_that_changed_and_finds_the_same_as_a_whole_one(world, snapshots):
+def test_a_second_read_reads_only_changed_shelves_and_equals_a_full_read(world, snapshots):
     first = world.read(snapshots)
     assert same(first, world.whole())
     world.now += 60_000
@@ -129,16 +129,16 @@ def test_a_second_read_reads_the_shelves_that_changed_and_finds_the_same_as_a_wh
     assert "1 times what had changed" in second.source
 
 
-def test_of_several_increments_about_a_reader_the_newest_counts(world, snapshots):
+def test_the_newest_of_several_increments_about_a_reader_counts(world, snapshots):
     key = world.add("u1", "i50", at=NOW - DAY_MS)
     for stars in (1, 2, 3):
         world.read(snapshots)
         world.now += 60_000
         world.put(key, "u1", "i50", stars)
-    found = world.read(snapshots)
+    snapshot = world.read(snapshots)
     assert len(state_of(snapshots).deltas) == 3
-    assert found.ratings.loc[found.ratings["key"] == key, "myRate"].tolist() == [3.0]
-    assert same(found, world.whole())
+    assert snapshot.ratings.loc[snapshot.ratings["key"] == key, "myRate"].tolist() == [3.0]
+    assert same(snapshot, world.whole())
 
 
 def test_a_new_entry_without_a_mark_is_found_by_its_key(world, snapshots):
@@ -150,7 +150,7 @@ def test_a_new_entry_without_a_mark_is_found_by_its_key(world, snapshots):
     assert len(state_of(snapshots).deltas) == 1
 
 
-def test_an_update_without_a_mark_is_found_once_it_is_marked_and_at_the_latest_by_the_next_full_read(world, snapshots):
+def test_an_update_without_a_mark_is_found_once_marked_or_by_the_next_full_read(world, snapshots):
     key = world.add("u3", "i50", at=NOW - DAY_MS, is_marked=False)
     world.read(snapshots)
     world.now += 60_000
@@ -164,19 +164,19 @@ def test_an_update_without_a_mark_is_found_once_it_is_marked_and_at_the_latest_b
     assert state_of(snapshots).deltas == ()
 
 
-def test_a_shelf_that_was_emptied_stays_empty(world, snapshots):
+def test_an_emptied_shelf_stays_empty(world, snapshots):
     keys = [world.add("brief", f"i{n}", at=NOW - DAY_MS) for n in range(3)]
     assert (world.read(snapshots).ratings["userId"] == "brief").sum() == 3
     for key in keys:
         world.remove(key, "brief")
     world.now += 1000
     for _ in range(2):
-        found = world.read(snapshots)
-        assert same(found, world.whole())
-        assert not (found.ratings["userId"] == "brief").any()
+        snapshot = world.read(snapshots)
+        assert same(snapshot, world.whole())
+        assert not (snapshot.ratings["userId"] == "brief").any()
 
 
-def test_a_reader_who_left_does_not_come_back_from_an_old_file_and_is_in_none_after_a_full_read(world, snapshots):
+def test_a_reader_who_left_does_not_return_from_an_old_file_and_is_in_none_after_a_full_read(world, snapshots):
     keys = [world.add("leaver", f"i{n}", at=NOW - DAY_MS) for n in range(3)]
     world.memory.update({f"{paths.READERS}/leaver": HERE})
     world.read(snapshots)
@@ -197,16 +197,16 @@ def test_a_reader_who_left_does_not_come_back_from_an_old_file_and_is_in_none_af
             assert "leaver" not in pq.read_table(io.BytesIO(content))["userId"].to_pylist()
 
 
-def test_entries_of_who_has_left_are_in_no_base_and_count_as_set_aside(world, snapshots):
+def test_entries_of_readers_who_left_are_in_no_base_and_count_as_rejected(world, snapshots):
     world.memory.update({f"{paths.READERS}/u5": GONE})
-    found = snapshots.read(world.database, world.now)
-    assert found.rejected["entry:reader_gone"] == 20
-    assert same(found, world.whole())
-    assert world.whole().rejected == found.rejected
+    snapshot = snapshots.read(world.database, world.now)
+    assert snapshot.rejected["entry:reader_gone"] == 20
+    assert same(snapshot, world.whole())
+    assert world.whole().rejected == snapshot.rejected
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_rows_do_not_depend_on_how_files_and_batches_are_cut(world, snapshots, monkeypatch, size):
+def test_rows_do_not_depend_on_the_sizes_of_files_and_batches(world, snapshots, monkeypatch, size):
     from trainer.data.ingest import rows
 
     monkeypatch.setattr(rows, "BATCH_ROWS", size)
@@ -216,7 +216,7 @@ def test_rows_do_not_depend_on_how_files_and_batches_are_cut(world, snapshots, m
     assert same(world.read(snapshots), world.whole())
 
 
-def test_a_run_that_used_no_snapshot_and_removed_marks_makes_the_next_read_full(world, snapshots, caplog):
+def test_a_run_that_removed_marks_without_using_the_snapshot_makes_the_next_read_full(world, snapshots, caplog):
     caplog.set_level(logging.INFO)
     key = world.add("u3", "i50", at=NOW - DAY_MS)
     world.read(snapshots)
@@ -234,7 +234,7 @@ def test_a_run_that_used_no_snapshot_and_removed_marks_makes_the_next_read_full(
 
 
 @pytest.mark.parametrize("harm", ["no state", "bad state", "other format", "a file is missing", "too many increments"])
-def test_a_snapshot_that_cannot_be_used_is_made_anew(world, snapshots, harm, monkeypatch):
+def test_an_unusable_snapshot_is_replaced(world, snapshots, harm, monkeypatch):
     world.read(snapshots)
     content, tag = snapshots.folder.state(STATE)
     if harm == "no state":
@@ -264,7 +264,7 @@ def test_with_too_many_changed_readers_everything_is_read(world, snapshots, monk
     assert state_of(snapshots).base_taken == world.now
 
 
-def test_a_file_that_was_cut_off_is_named_with_what_to_do(world, snapshots):
+def test_a_truncated_file_is_named_with_what_to_do(world, snapshots):
     world.read(snapshots)
     name = state_of(snapshots).base[0].name
     content = content_of(snapshots, name)
@@ -275,7 +275,7 @@ def test_a_file_that_was_cut_off_is_named_with_what_to_do(world, snapshots):
         world.read(snapshots)
 
 
-def test_of_two_runs_at_a_time_one_gives_way_and_the_snapshot_stays_whole(world, snapshots):
+def test_one_of_two_concurrent_runs_gives_way_and_the_snapshot_stays_whole(world, snapshots):
     world.read(snapshots)
     world.now += 1000
     world.add("u1", "i77")
@@ -294,7 +294,7 @@ def test_of_two_runs_at_a_time_one_gives_way_and_the_snapshot_stays_whole(world,
     assert same(world.read(snapshots), world.whole())
 
 
-def test_what_a_run_left_that_died_is_removed_later(world, snapshots):
+def test_files_of_a_dead_run_are_removed_later(world, snapshots):
     world.read(snapshots)
     world.now += 1000
     world.add("u1", "i77")
@@ -330,7 +330,7 @@ def test_a_backup_is_a_base_and_what_changed_since_comes_from_the_database(world
     assert state.base_taken < state.taken
 
 
-def test_a_backup_that_is_older_than_marks_that_were_removed_is_no_base(world, tmp_path):
+def test_a_backup_older_than_removed_marks_is_not_a_base(world, tmp_path):
     snapshots = Snapshots(LocalFolder(tmp_path / "kept"), QUICK, backup=backup_of(world, tmp_path))
     world.now = NOW + 2 * SETTLE_MS
     world.put(world.add("u3", "i50", at=NOW - DAY_MS), "u3", "i50", 1)
@@ -339,21 +339,21 @@ def test_a_backup_that_is_older_than_marks_that_were_removed_is_no_base(world, t
     assert state_of(snapshots).base_taken == world.now
 
 
-def test_a_backup_whose_name_tells_no_time_is_refused_as_a_base(world, tmp_path):
+def test_a_backup_without_a_time_in_its_name_is_rejected_as_a_base(world, tmp_path):
     backup = backup_of(world, tmp_path, "yesterday")
-    with pytest.raises(SourceError, match="a base needs to know its time"):
+    with pytest.raises(SourceError, match="has no time in its name"):
         world.read(Snapshots(LocalFolder(tmp_path / "kept"), QUICK, backup=backup))
 
 
-def test_what_is_kept_is_for_its_owner_alone_and_never_where_clients_read(world, snapshots, tmp_path):
+def test_a_snapshot_is_readable_by_its_owner_alone_and_never_where_clients_read(world, snapshots, tmp_path):
     world.read(snapshots)
     assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
     for uri in ("gs://bucket", "gs://bucket/", "gs://bucket/models", "gs://bucket/models/kept", "gs://", "gs:///x"):
-        with pytest.raises(SourceError, match="user ids are in snapshots"):
+        with pytest.raises(SourceError, match="snapshots contain user ids"):
             open_folder(uri)
 
 
-def test_in_cloud_storage_it_is_the_same(world, storage_url, monkeypatch):
+def test_a_snapshot_in_cloud_storage_is_the_same(world, storage_url, monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage_url)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "demo-bookrec")
     requests.post(f"{storage_url}/storage/v1/b", json={"name": "private"}, timeout=5).raise_for_status()
@@ -433,6 +433,6 @@ class Histories(RuleBasedStateMachine):
             assert state.files <= set(self.snapshots.folder.names())
 
 
-def test_a_run_trains_on_the_database_as_it_stands_whatever_happened(tmp_path):
+def test_a_run_trains_on_the_current_database_whatever_happened(tmp_path):
     machine = type("Histories", (Histories,), {"root": tmp_path, "numbers": count()})
     run_state_machine_as_test(machine, settings=settings(max_examples=60, stateful_step_count=25, deadline=None))

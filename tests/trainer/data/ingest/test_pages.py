@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bookrec import paths
 from bookrec.push_keys import CHARS, first_key
 from trainer.data.ingest.keys import cut
-from trainer.data.ingest.pages import ReadError, Reading, _ranges, pages, parallel_pages, side_by_side
+from trainer.data.ingest.pages import ReadError, Reading, _ranges, pages, parallel_pages, read_concurrently
 from trainer.data.sources import read_database, read_pages
 
 TIMES = st.one_of(
@@ -30,18 +30,18 @@ KEYS = st.sets(st.one_of(PUSH_KEYS, PUSH_KEYS, NUMBERS, TEXTS), max_size=40)
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(keys=KEYS, spans=st.integers(1, 20), size=st.integers(1, 5), workers=st.integers(1, 4))
-def test_ranges_side_by_side_find_what_page_after_page_finds(server, database, keys, spans, size, workers):
+def test_ranges_read_concurrently_equal_pages_read_in_order(server, database, keys, spans, size, workers):
     nodes = {key: {"userId": "u", "bookId": "b", "isbn": f"i{number}", "myRate": 4} for number, key in enumerate(keys)}
     server.put("User_Book", nodes)
     expected = list(pages(database, paths.USER_BOOK, size))
-    found = list(parallel_pages(database, paths.USER_BOOK, size, Reading(workers, spans)))
+    read = list(parallel_pages(database, paths.USER_BOOK, size, Reading(workers, spans)))
     assert sorted(key for page in expected for key in page) == sorted(keys)
-    assert sorted(key for page in found for key in page) == sorted(keys)
-    assert {key: node for page in found for key, node in page.items()} == nodes
-    assert all(0 < len(page) <= size for page in found)
+    assert sorted(key for page in read for key in page) == sorted(keys)
+    assert {key: node for page in read for key, node in page.items()} == nodes
+    assert all(0 < len(page) <= size for page in read)
 
 
-def test_spans_of_time_hold_every_key_once_and_share_it_evenly():
+def test_ranges_cover_every_key_once_and_divide_the_time_evenly():
     ranges = cut(1_600_000_000_000, 1_700_000_000_000, 10)
     assert len(ranges) == 12
     assert ranges[0].first is ranges[-1].end is None
@@ -56,11 +56,11 @@ def test_a_key_that_is_a_bound_is_in_one_range(server, database):
     ranges = cut(first, last, 6)
     bounds = [keys.first for keys in ranges[2:-1]]
     server.put("User_Book", dict.fromkeys([*bounds, first_key(first) + "0" * 12, first_key(last) + "0" * 12], True))
-    found = [key for keys in ranges for page in pages(database, paths.USER_BOOK, 3, keys) for key in page]
-    assert len(found) == len(set(found)) == len(bounds) + 2
+    keys = [key for keys in ranges for page in pages(database, paths.USER_BOOK, 3, keys) for key in page]
+    assert len(keys) == len(set(keys)) == len(bounds) + 2
 
 
-def test_a_small_node_is_one_request_and_one_wrong_clock_makes_no_ranges_empty():
+def test_a_small_node_is_one_request_and_a_wrong_clock_makes_no_range_empty():
     read = []
 
     class Small:
@@ -103,16 +103,16 @@ def fail(server, probability, status=504):
     assert server.request("PUT", ".settings/faults", {"seed": 3, "rules": [rule]}).ok
 
 
-def test_pages_that_fail_for_now_are_asked_for_again(server, filled):
+def test_pages_with_transient_failures_are_read_again(server, filled):
     expected = read_pages(filled.pages, "database")
     fail(server, 0.4)
     # The threads' order decides which requests fail: 40 attempts in a row fail once in 10¹⁵ pages.
     patient = replace(QUICK, attempts=40)
-    found = read_pages(lambda path, size: parallel_pages(filled, path, 20, patient), "database")
+    snapshot = read_pages(lambda path, size: parallel_pages(filled, path, 20, patient), "database")
     counts = server.get(".settings/faults")["counts"]["requests"]["User_Book"]
     assert counts["failed"] > 2
-    assert found.ratings.equals(expected.ratings)
-    assert found.books.equals(expected.books)
+    assert snapshot.ratings.equals(expected.ratings)
+    assert snapshot.books.equals(expected.books)
 
 
 def test_a_page_that_fails_too_often_ends_the_read_and_is_named(server, filled):
@@ -138,37 +138,37 @@ def test_a_range_that_fails_is_named_and_ends_the_others(server, filled):
     assert threading.active_count() == expected
 
 
-def test_what_no_other_attempt_can_mend_is_not_tried_again(server, filled):
+def test_a_permanent_failure_is_not_tried_again(server, filled):
     fail(server, 1.0, 403)
     with pytest.raises(ReadError, match=r"could not be read: PermissionDeniedError"):
         read_database(filled, QUICK)
     assert server.get(".settings/faults")["counts"]["requests"]["User_Book"]["failed"] == 1
 
 
-def test_who_stops_listening_stops_the_readers(filled):
+def test_closing_the_iterator_stops_the_workers(filled):
     before = threading.active_count()
-    found = parallel_pages(filled, paths.USER_BOOK, 1, QUICK)
-    assert len(next(found)) == 1
-    found.close()
+    running = parallel_pages(filled, paths.USER_BOOK, 1, QUICK)
+    assert len(next(running)) == 1
+    running.close()
     assert threading.active_count() == before
 
 
-def test_no_more_is_read_ahead_than_two_results_a_worker_and_those_in_hand():
+def test_each_worker_reads_at_most_two_results_ahead():
     read = []
-    found = side_by_side(lambda n: read.append(n) or [n], range(1000), 3)
-    next(found)
+    results = read_concurrently(lambda n: read.append(n) or [n], range(1000), 3)
+    next(results)
     threading.Event().wait(0.3)
     assert len(read) <= 1 + 2 * 3 + 3
-    found.close()
+    results.close()
 
 
-def test_the_order_in_which_ranges_end_changes_nothing(filled):
+def test_the_order_in_which_ranges_end_does_not_matter(filled):
     expected = read_pages(filled.pages, "database")
 
     def backwards(path, size):
         return reversed(list(filled.pages(path, 17)))
 
-    found = read_pages(backwards, "database")
-    assert found.ratings.equals(expected.ratings)
-    assert found.books.equals(expected.books)
+    snapshot = read_pages(backwards, "database")
+    assert snapshot.ratings.equals(expected.ratings)
+    assert snapshot.books.equals(expected.books)
     assert expected.ratings["key"].is_monotonic_increasing

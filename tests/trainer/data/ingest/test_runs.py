@@ -61,16 +61,16 @@ def test_a_run_with_snapshots_trains_on_the_database_and_clears_the_marks(
         filled.put(f"Recommender/dirty/{user}", {"at": now_ms()})
     filled.put(f"User_Book/{first_key(now_ms())}{'x' * 12}", entry("u v&%", "i78"))
     filled.put("Recommender/readers", {"u3": "gone"})
-    found = given(snapshots.read)
+    snapshot = given(snapshots.read)
     expected = read_pages(database.pages, "database").without({"u3"})
-    assert found.ratings.equals(expected.ratings)
-    assert len(found.ratings) == 42
+    assert snapshot.ratings.equals(expected.ratings)
+    assert len(snapshot.ratings) == 42
     assert len(parse_state((tmp_path / STATE).read_bytes()).deltas) == 1
     assert filled.get("Recommender/dirty") is None
     assert database.cleared() == filled.get("Recommender/status/training/cleared/dirty") > 0
 
 
-def test_a_run_on_an_older_backup_leaves_the_marks_of_what_came_after_it(filled, given, tmp_path):
+def test_a_run_on_an_older_backup_leaves_the_marks_of_later_changes(filled, given, tmp_path):
     file = tmp_path / "2026-01-02T04:00:00Z_demo_data.json"
     file.write_text(json.dumps({"User_Book": filled.get("User_Book")}))
     before, after = 1_767_322_800_000, 1_767_330_000_000
@@ -82,14 +82,14 @@ def test_a_run_on_an_older_backup_leaves_the_marks_of_what_came_after_it(filled,
 
 
 @pytest.mark.parametrize("words", [[], ["--full"]])
-def test_the_command_reads_the_database_by_several_where_nothing_else_is_said(filled, database, words, monkeypatch):
+def test_the_command_reads_the_database_concurrently_by_default(filled, database, words, monkeypatch):
     monkeypatch.delenv("SNAPSHOTS", raising=False)
-    found = command.reader_of(parse(words))(database, now_ms())
-    assert found.ratings.equals(read_database(database).ratings)
-    assert found.source == "database"
+    snapshot = command.reader_of(parse(words))(database, now_ms())
+    assert snapshot.ratings.equals(read_database(database).ratings)
+    assert snapshot.source == "database"
 
 
-def test_a_backup_of_one_of_several_databases_is_refused(monkeypatch, tmp_path):
+def test_a_backup_of_one_of_several_databases_is_rejected(monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASES", "https://books-2.firebaseio.com")
     with pytest.raises(SourceError, match=r"b\.json\.gz holds one of several databases"):
         command.reader_of(parse(["--source", "b.json.gz", "--snapshots", str(tmp_path)]))
@@ -104,14 +104,14 @@ def parse(words):
 
 
 @pytest.mark.parametrize("is_in_environment", [True, False])
-def test_the_command_keeps_a_snapshot_where_it_is_told_to(filled, database, tmp_path, monkeypatch, is_in_environment):
+def test_the_command_keeps_a_snapshot_in_the_given_folder(filled, database, tmp_path, monkeypatch, is_in_environment):
     if is_in_environment:
         monkeypatch.setenv("SNAPSHOTS", str(tmp_path))
     words = [] if is_in_environment else ["--snapshots", str(tmp_path)]
     taken = now_ms()
     for more in ([], [], ["--full"], ["--full-every", "0"]):
-        found = command.reader_of(parse([*words, *more]))(database, taken)
-        assert found.ratings.equals(read_database(database).ratings)
+        snapshot = command.reader_of(parse([*words, *more]))(database, taken)
+        assert snapshot.ratings.equals(read_database(database).ratings)
         state = parse_state((tmp_path / STATE).read_bytes())
         assert (state.base_taken == taken) == (more != [] or taken == state.taken == state.base_taken)
         taken += 1000

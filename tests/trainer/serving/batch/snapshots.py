@@ -58,7 +58,7 @@ def as_objects(ratings):
 def stored_lists(read, version):
     """Return the index and by reader all ready lists of a version."""
     index = read_index(read(list_object(version, INDEX)), version)
-    found = {}
+    lists = {}
     for number, entry in enumerate(index.shards):
-        found |= read_shard(read(list_object(version, shard_name(number))), entry)
-    return index, found
+        lists |= read_shard(read(list_object(version, shard_name(number))), entry)
+    return index, lists

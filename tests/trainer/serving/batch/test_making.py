@@ -27,7 +27,7 @@ def almost(node):
     return {**node, "items": rated}
 
 
-def test_every_list_is_the_one_that_the_functions_make(monkeypatch):
+def test_every_list_equals_the_one_that_the_functions_make(monkeypatch):
     entries, archive, serving = small_world()
     monkeypatch.setattr(shards, "SHARD_READERS", 7)
     bucket = FakeBucket(FakeClock())
@@ -47,7 +47,7 @@ def test_every_list_is_the_one_that_the_functions_make(monkeypatch):
         assert node == almost(expected.to_node(catalogue, 17))
 
 
-def test_a_reader_who_has_nearly_everything_gets_popular_and_new_books():
+def test_a_reader_with_nearly_all_books_gets_popular_and_new_ones():
     entries, archive, serving = small_world(readers=1)
     isbns = [book["isbn"] for book in archive.values()]
     entries = {f"-N{n}": {"userId": "u", "bookId": "b", "isbn": isbn, "myRate": 3} for n, isbn in enumerate(isbns[5:])}
@@ -64,7 +64,7 @@ def test_a_reader_who_has_nearly_everything_gets_popular_and_new_books():
     assert {item.source for item in made.items} == {"newest"}
 
 
-def test_columns_of_objects_give_what_categorical_ones_give():
+def test_object_columns_give_the_same_as_categorical_ones():
     entries, archive, serving = small_world(readers=10)
     snapshot = snapshot_of(entries, archive)
     maker = ListMaker(serving, "v", snapshot.books)
@@ -73,21 +73,21 @@ def test_columns_of_objects_give_what_categorical_ones_give():
     assert expected == list(make_lists(maker, snapshot.ratings.sample(frac=1, random_state=1)))
 
 
-def test_entries_without_keys_are_refused():
+def test_entries_without_keys_are_rejected():
     entries, archive, serving = small_world(readers=2)
     snapshot = snapshot_of(entries, archive)
     with pytest.raises(ValueError, match="own keys"):
         list(make_lists(ListMaker(serving, "v", snapshot.books), snapshot.ratings.assign(key="")))
 
 
-def test_no_reader_makes_no_shard():
+def test_no_readers_make_no_shards():
     _, archive, serving = small_world(readers=1)
     bucket = FakeBucket(FakeClock())
     assert publish_lists(serving, "v", snapshot_of({}, archive), bucket) == 0
     assert list(bucket.objects) == ["lists/v/model.npz", "lists/v/index.json"]
 
 
-def test_a_shard_is_what_the_index_vouches_for_or_it_is_refused():
+def test_a_shard_that_does_not_match_the_index_is_rejected():
     entries, archive, serving = small_world(readers=4)
     bucket = FakeBucket(FakeClock())
     publish_lists(serving, "v", snapshot_of(entries, archive), bucket)
@@ -100,7 +100,7 @@ def test_a_shard_is_what_the_index_vouches_for_or_it_is_refused():
         read_index(bucket.read("lists/v/index.json"), "w")
 
 
-def test_the_longest_lists_stay_far_below_what_a_shard_may_hold():
+def test_the_longest_lists_stay_far_below_the_limit_of_a_shard():
     entries, archive, serving = small_world(readers=1)
     snapshot = snapshot_of(entries, archive)
     maker = ListMaker(serving, "v", snapshot.books)

@@ -39,7 +39,7 @@ def test_rows_in_memory_become_the_shards_of_one_process_to_the_byte(world):
     assert len(expected) == 7 + 2
 
 
-def test_parquet_files_do_too(world):
+def test_parquet_files_become_the_same_shards(world):
     import apache_beam as beam
 
     snapshot, expected, folder = world
@@ -53,14 +53,14 @@ def test_parquet_files_do_too(world):
 
 
 @pytest.mark.parametrize("tables", [1, 2])
-def test_a_model_comes_back_from_its_file_as_it_was(tables):
+def test_a_model_read_from_its_file_is_unchanged(tables):
     import numpy as np
 
     serving = random_model(books=120, tables=tables)
-    found = model_file.from_bytes(model_file.to_bytes(serving))
-    assert found.isbns == serving.isbns
+    restored = model_file.from_bytes(model_file.to_bytes(serving))
+    assert restored.isbns == serving.isbns
     items, stars = np.array([[3, 70, 11]], np.int32), np.array([[5, 0, 2]], np.float32)
-    answers = [Scorer(model).recommend(items, stars) for model in (serving, found)]
+    answers = [Scorer(model).recommend(items, stars) for model in (serving, restored)]
     for name in answers[0]:
         np.testing.assert_array_equal(answers[0][name], answers[1][name])
 

@@ -100,7 +100,7 @@ def test_a_run_with_lists_reaches_every_reader_through_shards_and_an_event_wins(
         assert written["modelVersion"] == pointer.version
 
 
-def test_lists_go_with_the_version_that_they_are_of():
+def test_lists_are_removed_with_their_version():
     bucket = FakeBucket(FakeClock())
     for version in ("19700101T000000Z-1", "19700101T000000Z-2"):
         for name in ("models/{}/manifest.json", "lists/{}/00000.json.gz", "lists/{}/index.json"):

@@ -35,16 +35,16 @@ def shelves(books, size, count, seed):
     return items, (rng.integers(0, 11, items.shape) / 2).astype(np.float32)
 
 
-def compare(expected, found):
+def compare(expected, answer):
     """Compare one reader's answers; return how many of the ten best have changed places with an equal one."""
-    np.testing.assert_allclose(found["scores"], expected["scores"], rtol=0, atol=TOLERANCE)
-    same = found["indices"] == expected["indices"]
+    np.testing.assert_allclose(answer["scores"], expected["scores"], rtol=0, atol=TOLERANCE)
+    same = answer["indices"] == expected["indices"]
     for place in np.flatnonzero(~same[:10]):
-        others = np.flatnonzero(expected["indices"] == found["indices"][place])
+        others = np.flatnonzero(expected["indices"] == answer["indices"][place])
         assert len(others) == 1  # it is among the candidates, with the score that stands in its place
         assert abs(expected["scores"][others[0]] - expected["scores"][place]) <= TOLERANCE
-    np.testing.assert_allclose(found["predicted_ratings"][same], expected["predicted_ratings"][same], atol=TOLERANCE)
-    assert (found["because"][same] == expected["because"][same]).all()
+    np.testing.assert_allclose(answer["predicted_ratings"][same], expected["predicted_ratings"][same], atol=TOLERANCE)
+    assert (answer["because"][same] == expected["because"][same]).all()
     return int((~same[:10]).sum())
 
 
@@ -57,24 +57,24 @@ def compare(expected, found):
         lambda: random_model(books=300, seed=2, tables=1, popularity_weight=0.0),
         lambda: replace(random_model(books=400, seed=3), reranker=None, interaction=0.0),
     ],
-    ids=["trained", "random", "few books, many ties", "one table, no popularity", "no ranker"],
+    ids=["trained", "random", "few books, many ties", "one table, no popularity", "no reranker"],
 )
-def test_a_block_gives_each_reader_what_the_exported_file_gives(make):
+def test_a_block_gives_each_reader_the_answer_of_the_exported_file(make):
     serving = make()
     exported, scorer = tflite.load(tflite.export(serving), "v"), Scorer(serving)
     books, swapped, readers = len(serving.isbns), 0, 0
     for size in SIZES:
         items, ratings = shelves(books, size, 40 if make is not random_model else 168, seed=7)
-        found = scorer.recommend(items, ratings)
+        answers = scorer.recommend(items, ratings)
         for reader in range(len(items)):
             expected = exported.recommend(items=items[reader], ratings=ratings[reader])
-            swapped += compare(expected, {name: values[reader] for name, values in found.items()})
+            swapped += compare(expected, {name: values[reader] for name, values in answers.items()})
             readers += 1
     print(f"{readers} shelves: {swapped} of {10 * readers} places are swapped with equal scores")  # noqa: T201, a figure
     assert swapped <= readers // 100
 
 
-def test_the_division_into_blocks_changes_nothing(monkeypatch):
+def test_the_size_of_blocks_does_not_matter(monkeypatch):
     serving = random_model(books=600)
     items, ratings = shelves(600, 10, 60, seed=1)
     at_once = Scorer(serving).recommend(items, ratings)
