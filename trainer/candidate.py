@@ -1,7 +1,7 @@
-"""A model in a folder: trained, judged and exported by one run, looked at by people, published by another run.
+"""A model in a folder: trained, judged and exported by one run, reviewed by people, published by another run.
 
-The second run is a run like any other (``trainer/run.py``): lease, fence, upload, verification, pointer. It only makes
-its model out of the folder.
+The second run is a run like any other (``trainer/run.py``): lease, fence, upload, verification, pointer. It takes its
+model from the folder instead of training one.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from trainer.publishing.versions import Bucket
 from trainer.run import Make, Order, Product, Read, RefusedModelError, Services, read_snapshot, run
 
 RECORD = "candidate.json"
-"""Beside the files: where they come from, the gate's verdict, and the SHA-256 of each."""
+"""The record next to the files: where they come from, the gate's verdict, and the SHA-256 of each."""
 
 NAMED = (REPORT, MODEL_CARD)
-"""The files for people, which name the version: a candidate gets its version's name when it is published."""
+"""The files for people, which contain the version's name: a candidate gets its version when it is published."""
 
 
 _NAME = re.compile(r"\d{8}T\d{6}Z-candidate")
-"""It is looked for in the files for people: nothing else may match it."""
+"""The candidate's name is replaced in the files for people: nothing else in them may match it."""
 
 
 class NoCandidateError(ValueError):
-    """The folder holds no model that ``train --out`` wrote; the message says what is wrong with it."""
+    """The folder does not hold a model that ``train --out`` wrote; the message says what is wrong."""
 
 
 class StaleCandidateError(BookrecError):
-    """Another model is live than the one that the candidate was compared with."""
+    """The live model is not the one that the candidate was compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class Candidate:
     """``candidate.json``.
 
     Attributes:
-        name: what the files call it until it is published.
+        name: its name in the files until it is published.
         snapshot_at: when reading its entries began, by the database's clock (milliseconds since 1970).
-        compared_with: version and manifest SHA-256 of what was live; None if nothing was.
-        passed: the gate lets it pass.
-        reason: the gate's.
-        details: what the manifest will say beside the files; of a refused model, the figures.
-        files: size and SHA-256 by name; none where the gate refused.
+        compared_with: version and manifest SHA-256 of the model that was live; None if there was none.
+        passed: whether the gate lets it pass.
+        reason: the gate's reason.
+        details: the manifest's details other than the files; the figures if the gate refused the model.
+        files: size and SHA-256 by name; none if the gate refused the model.
     """
 
     name: str
@@ -83,15 +83,15 @@ def train(services: Services, make: Make, read: Read | None, folder: Path, step:
     """Train, judge and export into a new folder; publish nothing, and take no lease.
 
     Args:
-        services: database and bucket are only read, save for the database's clock.
+        services: database and bucket are only read, except for the database's clock.
         make: as for ``run``.
         read: as for ``run``.
-        folder: where; a refused model leaves its verdict there.
-        step: is told of each step as it begins.
+        folder: the new folder; for a refused model it gets the verdict only.
+        step: called with the name of each step as it begins.
 
     Raises:
         FolderError: if the folder cannot be written, before anything is read.
-        RefusedModelError: the gate's reason, which is in the folder too.
+        RefusedModelError: with the gate's reason, which is in the folder too.
         BadModel: if the exported files do not agree with TensorFlow.
     """
     refused: RefusedModelError | None = None
@@ -125,10 +125,10 @@ def _with_files(candidate: Candidate, product: Product, folder: Path) -> Candida
 
 
 def read_candidate(folder: Path) -> Candidate:
-    """Return what a folder's record says.
+    """Return the candidate in a folder's record.
 
     Raises:
-        NoCandidateError: saying what is wrong with it.
+        NoCandidateError: if it is missing or damaged.
     """
     path = folder / RECORD
     try:
@@ -138,21 +138,21 @@ def read_candidate(folder: Path) -> Candidate:
             f"{path}: cannot be read ({problem.strerror}); give a folder that `train --out` has written"
         ) from problem
     except ValueError as problem:
-        raise NoCandidateError(f"{path}: is no JSON; train again with `train --out`") from problem
+        raise NoCandidateError(f"{path}: is not JSON; train again with `train --out`") from problem
     try:
         return _parsed(record)
     except (LookupError, TypeError, AttributeError, ValueError, BadModel) as problem:
-        raise NoCandidateError(f"{path}: is no record of a candidate ({problem}); train again") from problem
+        raise NoCandidateError(f"{path}: is not the record of a candidate ({problem}); train again") from problem
 
 
 def _parsed(record: Any) -> Candidate:
     if record["schema"] != 1:
         raise ValueError(f"schema {record['schema']} instead of 1")
     if not _NAME.fullmatch(record["version"]):
-        raise ValueError("the version is no candidate's")
+        raise ValueError("the version is not the name of a candidate")
     live, gate, files = record["comparedWith"], record["gate"], record["files"]
     if not isinstance(gate["passed"], bool) or not isinstance(record["snapshotAt"], int):
-        raise ValueError("a field is of another type")
+        raise ValueError("a field has the wrong type")
     if gate["passed"]:
         files = parse_manifest({"schema": 1, "version": record["version"], "files": files}).files
     return Candidate(
@@ -170,10 +170,10 @@ def publish(services: Services, folder: Path) -> Pointer:
     """Publish a folder's model; return the new pointer.
 
     Raises:
-        NoCandidateError: it is no folder of ``train --out``.
-        RefusedModelError: the gate has not let its model pass.
-        BadModel: a file is missing or is not what was exported, or what arrives in the bucket is not.
-        StaleCandidateError: it was compared with another model than the live one.
+        NoCandidateError: the folder is not from ``train --out``.
+        RefusedModelError: the gate refused its model.
+        BadModel: a file is missing or was changed, in the folder or in the bucket.
+        StaleCandidateError: the live model is not the one that it was compared with.
         LeaseLost: another run is live, or has published meanwhile.
     """
     candidate = read_candidate(folder)
@@ -189,7 +189,7 @@ def publish(services: Services, folder: Path) -> Pointer:
 
     def make(order: Order, step: Callable[[str], None]) -> Product:
         problem = _stale(folder, candidate, order.live)
-        if problem:  # between the look above and the lease; no fault of the model's or of the run's
+        if problem:  # another run has published since the check above: neither model nor run has failed
             raise LeaseLost(problem)
         named = {name: files[name].replace(candidate.name.encode(), order.version.encode()) for name in files}
         return Product({name: (named if name in NAMED else files)[name] for name in files}, candidate.details)
@@ -212,9 +212,9 @@ def _files(folder: Path, candidate: Candidate) -> dict[str, bytes]:
 
 
 def _stale(folder: Path, candidate: Candidate, live: Pointer | None) -> str:
-    """Return why the gate's verdict does not hold any more, and what to do; nothing where it does."""
-    found = (live.version, live.manifest_sha256) if live else None
-    if found == candidate.compared_with:
+    """Return why the gate's verdict no longer holds, and what to do; an empty text if it holds."""
+    now_live = (live.version, live.manifest_sha256) if live else None
+    if now_live == candidate.compared_with:
         return ""
     now = f"version {live.version} is live" if live else "no model is live"
     if candidate.compared_with is None:
@@ -225,7 +225,7 @@ def _stale(folder: Path, candidate: Candidate, live: Pointer | None) -> str:
 
 
 class WatchedBucket:
-    """A bucket that says when uploading and verifying begin. Implements ``publish.Bucket``."""
+    """A bucket that reports when uploading and verifying begin. Implements ``versions.Bucket``."""
 
     def __init__(self, bucket: Bucket, step: Callable[[str], None]) -> None:
         self._bucket, self._step, self._said = bucket, step, ""

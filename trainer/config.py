@@ -1,4 +1,4 @@
-"""Everything that shapes a training run, with defaults that suit a thousand ratings as well as a hundred thousand."""
+"""The options of a training run, with defaults that suit a thousand ratings as well as a hundred thousand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Variant = Literal["rating", "retrieval", "joint"]
 Negatives = Literal["batch", "catalogue"]
 
 LOSS_WEIGHTS: dict[Variant, tuple[float, float]] = {"rating": (1.0, 0.0), "retrieval": (0.0, 1.0), "joint": (1.0, 1.0)}
-"""The notebook's three variants: weights of the rating and of the retrieval loss."""
+"""The notebook's three variants: the weights of the rating loss and the retrieval loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureWeights:
-    """How much a kind of feature counts in a book's vector; before tf-idf and normalisation."""
+    """The weight of each kind of feature in a book's vector, before tf-idf and normalisation."""
 
     author: float = 1.0
     series: float = 1.0
@@ -32,41 +32,41 @@ class Config:
 
     Attributes:
         variant: which of the notebook's three models is the learned candidate.
-        embedding_dims: width of a book's vector, by what the retrieval task takes for negatives: ``batch``, the other
-            readers' books of a step, which leaves books without ratings alone and suits little data; or all of the
+        embedding_dims: width of a book's vector, by the negatives of the retrieval task: ``batch``, the other readers'
+            books of a step, which leaves books without ratings alone and suits little data; or the whole
             ``catalogue``. Both are tried, validation chooses.
-        epochs: at most so many passes over the readers.
-        patience: stop after so many epochs without a better validation figure.
-        batch_users: readers a group: the smallest unit that is trained on, and among which a batch's negatives lie.
-        groups: in a step; 0 chooses by the number of readers.
-        catalogue_sample: of a larger catalogue, each group is ranked among so many books.
-        pairs_per_user: books a reader and step that are predicted from the others.
+        epochs: greatest number of passes over the readers.
+        patience: training stops after so many epochs without a better validation figure.
+        batch_users: readers per group, the smallest unit of training; a batch's negatives come from one group.
+        groups: groups per step; 0 chooses by the number of readers.
+        catalogue_sample: books that a group is ranked among, if the catalogue is larger.
+        pairs_per_user: books per reader and step that are predicted from the others.
         learning_rate: of Adam.
         temperature: of the softmax over the books of a batch.
         sharpness: initial scale of a reader's scores before the softmax over the catalogue; it is learned.
         validation_fraction: of each reader's training entries; every choice is made on it.
-        small: fewer entries are held out several times, ``folds``, since one small part says little.
+        small: with fewer entries, validation uses several ``folds``, since one small part says little.
         ease_limit: largest catalogue for which EASE with metadata, cubic in it, is a candidate.
         regularisation: λ of EASE with metadata.
-        feature_weight: w of EASE with metadata: how much metadata counts beside the ratings.
-        dropout: p of the EASE second regularisation, which grows with a book's popularity.
-        reader_norm: how much less a reader with many books counts in EASE with metadata, as a power.
-        shares: of the learned model in the blend with EASE with metadata; validation chooses.
-        popularity_weights: of log popularity, 0–1, in deviations of a reader's scores; validation chooses.
-        neighbours: outgoing neighbours a book in the exported file.
+        feature_weight: w of EASE with metadata: the weight of metadata relative to the ratings.
+        dropout: p of EASE's second regularisation, which grows with a book's popularity.
+        reader_norm: α of EASE with metadata: how much less readers with many books count, as a power.
+        shares: shares of the learned model in the blend with EASE with metadata; validation chooses.
+        popularity_weights: weights of log popularity, 0–1, in deviations of a reader's scores; validation chooses.
+        neighbours: outgoing neighbours per book in the exported file.
         item_shrinkage, user_shrinkage: ratings' worth of doubt in a bias.
-        interaction_scales: how much of the neighbours' residuals to add to a rating; validation chooses.
-        reranker_members: networks of the reranker, whose mean counts.
-        reranker_width: hidden units of each.
-        reranker_epochs: how long it may be trained; 0 is none at all; cross-validation chooses.
-        reranker_folds: of that cross-validation, over readers.
-        reranker_learning_rate: of its Adam.
-        reranker_decay: of its weights, per step and unit of the learning rate.
-        reranker_sizes: of the small shelves that it is trained on beside the whole ones.
-        reranker_parts: how many of them a reader.
-        by_user: books a list in the files that take a reader's key; 0 publishes no such files.
-        lists: whether the run makes all readers' lists; else the functions do.
-        seed: of everything that is random.
+        interaction_scales: how much of the neighbours' residuals is added to a rating; validation chooses.
+        reranker_members: number of the reranker's networks, whose mean counts.
+        reranker_width: hidden units of each network.
+        reranker_epochs: epochs to choose from by cross-validation; 0 means no reranker.
+        reranker_folds: folds of that cross-validation, over readers.
+        reranker_learning_rate: learning rate of the reranker's Adam.
+        reranker_decay: weight decay of the reranker, per step and unit of the learning rate.
+        reranker_sizes: sizes of the partial shelves that it is trained on in addition to whole ones.
+        reranker_parts: partial shelves per reader.
+        by_user: books per list in the files that take a reader's key; 0 publishes no such files.
+        lists: whether the run makes all readers' lists; otherwise the functions do.
+        seed: seed of all randomness.
     """
 
     variant: Variant = "joint"
@@ -109,4 +109,4 @@ class Config:
 
 
 DEFAULTS = Config()
-"""The options as they come."""
+"""The default options."""

@@ -1,4 +1,4 @@
-"""Ranking and rating metrics, per user, so that intervals can be drawn over users."""
+"""Ranking and rating metrics per user, with bootstrap intervals over users."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ CUTOFF = 10
 ACCURACY_CUTOFFS = (1, 5, 10, 50, 100)
 
 OURS = "this model"
-"""The name of the model that is compared with others, in tables and plots."""
+"""The name of this project's model in tables and plots."""
 
 LIKED = 4.0
-"""Stars from which a reader counts as having liked a book."""
+"""A book with at least so many stars counts as liked."""
 
 POPULAR_SHARE = 0.1
 """The most popular tenth of the books with ratings, for the share of popular books in the lists."""
 
 DISCOUNTS = 1 / np.log2(np.arange(2, CUTOFF + 2))
-"""Of the gains at the first ten places, in DCG."""
+"""Discounts of the first ten places in DCG."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,22 +33,22 @@ Floats = npt.NDArray[np.float64]
 def user_metrics(ranked: npt.NDArray[np.int32], relevant: set[int], liked: set[int]) -> dict[str, float]:
     """Return one user's metrics.
 
-    NDCG has gain 1 for each held-out book over the ideal for min(10, held-out books). ``top_k_accuracy``
+    NDCG has gain 1 for each held-out book, divided by the ideal for min(10, held-out books). ``top_k_accuracy``
     is the notebook's: the share of held-out books among the first k.
     Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (2002), eq. 1–3.
 
     Args:
         ranked: int32 [n], item indices, the best first, without the user's known books.
         relevant: the held-out items.
-        liked: those of them with 4 stars or more.
+        liked: the held-out items with 4 stars or more.
     """
     hits = np.array([item in relevant for item in ranked], bool)
-    found = np.flatnonzero(hits)
+    places = np.flatnonzero(hits)
     metrics = {
         "ndcg": _ndcg(hits, len(relevant)),
         "recall": hits[:CUTOFF].sum() / len(relevant),
         "hit_rate": float(hits[:CUTOFF].any()),
-        "mrr": 1.0 / (found[0] + 1) if len(found) else 0.0,
+        "mrr": 1.0 / (places[0] + 1) if len(places) else 0.0,
     }
     if liked:
         metrics["ndcg_liked"] = _ndcg(np.array([item in liked for item in ranked[:CUTOFF]], bool), len(liked))
@@ -81,7 +81,7 @@ def interval(values: Floats, seed: int, resamples: int = 1000) -> tuple[float, f
 def rmse_interval(
     predicted: npt.ArrayLike, stars: npt.ArrayLike, users: npt.NDArray[Any], seed: int, resamples: int = 1000
 ) -> tuple[float, float]:
-    """Return the 95% bootstrap interval of the error, with users drawn with replacement; NaN without rows."""
+    """Return the 95% bootstrap interval of the RMSE, drawing users with replacement; NaN without rows."""
     if not len(users):
         return float("nan"), float("nan")
     squares = (np.clip(np.asarray(predicted, np.float64), 0.5, 5.0) - np.asarray(stars, np.float64)) ** 2
@@ -97,8 +97,8 @@ def rmse_interval(
 
 
 def list_metrics(train: Ratings, lists: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Return how much of the catalogue top tens (ISBNs) cover, and how much of them is popular."""
-    shown = [isbn for found in lists for isbn in found]
+    """Return the share of the catalogue that lists of ISBNs cover, and the share of popular books in the lists."""
+    shown = [isbn for isbns in lists for isbn in isbns]
     counts = np.bincount(train.items, minlength=len(train.isbns))
     ranked = np.argsort(-counts, kind="stable")[: max(1, int(np.count_nonzero(counts) * POPULAR_SHARE))]
     popular = {train.isbns[item] for item in ranked}
@@ -109,12 +109,12 @@ def list_metrics(train: Ratings, lists: Sequence[Sequence[str]]) -> dict[str, fl
 
 
 def relevant_items(group: pd.DataFrame, index: Mapping[str, int], known: set[int]) -> tuple[set[int], set[int]]:
-    """Return a user's held-out books and those liked; a book that nobody knows still counts as missed.
+    """Return a user's held-out books, and the liked ones among them; an unknown book still counts as missed.
 
     Args:
         group: the user's held-out rows, ``isbn`` and ``myRate``.
         index: item indices by ISBN.
-        known: items on the user's shelf, which are not to be found.
+        known: items on the user's shelf, which do not count.
     """
     relevant, liked = set(), set()
     for position, (isbn, stars) in enumerate(zip(group["isbn"], group["myRate"], strict=True)):
@@ -127,13 +127,13 @@ def relevant_items(group: pd.DataFrame, index: Mapping[str, int], known: set[int
 
 
 def rmse(predicted: npt.ArrayLike, stars: npt.ArrayLike) -> float:
-    """Return the root mean squared error of ratings, predictions clipped to 0.5–5."""
+    """Return the root mean squared error of ratings, with predictions clipped to 0.5–5."""
     difference = np.clip(np.asarray(predicted, np.float64), 0.5, 5.0) - np.asarray(stars, np.float64)
     return float(np.sqrt(np.mean(difference**2))) if difference.size else float("nan")
 
 
 def finite(value: Any) -> Any:
-    """Return a JSON value in which a figure that does not exist (no rated row, say) is null: JSON knows no NaN."""
+    """Return a JSON value with NaN (no rated row, for example) replaced by null: JSON has no NaN."""
     if isinstance(value, dict):
         return {name: finite(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):

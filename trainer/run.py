@@ -1,4 +1,4 @@
-"""A training run, from data to a published model: lease, snapshot, make, upload, verify, publish, tidy up."""
+"""A training run, from data to a published model: lease, snapshot, make, upload, verify, publish, clean up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RefusedModelError(BookrecError):
     """The gate refuses the model; the live one stays.
 
     Attributes:
-        metrics: what it was judged by, as in the manifest; empty where there was nothing to judge.
+        metrics: the metrics that it was judged by, as in the manifest; empty if there was nothing to judge.
     """
 
     def __init__(self, reason: str, metrics: Mapping[str, Any] | None = None) -> None:
@@ -35,14 +35,14 @@ class RefusedModelError(BookrecError):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a run needs of the world.
+    """The services that a run needs.
 
     Attributes:
-        database: where entries, lease and pointer are.
+        database: has entries, lease and pointer.
         bucket: where models are published.
-        answers: tells whether an uploaded model loads and answers.
+        answers: checks that an uploaded model loads and answers.
         now_ms: the clock, in milliseconds since 1970.
-        heart: what keeps the lease while the run works.
+        heart: renews the lease while the run works.
     """
 
     database: Database
@@ -54,11 +54,11 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made.
+    """The model to be made.
 
     Attributes:
         version: the model's name.
-        snapshot: what it is made from.
+        snapshot: the data that it is made from.
         snapshot_at: when reading began, by the database's clock (milliseconds since 1970).
         live: the model that it would replace.
         read: returns an object of the bucket by name.
@@ -73,11 +73,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A model that may be published: files by name, and what the manifest says beside them.
+    """A model that may be published: files by name, and the manifest's other details.
 
     Attributes:
-        lists: makes all readers' lists and uploads them, and returns the number of shards; None leaves the lists to
-            the functions.
+        lists: makes and uploads all readers' lists, and returns the number of shards; None leaves the lists to the
+            functions.
     """
 
     files: Mapping[str, bytes]
@@ -86,10 +86,10 @@ class Product:
 
 
 Read = Callable[["Database", int], Snapshot]
-"""Reads what is trained on, given the database and its clock before that (milliseconds since 1970)."""
+"""Reads the training data, given the database and its clock before reading (milliseconds since 1970)."""
 
 Make = Callable[[Order, Callable[[str], None]], Product]
-"""Makes a model, naming each step as it begins it; raises ``RefusedModelError`` where it is not good enough."""
+"""Makes a model, naming each step as it begins; raises ``RefusedModelError`` if the model is not good enough."""
 
 
 def run(
@@ -102,23 +102,23 @@ def run(
     """Train and publish the result; return the new pointer.
 
     Args:
-        services: the world.
-        make: from the snapshot to the model's files.
+        services: the services.
+        make: turns the snapshot into the model's files.
         run_id: holder of the lease that was taken for this run, with its ``fence``; without a fence, one is taken.
-        fence: of that lease.
-        read: where the entries come from; None reads the database as it stands, a page after the other.
+        fence: the fence of that lease.
+        read: reads the training data; None reads the whole database, page by page.
 
     Raises:
-        RefusedModelError: the gate's reason; what changed until now counts as trained on.
+        RefusedModelError: with the gate's reason; the changes so far count as trained on.
         LeaseLost: another run is live, or has published.
-        BadModel: the files are not what they should be, before or after the upload.
+        BadModel: the files are damaged, before or after the upload.
     """
     with LeaseHolder(services.database, services.now_ms, services.heart, run_id=run_id, fence=fence) as lease:
         record = _Record(services.database, lease, services.now_ms())
         try:
             pointer = _train_and_publish(services, make, lease, record, read)
         except LeaseLost:
-            raise  # the record is another run's by now
+            raise  # the record belongs to another run by now
         except KeyboardInterrupt:
             record.write(outcome="failed", reason="interrupted by hand")  # the lease is freed, and counts no failure
             raise
@@ -131,7 +131,7 @@ def run(
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the two figures of a judged model that its record holds: NDCG@10, and that of popularity beside it."""
+    """Return the figures that a judged model's record holds: its NDCG@10, and that of popularity."""
     rows = {"ndcg": metrics.get("model"), "popularity": (metrics.get("baselines") or {}).get("popularity")}
     means = {name: ((row or {}).get("ndcg") or {}).get("mean") for name, row in rows.items()}
     return {name: mean for name, mean in means.items() if isinstance(mean, float) and math.isfinite(mean)}
@@ -170,14 +170,14 @@ def _train_and_publish(
 
 
 def read_snapshot(database: Database, read: Read | None) -> tuple[Snapshot, int]:
-    """Return what is trained on, and when reading it began by the database's clock (milliseconds since 1970)."""
+    """Return the training data, and when reading began by the database's clock (milliseconds since 1970)."""
     began = database.server_time()
     snapshot = read(database, began) if read else read_pages(database.pages, "database")
     return snapshot.without(database.gone()), min(began, snapshot.taken or began)
 
 
 def switch(database: Database, pointer: Pointer, *, is_rollback: bool = False) -> Pointer:
-    """Make a version live; return the pointer as it is now.
+    """Make a version live; return the present pointer.
 
     Raises:
         LeaseLost, BadModel: as ``publishing.next_pointer`` does.
@@ -187,14 +187,14 @@ def switch(database: Database, pointer: Pointer, *, is_rollback: bool = False) -
     except (LeaseLost, BadModel):
         raise
     except Exception:
-        live = database.pointer()  # the answer may have been lost on its way back
+        live = database.pointer()  # the write may have succeeded and its answer been lost
         if live is None or live.fence != pointer.fence:
             raise
         return live
 
 
 def _afterwards(work: Callable[[], object], what: str) -> None:
-    """Do what a published model does not depend on; the reconciler or the next run makes up for a failure."""
+    """Do work that the published model does not depend on; the reconciler or the next run makes up for a failure."""
     try:
         work()
     except Exception as problem:
@@ -202,13 +202,13 @@ def _afterwards(work: Callable[[], object], what: str) -> None:
 
 
 class _Record:
-    """``/Recommender/status/training/run``: how the run stands. It is for people: a run does not fail for it."""
+    """``/Recommender/status/training/run``: the run's status. It is for people: failing to write it fails no run."""
 
     def __init__(self, database: Database, lease: LeaseHolder, started_at: int) -> None:
         self._database, self._lease, self._started_at = database, lease, started_at
 
     def step(self, name: str) -> None:
-        """Note that a step begins; raise ``LeaseLost`` if the run should not go on."""
+        """Record that a step begins; raise ``LeaseLost`` if the run should stop."""
         try:
             self._lease.check()
         except LeaseLost:

@@ -81,7 +81,7 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_reports_changes(
     assert "No model was live to compare with." in page
     second = run(services(database, bucket), partial(make, CONFIG))
     page = bucket.read(f"models/{second.version}/report.html").decode()
-    assert f"Against version {first.version}" in page
+    assert f"Compared with version {first.version}" in page
     assert f"models/{second.version}/by_user.tflite" not in bucket.objects
 
 

@@ -1,1 +1,1 @@
-"""Judging a model: held-out entries, baselines, the cold-start curve, the gate, and the report that people read."""
+"""Judges a model: held-out entries, baselines, the cold-start curve, the gate, and the report for people."""

@@ -1,4 +1,4 @@
-"""Evaluation: full ranking by the exported file on held-out entries."""
+"""Evaluation on held-out entries: the exported file ranks the full catalogue."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from trainer.metrics import list_metrics, relevant_items, rmse, rmse_interval, s
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model does on held-out entries.
+    """A model's results on held-out entries.
 
     Attributes:
         metrics: by name, mean over users with a 95% interval; and ``coverage``, ``popular_share``, ``rmse``.
         rows: each user's metrics, in the order of ``users``.
         users: the users with held-out entries, ascending.
-        top: by user, the candidates in order.
-        predicted: the predicted rating of each held-out row, in its order.
+        top: by user, the candidates, the best first.
+        predicted: the predicted ratings of the held-out rows, in the same order.
     """
 
     metrics: Mapping[str, Any]
@@ -38,7 +38,7 @@ class Evaluation:
 
 
 def shelves_of(ratings: Ratings, user_ids: Collection[str] | None = None) -> dict[str, Shelf]:
-    """Return the shelves of some users, or of every one, as the functions would read them."""
+    """Return the shelves of some or all users, as the functions would read them."""
     wanted = np.array([user_ids is None or user_id in user_ids for user_id in ratings.user_ids], bool)
     rows = np.flatnonzero(wanted[ratings.users])
     entries: dict[str, list[Entry]] = {}
@@ -46,17 +46,17 @@ def shelves_of(ratings: Ratings, user_ids: Collection[str] | None = None) -> dic
     for row, user, item, stars in zip(*(column.tolist() for column in columns), strict=True):
         user_id = ratings.user_ids[user]
         entries.setdefault(user_id, []).append(Entry(f"{row:09d}", user_id, ratings.isbns[item], stars))
-    return {user_id: Shelf(user_id, tuple(found)) for user_id, found in entries.items()}
+    return {user_id: Shelf(user_id, tuple(shelf)) for user_id, shelf in entries.items()}
 
 
 def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: int) -> Evaluation:
     """Score held-out rows with an exported model.
 
     Args:
-        model: loaded from the exported files.
-        train: the entries that the model was fitted to; they make the shelves.
-        held_out: columns ``userId, isbn, myRate`` (a float, 0 for not rated); users and books may be unknown.
-        seed: of the bootstrap.
+        model: the model, loaded from the exported files.
+        train: the entries that the model was fitted to, which are also the shelves.
+        held_out: columns ``userId, isbn, myRate`` (a float, 0 if not rated); users and books may be unknown.
+        seed: seed of the bootstrap.
     """
     shelves = shelves_of(train, set(held_out["userId"]))
     predicted = np.full(len(held_out), np.nan)

@@ -1,4 +1,4 @@
-"""The gate: whether a model is good enough to replace the live one, in one sentence."""
+"""The gate: decides whether a model is good enough to replace the live one, and gives its reason."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def judge(
 ) -> Verdict:
     """Return whether a model may be published: it must not lose to any baseline beyond noise.
 
-    The difference in NDCG@10 is taken reader by reader; the model loses where the whole 95% interval of its
-    mean lies below 0.
+    The difference in NDCG@10 is taken reader by reader; the model loses if the whole 95% interval of the mean
+    difference is below 0.
 
     Args:
         model: each reader's metrics.
-        baselines: by name (``popularity``, and ``the live model`` where there is one), the same readers' metrics.
-        seed: of the bootstrap.
+        baselines: by name (``popularity``, and ``the live model`` if there is one), the same readers' metrics.
+        seed: seed of the bootstrap.
     """
     won = []
     for name, rows in baselines.items():

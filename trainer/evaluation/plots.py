@@ -1,4 +1,4 @@
-"""Plots as SVG texts, for the report and the benchmarks."""
+"""Plots as SVG text, for the report and the benchmarks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABELS = {
 
 
 def curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Return the notebook's curves: a panel a measure, a line a variant, over epochs."""
+    """Return the notebook's curves over epochs: one panel per measure, one line per variant."""
     measures = [measure for measure in LABELS if any(measure in history for history in histories.values())]
 
     def draw(figure: Any) -> None:
@@ -36,7 +36,7 @@ def curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
 
 
 def intervals(rows: Mapping[str, Mapping[str, float]], title: str) -> str:
-    """Return a dot with its interval a line; ``rows``: by model ``mean``, ``low`` and ``high``."""
+    """Return a dot with its interval for each model; ``rows``: by model ``mean``, ``low`` and ``high``."""
 
     def draw(figure: Any) -> None:
         axis = figure.subplots()
@@ -54,7 +54,7 @@ def intervals(rows: Mapping[str, Mapping[str, float]], title: str) -> str:
 
 
 def cold_start(curve: Mapping[str, Any]) -> str:
-    """Return the cold-start curve, as ``trainer.evaluation.cold_start`` returns it."""
+    """Return the plot of a cold-start curve, given as ``trainer.evaluation.cold_start`` returns it."""
 
     def draw(figure: Any) -> None:
         axis = figure.subplots()
@@ -78,7 +78,7 @@ def cold_start(curve: Mapping[str, Any]) -> str:
 
 
 def coverage(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return each model's NDCG@10 over its coverage of the catalogue; ``rows``: metrics by model."""
+    """Return a plot of the models' NDCG@10 over their coverage of the catalogue; ``rows``: metrics by model."""
     shown = {name: row for name, row in rows.items() if "coverage" in row and "ndcg" in row}
 
     def draw(figure: Any) -> None:
@@ -89,9 +89,9 @@ def coverage(rows: Mapping[str, Mapping[str, Any]]) -> str:
             axis.scatter(*place, s=size, color=HIGHLIGHT if name == OURS else BASELINE, alpha=0.8, linewidths=0)
             axis.annotate(name, place, xytext=(7, 5), textcoords="offset points", fontsize=8)
         axis.margins(0.18)
-        axis.set_xlabel("coverage: share of the catalogue on anybody's list")
+        axis.set_xlabel("coverage: share of the catalogue on any list")
         axis.set_ylabel("NDCG@10")
-        axis.set_title("The larger the dot, the more popular books")
+        axis.set_title("Larger dot: more popular books on the lists")
 
     return _svg(draw, 5.6, 3.4)
 

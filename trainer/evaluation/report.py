@@ -1,4 +1,4 @@
-"""The report of a run, one HTML file that needs nothing else, and the model card."""
+"""The report of a run, a self-contained HTML file, and the model card."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHELF_SHOWN = 8
 LIST_SHOWN = 10
 
 _UNKNOWN = {"version": None, "gate": None}
-"""What an evaluation has not, and a run has."""
+"""Defaults for details that a run has and an evaluation lacks."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -30,18 +30,18 @@ _TEMPLATES = Path(__file__).with_name("templates")
 def examples(
     top: Mapping[str, Sequence[Candidate]], train: Ratings, books: pd.DataFrame | None, seed: int
 ) -> list[dict[str, Any]]:
-    """Return ten readers as the report shows them: without an id, a part of the shelf, the list with its reasons.
+    """Return ten readers as the report shows them: no id, a part of the shelf, and the list with its reasons.
 
     Args:
         top: candidates by user id.
         train: the entries that the lists were made from.
-        books: for titles, or None.
-        seed: of the choice of readers.
+        books: the catalogue, for titles, or None.
+        seed: seed for choosing the readers.
     """
     titles = _titles(books)
     able = sorted(set(top) & set(train.user_ids))
     chosen = np.random.default_rng(seed).permutation(able)[:EXAMPLES].tolist()
-    found = []
+    readers = []
     for user_id in chosen:
         rows = np.flatnonzero(train.users == train.user_ids.index(user_id))
         rows = rows[np.argsort(-train.stars[rows], kind="stable")]
@@ -57,8 +57,8 @@ def examples(
             }
             for candidate in top[user_id][:LIST_SHOWN]
         ]
-        found.append({"size": len(rows), "shelf": shelf, "list": listed})
-    return found
+        readers.append({"size": len(rows), "shelf": shelf, "list": listed})
+    return readers
 
 
 def changes(
@@ -70,9 +70,9 @@ def changes(
     """Return how the top tens differ from the live model's for the same shelves.
 
     Returns:
-        ``version`` (the live one), ``readers``, ``kept`` (mean number of the ten that stay), ``same`` (share of
-        readers whose ten are the same books), and ``more`` and ``less``: the books whose number of lists grew and
-        shrank most, as ``title, before, after``.
+        ``version`` (the live one), ``readers``, ``kept`` (mean number of books of a top ten that stay), ``same``
+        (share of readers whose ten books are the same), and ``more`` and ``less``: the books whose number of lists
+        grew and shrank most, as ``title, before, after``.
     """
     titles = _titles(books)
     pairs = [({c.isbn for c in ours[u][:10]}, {c.isbn for c in live[u][:10]}) for u in ours if u in live]
@@ -104,11 +104,11 @@ def render(
     """Return the report as HTML.
 
     Args:
-        details: what the manifest says: ``metrics`` (``model``, ``baselines``, ``coldStart``), ``data``, ``choices``
-            and, where a gate judged, ``gate``.
+        details: the manifest's details: ``metrics`` (``model``, ``baselines``, ``coldStart``), ``data``, ``choices``
+            and, if a gate judged the model, ``gate``.
         histories: the curves, by variant and measure.
-        shown: what ``examples`` returns.
-        changed: what ``changes`` returns; None without a live model.
+        shown: the result of ``examples``.
+        changed: the result of ``changes``; None without a live model.
     """
     metrics = details["metrics"]
     rows = {OURS: metrics["model"], **metrics["baselines"]}

@@ -1,7 +1,7 @@
-"""What the training steps take: groups of readers with their shelves, sparse from end to end.
+"""The input of training steps: groups of readers with their shelves, always sparse.
 
-A shelf takes five bytes a book: its index, and its stars in halves. Where even that is too much for memory, the
-arrays are mapped from files, and a group reads its own shelves only.
+A shelf takes five bytes per book: its index, and its stars in halves. If even that is too much for memory, the arrays
+are mapped from files, and a group reads only its own shelves.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from trainer.data.dataset import Ratings
 from trainer.serving.biases import Biases
 
 READERS_A_GROUP_STEP = 2_048
-"""So many readers add one group to a step: more readers make larger steps rather than ever more of them."""
+"""A step has one group for so many readers: with more readers, steps become larger instead of more numerous."""
 
 MOST_GROUPS = 32
 
 Group = dict[str, Any]
-"""The tensors of one group, as ``trainer.model.shelf_model.GROUP`` describes them."""
+"""The arrays of one group, as ``trainer.model.shelf_model.GROUP`` describes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shelves:
-    """All shelves, one after the other.
+    """All shelves, concatenated.
 
     Attributes:
         starts: int64 [users + 1], where each reader's books begin.
@@ -43,20 +43,20 @@ class Shelves:
 
     @staticmethod
     def of(ratings: Ratings) -> Shelves:
-        """Return the shelves in memory; the entries must lie by user, as ``dataset.build`` leaves them."""
+        """Return the shelves in memory; the entries must be sorted by user, as ``dataset.build`` returns them."""
         sizes = np.bincount(ratings.users, minlength=ratings.shape[0])
         starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         return Shelves(starts, ratings.items, np.round(ratings.stars * 2).astype(np.uint8))
 
     def on_disk(self, folder: Path) -> Shelves:
-        """Write the shelves into a folder; return the same, mapped from there."""
+        """Write the shelves into a folder; return them mapped from there."""
         for name in ("starts", "items", "halves"):
             np.save(folder / f"{name}.npy", getattr(self, name))
         return Shelves.mapped(folder)
 
     @staticmethod
     def mapped(folder: Path) -> Shelves:
-        """Return what ``on_disk`` wrote: in memory is only what is being read."""
+        """Return the shelves that ``on_disk`` wrote; only the parts being read are in memory."""
         return Shelves(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("starts", "items", "halves")))
 
 
@@ -64,12 +64,12 @@ class Feed:
     """Draws the groups of an epoch.
 
     Args:
-        shelves: of all readers.
-        biases: what residuals are left by.
+        shelves: the shelves of all readers.
+        biases: the biases that residuals are relative to.
         config: sizes and seed.
-        negatives: for ``catalogue``, a large catalogue is sampled anew for each group.
-        groups: in a step, all workers' together.
-        share: which of them are wanted, as a slice.
+        negatives: for ``catalogue``, a large catalogue is sampled again for each group.
+        groups: number of groups per step, for all workers.
+        share: the slice of these groups that is wanted.
     """
 
     def __init__(
@@ -88,16 +88,18 @@ class Feed:
         self._readers = np.flatnonzero(np.diff(shelves.starts) > 1)
 
     def steps(self, epoch: int) -> Iterator[list[Group]]:
-        """Yield the wanted groups of each step: the readers with more than one book, in a new order every epoch.
+        """Yield the wanted groups of each step, of readers with more than one book, in a new order every epoch.
 
-        A group depends on the seed, the epoch and its place alone, not on who asks for it.
+        A group depends only on the seed, the epoch and its place, not on the worker that asks for it.
         """
         seed = self._config.seed
         readers = np.random.default_rng((seed, epoch)).permutation(self._readers)
         count = -(-len(readers) // (self._config.batch_users * self._groups))
         for number, part in enumerate(np.array_split(readers, count) if count else ()):
             groups = list(enumerate(np.array_split(part, self._groups)))[self._share]
-            yield [self._group(found, np.random.default_rng((seed, epoch, number, place))) for place, found in groups]
+            yield [
+                self._group(members, np.random.default_rng((seed, epoch, number, place))) for place, members in groups
+            ]
 
     def _group(self, readers: npt.NDArray[np.int64], rng: np.random.Generator) -> Group:
         shelves, biases = self._shelves, self._biases
@@ -129,10 +131,10 @@ class Feed:
     def _columns(
         self, items: npt.NDArray[np.int32], rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Return the books that a group is about, ascending, and for how many each of them stands.
+        """Return the books of a group, ascending, and how many books each one represents.
 
-        Where a batch's negatives suffice, these are the shelves' own books; else all of the catalogue, or of a large
-        one the shelves' own and a sample of the others.
+        With a batch's negatives, they are the shelves' own books; otherwise the whole catalogue, or if that is large,
+        the shelves' own books and a sample of the others.
         """
         if self._negatives == "batch":
             own_only = np.unique(items)
@@ -151,14 +153,14 @@ class Feed:
 
 
 def groups_a_step(config: Config, readers: int, workers: int = 1) -> int:
-    """Return how many groups a step takes: what the configuration says, or by the number of readers.
+    """Return the number of groups per step: from the configuration, or by the number of readers.
 
     Raises:
-        ValueError: if the workers cannot share them evenly.
+        ValueError: if they cannot be shared evenly by the workers.
     """
     if not config.groups:
         wanted = int(np.clip(readers // READERS_A_GROUP_STEP, 1, MOST_GROUPS))
         return -(-wanted // workers) * workers
     if config.groups % workers:
-        raise ValueError(f"{config.groups} groups a step cannot be shared evenly by {workers} workers")
+        raise ValueError(f"{config.groups} groups per step cannot be shared evenly by {workers} workers")
     return config.groups

@@ -1,4 +1,4 @@
-"""EASE with metadata: item-item weights from ratings and metadata at once."""
+"""EASE with metadata: item-item weights from ratings and metadata together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def ease(
     dropout: float = 0.0,
     reader_norm: float = 0.0,
 ) -> npt.NDArray[np.float32]:
-    """Return item-item weights B, float32 [items, items], diagonal 0: a shelf's scores are the sum of its rows.
+    """Return item-item weights B, float32 [items, items], diagonal 0: a shelf's scores are the sum of its books' rows.
 
     B = −P / diag(P) with P = (G + p/(1−p)·diag(G) + λI)⁻¹ and G = XᵀD²X + w²·FFᵀ, where D gives a reader with n
     books the weight (n / mean n)^−α. Cubic in the number of items, quadratic in memory.
@@ -43,14 +43,14 @@ def ease(
         raise ValueError(f"the Gram matrix is not positive definite: raise the regularisation above {regularisation}")
     inverse, _ = scipy.linalg.lapack.spotri(factor, lower=0, overwrite_c=1)
     _mirror(inverse)
-    weights: npt.NDArray[np.float32] = inverse.T  # symmetric, and stored by columns: so its rows lie together
+    weights: npt.NDArray[np.float32] = inverse.T  # symmetric and stored by columns: the transpose is stored by rows
     weights /= -np.diag(weights).copy()
     np.fill_diagonal(weights, 0)
     return weights
 
 
 def _mirror(matrix: npt.NDArray[np.float32], block: int = 512) -> None:
-    """Copy the upper triangle to the lower one in place: at 10,000 books each further copy is 400 MB."""
+    """Copy the upper triangle to the lower one in place: with 10,000 books, another copy would take 400 MB."""
     for start in range(0, len(matrix), block):
         end = start + block
         matrix[end:, start:end] = matrix[start:end, end:].T

@@ -1,8 +1,8 @@
-"""The reranker: small networks that put the retrieved candidates in order, shelf by shelf.
+"""The reranker: small networks that order the retrieved candidates of a shelf.
 
 They are trained on held-out entries, with candidates and features from models that have not seen them. Their mean is
-added to the blend's score, and starts at nothing: trained for 0 epochs, which validation may choose, the order is the
-blend's.
+added to the blend's score and starts at 0: with 0 epochs of training, which validation may choose, the order is that
+of the blend.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ Floats = npt.NDArray[np.float32]
 
 BATCH = 64
 MINIMUM_READERS = 20
-"""Fewer readers say nothing of how to rank for others."""
+"""Fewer readers are not enough to learn how to rank for others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A shelf and what should be found for it.
+    """A shelf and the books that should be recommended for it.
 
     Attributes:
-        reader: index; all queries of a reader are on one side of a cross-validation.
+        reader: index; all queries of a reader are on the same side of a cross-validation.
         items: int32 [n], the shelf.
         ratings: float32 [n], its stars.
-        relevant: item indices to be found.
-        hidden: item indices that the reader has, but that are neither on this shelf nor to be found.
+        relevant: item indices that should be recommended.
+        hidden: item indices that the reader has but that are neither on this shelf nor relevant.
     """
 
     reader: int
@@ -49,14 +49,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Candidates of queries, as the reranker sees them.
+    """Candidates of queries, as input of the reranker.
 
     Attributes:
         readers: int32 [queries].
         features: float32 [queries, C, features].
         blend: float32 [queries, C], ``MASKED`` where a candidate does not count.
         labels: float32 [queries, C], 1 where it is relevant.
-        ideals: float64 [queries], the best DCG@10 that there could be.
+        ideals: float64 [queries], the greatest possible DCG@10.
     """
 
     readers: npt.NDArray[np.int32]
@@ -66,7 +66,7 @@ class Examples:
     ideals: npt.NDArray[np.float64]
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Examples:
-        """Return some of the queries."""
+        """Return the examples of the selected queries."""
         return Examples(
             self.readers[rows],
             self.features[rows],
@@ -78,8 +78,8 @@ class Examples:
     def ndcg(self, corrections: Floats) -> npt.NDArray[np.float64]:
         """Return each query's NDCG@10 with ``corrections`` [queries, C] added to the blend."""
         order = np.argsort(-(self.blend + corrections), axis=1, kind="stable")[:, :CUTOFF]
-        found = np.take_along_axis(self.labels, order, axis=1) * DISCOUNTS[: order.shape[1]]
-        gained: npt.NDArray[np.float64] = found.sum(axis=1) / self.ideals
+        gains = np.take_along_axis(self.labels, order, axis=1) * DISCOUNTS[: order.shape[1]]
+        gained: npt.NDArray[np.float64] = gains.sum(axis=1) / self.ideals
         return gained
 
 
@@ -89,25 +89,25 @@ def queries(
     per_reader: int,
     seed: int,
 ) -> list[Query]:
-    """Return each reader's whole shelf as a query, and a few small parts of it: the ranking must suit new readers too.
+    """Return each reader's whole shelf as a query, and a few small parts of it: reranking must suit new readers too.
 
     Args:
         shelves: reader, items, ratings, relevant items.
-        sizes: of the parts, to be drawn from.
-        per_reader: how many parts.
-        seed: of the draw.
+        sizes: sizes of the parts to draw from.
+        per_reader: number of parts.
+        seed: seed of the draw.
     """
     rng = np.random.default_rng(seed)
-    found = []
+    drawn = []
     for reader, items, ratings, relevant in shelves:
-        found.append(Query(reader, items, ratings, relevant))
+        drawn.append(Query(reader, items, ratings, relevant))
         possible = [size for size in sizes if size < len(items)]
         for size in rng.choice(possible, min(per_reader, len(possible)), replace=False) if possible else ():
             kept = np.zeros(len(items), bool)
             kept[rng.choice(len(items), size, replace=False)] = True
             hidden = frozenset(items[~kept].tolist())
-            found.append(Query(reader, items[kept], ratings[kept], relevant, hidden))
-    return found
+            drawn.append(Query(reader, items[kept], ratings[kept], relevant, hidden))
+    return drawn
 
 
 def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
@@ -137,25 +137,25 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
     )
 
 
-def choose_epochs(found: Sequence[Examples], config: Config) -> tuple[int, dict[int, float]]:
-    """Return for how many epochs to train, by cross-validation over readers, and the NDCG@10 of each choice.
+def choose_epochs(by_fold: Sequence[Examples], config: Config) -> tuple[int, dict[int, float]]:
+    """Return the number of epochs to train, by cross-validation over readers, and the NDCG@10 of each choice.
 
     Source: Breiman et al., "Classification and Regression Trees" (1984), section 3.4.3: one standard error, here of the
-    difference query by query. With fewer than ``MINIMUM_READERS`` readers it is 0 epochs, and no figures.
+    difference query by query. With fewer than ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.
 
     Args:
-        found: by fold of the training entries.
+        by_fold: examples from each fold of the training entries.
         config: options.
     """
     figures: dict[int, list[float]] = {epochs: [] for epochs in config.reranker_epochs}
-    readers = np.unique(np.concatenate([part.readers for part in found]))
+    readers = np.unique(np.concatenate([part.readers for part in by_fold]))
     if len(readers) < MINIMUM_READERS:
         return 0, {}
     groups = np.random.default_rng(config.seed).permutation(len(readers)) % config.reranker_folds
     for group in range(config.reranker_folds):
         tested = readers[groups == group]
-        trained = [part.select(~np.isin(part.readers, tested)) for part in found]
-        judged = [part.select(np.isin(part.readers, tested)) for part in found]
+        trained = [part.select(~np.isin(part.readers, tested)) for part in by_fold]
+        judged = [part.select(np.isin(part.readers, tested)) for part in by_fold]
         for epochs, reranker in train(trained, config, config.reranker_epochs):
             for part in judged:
                 figures[epochs].extend(part.ndcg(reranker.corrections(part.features)).tolist())
@@ -169,20 +169,20 @@ def choose_epochs(found: Sequence[Examples], config: Config) -> tuple[int, dict[
     return best, means
 
 
-def train(found: Sequence[Examples], config: Config, stops: Sequence[int]) -> list[tuple[int, Reranker]]:
-    """Return the networks after each of the numbers of epochs in ``stops``, ascending.
+def train(by_fold: Sequence[Examples], config: Config, stops: Sequence[int]) -> list[tuple[int, Reranker]]:
+    """Return the networks after each number of epochs in ``stops``, which ascend.
 
     The loss is the cross-entropy between the softmax of the scores and the relevant candidates.
     Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach" (ICML 2007), section 4.
     """
     import tensorflow as tf
 
-    features = np.concatenate([part.features for part in found])
-    blend = np.concatenate([part.blend for part in found])
-    labels = np.concatenate([part.labels for part in found]) * (blend > MASKED / 2)
+    features = np.concatenate([part.features for part in by_fold])
+    blend = np.concatenate([part.blend for part in by_fold])
+    labels = np.concatenate([part.labels for part in by_fold]) * (blend > MASKED / 2)
     useful = labels.sum(axis=1) > 0
     if not useful.any():
-        raise ValueError("no query has a relevant candidate: there is nothing to learn ranking from")
+        raise ValueError("no query has a relevant candidate: the reranker has nothing to learn from")
     features, blend, labels = features[useful], blend[useful], labels[useful]
     counted = features[blend > MASKED / 2]
     mean, deviation = counted.mean(axis=0), counted.std(axis=0)

@@ -1,10 +1,10 @@
-"""The notebook's multi-task model, with the reader as a sum over the shelf instead of an id.
+"""The notebook's multi-task model, with a reader represented by the sum over the shelf instead of by an id.
 
-A book's vector is its id's vector plus the sum of its metadata's vectors, normalised; a reader's is the sum
-of the shelf's. So a reader and a book that training never saw have vectors too.
+A book's vector is its id's vector plus the sum of its metadata's vectors, normalised; a reader's vector is the sum
+of the shelf's vectors. So readers and books that training never saw have vectors too.
 Source: Vančura et al., "Scalable Linear Shallow Autoencoder for Collaborative Filtering" (RecSys 2022), for the
 linear reader; Liang et al., "Variational Autoencoders for Collaborative Filtering" (WWW 2018), for the softmax over
-the whole catalogue, in which all books of a shelf are positives and none of them a false negative.
+the whole catalogue, in which all books of a shelf are positives and none of them is a false negative.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ GROUP = {
     "columns": tf.TensorSpec([None], tf.int32),
     "column_weights": tf.TensorSpec([None], tf.float32),
 }
-"""One group of readers: how many; ``columns``, the items that it is about, ascending, with how many each stands for;
-by entry of their shelves the reader (0 to readers − 1, ascending), the item, and the stars minus mean and item bias (0
-where unrated); by target the reader, the item and the stars (0: not rated). Items are places in ``columns``."""
+"""One group of readers: their number; ``columns``, the group's items, ascending, and how many books each represents;
+for each entry of their shelves the reader (0 to readers − 1, ascending), the item, and the stars minus mean and item
+bias (0 if unrated); for each target the reader, the item and the stars (0: not rated). Items are places in ``columns``.
+"""
 
 
 class ShelfRetrieval(tfrs.tasks.Retrieval):
@@ -50,7 +51,7 @@ class ShelfRetrieval(tfrs.tasks.Retrieval):
     ) -> tf.Tensor:
         """Return the mean cross-entropy of the shelves.
 
-        A sampled candidate stands for ``weights`` of them, in the norm as in the softmax's sum.
+        A sampled candidate counts ``weights`` times in the softmax's denominator.
         Source: Jean et al., "On Using Very Large Target Vocabulary" (ACL 2015), eq. 10, for the sampled softmax.
 
         Args:
@@ -60,7 +61,7 @@ class ShelfRetrieval(tfrs.tasks.Retrieval):
             scale: sharpness of the softmax.
             weights: float32 [candidates], 1 for every book that is on a shelf.
         """
-        # Each book is predicted from the others: its own summand, of length 1, is taken out.
+        # Each book is predicted from the others: its own summand, of length 1, is subtracted.
         scores = tf.matmul(query_embeddings, candidate_embeddings, transpose_b=True) - shelves
         norms = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(scores) * weights, axis=1, keepdims=True), 1e-12))
         log_shares = tf.nn.log_softmax(scale * scores / norms + tf.math.log(weights))
@@ -72,10 +73,10 @@ class ShelfModel(tfrs.Model):
 
     Args:
         features: F, CSR [items, features].
-        popularity: float32 [items], each book's share of all entries: how likely it is among a batch's targets.
-        biases: what the rating task adds its interaction to.
-        config: width, sharpness, and through its variant the loss weights.
-        negatives: what the retrieval task ranks a reader's books against.
+        popularity: float32 [items], each book's share of all entries: its probability among a batch's targets.
+        biases: the biases that the rating task adds its interaction to.
+        config: width, sharpness, and the loss weights of its variant.
+        negatives: which books the retrieval task ranks a reader's books against.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class ShelfModel(tfrs.Model):
         return tf.math.l2_normalize(with_metadata, axis=1)
 
     def compute_loss(self, inputs: Sequence[Group], training: bool = False) -> tf.Tensor:
-        """Return the sum over groups of the weighted sum of the tasks' losses.
+        """Return the weighted sum of the tasks' losses, summed over groups.
 
         ``inputs``: groups as ``GROUP`` describes them; they share the books' vectors.
         """
@@ -125,7 +126,7 @@ class ShelfModel(tfrs.Model):
         return tf.add_n([self._group_loss(group, vectors) for group in inputs])
 
     def _group_loss(self, group: Group, vectors: tf.Tensor) -> tf.Tensor:
-        # The gradient of whatever follows is as large as the group's books, not as the catalogue.
+        # From here on, gradients have the size of the group's books, not of the catalogue.
         vectors = tf.gather(vectors, group["columns"])
         loss = tf.constant(0.0)
         if self._retrieval_weight:
@@ -154,7 +155,7 @@ class ShelfModel(tfrs.Model):
         """
         targets = group["targets"]
         target_vectors = tf.gather(vectors, targets)
-        # The target itself is left out of the shelf that is to predict it.
+        # The target itself is removed from the shelf that predicts it.
         summed = self._summed(group, tf.ones_like(group["residuals"]), vectors)
         readers = tf.gather(summed, group["rows"]) - target_vectors
         total = self.retrieval_task(

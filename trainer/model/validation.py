@@ -1,4 +1,4 @@
-"""Held-out entries, and how well scores find them again."""
+"""Held-out entries, and how well scores rank them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from trainer.serving.item_item import MASKED
 from trainer.serving.topk import top_inner_products
 
 VALIDATION_USERS = 2_000
-"""At most so many readers are ranked for a validation figure."""
+"""Greatest number of readers that are ranked for a validation figure."""
 
 BLOCK, PAIRS = 256, 1 << 16
-"""Readers times all books, and vectors of pairs, that are in memory at a time."""
+"""Readers times all books, or vectors of pairs, in memory at a time."""
 
 Floats = npt.NDArray[np.float32]
 
 
 class Validation:
-    """Held-out entries to be found again, among all books that are not on the reader's shelf.
+    """Held-out entries, to be ranked among all books that are not on the reader's shelf.
 
     Attributes:
         held: the entries.
         users: int64 [validated], user indices with held-out entries, at most ``VALIDATION_USERS``.
-        shelves: CSR [validated, items], their shelves.
-        stars: CSR [validated, items], the stars on them.
+        shelves: CSR [validated, items], the users' shelves.
+        stars: CSR [validated, items], their stars.
     """
 
     def __init__(self, part: Ratings, held: Ratings) -> None:
@@ -39,12 +39,12 @@ class Validation:
         self.stars = part.star_matrix()[self.users]
 
     def blocks(self) -> Iterator[slice]:
-        """Yield the rows of ``shelves``, some at a time: that many readers times all books fit into memory."""
+        """Yield slices of the rows of ``shelves``, such that each slice times all books fits into memory."""
         for start in range(0, self.shelves.shape[0], BLOCK):
             yield slice(start, min(start + BLOCK, self.shelves.shape[0]))
 
     def ndcg_of_vectors(self, vectors: Floats) -> float:
-        """Return the mean NDCG@10 where a book's score is the inner product with the sum of the shelf's vectors.
+        """Return the mean NDCG@10 if a book's score is the inner product with the sum of the shelf's vectors.
 
         Args:
             vectors: float32 [items, embedding_dim].
@@ -55,7 +55,7 @@ class Validation:
         return float(np.mean(figures)) if figures else 0.0
 
     def figures(self, rows: slice, scores: Floats) -> list[float]:
-        """Return each reader's NDCG@10 by ``scores`` [rows, items] of some rows of ``shelves``, which are changed."""
+        """Return each reader's NDCG@10 by ``scores`` [rows, items] of some rows of ``shelves``; changes ``scores``."""
         scores[self.shelves[rows].nonzero()] = MASKED
         best = np.argpartition(-scores, min(10, scores.shape[1] - 1), axis=1)[:, :10]
         order = np.lexsort((best, -np.take_along_axis(scores, best, axis=1)), axis=1)
@@ -63,17 +63,17 @@ class Validation:
 
     def _ndcg(self, ranked: npt.NDArray[np.int32], first: int) -> list[float]:
         return [
-            user_metrics(found, set(self._wanted[row].indices.tolist()), set())["ndcg"]
-            for row, found in enumerate(ranked, start=first)
+            user_metrics(items, set(self._wanted[row].indices.tolist()), set())["ndcg"]
+            for row, items in enumerate(ranked, start=first)
         ]
 
     def rmse(self, biases: Biases, vectors: Floats, interaction: float) -> float:
-        """Return the error of the multi-task model's ratings of these readers' held-out entries; NaN without any.
+        """Return the RMSE of the multi-task model's ratings of these readers' held-out entries; NaN without any.
 
         Args:
-            biases: fitted to the part that is not held out.
+            biases: biases fitted to the part that is not held out.
             vectors: float32 [items, embedding_dim].
-            interaction: of the rating task.
+            interaction: the rating task's interaction.
         """
         rows, items, stars = self.held_stars()
         doubt = np.diff(self.stars.indptr) + biases.user_shrinkage
@@ -89,7 +89,7 @@ class Validation:
         return rmse(biases.mean + biases.items[items] + user_bias + interaction * likeness / doubt[rows], stars)
 
     def held_stars(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Floats]:
-        """Return the rated held-out entries of these readers: row of ``shelves``, item, stars."""
+        """Return these readers' rated held-out entries: row of ``shelves``, item, stars."""
         rows = np.searchsorted(self.users, self.held.users)
         known = self.users[np.minimum(rows, len(self.users) - 1)] == self.held.users if len(self.users) else rows < 0
         rated = known & (self.held.stars > 0)

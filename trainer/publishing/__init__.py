@@ -1,1 +1,1 @@
-"""From files to a live version: the lease, the bucket, the pointer, and the status that an operator sees."""
+"""Makes files a live version: the lease, the bucket, the pointer, and the status for operators."""

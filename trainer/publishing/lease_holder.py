@@ -1,4 +1,4 @@
-"""The training run as holder of the lease: it keeps renewing it, and knows when it has lost it."""
+"""The lease holder: takes the lease for a training run, keeps renewing it, and notices its loss."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bookrec.manifest import Pointer
 log = logging.getLogger(__name__)
 
 Heart = Callable[[Callable[[], bool], float], Callable[[], None]]
-"""Calls a function every so many seconds until it returns False; returns what ends that."""
+"""Calls a function at an interval in seconds until it returns False; returns a function that stops the calls."""
 
 
 class Database(Protocol):
     """The lease and the pointer."""
 
     def pointer(self) -> Pointer | None:
-        """Return what is live."""
+        """Return the live pointer."""
         ...
 
     def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease:
@@ -54,18 +54,18 @@ def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], Non
 class LeaseHolder:
     """A context manager that takes the lease, or takes over the one that the functions took for this run.
 
-    How long a run may be silent, and how long it may take in all, is in ``LEASE_SECONDS`` and
-    ``TRAINER_TIMEOUT_SECONDS``: the functions hand down their settings.
+    ``LEASE_SECONDS`` is how long a run may be silent, ``TRAINER_TIMEOUT_SECONDS`` how long it may take: the functions
+    pass their settings on.
 
     Args:
         now_ms: the clock, in milliseconds since 1970.
-        purpose: what a new lease is for, if ``fence`` is None: the holder is named after it.
+        purpose: purpose of a new lease, if ``fence`` is None: its holder is named after it.
         run_id: the holder of the lease that was taken for this run, with its ``fence``.
 
     Attributes:
         run_id: the name of the holder.
         fence: its fencing number.
-        outcome: how the run ended, to be set before the end; None counts neither as success nor as failure.
+        outcome: the run's outcome, to be set before the end; None counts neither as success nor as failure.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class LeaseHolder:
         self.outcome: Outcome | None = None
 
     def __enter__(self) -> LeaseHolder:
-        """Raise ``LeaseLost`` where another run holds the lease."""
+        """Take the lease; raise ``LeaseLost`` if another run holds it."""
         now = self._now_ms()
         if self._given_fence is None:
             live = self._database.pointer()
@@ -109,12 +109,12 @@ class LeaseHolder:
         try:
             self._database.change_lease(lambda held: leases.release(held, self.run_id, self.fence, self.outcome, now))
         except LeaseLost:
-            log.warning("the lease was no longer this run's to give back")
-        except Exception as problem:  # what the run has done, it has done; the lease will expire
-            log.warning("the lease could not be given back: %s", problem)
+            log.warning("the lease could not be released: this run no longer holds it")
+        except Exception as problem:  # the run's work is done; the lease will expire
+            log.warning("the lease could not be released: %s", problem)
 
     def check(self) -> None:
-        """Raise ``LeaseLost`` where this run no longer holds the lease."""
+        """Raise ``LeaseLost`` if this run no longer holds the lease."""
         if self._is_lost:
             raise LeaseLost(f"run {self.run_id} has lost its lease (fence {self.fence})")
         self._renew()
@@ -128,6 +128,6 @@ class LeaseHolder:
             self._renew()
         except LeaseLost:
             self._is_lost = True
-        except Exception as problem:  # the database may be away for a while; the lease outlives some beats
+        except Exception as problem:  # the database may be away for a while; the lease outlasts some failed renewals
             log.warning("the lease could not be renewed: %s", problem)
         return not self._is_lost

@@ -1,4 +1,4 @@
-"""How things stand, from the nodes under ``/Recommender``: what is live, what waits, and what needs an operator."""
+"""The status, from the nodes under ``/Recommender``: what is live, what waits, and what needs an operator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MINUTE_MS = 60_000
 
 
 NodeAt = Callable[[str], Any]
-"""From a path to the reference of its node."""
+"""Returns the reference of the node at a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Finding:
     """Something that an operator should know.
 
     Attributes:
-        what: the section of the runbook, without its file; "" where it has none.
-        why: as it stands.
+        what: the section of the runbook, without its file; "" if it has none.
+        why: what is wrong.
         do: what to do.
-        is_urgent: it does not mend itself.
+        is_urgent: whether it does not recover by itself.
     """
 
     what: str
@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How things stand.
+    """The status of the recommender.
 
     Attributes:
         facts: what ``status --json`` prints.
@@ -61,7 +61,7 @@ class Status:
 
     @property
     def is_healthy(self) -> bool:
-        """Return whether nothing waits for an operator."""
+        """Return whether nothing needs an operator."""
         return not any(finding.is_urgent for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
@@ -72,10 +72,10 @@ class Status:
 
 
 def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Status:
-    """Read how things stand; nothing is written.
+    """Read the status; nothing is written.
 
     Args:
-        instances: every database instance by name, the first one, which has pointer and lease, first.
+        instances: name and references of every database instance; the one with pointer and lease comes first.
         now_ms: milliseconds since 1970.
     """
     first = instances[0][1]
@@ -85,8 +85,8 @@ def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Status:
     status = statuses[0][1]
     training = children(status.get("training"))
     rejected: Counter[str] = Counter()
-    for _, found in statuses:
-        rejected.update({reason: int(number) for reason, number in children(found.get("rejected")).items()})
+    for _, node in statuses:
+        rejected.update({reason: int(number) for reason, number in children(node.get("rejected")).items()})
     facts = {
         "at": now_ms,
         "live": _live(pointer),
@@ -98,9 +98,9 @@ def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Status:
         "lease": {**asdict(lease), "held": lease.is_held(now_ms)},
         "parked": dict(children(training.get("parked"))) or None,
         "model": dict(children(status.get("model"))) or None,
-        "instances": [_instance(name, found) for name, found in statuses],
+        "instances": [_instance(name, node) for name, node in statuses],
         "rejected": dict(sorted(rejected.items())),
-        "quality": _quality([children(children(found.get("quality")).get("labels")) for _, found in statuses]),
+        "quality": _quality([children(children(node.get("quality")).get("labels")) for _, node in statuses]),
     }
     findings = [*_urgent(facts, damage, lease, now_ms), *_notes(facts, lease, now_ms)]
     return Status(facts, findings)
@@ -126,7 +126,7 @@ def _live(pointer: Pointer | None) -> dict[str, Any] | None:
 
 
 def _waiting(node_ats: Sequence[NodeAt]) -> dict[str, int | None]:
-    """Count the changed entries that no run has trained on, without reading them, and find the oldest mark."""
+    """Return the number of changed entries that no run has trained on, and the time of the oldest mark."""
     oldest: list[int] = []
     count = 0
     for node_at in node_ats:
@@ -159,28 +159,28 @@ def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _quality(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the figures by label; those of a label whose readers are in several instances are counted together."""
-    found = {}
+    """Return the figures by label, merged if a label's readers are in several instances."""
+    figures = {}
     for label in sorted({label for labels in instances for label in labels}):
         nodes = [labels[label] for labels in instances if label in labels]
-        found[label] = dict(nodes[0]) if len(nodes) == 1 else _together(nodes)
-    return found
+        figures[label] = dict(nodes[0]) if len(nodes) == 1 else _merged(nodes)
+    return figures
 
 
-def _together(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _merged(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     counts = [read_count(node) for node in nodes]
     total = Count(sum(c.readers for c in counts), sum(c.hit_readers for c in counts), sum(c.hits for c in counts))
     for count in counts:
         total.positions.update(count.positions)
         total.sources.update(count.sources)
     figures: dict[str, Any] = total.figures()
-    parts: dict[str, list[Mapping[str, Any]]] = {}
+    arms: dict[str, list[Mapping[str, Any]]] = {}
     for node in nodes:
         for arm, part in children(node.get("arms")).items():
-            parts.setdefault(arm, []).append(part)
-    if parts:
-        versions = {arm: next((p["version"] for p in found if p.get("version")), None) for arm, found in parts.items()}
-        figures["arms"] = {arm: {**_together(found), "version": versions[arm]} for arm, found in parts.items()}
+            arms.setdefault(arm, []).append(part)
+    if arms:
+        versions = {arm: next((p["version"] for p in parts if p.get("version")), None) for arm, parts in arms.items()}
+        figures["arms"] = {arm: {**_merged(parts), "version": versions[arm]} for arm, parts in arms.items()}
     return figures
 
 
@@ -189,7 +189,7 @@ def _urgent(facts: Mapping[str, Any], damage: str, lease: leases.Lease, now_ms: 
     parked, run, model = facts["parked"], facts["run"] or {}, facts["model"] or {}
     if parked:
         why = f"{lease.failures} training runs in a row failed ({parked.get('outcome')}), and no other will start"
-        findings.append(Finding("retraining-parked", why, "mend the cause, then `release`; see also run-failed"))
+        findings.append(Finding("retraining-parked", why, "fix the cause, then `release`; see also run-failed"))
     problem = damage or (model.get("problem") if model.get("loads") is False else "")
     if problem:
         used = f"; lists come from {model['using']}" if model.get("using") and not damage else ""
@@ -205,9 +205,9 @@ def _urgent(facts: Mapping[str, Any], damage: str, lease: leases.Lease, now_ms: 
         if not isinstance(at, int) or now_ms - at > SILENT_MS:
             since = f"for {age(now_ms - at)}" if isinstance(at, int) else "yet"
             do = "look at the job `reconcile` in Cloud Scheduler and at its function's errors, and run it by hand"
-            findings.append(Finding("reconcile-failed", f"the reconciler{where} has not been heard of {since}", do))
+            findings.append(Finding("reconcile-failed", f"the reconciler{where} has not reported {since}", do))
     if run.get("outcome") == "refused":
-        do = "nothing if it is once: the live model stays; look at the entries if it keeps happening"
+        do = "nothing if it happens once: the live model stays; look at the entries if it keeps happening"
         findings.append(Finding("model-refused", f"the gate refused the last model: {run.get('reason')}", do))
     return findings
 
@@ -216,7 +216,7 @@ def _notes(facts: Mapping[str, Any], lease: leases.Lease, now_ms: int) -> list[F
     findings = []
     run = facts["run"] or {}
     if lease.failures and not facts["parked"]:
-        why = f"the last training run ended as {lease.outcome}: {run.get('reason') or 'without a word'}"
+        why = f"the last training run ended as {lease.outcome}: {run.get('reason') or 'no reason was recorded'}"
         findings.append(Finding("run-failed", why, "the next one starts by itself", is_urgent=False))
     for instance in facts["instances"]:
         fanout, failed = instance["fanout"] or {}, instance["reconcile"]["failed"]
@@ -224,7 +224,7 @@ def _notes(facts: Mapping[str, Any], lease: leases.Lease, now_ms: int) -> list[F
             why = (
                 f"shards of {fanout['publication']} were queued again ({fanout['done']} of {fanout['shards']} are done)"
             )
-            do = "look at the errors of the function `fanout` if it comes again"
+            do = "look at the errors of the function `fanout` if it happens again"
             findings.append(Finding("fanout-incomplete", why, do, is_urgent=False))
         if failed:
             do = "the next run tries again"
@@ -233,7 +233,7 @@ def _notes(facts: Mapping[str, Any], lease: leases.Lease, now_ms: int) -> list[F
 
 
 def age(milliseconds: int) -> str:
-    """Return how long ago something was, in its two largest units at most."""
+    """Return a duration in its two largest units at most."""
     minutes = max(milliseconds, 0) // MINUTE_MS
     if not minutes:
         return f"{max(milliseconds, 0) // 1000} s"

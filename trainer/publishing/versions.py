@@ -1,4 +1,4 @@
-"""Publishing: immutable files first, verified; the pointer last, conditional and fenced; old versions go at the end."""
+"""Publishing: upload and verify immutable files, then switch the pointer, fenced; finally remove old versions."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ CONTENT_TYPES = {
 }
 
 RETIRE_AFTER_MS = 86_400_000
-"""Files younger than this are never removed: a phone may be half-way through a download."""
+"""Files younger than this are never removed: a phone may be downloading one."""
 
 _FENCE = re.compile(r".*-(\d+)")
 
 Answers = Callable[[str, bytes, bytes], object]
-"""Loads a version's model and items, and lets them answer; raises ``BadModel`` where they do not."""
+"""Loads a version's model and items and asks them for an answer; raises ``BadModel`` if there is none."""
 
 
 class Bucket(Protocol):
-    """Cloud Storage, as far as a publish needs it."""
+    """The part of Cloud Storage that a publish needs."""
 
     def create(self, name: str, content: bytes, content_type: str) -> None:
-        """Write a new object; the same content again is no error, other content under that name is."""
+        """Write a new object; writing the same content again is not an error, but other content under its name is."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -54,12 +54,12 @@ class Bucket(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Remove an object; one that is not there is no error."""
+        """Remove an object; it need not exist."""
         ...
 
 
 def version_name(at_ms: int, fence: int) -> str:
-    """Return the name of the version that the run with this fence makes at a time; names sort by it."""
+    """Return the name of the version that the run with this fence makes at this time; names sort by time."""
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y%m%dT%H%M%SZ}-{fence}"
 
 
@@ -70,12 +70,12 @@ def make_manifest(version: str, files: Mapping[str, bytes], details: Mapping[str
 
 
 def upload(bucket: Bucket, files: Mapping[str, bytes], manifest: Manifest, answers: Answers) -> bytes:
-    """Upload a model's files and then its manifest, and verify what is in the bucket; return the manifest's bytes.
+    """Upload a model's files, then its manifest, and verify what is in the bucket; return the manifest's bytes.
 
-    Nothing refers to the version until the pointer does, so that a crash here leaves the live model alone.
+    Nothing refers to the version until the pointer does: a crash here does not affect the live model.
 
     Raises:
-        BadModel: if the bucket gives back other bytes than it was given, or a model that does not answer.
+        BadModel: if the bucket returns other bytes than were uploaded, or the model does not answer.
     """
     for name, content in sorted(files.items()):
         _store(bucket, manifest.version, name, content)
@@ -86,7 +86,7 @@ def upload(bucket: Bucket, files: Mapping[str, bytes], manifest: Manifest, answe
 
 
 def verify(bucket: Bucket, version: str, manifest_sha256: str, answers: Answers) -> Manifest:
-    """Read a version back whole: manifest, sizes, SHA-256, and the model answers; return its manifest.
+    """Read a version back, check manifest, sizes, SHA-256 and the model's answer; return the manifest.
 
     Raises:
         BadModel: saying what is wrong.
@@ -103,10 +103,10 @@ def read_version(
 
     Args:
         read: returns an object of the bucket by name.
-        names: which files; None returns all.
+        names: the files to return; None returns all.
 
     Raises:
-        BadModel: if manifest or files are not what ``manifest_sha256`` vouches for.
+        BadModel: if manifest or files do not match ``manifest_sha256``.
     """
     manifest = fetch_manifest(lambda name, _: read(name), version, manifest_sha256)
     wanted = manifest.files if names is None else names
@@ -116,7 +116,7 @@ def read_version(
 def make_pointer(
     version: str, manifest: bytes, fence: int, published_at: int, snapshot_at: int, lists: int = 0
 ) -> Pointer:
-    """Return the pointer that makes an uploaded version live; ``lists`` is its number of shards of ready lists."""
+    """Return the pointer that makes an uploaded version live; ``lists`` is the number of shards with its lists."""
     name = paths.model_object(version, MANIFEST)
     return Pointer(version, name, sha256(manifest), fence, published_at, snapshot_at, lists=lists)
 
@@ -124,8 +124,8 @@ def make_pointer(
 def retire(bucket: Bucket, live: Pointer, now_ms: int) -> list[str]:
     """Remove the files of versions that can never be live again; return these versions.
 
-    Those are the versions that the pointer does not keep, of runs with an earlier fence: a pointer only ever drops
-    versions, and refuses runs with an earlier fence than its own. So a stale ``live`` is no danger.
+    They are the versions that the pointer does not keep, of runs with an earlier fence: a pointer only ever drops
+    versions, and does not accept runs with an earlier fence than its own. So a stale ``live`` is safe.
     """
     names: dict[str, list[str]] = {}
     newest: dict[str, int] = {}

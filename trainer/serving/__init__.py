@@ -1,4 +1,4 @@
-"""The one form in which a fitted model is served, and what is exported from it: arrays, TensorFlow graph, TFLite files.
+"""The served form of a fitted model, and its exports: arrays, TensorFlow graph, TFLite files.
 
-``item_item.py`` is the form itself; ``batch/`` makes all readers' lists with it.
+``item_item.py`` defines that form; ``batch/`` makes all readers' lists with it.
 """

@@ -1,4 +1,4 @@
-"""The served model's arrays as the exported file holds them, for every implementation that has to agree with it.
+"""The served model's arrays as the exported file stores them, shared by all implementations that must agree with it.
 
 Large ones are integers with a scale, which keeps the file small; nothing else is rounded.
 """
@@ -17,13 +17,13 @@ from trainer.serving.item_item import ServingModel
 Floats = npt.NDArray[np.float32]
 
 CANDIDATES = 100
-"""Books that a call returns at most."""
+"""Greatest number of books that a call returns."""
 
 RETRIEVED = 200
 """Books that the reranker sees."""
 
 RETRIEVED_POPULAR = 40
-"""The most popular books, which are always among them: on a shelf of one or two books they are a safe guess."""
+"""How many of the most popular books are always among them: a safe guess for a shelf of one or two books."""
 
 REASONS = 2
 
@@ -35,7 +35,7 @@ class QuantisedTable:
     Attributes:
         neighbours: int16 or int32 [items + 1, M].
         weights: int16 [items + 1, M].
-        unit: what the weights are multiples of.
+        unit: the unit of the integer weights.
         share: how much the table counts in the blend.
     """
 
@@ -46,11 +46,11 @@ class QuantisedTable:
 
 
 class Quantised:
-    """A model's arrays. In each the last row, one more than there are books, is what an unknown book points to.
+    """A model's arrays. Each has one row more than there are books: the last one is for unknown books.
 
     Attributes:
-        book_count: items.
-        retrieved: candidates of the reranker.
+        book_count: number of items.
+        retrieved: number of candidates for the reranker.
         tables: the item-item weights.
         vectors, vector_scales: int8 [items + 1, dim] and each row's unit, float32 [items + 1].
         bias, popular: float32 [items + 1].
@@ -86,13 +86,13 @@ def _small(indices: npt.NDArray[np.int32], book_count: int) -> npt.NDArray[Any]:
 
 
 def _quantised(weights: Floats) -> tuple[npt.NDArray[np.int16], np.float32]:
-    """Return int16 weights, with a row for an unknown book, and the unit that they are multiples of."""
+    """Return int16 weights, with a row for unknown books, and their unit."""
     unit = np.float32(max(float(np.abs(weights).max(initial=0.0)), 1e-12) / np.iinfo(np.int16).max)
     return _padded(np.round(weights / unit).astype(np.int16)), unit
 
 
 def _quantised_rows(vectors: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
-    """Return int8 rows, with one for an unknown book, and each row's unit."""
+    """Return int8 rows, with one for unknown books, and each row's unit."""
     units = np.maximum(np.abs(vectors).max(axis=1), 1e-12) / np.iinfo(np.int8).max
     whole = _padded(np.round(vectors / units[:, None]).astype(np.int8))
     return whole, np.append(units, 0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Rating by biases: the mean, what a book gets above it, and what a reader gives above that."""
+"""Rating by biases: the mean, a book's deviation from it, and a reader's deviation from both."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Biases:
     """A fitted bias model.
 
     Attributes:
-        mean: of all ratings, in stars.
+        mean: mean of all ratings, in stars.
         items: float32 [items], a book's shrunken deviation from the mean; 0 without ratings.
-        user_shrinkage: ratings' worth of doubt in a reader's bias.
+        user_shrinkage: shrinkage of a reader's bias, in numbers of ratings.
     """
 
     mean: float
@@ -26,7 +26,7 @@ class Biases:
     user_shrinkage: float
 
     def users(self, stars: sp.csr_matrix) -> Floats:
-        """Return each reader's bias in closed form from the shelf, float32 [users]; 0 without ratings."""
+        """Return each reader's bias, computed from the shelf, float32 [users]; 0 without ratings."""
         residuals = self.residuals(stars)
         rated = np.diff(stars.indptr)
         return (np.asarray(residuals.sum(axis=1)).ravel() / (rated + self.user_shrinkage)).astype(np.float32)
@@ -38,9 +38,9 @@ class Biases:
 
 
 def fit_biases(stars: sp.csr_matrix, item_shrinkage: float, user_shrinkage: float) -> Biases:
-    """Return the biases of a star matrix [users, items] whose sparsity tells what is rated.
+    """Return the biases of a star matrix [users, items] that stores rated entries only.
 
-    Source: Koren, "Factor in the neighbors" (2010), section 2.1: item first, then user, each shrunken.
+    Source: Koren, "Factor in the neighbors" (2010), section 2.1: first items, then users, both shrunken.
     """
     mean = float(stars.data.mean()) if stars.nnz else 3.5
     rated = np.bincount(stars.indices, minlength=stars.shape[1])

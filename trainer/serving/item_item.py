@@ -1,4 +1,4 @@
-"""The one form in which any linear model is served: sparse item-item weights, popularity, biases."""
+"""The served form of every linear model: sparse item-item weights, popularity, biases."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Floats = npt.NDArray[np.float32]
 BLOCK = 1024
 
 RESCALING_READERS = 10_000
-"""About so many readers tell what a mean reader's best score is."""
+"""About so many readers suffice to estimate the mean reader's best score."""
 
 LARGE = 12_000
-"""More books have their neighbours found several times as fast; for fewer the weights stay the same to the last bit."""
+"""With more books, a search several times as fast is used; with fewer, the weights stay the same to the last bit."""
 
 LEAST_DEVIATION = np.float32(1e-6)
-"""An empty shelf has no deviation at all."""
+"""The least deviation: an empty shelf has none."""
 
 LEAST_SHARE = np.float32(1e-3)
-"""No deviation is less than this part of the greatest sum: of one or two books left it would be mere rounding."""
+"""The least deviation as a part of the greatest sum: with one or two books left, it would be mere rounding."""
 
 MASKED = np.float32(-1e30)
-"""Score of a book that is on the shelf."""
+"""The score of a book on the shelf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Table:
 
     Attributes:
         neighbours: int32 [items, M], item indices.
-        weights: float32 [items, M], theirs, of either sign.
-        share: how much the model counts in the blend.
+        weights: float32 [items, M], the neighbours' weights, of either sign.
+        share: the model's share in the blend.
     """
 
     neighbours: npt.NDArray[np.int32]
@@ -48,7 +48,7 @@ class Table:
 
     @property
     def matrix(self) -> sp.csr_matrix:
-        """The weights as a float32 CSR matrix [items, items], a copy: its zeros are removed, the table keeps them."""
+        """A copy of the weights as a float32 CSR matrix [items, items], without the zeros that the table has."""
         items, width = self.neighbours.shape
         starts = np.arange(0, items * width + 1, width)
         stored = (self.weights.ravel(), self.neighbours.ravel(), starts)
@@ -57,7 +57,7 @@ class Table:
         return matrix
 
     def rescaled(self, shelves: sp.csr_matrix) -> Table:
-        """Return the table with weights in units of the mean reader's best score, so that tables can be added."""
+        """Return the table with weights in units of the mean reader's best score, so tables can be added."""
         some = shelves[:: max(1, shelves.shape[0] // RESCALING_READERS)]
         sizes = np.maximum(np.diff(some.indptr), 1)
         best = np.asarray((some @ self.matrix).max(axis=1).todense()).ravel() / sizes
@@ -69,10 +69,10 @@ class Table:
 class Reranker:
     """The reranker: a candidate's score is its blend plus the mean over networks of out · relu(hidden · x + bias).
 
-    One network alone depends on its random start by as much as the stage gains; the mean of several hardly does.
+    A single network varies with its random start by as much as reranking gains; the mean of several hardly does.
 
     Attributes:
-        mean, deviation: float32 [features], which x is standardised by.
+        mean, deviation: float32 [features], for standardising x.
         hidden: float32 [networks, features, width].
         bias: float32 [networks, width].
         out: float32 [networks, width].
@@ -86,7 +86,7 @@ class Reranker:
 
     @staticmethod
     def blank(features: int, networks: int, width: int, mean: Floats, deviation: Floats, seed: int) -> Reranker:
-        """Return an untrained one, which adds nothing. Source: Glorot and Bengio (AISTATS 2010), eq. 16."""
+        """Return an untrained reranker, which adds 0. Source: Glorot and Bengio (AISTATS 2010), eq. 16."""
         limit = np.sqrt(6 / (features + width))
         hidden = np.random.default_rng(seed).uniform(-limit, limit, (networks, features, width)).astype(np.float32)
         none = np.zeros((networks, width), np.float32)
@@ -103,7 +103,7 @@ class Reranker:
         return ((features - self.mean) / self.deviation).astype(np.float32)
 
     def corrections(self, features: Floats) -> Floats:
-        """Return what is added to the blend, float32 [...], for features [..., features]."""
+        """Return the corrections to the blend, float32 [...], for features [..., features]."""
         hidden, bias, out = self.joined()
         corrections: Floats = np.maximum(self.scaled(features) @ hidden + bias, 0) @ out
         return corrections
@@ -111,22 +111,22 @@ class Reranker:
 
 @dataclass(frozen=True, slots=True)
 class ServingModel:
-    """What the exported file holds.
+    """The model in the exported file.
 
     Table k gives a shelf S the sum s_k[j] = Σ_{i∈S} weights_k[i, j]. With mean μ_k and deviation σ_k of s_k over the
     books that are not on the shelf, book j's blend is Σ_k share_k · (s_k[j] − μ_k) / σ_k + w · popularity[j]: two
-    models add up reader by reader, however different their scales. The best by that are ranked anew. The predicted
+    models add up reader by reader, however different their scales. The best candidates are reranked. The predicted
     rating is mean + item bias + reader's bias + interaction · Σ_{i∈S rated} residual_i · Σ_k share_k ·
     weights_k[i, j] / (n_rated + β), where β is the biases' shrinkage.
 
     Attributes:
         isbns: by item index, ascending.
-        tables: of the learned model and, in all but the largest catalogues, of EASE with metadata.
-        vectors: float32 [items, embedding_dim], the learned model's.
+        tables: the learned model's and, except for the largest catalogues, that of EASE with metadata.
+        vectors: float32 [items, embedding_dim], from the learned model.
         popularity: float32 [items], 0–1.
         popularity_weight: w, in units of σ.
-        interaction: 0 where validation says that the interaction does not help.
-        reranker: None if validation says that ranking anew does not help.
+        interaction: 0 if the interaction does not help in validation.
+        reranker: None if reranking does not help in validation.
     """
 
     isbns: tuple[str, ...]
@@ -146,7 +146,7 @@ class ServingModel:
 
     @property
     def likeness(self) -> sp.csr_matrix:
-        """The tables added up, float32 CSR [items, items]: what a residual says of another book's rating."""
+        """The sum of the tables, float32 CSR [items, items]: how a residual affects another book's rating."""
         total = sp.csr_matrix((len(self.isbns), len(self.isbns)), dtype=np.float32)
         for table in self.tables:
             total = total + table.matrix * np.float32(table.share)
@@ -170,7 +170,7 @@ class ServingModel:
         return np.clip(predicted, 0.5, 5.0).astype(np.float32)
 
     def interactions(self, stars: sp.csr_matrix, likeness: sp.csr_matrix) -> npt.NDArray[np.floating[Any]]:
-        """Return what the interaction adds to predicted ratings, [users, items] in stars, given ``likeness``."""
+        """Return the interaction's part of predicted ratings, [users, items] in stars, given ``likeness``."""
         rated = np.diff(stars.indptr) + self.biases.user_shrinkage
         return self.interaction * (self.biases.residuals(stars) @ likeness).toarray() / rated[:, None]
 

@@ -1,7 +1,7 @@
-"""What the reranker sees of a candidate: one definition, in TensorFlow for one shelf and in NumPy for many.
+"""The reranker's features of a candidate: one definition, in TensorFlow for one shelf and in NumPy for many.
 
-Arrays have any leading axes, then n for the shelf's books, then C for the candidates: [n, C] for one shelf, or
-[readers, n, C] for readers whose shelves are of one size.
+Arrays may have leading axes, then n for the shelf's books, then C for the candidates: [n, C] for one shelf, or
+[readers, n, C] for readers with shelves of one size.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ FEATURES = (
 )
 
 FAR = 1e6
-"""More than any likeness or contribution; small enough for what is made of it to stay finite."""
+"""More than any likeness or contribution; small enough to keep results computed from it finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Maths:
-    """What the features need of a library.
+    """The functions of a library that the features need.
 
     Attributes:
-        total, greatest: over an ``axis``, which is kept with ``keepdims``.
-        greatest_known: of [..., n, C], over the n books of which ``known`` [..., n] is 1; what is not known has no say.
+        total, greatest: sum and maximum over an ``axis``, which is kept with ``keepdims``.
+        greatest_known: maximum of [..., n, C] over those of the n books whose ``known`` [..., n] is 1.
         equal: float32, 1 where two arrays are equal.
     """
 
@@ -56,7 +56,7 @@ class Maths:
 
 
 def _greatest_known(values: Any, known: Any) -> Any:
-    if not known.all():  # which is rare, and another pass over all of it is not cheap
+    if not known.all():  # rarely true, and another pass over the array is not cheap
         values = np.where(known[..., None] > 0, values, np.float32(-FAR))
     return values.max(axis=-2)
 
@@ -76,11 +76,11 @@ NUMPY = Maths(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of shelves and candidates, all float32.
+    """What is known about shelves and candidates, all float32.
 
     Attributes:
         on_shelf: [..., n], 0 for a book that the model does not know.
-        residuals: [..., n], stars above what the biases say; 0 where there are none.
+        residuals: [..., n], stars minus the prediction by biases; 0 if not rated.
         shelf_popularity: [..., n]; 0 for an unknown book.
         shelf_numbers: [..., n], the places in a series.
         blend: [..., C], ``MASKED`` for books on the shelf.
@@ -107,7 +107,7 @@ class Seen:
 
 
 def features(maths: Maths, seen: Seen) -> Any:
-    """Return what is seen of the candidates, float32 [..., C, features], in the order of ``FEATURES``."""
+    """Return the features of the candidates, float32 [..., C, features], in the order of ``FEATURES``."""
     total, greatest = maths.total, maths.greatest
     count = maths.maximum(total(seen.on_shelf, axis=-1, keepdims=True), 1.0)
     shelf_popular = total(seen.shelf_popularity, axis=-1, keepdims=True) / count

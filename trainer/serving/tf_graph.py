@@ -1,8 +1,8 @@
-"""The serving model as a TensorFlow graph for one shelf: retrieval of candidates, then their ranking.
+"""The serving model as a TensorFlow graph for one shelf: retrieval of candidates, then reranking.
 
-The same functions make the features that the reranker is trained on and the exported file, so that what is
-trained is what is served. The constants are those of ``trainer/serving/arrays.py``, as in every other form of it,
-so that every runtime gives TensorFlow's scores.
+The same functions compute the features for training the reranker and build the exported file, so the served model
+is the trained one. The constants come from ``trainer/serving/arrays.py``, as in all other forms of the model, so
+every runtime gives TensorFlow's scores.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ TENSORFLOW = Maths(
 class Graph(tf.Module):
     """Scores one shelf at a time.
 
-    Shelves come as ``items`` int32 [n], positions in the catalogue or −1, and ``ratings`` float32 [n], 0 for
-    not rated.
+    A shelf is ``items`` int32 [n], positions in the catalogue or −1, and ``ratings`` float32 [n], 0 if not rated.
     """
 
     def __init__(self, serving: ServingModel) -> None:
@@ -53,13 +52,13 @@ class Graph(tf.Module):
         self.always[arrays.always] = -MASKED / 2
 
     def rows(self, items: Any) -> Any:
-        """Return ``items`` with every unknown book as the row past the last."""
+        """Return ``items`` as rows; an unknown book gets the row after the last."""
         return tf.where((items < 0) | (items >= self.book_count), self.book_count, items)
 
     def retrieve(self, rows: Any) -> tuple[Any, dict[str, Any]]:
-        """Return the candidates' indices int32 [C], some perhaps on the shelf, and what is known of them, each [C].
+        """Return the candidates' indices int32 [C], and by name what is known about them, each [C].
 
-        ``blend`` is ``MASKED`` for books on the shelf; ``contributions`` [tables, n, C] are each shelf book's
+        Some may be on the shelf: their ``blend`` is ``MASKED``. ``contributions`` [tables, n, C] are each shelf book's
         summands of the blend.
         """
         ones = tf.ones_like(rows, tf.float32)
@@ -86,7 +85,7 @@ class Graph(tf.Module):
         return indices, known
 
     def features(self, rows: Any, ratings: Any, indices: Any, known: dict[str, Any]) -> Any:
-        """Return what the reranker sees of the candidates, float32 [C, features]."""
+        """Return the reranker's features of the candidates, float32 [C, features]."""
         seen = Seen(
             on_shelf=tf.cast(rows < self.book_count, tf.float32),
             residuals=self._residuals(rows, ratings),
@@ -111,28 +110,28 @@ class Graph(tf.Module):
         if self.serving.reranker is not None:
             scores += self._corrections(self.serving.reranker, self.features(rows, ratings, indices, known), rows)
         best, places = tf.math.top_k(scores, min(CANDIDATES, self.retrieved))
-        found = best > MASKED / 2
+        is_book = best > MASKED / 2
         indices = tf.gather(indices, places)
         contributions = tf.gather(tf.transpose(tf.add_n(known["contributions"])), places)
         padded = tf.pad(contributions, [[0, 0], [0, REASONS]])  # a shelf may be smaller than the reasons asked for
         values, positions = tf.math.top_k(padded, REASONS)
         because = tf.where(values > 0, positions, UNKNOWN)
         return {
-            "indices": tf.where(found, indices, UNKNOWN),
-            "scores": tf.where(found, best, 0.0),
-            "predicted_ratings": tf.where(found, self.rating(rows, ratings, indices), 0.0),
-            "because": tf.where(found[:, None], because, UNKNOWN),
+            "indices": tf.where(is_book, indices, UNKNOWN),
+            "scores": tf.where(is_book, best, 0.0),
+            "predicted_ratings": tf.where(is_book, self.rating(rows, ratings, indices), 0.0),
+            "because": tf.where(is_book[:, None], because, UNKNOWN),
         }
 
     def _corrections(self, reranker: Reranker, features: Any, rows: Any) -> Any:
-        """Return what the reranker adds, float32 [C]; nothing for an empty shelf: its list is by popularity."""
+        """Return the reranker's corrections, float32 [C]; 0 for an empty shelf, whose list is by popularity."""
         hidden, bias, out = reranker.joined()
         active = tf.nn.relu(tf.matmul((features - reranker.mean) / reranker.deviation, hidden) + bias)
         personal = tf.reduce_max(tf.cast(rows < self.book_count, tf.float32))
         return tf.squeeze(tf.matmul(active, out[:, None]), axis=1) * personal
 
     def rating(self, rows: Any, ratings: Any, targets: Any) -> Any:
-        """Return the predicted ratings of the books in the rows ``targets``, float32 [m]."""
+        """Return the predicted ratings of the books at the rows ``targets``, float32 [m]."""
         biases = self.serving.biases
         known = tf.cast((ratings > 0) & (rows < self.book_count), tf.float32)
         residuals = self._residuals(rows, ratings)
@@ -155,7 +154,7 @@ class Graph(tf.Module):
     def _weights_between(self, near: Any, weight: Any, places: Any) -> Any:
         """Return a table's weights from the shelf's books to the candidates, float32 [n, C].
 
-        ``places``: int32 [items], each candidate's place from 1, and 0 for other books.
+        ``places``: int32 [items], each candidate's place, counted from 1, and 0 for other books.
         """
         column = tf.gather(places, near)
         shelf = tf.broadcast_to(tf.range(tf.shape(near)[0])[:, None], tf.shape(near))
@@ -176,12 +175,12 @@ class Graph(tf.Module):
         return tf.where(known, ratings - np.float32(self.serving.biases.mean) - tf.gather(self.bias, rows), 0.0)
 
     def _pairs(self, groups: npt.NDArray[np.int32], rows: Any, indices: Any) -> Any:
-        """Return 1 where a shelf book and a candidate are in one group, float32 [n, C]; −1 is no group."""
+        """Return 1 where a shelf book and a candidate are in the same group, float32 [n, C]; −1 means no group."""
         shelf, candidates = tf.gather(groups, rows)[:, None], tf.gather(groups, indices)[None, :]
         return tf.cast(tf.equal(shelf, candidates) & (candidates >= 0), tf.float32)
 
     def _moments(self, sums: Any, left: Any, count: Any) -> tuple[Any, Any]:
-        """Mean and deviation over the books that are not on the shelf: 1 in ``left``, ``count`` of them."""
+        """Return mean and deviation over the ``count`` books not on the shelf, which are 1 in ``left``."""
         kept = sums * left
         mean = self._total(kept) / count
         deviation = tf.sqrt(self._total(tf.square((sums - mean) * left)) / count)
@@ -189,7 +188,7 @@ class Graph(tf.Module):
         return mean, tf.maximum(deviation, tf.maximum(LEAST_DEVIATION, least))
 
     def _total(self, values: Any) -> Any:
-        """Sum over all books in two steps: the runtimes add one by one, and thousands of summands would drift."""
+        """Return the sum over all books, added in two steps: adding thousands one by one would lose precision."""
         rows = -(-self.book_count // SUM_BLOCK)
         padded = tf.pad(values, [[0, rows * SUM_BLOCK - self.book_count]])
         return tf.reduce_sum(tf.reduce_sum(tf.reshape(padded, [rows, SUM_BLOCK]), axis=1))

@@ -1,8 +1,8 @@
-"""Exact top k by inner product: what a dense model's lists and neighbours are, in blocks of bounded memory.
+"""Exact top k by inner product, for a dense model's lists and neighbours, in blocks of bounded memory.
 
-A block's products are one matrix product, at the speed of BLAS. The greatest of each 64 products is found while they
-are in the cache; only the k best of these groups can hold any of the k best, so that next to nothing is ever sorted.
-Each worker multiplies on one thread, so that products and choosing use all cores alike.
+A block's products are one matrix product, at the speed of BLAS. The maximum of each 64 products is taken while they
+are in the cache; only the k best of these groups can contain any of the k best, so almost nothing is sorted.
+Each worker multiplies on one thread, so multiplying and choosing use all cores equally.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
 GROUP = 64
-"""Items whose greatest product stands for them."""
+"""Items per group; the greatest product represents the group."""
 
 QUERIES, ITEMS = 512, 8192
-"""Of a block at most: wide enough for BLAS to reach its rate, small enough for the cache."""
+"""Greatest number of queries per block: enough for BLAS to reach its speed, few enough for the cache."""
 
 BLOCK_BYTES = 1 << 28
-"""A worker keeps the products of its queries with all items; with more items, of fewer queries."""
+"""A worker keeps the products of its queries with all items; more items mean fewer queries."""
 
 
 def top_inner_products(
     queries: Floats, items: Floats, k: int, excluded: sp.csr_matrix | None = None, *, by_magnitude: bool = False
 ) -> tuple[Ints, Floats]:
-    """Return each query's best items, the best first, of equals the one with the smaller index; exact.
+    """Return each query's exact best items, the best first; ties go to the smaller index.
 
     Args:
         queries: float32 [queries, dim].
         items: float32 [items, dim].
-        k: how many; at most as many as there are items.
-        excluded: CSR [queries, items]: what is stored may not be found.
-        by_magnitude: the products of greatest magnitude are the best, and an excluded one counts as 0. They come with
-            their signs, the greatest first.
+        k: number of results; at most the number of items.
+        excluded: CSR [queries, items]: the stored pairs are excluded.
+        by_magnitude: the products of greatest magnitude are the best, and an excluded one counts as 0. They are
+            returned with their signs, the greatest first.
 
     Returns:
         int32 [queries, k] indices, −1 where fewer items are left, and float32 [queries, k] products, −inf there.
@@ -55,7 +55,7 @@ def top_inner_products(
 
     def work(_: int) -> None:
         block = _Block(items, width, k, by_magnitude)
-        for start in starts:  # whoever is free takes the next
+        for start in starts:  # a free worker takes the next block
             rows = slice(start, min(start + width, len(queries)))
             indices[rows], products[rows] = block.best(queries[rows], None if excluded is None else excluded[rows])
 
@@ -65,7 +65,7 @@ def top_inner_products(
 
 
 def first_of_best(scores: Floats, k: int) -> npt.NDArray[np.int64]:
-    """Return where the k greatest of each row [rows, width] are, int64 [rows, k], ascending; of equals the first."""
+    """Return the places of the k greatest of each row [rows, width], int64 [rows, k], ascending; ties go first."""
     width = scores.shape[1]
     least = np.partition(scores, width - k, axis=1)[:, width - k, None]
     chosen = scores >= least
@@ -79,11 +79,11 @@ def first_of_best(scores: Floats, k: int) -> npt.NDArray[np.int64]:
 
 
 class _Block:
-    """One worker's memory: the products of some queries with all items, and the greatest of each group of items."""
+    """One worker's memory: the products of some queries with all items, and the maximum of each group of items."""
 
     def __init__(self, items: Floats, width: int, k: int, by_magnitude: bool) -> None:
         self._items, self._k, self._by_magnitude = items, k, by_magnitude
-        # Few items make small groups: there have to be several times as many groups as are chosen.
+        # With few items, groups are smaller: there must be several times as many groups as are chosen.
         self._group = max(1, min(GROUP, len(items) // (4 * k)))
         self._groups = -(-len(items) // self._group)
         self._products = np.empty(self._groups * self._group * width, np.float32)
@@ -92,18 +92,18 @@ class _Block:
     def best(self, queries: Floats, excluded: sp.csr_matrix | None) -> tuple[Ints, Floats]:
         """Return indices int32 [rows, k] and products float32 [rows, k] of some queries [rows, dim]."""
         products, greatest = self._multiply(queries, excluded)
-        # Whichever group is not among the k best has k items before each of its own.
+        # k items come before each item of a group that is not among the k best groups.
         groups = first_of_best(np.ascontiguousarray(greatest.T), self._k)
         members = (groups[:, :, None] * self._group + np.arange(self._group)).reshape(len(queries), -1)
-        found = products[members, np.arange(len(queries))[:, None]]
-        places = first_of_best(np.abs(found) if self._by_magnitude else found, self._k)
-        indices, values = np.take_along_axis(members, places, axis=1), np.take_along_axis(found, places, axis=1)
+        candidates = products[members, np.arange(len(queries))[:, None]]
+        places = first_of_best(np.abs(candidates) if self._by_magnitude else candidates, self._k)
+        indices, values = np.take_along_axis(members, places, axis=1), np.take_along_axis(candidates, places, axis=1)
         order = np.argsort(-values, axis=1, kind="stable")
         indices, values = np.take_along_axis(indices, order, axis=1), np.take_along_axis(values, order, axis=1)
         return np.where(values == -np.inf, -1, indices).astype(np.int32), values
 
     def _multiply(self, queries: Floats, excluded: sp.csr_matrix | None) -> tuple[Floats, Floats]:
-        """Return products float32 [padded items, rows] and greatest float32 [groups, rows]."""
+        """Return products float32 [padded items, rows] and group maxima float32 [groups, rows]."""
         rows, count, step = len(queries), len(self._items), ITEMS // self._group * self._group
         products = self._products[: self._groups * self._group * rows].reshape(-1, rows)
         greatest = self._greatest[: self._groups * rows].reshape(-1, rows)

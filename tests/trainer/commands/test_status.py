@@ -97,7 +97,7 @@ def test_an_empty_database_has_no_model_and_no_reconciler():
     assert [finding.what for finding in status.findings] == ["reconcile-failed"]
     text = "\n".join(lines(status))
     assert "no model" in text
-    assert "has not been heard of yet" in text
+    assert "has not reported yet" in text
 
 
 def test_parked_retraining_needs_attention_and_says_what_to_do(world):
@@ -229,7 +229,7 @@ def test_several_databases_are_shown_apart_and_counted_together(world):
     assert quality["arms"]["a"]["version"] == "v2"
     assert "arm a (v2): 15.0% of 20 readers" in world.text()
     assert [finding.why for finding in status.findings] == [
-        "the reconciler of https://second has not been heard of for 20 min"
+        "the reconciler of https://second has not reported for 20 min"
     ]
 
 
@@ -250,7 +250,7 @@ def test_status_writes_nothing(world):
 def test_the_command_ends_with_3_if_something_needs_attention(project, command):
     ended = command("status")
     assert ended.code == 3
-    assert "needs attention: the reconciler has not been heard of yet" in ended.out
+    assert "needs attention: the reconciler has not reported yet" in ended.out
     ended = command("status", "--json")
     assert (ended.code, ended.json["healthy"]) == (3, False)
     assert ended.json["attention"][0]["see"] == "docs/operations.md#reconcile-failed"

@@ -83,5 +83,5 @@ def test_larger_data_make_larger_steps_and_workers_share_them_evenly():
     assert [groups_a_step(DEFAULTS, readers) for readers in (0, 942, 10_000, 10**8)] == [1, 1, 4, 32]
     assert groups_a_step(DEFAULTS, 942, workers=3) == 3
     assert groups_a_step(replace(DEFAULTS, groups=6), 942, workers=3) == 6
-    with pytest.raises(ValueError, match="4 groups a step cannot be shared evenly by 3 workers"):
+    with pytest.raises(ValueError, match="4 groups per step cannot be shared evenly by 3 workers"):
         groups_a_step(replace(DEFAULTS, groups=4), 942, workers=3)

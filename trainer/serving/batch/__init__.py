@@ -1,1 +1,1 @@
-"""Lists for all readers at once: scored in blocks, written as shards."""
+"""All readers' lists: scored in blocks, written as shards."""

@@ -1,4 +1,4 @@
-"""From a snapshot and a model to all readers' lists, on the functions' own path: ``bookrec`` decides what they hold."""
+"""Makes all readers' lists from a snapshot and a model, with the functions' own code: ``bookrec`` fills the lists."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from trainer.serving.item_item import ServingModel
 Value = TypeVar("Value")
 
 READERS = 5_000
-"""Readers a block; those with shelves of one size are scored together."""
+"""Readers per block; those with shelves of one size are scored together."""
 
 TRIED = 30
-"""Of a reader's candidates, so many of the best nearly always hold a whole list."""
+"""So many of a reader's best candidates nearly always suffice for a whole list."""
 
 
 class ListMaker:
@@ -37,7 +37,7 @@ class ListMaker:
 
     Args:
         serving: the model.
-        version: its name.
+        version: the model's name.
         books: the catalogue, columns ``trainer.data.sources.BOOK_COLUMNS``.
     """
 
@@ -49,20 +49,20 @@ class ListMaker:
         self._model = Recommender(version, items, self._recommend, lambda **inputs: rate(**inputs))
 
     def __call__(self, shelves: Sequence[Shelf]) -> list[RecommendationList]:
-        """Return the shelves' lists, in their order: those that ``backend.lists`` would make."""
+        """Return the lists for the shelves, in their order, as ``backend.lists`` would make them."""
         inputs = [self._model.inputs(shelf) for shelf in shelves]
         by_size: dict[int, list[int]] = defaultdict(list)
         for place, (isbns, _) in enumerate(inputs):
             by_size[len(isbns)].append(place)
         made: list[RecommendationList | None] = [None] * len(shelves)
-        # Each worker multiplies on one thread: the matrices of one reader are small.
+        # Each worker multiplies on one thread: one reader's matrices are small.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             answers = pool.map(lambda places: self._score([inputs[place][1] for place in places]), by_size.values())
             for places, answer in zip(by_size.values(), answers, strict=True):
                 for row, place in enumerate(places):
                     own = {name: values[row] for name, values in answer.items()}
                     made[place] = self._list(shelves[place], inputs[place][0], own)
-        return [found for found in made if found is not None]
+        return [one for one in made if one is not None]
 
     def _score(self, inputs: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
         return self._scorer.recommend(**{name: np.stack([one[name] for one in inputs]) for name in inputs[0]})
@@ -81,11 +81,11 @@ class ListMaker:
 
 
 def make_lists(maker: ListMaker, ratings: pd.DataFrame) -> Iterator[RecommendationList]:
-    """Yield the list of every reader who has entries, in the order of the database's keys.
+    """Yield the list of every reader with entries, in the order of the database's keys.
 
     Args:
-        maker: what makes them.
-        ratings: of a snapshot, columns ``key``, ``userId``, ``isbn`` and ``myRate`` at least.
+        maker: makes the lists.
+        ratings: a snapshot's ratings, with at least the columns ``key``, ``userId``, ``isbn`` and ``myRate``.
     """
     for block in in_parts(shelves_in_key_order(ratings), READERS):
         yield from maker(block)
@@ -114,9 +114,9 @@ def shelves_in_key_order(ratings: pd.DataFrame) -> Iterator[Shelf]:
 
 
 def require_keys(ratings: pd.DataFrame) -> None:
-    """Raise ``ValueError`` where entries have no keys: nobody could tell which shelf a list was made from."""
+    """Raise ``ValueError`` if entries have no keys: a list has to identify the shelf that it was made from."""
     if "key" not in ratings or (ratings["key"] == "").any():
-        raise ValueError("lists need the entries' own keys: take a database, an export or a backup of one")
+        raise ValueError("lists need the entries' own keys: use a database, or an export or a backup of one")
 
 
 def shelf_of(user_id: str, rows: Iterable[tuple[Any, Any, Any]]) -> Shelf:
@@ -125,13 +125,13 @@ def shelf_of(user_id: str, rows: Iterable[tuple[Any, Any, Any]]) -> Shelf:
 
 
 def catalogue_of(books: pd.DataFrame) -> Catalogue:
-    """Return the catalogue in a snapshot's books: what the functions read, but for the images."""
+    """Return the catalogue from a snapshot's books, as the functions read it, but without images."""
     columns = zip(books["isbn"], books["title"], books["authors"], books["year"], strict=True)
     return Catalogue(Book(isbn, title, author, "", int(year or 0)) for isbn, title, author, year in columns)
 
 
 def in_parts(values: Iterable[Value], size: int) -> Iterator[list[Value]]:
-    """Yield the values in lists of ``size``, the last of which may be shorter."""
+    """Yield the values in lists of ``size``; the last one may be shorter."""
     rest = iter(values)
     while part := list(islice(rest, size)):
         yield part

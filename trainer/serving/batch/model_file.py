@@ -1,4 +1,4 @@
-"""A served model as one file of arrays: what makes lists elsewhere than in the run that fitted it."""
+"""A served model as one file of arrays, for making lists outside the run that fitted it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def to_bytes(serving: ServingModel) -> bytes:
 
 
 def from_bytes(content: bytes) -> ServingModel:
-    """Return the model in the bytes of ``to_bytes``."""
+    """Return the model from the bytes that ``to_bytes`` returned."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         mean, user_shrinkage, popularity_weight, interaction = arrays["scalars"].tolist()
         tables = [

@@ -1,7 +1,7 @@
-"""The same lists as an Apache Beam pipeline, for more readers than one machine can serve: the same shards, to the byte.
+"""Makes the same lists with Apache Beam, for more readers than one machine can serve: the same shards, byte for byte.
 
-Every step but the cutting into shards works on some readers at a time. For the cutting, the ids of all readers are put
-in order in one place, as the database orders its keys.
+All steps but one work on some readers at a time. To divide the readers into shards, one worker sorts the ids of all
+readers in the database's order of keys.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def run(
     """Make all lists and write shards and index into the folder ``output``.
 
     Args:
-        rows: gives the snapshot's rows, mappings with ``COLUMNS``, as ``beam.io.ReadFromParquet`` does.
+        rows: yields the snapshot's rows as mappings with ``COLUMNS``, as ``beam.io.ReadFromParquet`` does.
         books: the catalogue, columns ``trainer.data.sources.BOOK_COLUMNS``.
-        model: the file that ``model_file.to_bytes`` made; a path, or an address that Beam's file systems know.
+        model: the file that ``model_file.to_bytes`` made: a path, or an address that Beam's file systems support.
         version: the model's name.
         output: a folder, or an address: ``gs://BUCKET/lists/VERSION``.
-        options: Beam's own, such as ``--runner=DirectRunner``.
+        options: Beam's options, such as ``--runner=DirectRunner``.
     """
     with beam.Pipeline(options=PipelineOptions(list(options), save_main_session=False)) as pipeline:
         lines = (
@@ -65,7 +65,7 @@ def run(
 
 
 class _Make(beam.DoFn):
-    """From blocks of readers to their lines; each worker loads the model once."""
+    """Turns blocks of readers into their lines; each worker loads the model once."""
 
     def __init__(self, model: str, version: str, books: pd.DataFrame) -> None:
         self._model, self._version, self._books = model, version, books
@@ -84,7 +84,7 @@ class _Make(beam.DoFn):
 
 
 class _Bounds(beam.CombineFn):
-    """From all user ids to the last of each shard."""
+    """Reduces all user ids to the last one of each shard."""
 
     def create_accumulator(self) -> list[str]:
         return []
@@ -126,7 +126,7 @@ def _create(output: str, name: str, content: bytes, content_type: str) -> None:
 
 
 def rows_of(ratings: pd.DataFrame) -> beam.PTransform:
-    """Return rows that are in memory already, for ``run``."""
+    """Return rows in memory as the input of ``run``."""
     columns: list[Mapping[str, Any]] = [
         {"key": str(key), "userId": str(user), "isbn": str(isbn), "myRate": float(stars)}
         for key, user, isbn, stars in zip(*(ratings[name] for name in COLUMNS), strict=True)

@@ -1,4 +1,4 @@
-"""The first stage for blocks of readers: sparse sums, standardised over the books that are left; and the best."""
+"""Retrieval for blocks of readers: sparse sums, standardised over the books not on the shelf, and their best."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 
 CELLS = 1 << 24
-"""Readers times books of a block at most: what is remembered of each book while a block lasts, an int16."""
+"""Greatest number of readers times books in a block: an int16 is kept for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Candidates of readers whose shelves have n books.
+    """Candidates for readers whose shelves have n books.
 
     Attributes:
         indices: int64 [readers, C], in the order in which the exported file retrieves them.
         blend: float32 [readers, C], ``MASKED`` for books on the shelf.
-        parts: float32 [readers, C] a table, its summand of the blend before the share.
-        between: float32 [readers, n, C] a table, its weights from the shelf's books to the candidates.
+        parts: float32 [readers, C] per table, its summand of the blend before the share.
+        between: float32 [readers, n, C] per table, its weights from the shelf's books to the candidates.
         contributions: float32 [readers, n, C], each shelf book's summands of the blend.
     """
 
@@ -39,7 +39,7 @@ class Retrieved:
 
 
 class Retrieval:
-    """The tables of one model. Each thread keeps what a block notes of the books, to be written over by the next."""
+    """Retrieval with the tables of one model. Each thread has one array for notes about books, reused by all blocks."""
 
     def __init__(self, serving: ServingModel, arrays: Quantised) -> None:
         count = self._count = arrays.book_count
@@ -60,13 +60,13 @@ class Retrieval:
         return max(1, CELLS // (self._count + 1))
 
     def __call__(self, rows: Places) -> Retrieved:
-        """Return the candidates for shelves, int64 [readers, n]: items, none twice, ``book_count`` for unknown ones."""
+        """Return the candidates for shelves int64 [readers, n] of distinct items, ``book_count`` for unknown ones."""
         sums = [self._sums(rows, matrix) for matrix in self._matrices]
         left = np.maximum(self._count - np.count_nonzero(rows < self._count, axis=1), 1)
         notes = self._clean_notes(len(rows))
         readers = np.arange(len(rows))[:, None]
         notes[readers, rows] = 1
-        moments = [_moments(found, notes, left) for found in sums]
+        moments = [_moments(of_table, notes, left) for of_table in sums]
         indices, is_on_shelf = self._best(rows, sums, moments, notes)
         notes[readers, rows] = 0
         between = self.between(rows, indices)
@@ -80,11 +80,11 @@ class Retrieval:
         return Retrieved(indices, blend, parts, between, contributions)
 
     def between(self, rows: Places, targets: Places) -> list[Floats]:
-        """Return each table's weights from shelf books [readers, n] to targets [readers, C], of which none is twice."""
+        """Return each table's weights from shelf books [readers, n] to distinct targets [readers, C]."""
         notes, readers = self._clean_notes(len(rows)), np.arange(len(rows))[:, None]
         notes[readers, targets] = np.arange(1, targets.shape[1] + 1)
-        notes[:, self._count] = 0  # nothing leads to an unknown book
-        found = []
+        notes[:, self._count] = 0  # no weight leads to an unknown book
+        by_table = []
         for table in self._tables:
             near = table.neighbours[rows]
             columns = notes[readers[:, :, None], near]
@@ -92,12 +92,12 @@ class Retrieval:
             weights = np.zeros((*rows.shape, targets.shape[1]), np.float32)
             values = table.weights[rows[reader, book], place] * table.unit
             weights[reader, book, columns[reader, book, place] - 1] = values
-            found.append(weights)
+            by_table.append(weights)
         notes[readers, targets] = 0
-        return found
+        return by_table
 
     def _clean_notes(self, readers: int) -> npt.NDArray[np.int16]:
-        """Return int16 [readers, items + 1], all 0; whoever writes into it has to clean up."""
+        """Return int16 [readers, items + 1], all 0; a caller that writes into it must reset it to 0."""
         notes: npt.NDArray[np.int16] | None = getattr(self._thread, "notes", None)
         if notes is None or len(notes) < readers:
             notes = self._thread.notes = np.zeros((readers, self._count + 1), np.int16)
@@ -115,10 +115,10 @@ class Retrieval:
         moments: list[tuple[Floats, Floats]],
         notes: npt.NDArray[np.int16],
     ) -> tuple[Places, npt.NDArray[np.bool_]]:
-        """Return the candidates [readers, C], and which of them are on the shelf, for want of others."""
+        """Return the candidates [readers, C], and which of them are on the shelf because there are no others."""
         scales = [np.float32(t.share) / deviation for t, (_, deviation) in zip(self._tables, moments, strict=True)]
         blended = sum(
-            (sp.diags(scale) @ found for scale, found in zip(scales, sums, strict=True)),
+            (sp.diags(scale) @ of_table for scale, of_table in zip(scales, sums, strict=True)),
             start=sp.csr_matrix(sums[0].shape, dtype=np.float32),
         ).tocsr()
         offsets = np.zeros(len(rows), np.float32)
@@ -136,15 +136,15 @@ class Retrieval:
             first = self._always[note[self._always] == 0]
             wanted = self._retrieved - len(first)
             best = self._best_of(books[stored], values[stored], float(offsets[reader]), note, wanted)
-            found = np.concatenate([first, best])
-            is_on_shelf[reader, len(found) :] = True
-            indices[reader] = np.concatenate([found, shelf[shelf < self._count]])[: self._retrieved]
+            others = np.concatenate([first, best])
+            is_on_shelf[reader, len(others) :] = True
+            indices[reader] = np.concatenate([others, shelf[shelf < self._count]])[: self._retrieved]
         return indices, is_on_shelf
 
     def _best_of(
         self, books: npt.NDArray[np.int32], values: Floats, offset: float, note: npt.NDArray[np.int16], wanted: int
     ) -> Places:
-        """Return the best books of one reader, at most ``wanted``: of those with a sum, and of the popular others."""
+        """Return at most ``wanted`` best books of one reader, from those with a sum and from the popular others."""
         least = np.partition(values, len(values) - wanted)[len(values) - wanted] if len(values) > wanted else -np.inf
         note[books] += 2
         others, start, step = [], 0, 2 * wanted + 2
@@ -174,7 +174,7 @@ def _matrix(table: QuantisedTable, count: int) -> sp.csr_matrix:
 
 
 def _moments(sums: sp.csr_matrix, notes: npt.NDArray[np.int16], left: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return mean and deviation of each row over the books that are not on the shelf, ``left`` of them."""
+    """Return mean and deviation of each row over the ``left`` books that are not on the shelf."""
     readers = np.repeat(np.arange(len(left)), np.diff(sums.indptr))
     is_left = notes[readers, sums.indices] == 0
     kept = np.where(is_left, sums.data, np.float32(0))

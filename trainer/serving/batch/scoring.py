@@ -1,7 +1,7 @@
-"""The served model for blocks of readers, in NumPy and SciPy: the lists of ``recommend.tflite``, many at a time.
+"""The served model for blocks of readers, in NumPy and SciPy: the answers of ``recommend.tflite``, many at a time.
 
-A table's scores are a sparse product, and mean and deviation come from what is stored of it: the work grows with the
-shelves' neighbours, not with the books. Readers whose shelves are of one size are computed together.
+A table's scores are a sparse product; mean and deviation are computed from its stored values. So the work grows with
+the shelves' neighbours, not with the books. Readers with shelves of one size are computed together.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ Ints = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
 
 PAIRS = 1 << 20
-"""Shelf books times candidates of a block at most, held in a dozen arrays of float32."""
+"""Greatest number of shelf books times candidates in a block, held in a dozen float32 arrays."""
 
 
 class Scorer:
-    """A model in memory, safe for threads. Its answers are the exported file's, but for the last digits of sums."""
+    """A model in memory, safe for threads. Its answers equal the exported file's, except for last digits."""
 
     def __init__(self, serving: ServingModel) -> None:
         self._serving, self._arrays = serving, Quantised(serving)
         self._retrieval = Retrieval(serving, self._arrays)
 
     def recommend(self, items: Ints, ratings: Floats) -> dict[str, npt.NDArray[Any]]:
-        """Return the best books of readers whose shelves are of one size.
+        """Return the best books for readers with shelves of one size.
 
         Args:
             items: int32 [readers, n], positions in the catalogue, or −1; n is at least 1.
-            ratings: float32 [readers, n], 0 for not rated.
+            ratings: float32 [readers, n], 0 if not rated.
 
         Returns:
-            As the signature ``recommend`` of the exported file, each with a first axis of readers.
+            The outputs of the exported file's signature ``recommend``, each with a first axis of readers.
         """
         width = min(self._retrieval.readers_at_once, max(1, PAIRS // (items.shape[1] * self._arrays.retrieved)))
         starts = range(0, len(items), width)
@@ -48,7 +48,7 @@ class Scorer:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def rate(self, items: Ints, ratings: Floats, targets: Ints) -> dict[str, Floats]:
-        """Return one reader's predicted ratings, as the signature ``rate`` of the exported file does."""
+        """Return one reader's predicted ratings, as the exported file's signature ``rate`` does."""
         rows = self._rows(items)[None, :]
         wanted, places = np.unique(self._rows(targets), return_inverse=True)
         between = self._retrieval.between(rows, wanted[None, :])
@@ -60,16 +60,16 @@ class Scorer:
 
     def _block(self, items: Ints, ratings: Floats) -> dict[str, npt.NDArray[Any]]:
         rows = self._rows(items)
-        found = self._retrieval(rows)
-        scores = found.blend
+        retrieved = self._retrieval(rows)
+        scores = retrieved.blend
         if self._serving.reranker is not None:
             personal = (rows < self._arrays.book_count).any(axis=1, keepdims=True)
-            scores = scores + self._serving.reranker.corrections(self._features(rows, ratings, found)) * personal
+            scores = scores + self._serving.reranker.corrections(self._features(rows, ratings, retrieved)) * personal
         answers = {
-            "indices": found.indices.astype(np.int32),
+            "indices": retrieved.indices.astype(np.int32),
             "scores": scores,
-            "predicted_ratings": self._ratings(rows, ratings, found.indices, found.between),
-            "because": _strongest(found.contributions).astype(np.int32),
+            "predicted_ratings": self._ratings(rows, ratings, retrieved.indices, retrieved.between),
+            "because": _strongest(retrieved.contributions).astype(np.int32),
         }
         places = np.argsort(-scores, axis=1, kind="stable")[:, :CANDIDATES]
         readers = np.arange(len(rows))[:, None]
@@ -79,19 +79,19 @@ class Scorer:
             best[name][is_missing] = nothing
         return best
 
-    def _features(self, rows: Places, ratings: Floats, found: Retrieved) -> Floats:
-        arrays, indices = self._arrays, found.indices
+    def _features(self, rows: Places, ratings: Floats, retrieved: Retrieved) -> Floats:
+        arrays, indices = self._arrays, retrieved.indices
         seen = Seen(
             on_shelf=(rows < arrays.book_count).astype(np.float32),
             residuals=self._residuals(rows, ratings),
             shelf_popularity=arrays.popular[rows],
             shelf_numbers=arrays.numbers[rows],
-            blend=found.blend,
-            parts=found.parts,
+            blend=retrieved.blend,
+            parts=retrieved.parts,
             popularity=arrays.popular[indices],
             numbers=arrays.numbers[indices],
             likeness=self._likeness(rows, indices),
-            contributions=found.contributions,
+            contributions=retrieved.contributions,
             series=_pairs(arrays.series, rows, indices),
             authors=_pairs(arrays.authors, rows, indices),
         )
@@ -127,15 +127,15 @@ class Scorer:
 
 
 def _pairs(groups: Ints, rows: Places, indices: Places) -> Floats:
-    """Return 1 where a shelf book and a candidate are in one group, float32 [readers, n, C]; −1 is no group."""
+    """Return 1 where a shelf book and a candidate are in the same group, float32 [readers, n, C]; −1 means no group."""
     shelf, candidates = groups[rows][:, :, None], groups[indices][:, None, :]
     return ((shelf == candidates) & (candidates >= 0)).astype(np.float32)
 
 
 def _strongest(contributions: Floats) -> Places:
-    """Return which shelf books contribute most, the most first, int64 [readers, C, reasons]; −1 for none.
+    """Return the shelf books that contribute most, the first most, int64 [readers, C, reasons]; −1 for none.
 
-    The contributions that are named are set to 0.
+    Sets the returned books' contributions to 0.
     """
     chosen = []
     for _ in range(REASONS):

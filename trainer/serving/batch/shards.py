@@ -1,4 +1,4 @@
-"""Shards of lists in the bucket: written one after the other, and the index last."""
+"""Shards of lists in the bucket: written one by one, then their index."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ SHARD_TYPE = "application/gzip"
 
 
 class Objects(Protocol):
-    """Where lists are kept: what of ``publish.Bucket`` they need."""
+    """The part of ``versions.Bucket`` that lists need."""
 
     def create(self, name: str, content: bytes, content_type: str) -> None:
-        """Write a new object; the same content again is no error, other content under that name is."""
+        """Write a new object; writing the same content again is not an error, but other content under its name is."""
         ...
 
 
 def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucket: Objects) -> int:
     """Make all readers' lists and upload them, with the model; return the number of shards, for the pointer.
 
-    The model's file is for a pipeline that makes lists elsewhere.
+    The model's file is for a pipeline that makes lists on other machines.
 
     Raises:
         ValueError: if the snapshot's entries have no keys.
-        BadModel: if the version's lists are there already, and others.
+        BadModel: if the version has other lists already.
     """
     content = model_file.to_bytes(serving)
     bucket.create(paths.list_object(version, model_file.MODEL), content, "application/octet-stream")
@@ -44,7 +44,7 @@ def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucke
 
 
 def write_shards(lists: Iterable[RecommendationList], catalogue: Catalogue, version: str, bucket: Objects) -> int:
-    """Upload lists, which come in the order of the database's keys, and their index; return how many shards."""
+    """Upload lists, given in the order of the database's keys, and their index; return the number of shards."""
     entries = []
     for number, part in enumerate(in_parts(lists, SHARD_READERS)):
         content = pack(to_line(made, catalogue) for made in part)
