@@ -13,7 +13,7 @@ def clusters(readers=60, books=80, kinds=4, per_reader=12, seed=0):
         others = [book for book in range(books) if book % kinds != reader % kinds]
         chosen = [*rng.choice(own, per_reader - 2, replace=False), *rng.choice(others, 2, replace=False)]
         for book in chosen:
-            # Every other reader is hard to please: what biases are there for.
+            # Every other reader is hard to please: biases are for that.
             stars = (4.0 if book % kinds == reader % kinds else 3.0) + (0.5 if reader % 8 < 4 else -1.5)
             rows.append((f"reader-{reader:02}", f"09780{book:04}", "0" if rng.random() < 0.1 else str(stars)))
     ratings = pd.DataFrame(rows, columns=["userId", "isbn", "myRate"]).sample(frac=1, random_state=seed)

@@ -1,4 +1,4 @@
-"""The functions' own path, from entries in the database to lists, beside the evaluation of the same model."""
+"""The functions' path from entries in the database to lists, compared with the evaluation of the same model."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def test_the_functions_write_the_lists_that_the_evaluation_judges():
     train, test = split(ratings)
     built = dataset.build(dataset.clean(train)[0], books)
     serving = fit(built, books, CONFIG).serving
-    assert serving.reranker is not None  # else there would be less to compare
+    assert serving.reranker is not None  # otherwise there would be less to compare
     files = tflite.export(serving)
     held_out = test.assign(myRate=test["myRate"].astype(float))
     judged = evaluate(tflite.load(files, "v"), built, held_out, seed=1)

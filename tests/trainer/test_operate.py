@@ -1,4 +1,4 @@
-"""What an operator does by hand, over the real database adapter in memory."""
+"""An operator's manual actions, over the real database adapter in memory."""
 
 import pytest
 
@@ -9,6 +9,7 @@ from bookrec.manifest import parse_pointer
 from tests.fakes import FakeBucket, FakeClock
 from tests.memory_database import MemoryDatabase
 from trainer import operations as operate
+from trainer.publishing import versions
 from trainer.publishing.adapters import Database
 from trainer.run import Product, RefusedModelError, Services, run
 
@@ -19,7 +20,7 @@ def world():
 
 
 class World:
-    """A database with an entry, a bucket, and runs that make the smallest of models."""
+    """A database with an entry, a bucket, and runs that make the smallest possible models."""
 
     def __init__(self):
         self.clock = FakeClock()
@@ -83,10 +84,10 @@ def test_a_damaged_version_does_not_go_live_again(world, damage):
         world.bucket.delete(name)
     else:
 
-        def refuse(*files):
+        def no_answer(*files):
             raise BadModel("no answer")
 
-        world.answers = refuse
+        world.answers = no_answer
     with pytest.raises(BadModel):
         operate.rollback(world.services, first.version)
     assert world.live() == second
@@ -129,7 +130,7 @@ def test_every_ended_run_is_recorded_with_its_figures_and_its_reason(world):
     with pytest.raises(RuntimeError):
         world.publish(RuntimeError("out of memory"))
     runs = paths.children(world.memory.get(f"{paths.STATUS}/training/runs"))
-    assert all(run["at"] - run.pop("startedAt") == 1_000 for run in runs.values())  # which is what making one takes
+    assert all(run["at"] - run.pop("startedAt") == 1_000 for run in runs.values())  # making a model takes that long
     judged = {"ndcg": 0.25, "popularity": 0.125}
     assert {fence: {k: v for k, v in run.items() if k != "at"} for fence, run in runs.items()} == {
         "1": {"runId": "manual-1", "fence": 1, "outcome": "published", "version": first.version, **judged},
@@ -169,12 +170,12 @@ def test_a_run_that_lost_its_lease_publishes_nothing(world):
 
 
 def test_old_versions_are_removed_and_kept_ones_stay(world):
-    versions = []
+    names = []
     for _ in range(13):
-        versions.append(world.publish().version)
+        names.append(world.publish().version)
         world.clock.now += versions.RETIRE_AFTER_MS
     left = {name.split("/")[1] for name in world.bucket.objects}
-    assert left == set(world.live().kept) == set(versions[-10:])
+    assert left == set(world.live().kept) == set(names[-10:])
 
 
 def test_no_model_is_trained_on_a_reader_who_has_left(world):

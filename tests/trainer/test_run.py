@@ -1,4 +1,4 @@
-"""A whole run, from the database stand-in to published files."""
+"""A whole run, from the database emulator to published files."""
 
 import json
 from dataclasses import replace

@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="also fit and score the baselines, and draw the cold-start curve (minutes)",
     )
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of all that is random")
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="random seed")
 
 
 def run(arguments: argparse.Namespace) -> Done:

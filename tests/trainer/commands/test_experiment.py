@@ -88,7 +88,7 @@ def test_one_experiment_at_a_time(two_models, node_at, command):
         (["start", "v1", "--share", "1"], 2, "--share: give more than 0 and less than 1"),
         (["start", "v1", "--share", "half"], 2, "invalid float value"),
         (["start", "v0"], 1, "version v0 is not kept; these are: v1, v2"),
-        (["start", "v1"], 1, "v1"),  # its files are no model
+        (["start", "v1"], 1, "v1"),  # its files are not a model
     ],
 )
 def test_an_experiment_that_cannot_start_is_explained_in_one_line(two_models, command, words, code, message):

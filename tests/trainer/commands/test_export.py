@@ -1,4 +1,4 @@
-"""``export``: a copy of what a model can be trained on, and of nothing else."""
+"""``export``: a copy of the training data, and of nothing else."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ __all__ = ["command", "project", "storage_url"]
 
 @pytest.fixture
 def database():
-    """Three readers; entries with everything that can be wrong with them; profiles, copies and lists."""
+    """Three readers; entries with every kind of error; profiles, copies and lists."""
     memory = MemoryDatabase(FakeClock().now_ms)
     values = {}
     for n in range(30):

@@ -1,4 +1,4 @@
-"""``train --out`` and ``publish``: a model in a folder, and what must hold for it to go live."""
+"""``train --out`` and ``publish``: a model in a folder, and the conditions for making it live."""
 
 import io
 import json
@@ -33,7 +33,7 @@ def world(tmp_path):
 
 
 class World:
-    """A database with an entry, a bucket, and the smallest of models, in folders and live."""
+    """A database with an entry, a bucket, and the smallest possible models, in folders and live."""
 
     def __init__(self, tmp_path):
         self.clock, self.folder = FakeClock(), tmp_path / "candidate"
@@ -112,7 +112,7 @@ def test_a_folder_is_published_like_any_model(world):
     }
     assert published["report.html"] == f"<p>Version {pointer.version}".encode()
     assert published["model_card.md"] == f"# {pointer.version}".encode()
-    assert published["metrics.json"] == candidate.name.encode()  # data stays as it was exported
+    assert published["metrics.json"] == candidate.name.encode()  # data is not changed
     manifest = parse_manifest(json.loads(published["manifest.json"]))
     assert manifest.details["gate"]["passed"]
     assert world.memory.get(f"{paths.STATUS}/training/run/outcome") == "published"
@@ -230,7 +230,7 @@ def test_nothing_is_overwritten_and_partial_output_is_removed(world, tmp_path):
     (world.folder / "mine").touch()
     with pytest.raises(FolderError, match="exists already"):
         world.train()
-    assert world.steps == []  # it is said before anything is read
+    assert world.steps == []  # the error comes before anything is read
     shutil.rmtree(world.folder)
 
     def interrupted(order, step):

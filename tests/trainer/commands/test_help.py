@@ -1,4 +1,4 @@
-"""What holds for all commands: help, the page about them, errors in one line, exit codes, JSON, progress, Ctrl-C."""
+"""What all commands share: help, the commands page, errors in one line, exit codes, JSON, progress, Ctrl-C."""
 
 import io
 import json
@@ -72,7 +72,7 @@ def test_each_command_has_a_summary_defaults_and_examples_that_its_parser_accept
 
 def test_the_commands_page_matches_the_parsers(monkeypatch):
     for name in ("BY_USER", "SNAPSHOTS", "BATCH_LISTS"):
-        monkeypatch.setenv(name, "7")  # whoever writes the page
+        monkeypatch.setenv(name, "7")  # the page must not depend on the environment
     assert reference.PAGE.read_text() == reference.page(), "rewrite it: python -m trainer.commands_page"
     for name in COMMANDS:
         assert f"\n## {name}\n" in reference.page()
@@ -126,7 +126,7 @@ def test_an_invalid_number_is_named_with_its_variable_before_anything_is_read(
     assert ended.code == 2
     assert ended.json["error"].startswith(f"{variable} is '{value}' in the environment: set it to a whole number of ")
     assert project.get("Recommender") is None
-    assert command("status").code == 3  # which needs none of them
+    assert command("status").code == 3  # it needs none of them
 
 
 def test_an_empty_variable_counts_as_unset():
@@ -138,7 +138,7 @@ def test_an_invalid_workers_patience_is_named(command, project, monkeypatch):
         "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
     )
     monkeypatch.setenv("WORKERS_PATIENCE_SECONDS", "long")
-    distributed.strategy.cache_clear()  # whoever trained in this process has asked for it
+    distributed.strategy.cache_clear()  # earlier training in this process may have filled it
     ended = command("run")
     assert ended.code == 2
     assert ended.err.startswith("trainer: WORKERS_PATIENCE_SECONDS is 'long' in the environment")
@@ -207,7 +207,7 @@ class Terminal(io.StringIO):
 
 
 class Watched(io.StringIO):
-    """Says when a text has been written."""
+    """Signals when a text has been written."""
 
     def __init__(self, text):
         super().__init__()
@@ -230,7 +230,7 @@ def test_elsewhere_progress_is_a_line_from_time_to_time():
     assert lines[0] == "export: /archive, 0 of 10 nodes, 0 s"
     assert lines[-1] == "export: /archive, 3 of 10 nodes, 0 s"
     said = len(lines)
-    assert len(shown.getvalue().splitlines()) == said  # and none after the end
+    assert len(shown.getvalue().splitlines()) == said  # no line after the end
 
 
 def test_short_work_shows_no_progress():
@@ -353,7 +353,7 @@ def test_ctrl_c_frees_the_lease_and_publishes_nothing(project):
         if line.startswith("training: judging"):
             break
     assert project.get(f"{paths.LEASE}/holder") == "manual-1"
-    for _ in range(3):  # whoever is impatient
+    for _ in range(3):  # an impatient user
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err

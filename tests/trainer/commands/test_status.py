@@ -1,4 +1,4 @@
-"""``status``: what it says of a database, and when it calls for an operator."""
+"""``status``: what it says about a database, and when it calls for an operator."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def world():
 
 
 class World:
-    """A database in which all is well."""
+    """A healthy database."""
 
     def __init__(self):
         self.now = FakeClock().now

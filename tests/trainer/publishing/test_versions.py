@@ -63,11 +63,11 @@ def test_a_missing_or_damaged_pointer_is_replaced(damaged):
 
 
 def test_an_uploaded_model_that_does_not_answer_stops_the_publish():
-    def refuse(version, model, items):
+    def no_answer(version, model, items):
         raise BadModel("no answer")
 
     with pytest.raises(BadModel, match="no answer"):
-        upload(Bucket(), answers=refuse)
+        upload(Bucket(), answers=no_answer)
 
 
 def publish_many(bucket, count):

@@ -1,4 +1,4 @@
-"""Exact top k by inner product, beside sorting everything."""
+"""Exact top k by inner product, compared with sorting everything."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from trainer.serving.topk import first_of_best, top_inner_products
 
 
 def whole(rng, shape):
-    """Small whole numbers: their products are exact whatever the order of the sum, and ties are many."""
+    """Return small whole numbers: their products are exact in any order of summation, and there are many ties."""
     return rng.integers(-2, 3, shape).astype(np.float32)
 
 

@@ -80,7 +80,7 @@ def test_nodes_equal_those_that_pythons_json_reads(tree, is_ascii, buffer):
 
 
 def without_null_elements(node):
-    """An array's null is no child of a node."""
+    """Return a node without the nulls of arrays, which are not children."""
     if isinstance(node, list):
         return [without_null_elements(child) for child in node if child is not None]
     return {key: without_null_elements(child) for key, child in node.items()} if isinstance(node, dict) else node

@@ -1,4 +1,4 @@
-"""Reading only what has changed: the snapshot is the database, whatever happened to either, and costs less."""
+"""Reading only what has changed: the snapshot always equals the database, and reading it costs less."""
 
 import io
 import json
@@ -39,7 +39,7 @@ QUICK = Reading(workers=2, spans=4, attempts=2, wait_s=0.001, longest_wait_s=0.0
 
 
 class World:
-    """A database in memory whose shelves change as the backend has them change, with a clock that is turned by hand."""
+    """A database in memory whose shelves change as under the backend, with a manual clock."""
 
     def __init__(self):
         self.now, self.number, self.reads = NOW, 0, []
@@ -66,11 +66,11 @@ class World:
         self.memory.update({f"{paths.READERS}/{user}": GONE, f"{paths.DIRTY}/{user}": None})
 
     def whole(self):
-        """What a full read would train on."""
+        """Return the snapshot of a full read."""
         return read_pages(self.database.pages, "database").without(self.database.gone())
 
     def read(self, snapshots):
-        """What a run trains on."""
+        """Return the snapshot that a run trains on."""
         return snapshots.read(self.database, self.now).without(self.database.gone())
 
     def publish(self):
@@ -185,7 +185,7 @@ def test_a_reader_who_left_does_not_return_from_an_old_file_and_is_in_none_after
     assert not (world.read(snapshots).ratings["userId"] == "leaver").any()
     for key in keys:
         world.remove(key, "leaver", is_marked=False)
-    world.memory.update({f"{paths.READERS}/leaver": None})  # with the last entry the mark goes
+    world.memory.update({f"{paths.READERS}/leaver": None})  # the mark is removed with the last entry
     world.now += 1000
     assert not snapshots.read(world.database, world.now).ratings["userId"].eq("leaver").any()
     world.now += DAY_MS
@@ -307,7 +307,7 @@ def test_files_of_a_dead_run_are_removed_later(world, snapshots):
     assert set(snapshots.folder.names()) == {STATE, *state_of(snapshots).files}
 
 
-BACKUP_TIME = "2026-09-21T13:33:20Z"  # an hour after NOW's own, which a backup's name is taken to be late by
+BACKUP_TIME = "2026-09-21T13:33:20Z"  # an hour after NOW: a backup may be an hour older than its name
 
 
 def backup_of(world, folder, time=BACKUP_TIME):

@@ -1,4 +1,4 @@
-"""Reading a node in parallel ranges of keys, from the real stand-in over the wire."""
+"""Reading a node in parallel ranges of keys, from the database emulator over the wire."""
 
 import threading
 from dataclasses import replace
@@ -106,7 +106,7 @@ def fail(server, probability, status=504):
 def test_pages_with_transient_failures_are_read_again(server, filled):
     expected = read_pages(filled.pages, "database")
     fail(server, 0.4)
-    # The threads' order decides which requests fail: 40 attempts in a row fail once in 10¹⁵ pages.
+    # The order of the threads decides which requests fail: 40 attempts in a row fail once in 10¹⁵ pages.
     patient = replace(QUICK, attempts=40)
     snapshot = read_pages(lambda path, size: parallel_pages(filled, path, 20, patient), "database")
     counts = server.get(".settings/faults")["counts"]["requests"]["User_Book"]

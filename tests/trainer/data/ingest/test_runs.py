@@ -1,4 +1,4 @@
-"""Runs that read in these ways, over the database on the wire: what each is given, and which marks it clears."""
+"""Runs with each way of reading, over the database on the wire: their snapshots, and the marks that they clear."""
 
 import json
 
@@ -19,7 +19,7 @@ from trainer.run import Product, Services, run
 
 @pytest.fixture
 def given(database):
-    """Runs with ``read``; returns what the model was made from."""
+    """Return a function that runs with ``read`` and returns the snapshot that the model was made from."""
     services = Services(database, FakeBucket(FakeClock()), lambda *_: None, now_ms, beat_in_thread)
 
     def train(read):

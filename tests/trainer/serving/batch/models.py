@@ -1,4 +1,4 @@
-"""Models for tests of lists: one of chance, in which every part counts."""
+"""Models for tests of lists: a random one, in which every part counts."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from trainer.serving.reranker_features import FEATURES
 
 
 def random_model(books=1500, dim=48, seed=0, tables=2, popularity_weight=0.25, levels=1000):
-    """Every weight is of chance; popularity has so many ``levels``, so that few make many ties."""
+    """Return a model with random weights; popularity has ``levels`` values, so few levels make many ties."""
     rng = np.random.default_rng(seed)
 
     def normal(*shape):

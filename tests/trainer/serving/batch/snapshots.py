@@ -30,7 +30,7 @@ def small_world(readers=60, books=300, seed=0):
     for reader in range(readers):
         size = (1, 2, 5, 20, 60)[reader % 5]
         for item in [*rng.choice(books, size, replace=False), *([0] if reader == 3 else [])]:
-            key = f"-N{rng.integers(10**6):06}{number:05}"  # no order that tells the readers apart
+            key = f"-N{rng.integers(10**6):06}{number:05}"  # keys are not sorted by reader
             stars = float(rng.integers(0, 11)) / 2
             entries[key] = {"userId": user_id(reader), "bookId": key, "isbn": isbns[item], "myRate": stars}
             number += 1
@@ -39,7 +39,7 @@ def small_world(readers=60, books=300, seed=0):
 
 
 def user_id(reader):
-    """Ids of digits come before those of letters in the database, by their value."""
+    """Return an id: in the database, ids of digits come before others, ordered by value."""
     return str(100 - reader) if reader % 3 == 0 else f"{'Zu'[reader % 2]}ser{reader}"
 
 
@@ -51,12 +51,12 @@ def snapshot_of(entries, archive):
 
 
 def as_objects(ratings):
-    """The same rows with plain Python objects in every column."""
+    """Return the same rows with plain Python objects in every column."""
     return pd.DataFrame({name: ratings[name].astype(object).tolist() for name in ratings.columns})
 
 
 def stored_lists(read, version):
-    """Return the index and by reader all ready lists of a version."""
+    """Return a version's index, and its lists by reader."""
     index = read_index(read(list_object(version, INDEX)), version)
     lists = {}
     for number, entry in enumerate(index.shards):

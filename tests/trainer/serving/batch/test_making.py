@@ -1,4 +1,4 @@
-"""All readers' lists at once, beside those that the functions make one by one."""
+"""All readers' lists at once, compared with those that the functions make one by one."""
 
 import re
 
@@ -21,7 +21,7 @@ from trainer.serving.item_item import ServingModel
 
 
 def almost(node):
-    """Scores are rounded to six digits, of which the last may differ."""
+    """Scores are rounded to six digits; the last one may differ."""
     items = [{**i, "score": pytest.approx(i["score"], abs=1e-4)} for i in node["items"]]
     rated = [{**i, "predictedRating": pytest.approx(i["predictedRating"], abs=2e-3)} for i in items]
     return {**node, "items": rated}

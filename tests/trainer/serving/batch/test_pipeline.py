@@ -1,4 +1,4 @@
-"""The Beam pipeline makes the very shards that one process makes."""
+"""The Beam pipeline makes the same shards as one process."""
 
 import pandas as pd
 import pyarrow as pa

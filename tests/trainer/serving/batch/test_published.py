@@ -32,7 +32,7 @@ READERS = 30
 
 
 class WallClock(FakeClock):
-    """The real time, in which nobody sleeps."""
+    """A clock with the real time that does not sleep."""
 
     def now_ms(self):
         return now_ms()

@@ -1,4 +1,4 @@
-"""Scores in blocks, beside the exported file's, reader by reader."""
+"""Scores in blocks, compared with the exported file's, reader by reader."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def trained_model():
 
 
 def shelves(books, size, count, seed):
-    """Items int32 [count, n] and stars [count, n]; where there are more than two, the first is an unknown book."""
+    """Return items int32 [count, n] and stars [count, n]; with more than two items, the first is an unknown book."""
     rng = np.random.default_rng((seed, size))
     if size == 0:
         return np.full((count, 1), -1, np.int32), np.zeros((count, 1), np.float32)
@@ -36,12 +36,12 @@ def shelves(books, size, count, seed):
 
 
 def compare(expected, answer):
-    """Compare one reader's answers; return how many of the ten best have changed places with an equal one."""
+    """Compare one reader's answers; return how many of the ten best have swapped places with an equal one."""
     np.testing.assert_allclose(answer["scores"], expected["scores"], rtol=0, atol=TOLERANCE)
     same = answer["indices"] == expected["indices"]
     for place in np.flatnonzero(~same[:10]):
         others = np.flatnonzero(expected["indices"] == answer["indices"][place])
-        assert len(others) == 1  # it is among the candidates, with the score that stands in its place
+        assert len(others) == 1  # it is among the candidates, with the score at its place
         assert abs(expected["scores"][others[0]] - expected["scores"][place]) <= TOLERANCE
     np.testing.assert_allclose(answer["predicted_ratings"][same], expected["predicted_ratings"][same], atol=TOLERANCE)
     assert (answer["because"][same] == expected["because"][same]).all()
