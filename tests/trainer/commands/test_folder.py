@@ -277,7 +277,7 @@ def test_publish_rejects_a_folder_without_a_candidate_before_it_connects(command
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["train", "--out", "x", "--lists"], "--lists: with --out no lists are made"),
+        (["train", "--out", "x", "--lists"], "--lists: no lists are made with --out"),
         (["train", "--by-user", "many"], "invalid int value: 'many'"),
         (["train", "--fence", "3"], "unrecognized arguments: --fence 3"),
         (["train", "--source", "missing.csv"], "missing.csv: cannot be read"),
