@@ -115,7 +115,7 @@ class FakeTasks:
 
     def enqueue(self, function: str, payload: Mapping[str, object], task_id: str, at_ms: int | None = None) -> None:
         if self.fails:
-            raise ConnectionError("the queue is away")
+            raise ConnectionError("the queue does not answer")
         self.queued.setdefault(task_id, (function, payload, at_ms))
 
 

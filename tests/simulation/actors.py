@@ -108,7 +108,7 @@ class Reader:
         ):
             with suppress(PermissionDeniedError):
                 self.write(values)
-                self._world.monitor.found(7, f"{self.uid} may write {next(iter(values))}")
+                self._world.monitor.violated(7, f"{self.uid} may write {next(iter(values))}")
 
 
 def librarian(world):
@@ -139,7 +139,7 @@ def phone(world):
                 world.scheduler.sleep(world.rng.randrange(30_000))
                 entry.check(name, objects[paths.model_object(pointer.version, name)])
         except (BadModel, KeyError) as problem:
-            world.monitor.found(4, f"a download of {pointer.version} broke: {problem!r}")
+            world.monitor.violated(4, f"a download of {pointer.version} broke: {problem!r}")
 
 
 class Trainer:

@@ -29,12 +29,12 @@ def check_mild(world):
         if node is None:
             continue  # the reader has removed it, or left
         if node["basedOn"]["digest"] != shelf.digest:
-            monitor.found(2, f"the events of {user_id} ended in a list of another shelf")
+            monitor.violated(2, f"the events of {user_id} ended in a list of another shelf")
         elif node["modelVersion"] != _version_of(live, user_id):
             # It must equal a list of the reader's model, with the catalogue at the time when the two were compared.
             given = [make_list(shelf, model_of(user_id), catalogue).list_id for catalogue in monitor.catalogues]
             if node["listId"] not in given:
-                monitor.found(2, f"the events of {user_id} ended in a list of {node['modelVersion']}")
+                monitor.violated(2, f"the events of {user_id} ended in a list of {node['modelVersion']}")
 
 
 def _version_of(live, user_id):
@@ -72,16 +72,16 @@ def check_all(world):
         _check_lists(world, tree, entries, gone, live)
     rows = sorted((e.isbn, e.rating) for e in entries if e.user_id not in gone)
     if state.get("changes"):
-        monitor.found(1, f"changes stay pending: {sorted(state['changes'])}")
+        monitor.violated(1, f"changes stay pending: {sorted(state['changes'])}")
     elif (rows or monitor.last_judged[1]) and [tuple(r) for r in monitor.last_judged[1] or ()] != rows:
-        monitor.found(1, f"the last judged model was made from {monitor.last_judged[1]}, the shelves have {rows}")
+        monitor.violated(1, f"the last judged model was made from {monitor.last_judged[1]}, the shelves have {rows}")
     if read_lease(state.get("lease")).holder is not None:
-        monitor.found(3, "the lease is still held")
+        monitor.violated(3, "the lease is still held")
     _check_records(monitor, state, nodes, rejected, gone)
     _check_quality(monitor, state, tree[paths.USERS])
     _check_privacy(world, state, gone)
     if "tensorflow" in sys.modules and not world.had_tensorflow:
-        monitor.found(10, "the functions' path has imported TensorFlow")
+        monitor.violated(10, "the functions' path has imported TensorFlow")
 
 
 def _check_lists(world, tree, entries, gone, live):
@@ -94,11 +94,11 @@ def _check_lists(world, tree, entries, gone, live):
         expected = make_list(shelf, model_of(user_id), catalogue).to_node(catalogue, None)
         node = database.get(paths.recommendations(user_id))
         if node is None or node["basedOn"]["digest"] != shelf.digest:
-            monitor.found(1, f"the list of {user_id} does not follow the shelf")
+            monitor.violated(1, f"the list of {user_id} does not follow the shelf")
         elif node["listId"] != expected["listId"] and not _may_stay(node, monitor, _version_of(live, user_id)):
-            monitor.found(2, f"the list of {user_id} is not the one that the shelf gives: {node['modelVersion']}")
+            monitor.violated(2, f"the list of {user_id} is not the one that the shelf gives: {node['modelVersion']}")
         elif not _is_complete(node, expected, catalogue):
-            monitor.found(2, f"the list of {user_id} is not complete")
+            monitor.violated(2, f"the list of {user_id} is not complete")
 
 
 def _may_stay(node, monitor, version):
@@ -117,23 +117,23 @@ def _check_records(monitor, state, nodes, rejected, gone):
     expected = {k: p.reason for k, p in rejected.items() if children(nodes[k]).get("userId") not in gone}
     kept = {key: record["reason"] for key, record in records.items() if record["reason"] != "user_forged"}
     if kept != expected:
-        monitor.found(8, f"{kept} are recorded as rejected, {expected} are bad")
+        monitor.violated(8, f"{kept} are recorded as rejected, {expected} are bad")
     if [key for key, record in records.items() if is_same_forged(record, nodes.get(key))]:
-        monitor.found(8, "a forged entry is recorded and still there")
+        monitor.violated(8, "a forged entry is recorded and still there")
     counted = state.get("status", {}).get("rejected") or {}
     if counted != Counter(problem_of(nodes[key]).reason for key in rejected):
-        monitor.found(8, f"{counted} bad entries were counted, there are {len(rejected)}")
+        monitor.violated(8, f"{counted} bad entries were counted, there are {len(rejected)}")
 
 
 def _check_quality(monitor, state, users):
     """Check that each stored conversion is counted once, and that none is of a reader who left."""
     noted = state.get("shelvings", {})
     if strangers := sorted(noted.keys() - users.keys()):
-        monitor.found(7, f"{strangers} have left, and their conversions are still stored")
+        monitor.violated(7, f"{strangers} have left, and their conversions are still stored")
     figures = children(children(state.get("status", {}).get("quality")).get("labels"))
     ended = {label for label, row in figures.items() if is_final(row)}
     if early := sorted(ended & standing(read_pointer(state.get("model"))).open):
-        monitor.found(2, f"{early} are no longer counted, though lists of them are still made")
+        monitor.violated(2, f"{early} are no longer counted, though lists of them are still made")
     rows = [(label, node) for labels in noted.values() for label, node in labels.items()]
     for label in sorted({label for label, _ in rows}):
         counted = figures.get(label)
@@ -142,20 +142,20 @@ def _check_quality(monitor, state, users):
         hits = [len(children(node.get("hits"))) for name, node in rows if name == label]
         expected = (len(hits), sum(map(bool, hits)), sum(hits))
         if counted is None or (counted["readers"], counted["hitReaders"], counted["hits"]) != expected:
-            monitor.found(2, f"for {label}, {expected} is stored and {counted} was counted")
+            monitor.violated(2, f"for {label}, {expected} is stored and {counted} was counted")
 
 
 def _check_privacy(world, state, gone):
     monitor = world.monitor
     for user_id in sorted(gone):
         if world.platform.database.get(paths.recommendations(user_id)) or user_id in state.get("dirty", {}):
-            monitor.found(7, f"{user_id} has left, and traces are left")
+            monitor.violated(7, f"{user_id} has left, and traces are left")
     for name, content in sorted(world.platform.bucket.objects.items()):
         if [user_id for user_id in world.user_ids if user_id.encode() in content]:
-            monitor.found(9, f"{name} contains a user id")
+            monitor.violated(9, f"{name} contains a user id")
     for line in world.log:
         if [user_id for user_id in world.user_ids if user_id in line] or [i for i in world.isbns if i in line]:
-            monitor.found(7, f"a log line names a reader: {line}")
+            monitor.violated(7, f"a log line names a reader: {line}")
 
 
 def log_line(message, fields):

@@ -126,7 +126,7 @@ class World:
             process = self.platform.invoke("reconcile", lambda backend: backend.reconcile())
             self.scheduler.run(self.scheduler.now + RECONCILE_MS)
             if process.error is not None:
-                self.monitor.found(1, f"the reconciler fails on a quiet night: {process.error!r}")
+                self.monitor.violated(1, f"the reconciler fails on a quiet night: {process.error!r}")
                 return
             lease = read_lease(self.platform.database.get(paths.LEASE))
             if POLICY.is_parked(lease):
@@ -135,7 +135,7 @@ class World:
                 swept = self._sweeps() + 2
             elif self._sweeps() >= swept:
                 return
-        self.monitor.found(1, f"no rest after {NIGHTS} runs of the reconciler")
+        self.monitor.violated(1, f"no rest after {NIGHTS} runs of the reconciler")
 
     def _sweeps(self):
         return self.platform.database.get(f"{paths.STATUS}/reconcile/sweeps") or 0
