@@ -67,6 +67,37 @@ class _Shelves:
     keys: Mapping[str, Sequence[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What a round of a refresh has read, and the basis of its lists."""
+
+    shelves: _Shelves
+    readers: Mapping[str, Reader]
+    basis: Basis
+
+    def writes(
+        self, user_ids: Sequence[str], changes: Sequence[str] | None, again: bool, replaced: Mapping[str, Replaced]
+    ) -> tuple[dict[str, dict[str, object]], dict[str, Exception]]:
+        """Return what to write for each user, and the errors of those whose list cannot be made."""
+        writes, problems = dict[str, dict[str, object]](), dict[str, Exception]()
+        for user_id in user_ids:
+            try:
+                shelf, keys, reader = self.shelves.by_user[user_id], self.shelves.keys[user_id], self.readers[user_id]
+                writes[user_id] = writes_for(shelf, keys, reader, self.basis, changes, again, replaced.get(user_id))
+            except Exception as problem:  # a list that cannot be made must not delay the others
+                problems[user_id] = problem
+        return writes, problems
+
+    def replaced_by(self, writes: Mapping[str, Mapping[str, object]]) -> dict[str, Replaced]:
+        """Return the lists that the writes replace, by user."""
+        assignment = self.basis.in_use.assignment
+        return {
+            user_id: Replaced(self.shelves.by_user[user_id], self.readers[user_id], assignment)
+            for user_id, write in writes.items()
+            if write.get(paths.recommendations(user_id)) is not None
+        }
+
+
 class ListRefresher:
     """Computes users' lists from their present shelves, and writes them with the marks that go with them."""
 
@@ -99,31 +130,22 @@ class ListRefresher:
             StillChangingError: if shelves changed in each of ``MAX_ROUNDS`` rounds.
             ListsFailedError: if some lists could not be made.
         """
-        waiting, done, problems = sorted(set(user_ids)), Refreshed(), {}
-        replaced: dict[str, Replaced] = {}
+        waiting, done = sorted(set(user_ids)), Refreshed()
+        problems, replaced = dict[str, Exception](), dict[str, Replaced]()
         basis_of = self._current if changes is None else self._cached
         for turn in range(MAX_ROUNDS):
             if not waiting:
                 break
-            shelves, readers, basis = self._read(waiting, basis_of)
-            writes: dict[str, dict[str, object]] = {}
-            for user_id in waiting:
-                try:
-                    shelf, keys = shelves.by_user[user_id], shelves.keys[user_id]
-                    reader, before = readers[user_id], replaced.get(user_id)
-                    writes[user_id] = writes_for(shelf, keys, reader, basis, changes, turn > 0, before)
-                except Exception as problem:  # a list that cannot be made must not delay the others
-                    problems[user_id] = problem
+            read = self._read(waiting, basis_of)
+            writes, failed = read.writes(waiting, changes, turn > 0, replaced)
             for batch in batches(writes.values()):
                 extra_values, extra = extra() if extra else {}, None
                 self._database.update(batch | {WRITES: increment(1)} | dict(extra_values))
-            done.count(basis.in_use.version, writes, readers)
-            for user_id, write in writes.items():
-                if write.get(paths.recommendations(user_id)) is not None:
-                    shelf, reader = shelves.by_user[user_id], readers[user_id]
-                    replaced.setdefault(user_id, Replaced(shelf, reader, basis.in_use.assignment))
-            used = {user_id: shelves.by_user[user_id] for user_id, write in writes.items() if write}
-            waiting = self._outdated(used, basis)
+            done.count(read.basis.in_use.version, writes, read.readers)
+            problems |= failed
+            replaced = read.replaced_by(writes) | replaced  # the list before the first write of this refresh
+            used = {user_id: read.shelves.by_user[user_id] for user_id, write in writes.items() if write}
+            waiting = self._outdated(used, read.basis)
         if waiting:
             raise StillChangingError(f"{len(waiting)} shelves changed in each of {MAX_ROUNDS} rounds")
         if problems:
@@ -131,12 +153,9 @@ class ListRefresher:
             raise ListsFailedError(f"{len(problems)} lists could not be made: {type(first).__name__}") from first
         return done
 
-    def _read(
-        self, user_ids: Sequence[str], basis_of: Callable[[], Basis]
-    ) -> tuple[_Shelves, Mapping[str, Reader], Basis]:
+    def _read(self, user_ids: Sequence[str], basis_of: Callable[[], Basis]) -> _Round:
         calls = [lambda: self._shelves(user_ids), lambda: self._database.readers(user_ids), basis_of]
-        shelves, readers, basis = self._concurrently(calls)
-        return shelves, readers, basis
+        return _Round(*self._concurrently(calls))
 
     def _shelves(self, user_ids: Sequence[str]) -> _Shelves:
         nodes = self._database.shelf_nodes(user_ids)
