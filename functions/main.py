@@ -1,4 +1,4 @@
-"""The table of contents of the backend: one function a trigger, in the order of the flow."""
+"""The table of contents of the backend: one function per trigger, in the order of the flow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import os
 from typing import Any
 
-gc.disable()  # What is imported stays: looking through it for garbage again and again slows the start.
+gc.disable()  # Imported objects stay; collecting garbage among them slows the start.
 
 from firebase_functions import db_fn, https_fn, options, scheduler_fn, tasks_fn
 
@@ -18,9 +18,9 @@ from backend.parameters import FANOUT_TASKS, REGION
 
 CONCURRENCY = 16
 
-# The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest); several events share an
-# instance, since a handler mostly waits for the database, and sharing takes a whole CPU (a third is the default).
-# The account is the one of docs/access.md, in whichever project this is deployed to.
+# The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest). Several events share an
+# instance, since a handler mostly waits for the database; sharing needs a whole CPU (the default is a third).
+# docs/access.md describes the account; the platform adds the project that this is deployed to.
 options.set_global_options(
     region=REGION,
     memory=options.MemoryOption.MB_512,
@@ -29,8 +29,8 @@ options.set_global_options(
     max_instances=20,
     service_account="recommender-functions@",
 )
-# functions-framework reads it once this module is imported, and takes 4 threads a CPU where it is not said: the other
-# events of an instance would wait for a thread.
+# functions-framework reads THREADS once this module is imported. By default it has 4 threads per CPU: the other events
+# of an instance would wait for a thread.
 os.environ.setdefault("THREADS", str(CONCURRENCY))
 identity.prepare()
 
@@ -68,7 +68,7 @@ def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
     timeout_sec=540,
 )
 def fanout(request: tasks_fn.CallableRequest[Any]) -> None:
-    """One shard of readers waits for lists of the new model."""
+    """A shard of readers waits for lists of the new model."""
     with reported("fanout"):
         shard = request.data
         backend = composition.backend().of(str(shard.get("instance", "")))

@@ -1,4 +1,4 @@
-"""A headless Chromium that finds nothing but this machine."""
+"""A headless Chromium that can reach only this machine."""
 
 import contextlib
 
@@ -14,7 +14,7 @@ QUIETLY = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", 
 
 @contextlib.contextmanager
 def launched():
-    """A running browser, as Playwright drives it."""
+    """Yield a running browser, driven by Playwright."""
     program = chromium()
     if program is None:
         skip_without("no Chromium on this machine: install one, or name it in CHROMIUM")

@@ -1,4 +1,4 @@
-"""In-memory twins of the backend's ports. They keep what the real services keep, and can be made to fail."""
+"""In-memory fakes for the backend's ports. They store what the real services store, and can be made to fail."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class FakeClock:
 
 
 def one_by_one(calls):
-    """Run calls that could run together."""
+    """Run calls, which could run concurrently, in order."""
     return [call() for call in calls]
 
 
 class FakeDatabase(FirebaseDatabase):
     """The real adapter over a database in memory.
 
-    ``on_shelf_read`` is called before each reading of shelves, with its number.
+    ``on_shelf_read`` is called before each read of shelves, with its number.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -71,7 +71,7 @@ class FakeDatabase(FirebaseDatabase):
 
 
 class FakeBucket:
-    """Cloud Storage, as the functions read it and as the trainer writes it."""
+    """Cloud Storage, for the functions to read and for the trainer to write."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.objects: dict[str, bytes] = {}
@@ -115,7 +115,7 @@ class FakeTasks:
 
     def enqueue(self, function: str, payload: Mapping[str, object], task_id: str, at_ms: int | None = None) -> None:
         if self.fails:
-            raise ConnectionError("the queue is away")
+            raise ConnectionError("the queue does not answer")
         self.queued.setdefault(task_id, (function, payload, at_ms))
 
 
@@ -131,7 +131,7 @@ class FakeJobs:
 
 
 class World:
-    """The backend over fakes, with one model's worth of helpers."""
+    """The backend over fakes, with methods to publish a model and read lists."""
 
     def __init__(self, books: int = 30) -> None:
         self.clock = FakeClock()
@@ -158,7 +158,7 @@ class World:
             self.database.update({f"{paths.ARCHIVE}/a{number:03}": book})
 
     def restarted(self) -> Backend:
-        """The handlers of another instance: nothing is cached yet."""
+        """Return the handlers of another instance: nothing is cached yet."""
         return build(SETTINGS, self._services)
 
     def publish(self, version: str, fence: int, *, known: Sequence[str] | None = None) -> None:
@@ -186,8 +186,9 @@ class World:
 
 
 def load_fake(version: str, model: bytes, items: bytes) -> Recommender:
-    """A model whose best book is the one after the newest on the shelf, or the second after it; two of a kind follow
-    each other: ``v2`` and ``v3`` give the same lists, ``v1`` and ``v4`` others. ``b"broken"`` does not load.
+    """Return a model whose best book is the first or the second after the newest book on the shelf.
+
+    Versions ending in 2, 3, 6 or 7 give the same lists, all others those of ``v1``. ``b"broken"`` does not load.
     """
     first = 1 + (version[-1] in "2367")
     if model.startswith(b"broken"):

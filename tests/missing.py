@@ -1,4 +1,4 @@
-"""What a machine may lack for some tests."""
+"""Programs that a machine may lack for some tests."""
 
 import os
 
@@ -6,5 +6,5 @@ import pytest
 
 
 def skip_without(what):
-    """Skip a test for want of something, saying what to install; where CI is set, which installs it, fail."""
+    """Skip a test because something is missing, saying what to install; fail it if CI is set, which installs it."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(what)

@@ -1,4 +1,4 @@
-"""Documents that are true: their paths exist, and the contract is the one of code and rules."""
+"""Documents are true: their paths exist, and the contract matches code and rules."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *(ROOT / folder / "README.md" for folder in FOLDERS)]
 )
 WRITTEN = (ROOT / ".gitignore").read_text().split()
-"""What programs write; it may not be there."""
+"""Files that programs write; they need not exist."""
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
 RULES = (ROOT / "database.rules.json").read_text()
 
@@ -59,13 +59,13 @@ RUN_BY = {
     "benchmarks.cold_start": "tests/benchmarks/test_events.py::"
     "test_a_cold_start_is_measured_beside_the_same_one_with_tensorflow",
 }
-"""Which test runs a command that a document shows; what needs a cloud stands in a block of ``sh cloud`` instead."""
+"""The test that runs each command in a document; commands that need a cloud are in ``sh cloud`` blocks instead."""
 
 COMMAND = re.compile(r"(make [\w-]+|(?:\.venv/bin/)?python -m (trainer \w+|[\w.]+))")
 
 
 def commands_of(document):
-    """Return the commands in a document's shell blocks, but for those that need a cloud."""
+    """Yield the commands in a document's shell blocks, except those that need a cloud."""
     for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
         yield from (line for line in block.splitlines() if line and not line.startswith("#"))
 
@@ -74,12 +74,12 @@ def commands_of(document):
 def test_every_command_that_a_document_shows_is_run_by_a_test_or_needs_a_cloud(document):
     for line in commands_of(document):
         command = COMMAND.match(line)
-        assert command, f"no test is known to run it, and its block does not say that it needs a cloud: {line}"
+        assert command, f"no test runs it, and it is not in a block of `sh cloud`: {line}"
         assert (command[2] or command[1]) in RUN_BY, line
 
 
 @pytest.mark.parametrize("command", RUN_BY)
-def test_what_runs_a_command_is_there(command):
+def test_the_test_that_runs_a_command_exists(command):
     file, _, name = RUN_BY[command].partition("::")
     text = (ROOT / file).read_text()
     assert f"def {name}(" in text if name else command in text

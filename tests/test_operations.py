@@ -1,4 +1,4 @@
-"""The runbook has a page for each alarm, and the pages on data name every node."""
+"""The runbook has a section for each alarm, and the pages on data name every node."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 
 
-def test_every_alarm_has_a_page_and_every_page_an_alarm():
+def test_every_alarm_has_a_section_and_every_section_an_alarm():
     code = "\n".join(path.read_text() for path in (ROOT / "functions" / "backend").rglob("*.py"))
     raised = set(re.findall(r'alarm\(\s*"([a-z-]+)"', code))
     assert raised

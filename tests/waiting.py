@@ -1,13 +1,13 @@
-"""Waiting for what another process does."""
+"""Waiting for another process."""
 
 import time
 
 
 def wait_until(condition, patience_s=60.0):
-    """Return what ``condition`` gives once that is true; what never becomes true fails the test."""
+    """Return the value of ``condition`` once it is true; fail the test if that takes longer than ``patience_s``."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        if found := condition():
-            return found
+        if value := condition():
+            return value
         time.sleep(0.05)
     raise AssertionError(f"not after {patience_s:.0f} s: {condition.__name__}")

@@ -1,4 +1,4 @@
-"""Who may call an operator's functions, and what a client is told where one fails."""
+"""Who may call the operators' functions, and what a client is told if one fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backend import logs
 from bookrec.errors import BadArgument, BadModel, BadSetting, BookrecError, LeaseLost, NotNow
 
 CLAIM = "operator"
-"""What a token of an operator says; only the Admin SDK can put it there."""
+"""The claim in an operator's token; only the Admin SDK can set it."""
 
 _CODES: tuple[tuple[type[BookrecError], FunctionsErrorCode], ...] = (
     (BadArgument, FunctionsErrorCode.INVALID_ARGUMENT),
@@ -21,17 +21,17 @@ _CODES: tuple[tuple[type[BookrecError], FunctionsErrorCode], ...] = (
     (BadSetting, FunctionsErrorCode.FAILED_PRECONDITION),
     (LeaseLost, FunctionsErrorCode.FAILED_PRECONDITION),
     (NotNow, FunctionsErrorCode.FAILED_PRECONDITION),
-    (BookrecError, FunctionsErrorCode.UNAVAILABLE),  # it is transient: the same call may do later
+    (BookrecError, FunctionsErrorCode.UNAVAILABLE),  # transient: the same call may succeed later
 )
 
 
 @contextmanager
 def operated(function: str, request: https_fn.CallableRequest[Any]) -> Iterator[Mapping[str, Any]]:
-    """Let an operator in, and yield the arguments; tell the client of the domain's failures in its own words.
+    """Check that the caller is an operator, yield the arguments, and pass the domain's error messages to the client.
 
     Raises:
-        HttpsError: what the SDK answers with; ``unauthenticated`` and ``permission-denied`` before anything is done.
-        FunctionFailedError: of any other failure, which the SDK answers as ``internal``.
+        HttpsError: the SDK's answer; ``unauthenticated`` and ``permission-denied`` before anything is done.
+        FunctionFailedError: for any other failure; the SDK answers ``internal``.
     """
     operator = require_operator(request)
     arguments = request.data if request.data is not None else {}
@@ -41,19 +41,19 @@ def operated(function: str, request: https_fn.CallableRequest[Any]) -> Iterator[
         try:
             yield arguments
         except BookrecError as problem:
-            logs.info("an operator's wish is not granted", function=function, operator=operator, reason=str(problem))
-            refusal = HttpsError(next(code for kind, code in _CODES if isinstance(problem, kind)), str(problem))
+            logs.info("an operator's request was rejected", function=function, operator=operator, reason=str(problem))
+            error = HttpsError(next(code for kind, code in _CODES if isinstance(problem, kind)), str(problem))
         else:
             logs.info("an operator has acted", function=function, operator=operator)
             return
-    raise refusal
+    raise error
 
 
 def require_operator(request: https_fn.CallableRequest[Any]) -> str:
-    """Return what stands for the caller in logs.
+    """Return the caller's hash for logs.
 
     Raises:
-        HttpsError: where the caller is not signed in, or is no operator.
+        HttpsError: if the caller is not signed in, or is not an operator.
     """
     if request.auth is None:
         raise HttpsError(FunctionsErrorCode.UNAUTHENTICATED, "sign in first")

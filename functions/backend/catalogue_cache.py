@@ -1,4 +1,4 @@
-"""The catalogue as it was last read, shared by all events of an instance."""
+"""The catalogue as last read, shared by all events of an instance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bookrec.catalogue import Catalogue, parse_catalogue
 
 
 class CatalogueCache:
-    """The catalogue, read again only where its ETag has changed, and asked for at most once in ``ttl_ms``."""
+    """The catalogue, read again only if its ETag has changed, and checked at most once in ``ttl_ms``."""
 
     def __init__(self, database: Database, clock: Clock, ttl_ms: int) -> None:
         self._database, self._clock, self._ttl_ms = database, clock, ttl_ms
@@ -17,11 +17,11 @@ class CatalogueCache:
         self._catalogue, self._etag, self._checked_at = Catalogue(()), "", -ttl_ms - 1
 
     def cached(self) -> Catalogue:
-        """Return the catalogue as it was last read, however long ago; it is read here only if it never was."""
+        """Return the catalogue as last read, no matter how long ago; read it only if it never was."""
         return self._catalogue if self._etag else self.current()
 
     def current(self) -> Catalogue:
-        """Return the catalogue, at most ``ttl_ms`` old; the same object as before where it has not changed."""
+        """Return the catalogue, at most ``ttl_ms`` old; the same object as before if it has not changed."""
         with self._lock:
             if self._clock.now_ms() - self._checked_at > self._ttl_ms:
                 nodes, etag = self._database.catalogue(self._etag)

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One handler a trigger, for one database instance.
+    """One handler per trigger, for one database instance.
 
     Attributes:
-        operating: what operators ask for; the same for all instances.
-        others: of the first instance, the handlers of the others by name.
+        operating: handles operators' requests; the same for all instances.
+        others: the handlers of the other instances by name; only the first instance has them.
     """
 
     entry_written: EntryWrittenHandler
@@ -38,13 +38,13 @@ class Backend:
     others: Mapping[str, Backend] = field(default_factory=dict)
 
     def of(self, instance: str) -> Backend:
-        """Return the handlers for a database instance by its name; the first one has no name that is needed."""
+        """Return the handlers of a database instance by its name; the first instance needs none."""
         return self.others.get(instance, self)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One adapter a port. ``concurrently`` runs calls of the handlers at the same time.
+    """One adapter per port. ``concurrently`` runs calls of the handlers at the same time.
 
     Attributes:
         database: the first instance.
@@ -78,24 +78,24 @@ def backend() -> Backend:
 
 
 def use(replacement: Backend | None) -> None:
-    """Replace this instance's handlers; None has them built anew."""
+    """Replace this instance's handlers; None makes ``backend`` build them again."""
     global _backend
     with _lock:
         _backend = replacement
 
 
 def entry_written(event: db_fn.Event[db_fn.Change[Any]]) -> EntryWritten:
-    """Return the domain's event for the platform's."""
+    """Return the domain's event for an event of the platform."""
     author = event.auth_id if event.auth_type == "app_user" else None
     at_ms = int(event.time.timestamp() * 1000)
     return EntryWritten(event.id, event.params["entryId"], event.data.before, event.data.after, author, at_ms)
 
 
 def reconcile() -> None:
-    """Reconcile all instances, at the same time: each has the time of a run.
+    """Reconcile all instances at the same time: each has a run's whole time.
 
     Raises:
-        BookrecError: as the first of those does that failed; all others were gone through.
+        BookrecError: of the first instance that failed; all others were reconciled.
     """
     backend().operating.reconcile()
 
@@ -172,7 +172,7 @@ def connect(settings: Settings) -> Services:
 
 
 def _trainer_jobs(settings: Settings) -> TrainerJobs:
-    # The trainer works for the database and the bucket of these functions, whatever its own defaults are.
+    # The trainer works for the database and the bucket of these functions, not for its defaults.
     environment = {
         "GOOGLE_CLOUD_PROJECT": settings.project,
         "DATABASE_URL": settings.database_url,

@@ -1,4 +1,4 @@
-"""What has to be written for one reader: the list, with the marks that go with it."""
+"""What to write for one reader: the list, with the marks that go with it."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
 
 TRACES = (paths.DIRTY, paths.CONVERSIONS)
-"""What the backend keeps of a reader beside the list, the entries' records and the mark, until the reader leaves."""
+"""What the backend keeps of a reader besides the list, the records of entries and the mark, until the reader leaves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What all lists of a round are made with."""
+    """The model and the catalogue with which all lists of a round are made."""
 
     in_use: InUse
     catalogue: Catalogue
 
     def is_still(self, other: Basis) -> bool:
-        """Tell whether lists made with the other are made with this."""
+        """Return whether lists made with ``other`` would be the same with this."""
         return self.in_use.assignment == other.in_use.assignment and self.catalogue is other.catalogue
 
 
 def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> RecommendationList:
-    """Return a shelf's list: the model's, filled up with popular and new books; without a model only those."""
+    """Return a shelf's list: the model's books, then popular and new ones; without a model, only the latter."""
     if model is None:
         best = [isbn for isbn in catalogue.best_rated if catalogue[isbn].average_rating > 0]
         fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
@@ -46,7 +46,7 @@ def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> 
 
 
 def _fill(shelf: Shelf, model: Recommender, catalogue: Catalogue) -> Iterator[Candidate]:
-    yield from model.fill(shelf, catalogue.newest)  # put in order only where somebody needs it
+    yield from model.fill(shelf, catalogue.newest)  # sorted only if the list needs it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Replaced:
     """A list that was replaced a moment ago.
 
     Attributes:
-        shelf: as it stood then.
+        shelf: the shelf at that time.
         reader: with that list.
-        assignment: of the list that came in its place.
+        assignment: of the list that replaced it.
     """
 
     shelf: Shelf
@@ -73,18 +73,18 @@ def writes_for(
     again: bool,
     replaced: Replaced | None = None,
 ) -> dict[str, object]:
-    """Return what has to be written for one reader, by path; nothing where all is as it should be.
+    """Return what to write for one reader, by path; nothing if all is right.
 
     Args:
-        shelf: as it stands.
-        keys: of all entries that name the reader, bad ones too.
-        changes: as ``ListRefresher.refresh`` takes them.
-        again: what was written a moment ago was made with what is no longer there: it proves nothing.
-        replaced: the list that stood there before that. What became of it is noted once more where the models are
-            others by now: whoever wrote a moment ago did not know of the experiment that runs.
+        shelf: the present one.
+        keys: of all entries that name the reader, including bad ones.
+        changes: see ``ListRefresher.refresh``.
+        again: the list written a moment ago is outdated by now: it proves nothing.
+        replaced: the list before that one. Its outcome is written again if the models have changed: the write a moment
+            ago did not know of the running experiment.
     """
     if reader.is_gone:
-        return _farewell(shelf, keys, reader, again)
+        return _purge(shelf, keys, reader, again)
     values: dict[str, object] = {}
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{shelf.user_id}"] = HERE
@@ -94,7 +94,7 @@ def writes_for(
     if is_full and reader.is_served(shelf.digest, wanted, catalogue):
         return values
     made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)
-    if changes is None and reader.has(made):  # another model's list, or a short one, that is the right one
+    if changes is None and reader.has(made):  # another model's list, or a short one, but the right one
         return values
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
     if replaced and replaced.assignment != in_use.assignment:
@@ -104,22 +104,23 @@ def writes_for(
 
 
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:
-    """Return what is noted of the list that is replaced, where the shelf has grown while its reader had it."""
+    """Return what to write about the list that is replaced, if the shelf has grown while its reader had it."""
     counted = standing(live.pointer if live else None).open
-    found = conversion(reader, shelf, counted, live.experiment if live else None)
-    return found.to_values(shelf.user_id, TIMESTAMP) if found else {}
+    outcome = conversion(reader, shelf, counted, live.experiment if live else None)
+    return outcome.to_values(shelf.user_id, TIMESTAMP) if outcome else {}
 
 
 def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
-    """Return which entry stands for what changed unnoticed on a shelf; for one that was emptied, a hash does.
+    """Return the key to mark for an unnoticed change of a shelf: its last entry's, or a hash if it was emptied.
 
-    The shelf of a reader whom nobody has met was trained on if it is older than the live model's snapshot: an import.
+    The shelf of an unknown reader is not marked if it is older than the live model's snapshot: it is an import, and was
+    trained on.
     """
     if reader.digest == shelf.digest or (not shelf.entries and reader.digest is None):
         return ()
     snapshot_at = live.pointer.snapshot_at if live else 0
-    is_met = reader.digest is not None or reader.mark is not None
-    if not is_met and all(0 <= push_time(entry.key) < snapshot_at for entry in shelf.entries):
+    is_known = reader.digest is not None or reader.mark is not None
+    if not is_known and all(0 <= push_time(entry.key) < snapshot_at for entry in shelf.entries):
         return ()
     if not shelf.entries:
         return (hashlib.sha256(shelf.user_id.encode()).hexdigest()[:20],)
@@ -131,12 +132,12 @@ def _marks(shelf: Shelf, changes: Iterable[str]) -> dict[str, object]:
     return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if marks else {}
 
 
-def _farewell(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> dict[str, object]:
+def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> dict[str, object]:
     """Return what removes the traces of a reader who left.
 
-    The entries are the app's to remove. As long as there are any, the reader stays marked as gone, so that no model
-    is trained on them. Whoever made the mark with an older shelf makes it again: entries that came since may have been
-    trained on.
+    Removing the entries is up to the app. As long as there are any, the reader stays marked as gone, so that no model
+    is trained on them. If the shelf has changed since the mark was written, it is written again: newer entries may have
+    been trained on.
     """
     if reader.mark == GONE and keys and not reader.has_list and not again:
         return {}

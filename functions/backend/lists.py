@@ -1,4 +1,4 @@
-"""From shelves to lists in the database: the one path that every list takes."""
+"""From shelves to lists in the database: the one path for every list."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from bookrec.reader import Reader
 from bookrec.shelf import Shelf, build_shelf, sort_out
 
 MAX_ROUNDS = 10
-"""How often a list is made again because its shelf, the model or the catalogue changed meanwhile."""
+"""How many times a list is made because its shelf, the model or the catalogue keeps changing."""
 
 WRITES = f"{paths.STATUS}/counters/listWrites"
-"""How many multi-path updates have written lists."""
+"""Counts the multi-path updates that write lists."""
 
-Beside = Callable[[], Mapping[str, object]]
-"""What goes with an event's list, by path; asked for when the list is written."""
+Extra = Callable[[], Mapping[str, object]]
+"""Returns what to write with an event's list, by path; called when the list is written."""
 
 MAX_LISTS_A_WRITE, MAX_BYTES_A_WRITE = 50, 1 << 20
 """Bounds of one multi-path update."""
 
 
 class StillChangingError(BookrecError):
-    """A shelf changed in every round; the event that changed it last makes the list."""
+    """A shelf changed in every round; the last event that changed it makes the list."""
 
 
 class ListsFailedError(BookrecError):
@@ -42,9 +42,9 @@ class Refreshed:
     """What a refresh did.
 
     Attributes:
-        version: the model that the lists are of.
+        version: the model that made the lists.
         written: how many lists were written.
-        purged: how many readers were found gone.
+        purged: how many readers had left and were purged.
     """
 
     version: str = NO_MODEL
@@ -61,14 +61,45 @@ class Refreshed:
 
 @dataclass(frozen=True, slots=True)
 class _Shelves:
-    """The shelves of some users, and by user the keys of all entries that name them, bad ones too."""
+    """The shelves of some users, and the keys of all entries that name each user, including bad ones."""
 
     by_user: Mapping[str, Shelf]
     keys: Mapping[str, Sequence[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What a round of a refresh has read, and the basis of its lists."""
+
+    shelves: _Shelves
+    readers: Mapping[str, Reader]
+    basis: Basis
+
+    def writes(
+        self, user_ids: Sequence[str], changes: Sequence[str] | None, again: bool, replaced: Mapping[str, Replaced]
+    ) -> tuple[dict[str, dict[str, object]], dict[str, Exception]]:
+        """Return what to write for each user, and the errors of those whose list cannot be made."""
+        writes, problems = dict[str, dict[str, object]](), dict[str, Exception]()
+        for user_id in user_ids:
+            try:
+                shelf, keys, reader = self.shelves.by_user[user_id], self.shelves.keys[user_id], self.readers[user_id]
+                writes[user_id] = writes_for(shelf, keys, reader, self.basis, changes, again, replaced.get(user_id))
+            except Exception as problem:  # a list that cannot be made must not delay the others
+                problems[user_id] = problem
+        return writes, problems
+
+    def replaced_by(self, writes: Mapping[str, Mapping[str, object]]) -> dict[str, Replaced]:
+        """Return the lists that the writes replace, by user."""
+        assignment = self.basis.in_use.assignment
+        return {
+            user_id: Replaced(self.shelves.by_user[user_id], self.readers[user_id], assignment)
+            for user_id, write in writes.items()
+            if write.get(paths.recommendations(user_id)) is not None
+        }
+
+
 class ListRefresher:
-    """Computes users' lists from their shelves as they stand, and writes them with the marks that go with them."""
+    """Computes users' lists from their present shelves, and writes them with the marks that go with them."""
 
     def __init__(
         self, database: Database, model: LiveModel, catalogue: CatalogueCache, concurrently: Concurrently
@@ -76,54 +107,45 @@ class ListRefresher:
         self._database, self._model, self._catalogue, self._concurrently = database, model, catalogue, concurrently
 
     def refresh(
-        self, user_ids: Sequence[str], changes: Sequence[str] | None = None, beside: Beside | None = None
+        self, user_ids: Sequence[str], changes: Sequence[str] | None = None, extra: Extra | None = None
     ) -> Refreshed:
         """Bring the lists of some users up to date.
 
-        An event's list waits for one round of reads, of what is the reader's own, and one write: it is made with the
-        model and the catalogue that this instance has. After writing, shelves, model and catalogue are read: whoever's
-        list was made with another is done once more. So of two runs that overlap, the one that ends last leaves the
-        list of the last shelf.
+        An event's list takes one round of reads, only of the reader's own nodes, and one write: it is made with the
+        model and the catalogue that this instance has. After the write, shelves, model and catalogue are read again,
+        and each list that was made with outdated ones is made again. So if two runs overlap, the one that ends last
+        leaves the list of the latest shelf.
 
-        A list and the marks of the changes that it follows are one write: a list that matches its shelf proves
-        that the shelf was marked for retraining, and a shelf whose list does not match is found.
+        A list and the marks of its changes are one write. So a list that matches its shelf proves that the shelf was
+        marked for retraining, and a shelf that was not marked shows: its list does not match.
 
         Args:
             user_ids: whose lists.
-            changes: the entries that an event says have changed: they are marked, and the lists written, whatever
-                the lists say. None where no event says so: then only lists that are not the right ones are
-                written, and those that follow another shelf than before are marked as changed.
-            beside: what is written with the first of the lists, in the same update.
+            changes: the entries that changed according to an event: they are marked, and the lists are written in any
+                case. None if there is no event: then only lists that are not right are written, and a mark is made
+                if the shelf has changed.
+            extra: what to write with the first of the lists, in the same update.
 
         Raises:
-            StillChangingError: after ``MAX_ROUNDS`` rounds without rest.
-            ListsFailedError: where single lists could not be made.
+            StillChangingError: if shelves changed in each of ``MAX_ROUNDS`` rounds.
+            ListsFailedError: if some lists could not be made.
         """
-        waiting, done, problems = sorted(set(user_ids)), Refreshed(), {}
-        replaced: dict[str, Replaced] = {}
+        waiting, done = sorted(set(user_ids)), Refreshed()
+        problems, replaced = dict[str, Exception](), dict[str, Replaced]()
         basis_of = self._current if changes is None else self._cached
         for turn in range(MAX_ROUNDS):
             if not waiting:
                 break
-            shelves, readers, basis = self._read(waiting, basis_of)
-            writes: dict[str, dict[str, object]] = {}
-            for user_id in waiting:
-                try:
-                    shelf, keys = shelves.by_user[user_id], shelves.keys[user_id]
-                    reader, before = readers[user_id], replaced.get(user_id)
-                    writes[user_id] = writes_for(shelf, keys, reader, basis, changes, turn > 0, before)
-                except Exception as problem:  # one list that cannot be made is no reason to keep others waiting
-                    problems[user_id] = problem
+            read = self._read(waiting, basis_of)
+            writes, failed = read.writes(waiting, changes, turn > 0, replaced)
             for batch in batches(writes.values()):
-                with_it, beside = beside() if beside else {}, None
-                self._database.update(batch | {WRITES: increment(1)} | dict(with_it))
-            done.count(basis.in_use.version, writes, readers)
-            for user_id, write in writes.items():
-                if write.get(paths.recommendations(user_id)) is not None:
-                    shelf, reader = shelves.by_user[user_id], readers[user_id]
-                    replaced.setdefault(user_id, Replaced(shelf, reader, basis.in_use.assignment))
-            used = {user_id: shelves.by_user[user_id] for user_id, write in writes.items() if write}
-            waiting = self._outdated(used, basis)
+                extra_values, extra = extra() if extra else {}, None
+                self._database.update(batch | {WRITES: increment(1)} | dict(extra_values))
+            done.count(read.basis.in_use.version, writes, read.readers)
+            problems |= failed
+            replaced = read.replaced_by(writes) | replaced  # the list before the first write of this refresh
+            used = {user_id: read.shelves.by_user[user_id] for user_id, write in writes.items() if write}
+            waiting = self._outdated(used, read.basis)
         if waiting:
             raise StillChangingError(f"{len(waiting)} shelves changed in each of {MAX_ROUNDS} rounds")
         if problems:
@@ -131,12 +153,9 @@ class ListRefresher:
             raise ListsFailedError(f"{len(problems)} lists could not be made: {type(first).__name__}") from first
         return done
 
-    def _read(
-        self, user_ids: Sequence[str], basis_of: Callable[[], Basis]
-    ) -> tuple[_Shelves, Mapping[str, Reader], Basis]:
+    def _read(self, user_ids: Sequence[str], basis_of: Callable[[], Basis]) -> _Round:
         calls = [lambda: self._shelves(user_ids), lambda: self._database.readers(user_ids), basis_of]
-        shelves, readers, basis = self._concurrently(calls)
-        return shelves, readers, basis
+        return _Round(*self._concurrently(calls))
 
     def _shelves(self, user_ids: Sequence[str]) -> _Shelves:
         nodes = self._database.shelf_nodes(user_ids)
@@ -153,7 +172,7 @@ class ListRefresher:
         return Basis(*self._concurrently([self._model.current, self._catalogue.current]))
 
     def _outdated(self, used: Mapping[str, Shelf], basis: Basis) -> list[str]:
-        """Return whose shelf is not what was ``used``, or all where the model or the catalogue is another."""
+        """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed."""
         if not used:
             return []
         present, now = self._concurrently([lambda: self._shelves(list(used)), self._current])
@@ -163,7 +182,7 @@ class ListRefresher:
 
 
 def batches(writes: Iterable[Mapping[str, object]]) -> Iterator[dict[str, object]]:
-    """Yield multi-path updates that make all ``writes``, each bounded in writes and bytes, no write split."""
+    """Yield multi-path updates that make all ``writes``, each of bounded count and size, without splitting a write."""
     batch: dict[str, object] = {}
     number = size = 0
     for write in writes:

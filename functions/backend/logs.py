@@ -1,4 +1,4 @@
-"""Structured logs. No line holds what an entry contains, and users appear as a short hash."""
+"""Structured logs. No line has an entry's content, and users appear as a short hash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bookrec.errors import BadSetting
 
 
 def user_key(user_id: str) -> str:
-    """Return what stands for a user in logs: 12 hex digits of a SHA-256."""
+    """Return a user's hash for logs: 12 hex digits of a SHA-256."""
     return hashlib.sha256(user_id.encode("utf-8", "replace")).hexdigest()[:12]
 
 
@@ -24,30 +24,30 @@ def info(message: str, **fields: Any) -> None:
 
 
 def warning(message: str, **fields: Any) -> None:
-    """Log what a person should know of, though the flow goes on."""
+    """Log what somebody should know; the work continues."""
     logger.warn(message, **fields)
 
 
 def alarm(name: str, message: str, **fields: Any) -> None:
-    """Log what somebody should look into; ``docs/operations.md`` has a page with that name."""
+    """Log what somebody should look into; ``docs/operations.md`` has a section with that name."""
     logger.warn(message, alarm=name, **fields)
 
 
 class FunctionFailedError(Exception):
-    """What the platform is told of a failure: no message of a library, since those name paths and with them users."""
+    """The error that the platform gets: without the messages of libraries, since they name paths and thus users."""
 
 
 @contextmanager
 def reported(function: str) -> Iterator[None]:
-    """Log the failure of a function, where it came from but not what it was about, and pass it on without both.
+    """Log a function's failure with its place in the code but without its message; raise an error with neither.
 
-    A setting that is wrong is named: whoever has to mend it sees nothing but the log.
+    A wrong setting is logged with its message: who has to fix it sees only the log.
     """
     try:
         yield
     except Exception as problem:
         frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(problem.__traceback__)]
         error = type(problem).__name__
-        told = {"reason": str(problem)} if isinstance(problem, BadSetting) else {}
-        alarm("function-failed", "a function failed", function=function, error=error, at=frames[-4:], **told)
+        reason = {"reason": str(problem)} if isinstance(problem, BadSetting) else {}
+        alarm("function-failed", "a function failed", function=function, error=error, at=frames[-4:], **reason)
         raise FunctionFailedError(f"{function}: {error}") from None

@@ -1,4 +1,4 @@
-"""The live model, and while an experiment runs the other arm's; loaded once and replaced when the pointer moves."""
+"""The live model, and the other arm's during an experiment; loaded once and replaced when the pointer changes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from bookrec.quality import NO_MODEL
 from bookrec.recommender import Recommender
 
 TRY_AGAIN_AFTER_MS = 30_000
-"""How long a model that could not be loaded is left alone."""
+"""How long to wait before loading a model again that could not be loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why what the pointer names could not be loaded, and when that was tried."""
+    """Why the model that the pointer names could not be loaded, and when that was tried."""
 
     node: object
     at_ms: int
@@ -44,9 +44,9 @@ class Live:
     """A loaded model with the pointer that named it.
 
     Attributes:
-        other: the model of arm ``b`` while an experiment runs; None without one, and where it cannot be loaded:
-            then everybody is given ``model``.
-        missing: why it cannot.
+        other: the model of arm ``b`` during an experiment; None without one, or if it cannot be loaded: then all
+            readers get ``model``.
+        missing: why it could not be loaded.
     """
 
     node: object
@@ -72,8 +72,9 @@ class InUse:
     """What lists are made with now.
 
     Attributes:
-        live: a model, or None where there is none.
-        is_degraded: it is not what the pointer names, since that cannot be loaded: lists of any model will do.
+        live: a model, or None if there is none.
+        is_degraded: it is not the model that the pointer names, since that one cannot be loaded: lists of any model
+            will do.
     """
 
     live: Live | None
@@ -81,12 +82,12 @@ class InUse:
 
     @property
     def version(self) -> str:
-        """The model version of lists that are made now, but for an experiment's other arm."""
+        """The model version of lists that are made now, except in an experiment's other arm."""
         return self.live.pointer.version if self.live else NO_MODEL
 
     @property
     def assignment(self) -> tuple[str, Experiment | None]:
-        """What decides which model each reader gets: equal assignments give equal lists."""
+        """What determines each reader's model: equal assignments give equal lists."""
         return self.version, self.live.experiment if self.live else None
 
     def model_of(self, user_id: str) -> Recommender | None:
@@ -100,7 +101,7 @@ class InUse:
 
 
 class LiveModel:
-    """What the pointer names. If that cannot be loaded, the last good one; None where there is none."""
+    """The model that the pointer names. If that cannot be loaded, the last good one; None if there is none."""
 
     def __init__(self, database: Database, store: ModelStore, load: ModelLoader, clock: Clock) -> None:
         self._database, self._store, self._load, self._clock = database, store, load, clock
@@ -110,11 +111,11 @@ class LiveModel:
         self._failure: Failure | None = None
 
     def cached(self) -> InUse:
-        """Return what ``current`` returned last, however long ago; it is called here only if it never was."""
+        """Return what ``current`` returned last, no matter how long ago; call it only if it never was."""
         return self._in_use or self.current()
 
     def current(self) -> InUse:
-        """Return the model to use now; reads the pointer, and the files only when it has moved."""
+        """Return the model to use now; reads the pointer, and the files only if it has changed."""
         try:
             in_use = InUse(self.load())
         except (BadModel, StoreUnavailable) as problem:
@@ -124,15 +125,15 @@ class LiveModel:
         return in_use
 
     def load(self) -> Live | None:
-        """Return the model that the pointer names, or None where it names none.
+        """Return the model that the pointer names, or None if there is no pointer.
 
         Raises:
-            BadModel, StoreUnavailable: saying what is wrong; the reason is kept in ``/Recommender/status/model``.
-                A model of an experiment that is no model is not raised: everybody is given the live one.
+            BadModel, StoreUnavailable: if it cannot be loaded; ``/Recommender/status/model`` has the reason.
+                An unusable model of an experiment raises nothing: all readers get the live one.
         """
         node = self._database.pointer()
         if not self._is_settled(node):
-            with self._lock:  # one download an instance; whoever waited here finds it done
+            with self._lock:  # one download per instance: the other threads wait
                 node = self._database.pointer()
                 if not self._is_settled(node):
                     self._switch(node)
@@ -142,14 +143,14 @@ class LiveModel:
         return loaded
 
     def try_out(self, version: str, manifest_sha256: str) -> Manifest:
-        """Check all files of a version and let its model answer; return its manifest. It is not used for it.
+        """Check all files of a version and load its model, without using it for lists; return its manifest.
 
         Raises:
-            BadModel, StoreUnavailable: saying what is wrong.
+            BadModel, StoreUnavailable: if something is wrong.
         """
         manifest = fetch_manifest(self._store.download, version, manifest_sha256)
         files = fetch_files(self._store.download, manifest, manifest.files)
-        kept = {name: content for name, content in files if name in REQUIRED_FILES}  # one of the others at a time
+        kept = {name: content for name, content in files if name in REQUIRED_FILES}  # of the others, one at a time
         self._load(version, kept[RECOMMEND_MODEL], kept[ITEMS])
         return manifest
 
@@ -182,7 +183,7 @@ class LiveModel:
         self._record(node, "")
 
     def _with_other(self, live: Live) -> Live:
-        """Load the model of an experiment's other arm beside the live one."""
+        """Load the model of an experiment's other arm, in addition to the live one."""
         experiment = live.pointer.experiment
         if experiment is None:
             return live
@@ -194,7 +195,7 @@ class LiveModel:
             return replace(live, missing=Failure(live.node, self._clock.now_ms(), problem))
 
     def _newest_kept(self, node: object) -> Live | None:
-        """Return the newest model before the one that cannot be used: an instance that starts now knows no other."""
+        """Return the newest kept model that is usable: an instance that has just started has loaded none before."""
         pointer = usable_pointer(node)
         if pointer is None:
             return None
@@ -208,7 +209,7 @@ class LiveModel:
         return None
 
     def _fetch(self, version: str, manifest_sha256: str) -> Recommender:
-        """Return a version's model: from the bucket, unless it is in use already. Versions are immutable."""
+        """Return a version's model, from the bucket unless it is already in use. Versions are immutable."""
         before = self._loaded
         if before and before.pointer.vouched().get(version) == manifest_sha256:
             for model in (before.model, before.other):

@@ -1,4 +1,4 @@
-"""The deployment's parameters. Their values are read inside handlers; at import they are only declared."""
+"""The deployment's parameters. They are declared at import; handlers read their values."""
 
 from __future__ import annotations
 
@@ -16,38 +16,40 @@ MODEL_BUCKET = StringParam(
     "MODEL_BUCKET", default="", description="Bucket of the models; empty means the project's default bucket."
 )
 QUIET_SECONDS = IntParam(
-    "RETRAIN_QUIET_SECONDS", default=60, description="Retrain when no entry has changed for so long."
+    "RETRAIN_QUIET_SECONDS", default=60, description="Retrain when no entry has changed for this long."
 )
 MINIMUM_CHANGES = IntParam(
-    "RETRAIN_MINIMUM_CHANGES", default=20, description="Retrain only after so many changed entries."
+    "RETRAIN_MINIMUM_CHANGES", default=20, description="Retrain only after this many changed entries."
 )
 MAXIMUM_AGE_SECONDS = IntParam(
-    "RETRAIN_MAXIMUM_AGE_SECONDS", default=86_400, description="Retrain at the latest when a change is so old."
+    "RETRAIN_MAXIMUM_AGE_SECONDS", default=86_400, description="Retrain at the latest when a change is this old."
 )
 RETRY_SECONDS = IntParam(
-    "RETRAIN_RETRY_SECONDS", default=60, description="Wait so long after a failed run; doubled by each further failure."
+    "RETRAIN_RETRY_SECONDS", default=60, description="Wait this long after a failed run; doubled by further failures."
 )
 ATTEMPTS = IntParam(
-    "RETRAIN_ATTEMPTS", default=5, description="Park retraining after so many failures in a row, for an operator."
+    "RETRAIN_ATTEMPTS",
+    default=5,
+    description="Park retraining after this many failures in a row, until an operator releases it.",
 )
 TRAINER_JOB = StringParam("TRAINER_JOB", default="book-trainer", description="Name of the trainer's Cloud Run job.")
 TRAINER_TIMEOUT_SECONDS = IntParam(
     "TRAINER_TIMEOUT_SECONDS", default=3_600, description="Longest training run, in seconds."
 )
 TRAINER_START_SECONDS = IntParam(
-    "TRAINER_START_SECONDS", default=600, description="A trainer that has not begun after so long counts as dead."
+    "TRAINER_START_SECONDS", default=600, description="A trainer that has not begun after this time counts as dead."
 )
 LEASE_SECONDS = IntParam(
-    "LEASE_SECONDS", default=120, description="A trainer that has not been heard of for so long counts as dead."
+    "LEASE_SECONDS", default=120, description="A trainer that has been silent for this long counts as dead."
 )
 FANOUT_SHARD_SIZE = IntParam("FANOUT_SHARD_SIZE", default=100, description="Readers refreshed by one task.")
 FANOUT_TASKS = 4
-"""How many of these tasks run at a time."""
+"""How many of these tasks run at the same time."""
 LIST_WRITES_PER_SECOND = IntParam(
     # A database takes about 1,000 writes a second. Source: Firebase documentation, Realtime Database limits.
     "LIST_WRITES_PER_SECOND",
     default=200,
-    description="Lists of a new model written in a second; the rest of a database's 1,000 writes is for readers.",
+    description="Lists of a new model written per second; the rest of a database's 1,000 writes is for readers.",
 )
 CATALOGUE_TTL_SECONDS = IntParam(
     "CATALOGUE_TTL_SECONDS", default=60, description="How old the cached catalogue may be before it is checked."
@@ -55,16 +57,16 @@ CATALOGUE_TTL_SECONDS = IntParam(
 DATABASES = StringParam(
     "DATABASES",
     default="",
-    description="Addresses of further database instances with readers of their own, separated by commas.",
+    description="Addresses of further database instances with their own readers, separated by commas.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The parameters' values, and what the platform says of the project.
+    """The parameters' values, and what the platform says about the project.
 
     Attributes:
-        is_emulated: the functions run in the Emulator Suite.
+        is_emulated: whether the functions run in the Emulator Suite.
         databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
             pointer and the lease for all of them.
     """
@@ -86,10 +88,10 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Return the settings of this instance; call it inside a handler only.
+    """Return the settings of this instance; call this only in a handler.
 
     Raises:
-        BadSetting: naming the parameter that is no number, or too small a one.
+        BadSetting: if a parameter is not a number or is too small; names it.
     """
     firebase = json.loads(os.environ.get("FIREBASE_CONFIG") or "{}")
     project = (

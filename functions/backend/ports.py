@@ -1,4 +1,4 @@
-"""What the handlers need of the world. Each port has one adapter a service, and one in-memory twin in the tests."""
+"""What the handlers need from outside. Each port has one adapter per service, and an in-memory fake in the tests."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TIMESTAMP: Mapping[str, str] = {".sv": "timestamp"}
 
 
 def increment(step: int) -> Mapping[str, object]:
-    """Return what makes the database add to the number that is there."""
+    """Return the value that makes the database add ``step`` to the present number."""
     return {".sv": {"increment": step}}
 
 
 class Database(Protocol):
-    """The Realtime Database in the terms of this backend. Values are JSON; an absent node is None."""
+    """The Realtime Database in this backend's terms. Values are JSON; a missing node is None."""
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
         """Return all entries that name one of the users, by push key."""
@@ -39,7 +39,7 @@ class Database(Protocol):
         ...
 
     def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
-        """Return profile and list of each of the users."""
+        """Return the profile and list of each of the users."""
         ...
 
     def readers_page(self, after: str, size: int) -> Mapping[str, Reader]:
@@ -51,19 +51,19 @@ class Database(Protocol):
         ...
 
     def change_pointer(self, change: Callable[[object], Mapping[str, object] | None]) -> object:
-        """Change ``/Recommender/model`` in a transaction and return it; where ``change`` returns None, it stays."""
+        """Change ``/Recommender/model`` in a transaction and return it; if ``change`` returns None, it stays."""
         ...
 
     def catalogue(self, etag: str) -> tuple[Mapping[str, object] | None, str]:
-        """Return the nodes of ``/archive`` and their ETag; None for the nodes where the ETag is still ``etag``."""
+        """Return the nodes of ``/archive`` and their ETag; None instead of the nodes if the ETag is still ``etag``."""
         ...
 
     def pending(self) -> Pending:
-        """Return what changed since the last run's snapshot."""
+        """Return the changes since the last run's snapshot."""
         ...
 
     def status(self, path: str) -> Any:
-        """Return a node below ``/Recommender/status``."""
+        """Return a node under ``/Recommender/status``."""
         ...
 
     def rejected_keys(self) -> Sequence[str]:
@@ -75,19 +75,19 @@ class Database(Protocol):
         ...
 
     def record(self, key: str) -> object:
-        """Return why an entry is recorded as rejected."""
+        """Return the record of a rejected entry."""
         ...
 
     def gone(self) -> Sequence[str]:
-        """Return the users who are recorded as gone while there are entries of theirs."""
+        """Return the users who are marked as gone while they still have entries."""
         ...
 
     def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
-        """Return those of the users whose shelf is marked as changed since the live model's snapshot."""
+        """Return the users whose shelf is marked as changed since the live model's snapshot."""
         ...
 
     def clear_changes(self, until: int) -> int:
-        """Remove marks of changes made up to ``until`` (ms) and not renewed, the oldest first; return how many."""
+        """Remove marks of changes up to ``until`` (ms) that were not renewed, the oldest first; return how many."""
         ...
 
     def lease(self) -> Lease:
@@ -95,39 +95,39 @@ class Database(Protocol):
         ...
 
     def update(self, values: Mapping[str, object]) -> None:
-        """Write values at several paths as one; None removes."""
+        """Write values at several paths atomically; None removes."""
         ...
 
     def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease | None:
-        """Change the lease in a transaction and return it; where ``change`` returns None, nothing is written."""
+        """Change the lease in a transaction and return it; if ``change`` returns None, nothing is written."""
         ...
 
     def reject(self, key: str, node: object, record: Mapping[str, object]) -> bool:
-        """Move an entry, if it still is ``node``, out of ``/User_Book`` into its ``rejected`` record."""
+        """Move an entry from ``/User_Book`` to its ``rejected`` record, if it is still ``node``."""
         ...
 
 
 class ModelStore(Protocol):
-    """Where published models lie."""
+    """Where published models are stored."""
 
     def download(self, name: str, max_bytes: int) -> bytes:
         """Return an object's content.
 
         Raises:
-            BadModel: where it does not exist or is larger.
-            StoreUnavailable: where the store does not answer.
+            BadModel: if it does not exist or is larger.
+            StoreUnavailable: if the store does not answer.
         """
         ...
 
 
 class ModelLoader(Protocol):
-    """Makes a recommender of downloaded bytes."""
+    """Makes a recommender from downloaded bytes."""
 
     def __call__(self, version: str, model: bytes, items: bytes) -> Recommender:
         """Return the recommender.
 
         Raises:
-            BadModel: where the bytes are not a model.
+            BadModel: if the bytes are not a model.
         """
         ...
 
@@ -136,7 +136,7 @@ class TaskQueue(Protocol):
     """The task-queue functions."""
 
     def enqueue(self, function: str, payload: Mapping[str, object], task_id: str, at_ms: int | None = None) -> None:
-        """Queue a task; one with a used id is the same task and is not queued again."""
+        """Queue a task; a task with a used id is the same task and is not queued again."""
         ...
 
 
@@ -144,7 +144,7 @@ class TrainerJobs(Protocol):
     """The trainer, wherever it runs."""
 
     def start(self, run_id: str, fence: int) -> None:
-        """Start one run; return once it is on its way."""
+        """Start one run; return once it was started."""
         ...
 
 

@@ -10,7 +10,7 @@ from bookrec.errors import BadData
 from bookrec.paths import children
 
 MAX_RECORDS = 1_000
-"""How many records are kept. The entries themselves stay where they are, and are counted by reason without bound."""
+"""How many records are kept. The entries themselves stay, and all of them are counted by reason."""
 
 FORGED = BadData("user_forged", "the entry names another reader than the one who wrote it")
 _KEPT = ("bookId", "isbn", "myRate")
@@ -22,22 +22,23 @@ def record(problem: BadData) -> dict[str, object]:
 
 
 def forged_record(node: object) -> dict[str, object]:
-    """Return the record of a forged entry: what it held, as far as it is small, so that a mistake can be put right."""
+    """Return the record of a forged entry with its small fields, so that a mistake can be corrected."""
     return {**record(FORGED), "entry": _kept_of(node)}
 
 
-def is_of_forged(found: object) -> bool:
-    """Tell whether a record is the one of a forged entry."""
-    return children(found).get("reason") == FORGED.reason
+def is_of_forged(recorded: object) -> bool:
+    """Return whether a record is of a forged entry."""
+    return children(recorded).get("reason") == FORGED.reason
 
 
-def is_same_forged(found: object, node: object) -> bool:
-    """Tell whether a forged entry, by its record, still is where it was: its removal was not finished."""
-    return node is not None and is_of_forged(found) and dict(children(children(found).get("entry"))) == _kept_of(node)
+def is_same_forged(recorded: object, node: object) -> bool:
+    """Return whether ``node`` is still the recorded forged entry: its removal was not finished."""
+    entry = dict(children(children(recorded).get("entry")))
+    return node is not None and is_of_forged(recorded) and entry == _kept_of(node)
 
 
 def trim_records(database: Database) -> int:
-    """Drop the oldest records beyond the bound, those of forged entries last; return how many."""
+    """Remove the oldest records beyond the bound, those of forged entries last; return how many."""
     if len(database.rejected_keys()) <= MAX_RECORDS:
         return 0
     records = database.records()
@@ -56,6 +57,6 @@ def _is_small(value: object) -> bool:
     return isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= paths.MAX_KEY_BYTES)
 
 
-def _at(found: object) -> float:
-    at = children(found).get("at")
+def _at(recorded: object) -> float:
+    at = children(recorded).get("at")
     return at if isinstance(at, (int, float)) else 0

@@ -1,4 +1,4 @@
-"""Lists that the trainer has made, written to the database shard by shard, none over anything newer."""
+"""Writes the lists that the trainer made to the database, shard by shard, without replacing newer ones."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from bookrec.paths import children, key_order
 from bookrec.reader import HERE, Reader
 
 PAGE = 200
-"""Readers, or marks, that are read at a time."""
+"""How many readers or marks are read at a time."""
 
 
 class ShardWriter:
-    """Writes the lists of one shard, and refreshes on the usual path whoever the shard has no right list for.
+    """Writes the lists of one shard; readers for whom it has no right list are refreshed on the usual path.
 
     The lists of a shard are the live model's: readers in the other arm of an experiment are refreshed too.
 
-    A list of a shard never stays over a newer one. An event writes a list and its mark in ``/Recommender/dirty`` at
-    once. If it does so before the marks are read, its reader is left to the usual path. If after that, but before the
-    shard's list is written, the mark is found when the marks are read again, and the list is made anew from the shelf.
-    If later, it replaces the shard's list. Marks since the snapshot go only once another model is live: where the
-    pointer has moved by the end, all lists that were written are made anew.
+    A shard's list never stays in place of a newer one. An event writes a list and its mark in ``/Recommender/dirty`` in
+    one update. If the event comes before the marks are read, its reader is left to the usual path. If it comes after
+    that but before the shard's list is written, the mark shows when the marks are read again, and the list is made
+    again from the shelf. If it comes later, it replaces the shard's list. Marks since the snapshot are removed only
+    once another model is live: if the pointer has changed by the end, all written lists are made again.
 
     Args:
-        writes_per_second: lists that one task writes in a second at most.
-        is_one_of_several: shards have readers of other database instances too, who are left out: whoever has neither a
-            profile nor an entry in this one.
+        writes_per_second: how many lists one task writes per second at most.
+        is_one_of_several: whether shards also have readers of other database instances; those have neither a profile
+            nor an entry in this one, and are left out.
     """
 
     def __init__(
@@ -62,24 +62,24 @@ class ShardWriter:
         self._clock, self._writes_per_second, self._is_one_of_several = clock, writes_per_second, is_one_of_several
 
     def __call__(self, live: Live, number: int) -> int:
-        """Write a shard of the live model's lists; return how many lists were written.
+        """Write a shard of the live model's lists; return how many were written.
 
         Raises:
-            StoreUnavailable: where the bucket does not answer: the task is tried again.
-            BookrecError: where lists could not be made on the usual path.
+            StoreUnavailable: if the bucket does not answer; the task is tried again.
+            BookrecError: if lists could not be made on the usual path.
         """
         version, written = live.pointer.version, list[str]()
         try:
             index = self._index(version, number)
         except BadModel as problem:
-            _complain(number, problem)
-            return 0  # nobody knows whose lists these are: the sweep finds them
+            _raise_alarm(number, problem)
+            return 0  # the readers are unknown without the index: the sweep makes their lists
         ready: dict[str, ReadyList] = {}
         try:
             name = paths.list_object(version, shard_name(number))
             ready = read_shard(self._store.download(name, MAX_SHARD_BYTES), index.shards[number])
         except BadModel as problem:
-            _complain(number, problem)
+            _raise_alarm(number, problem)
         for after, readers in self._readers(*index.range_of(number), list(ready)):
             written += self._write(after, readers, ready, live)
         pointer = usable_pointer(self._database.pointer())
@@ -96,23 +96,23 @@ class ShardWriter:
     def _readers(
         self, after: str, last: str | None, listed: Sequence[str]
     ) -> Iterator[tuple[str, Mapping[str, Reader]]]:
-        """Yield the readers of a range of keys: those of ``/Users``, and those who are ``listed``.
+        """Yield the readers of a range of keys in pages: those of ``/Users``, and those in ``listed``.
 
-        They come some at a time, with a key that is before all of theirs.
+        With each page comes the key after which its readers begin.
         """
         waiting, is_over = list(listed), False
         while not is_over:
             before, page = after, self._database.readers_page(after, PAGE)
             after = list(page)[-1] if page else after
-            found = {key: page[key] for key in page if last is None or key_order(key) <= key_order(last)}
-            is_over = len(page) < PAGE or len(found) < len(page)
+            in_range = {key: page[key] for key in page if last is None or key_order(key) <= key_order(last)}
+            is_over = len(page) < PAGE or len(in_range) < len(page)
             here = [key for key in waiting if is_over or key_order(key) <= key_order(after)]
             waiting = waiting[len(here) :]
-            missing = self._ours([key for key in here if key not in found])
-            yield before, {**self._database.readers(missing), **found}
+            missing = self._of_this_instance([key for key in here if key not in in_range])
+            yield before, {**self._database.readers(missing), **in_range}
 
-    def _ours(self, user_ids: Sequence[str]) -> Sequence[str]:
-        """Return those of some users without a profile who are this instance's."""
+    def _of_this_instance(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Return the users, of some without a profile, who belong to this instance."""
         if not (self._is_one_of_several and user_ids):
             return user_ids
         here = {user_id_of(node) for node in self._database.shelf_nodes(user_ids).values()}
@@ -121,7 +121,7 @@ class ShardWriter:
     def _write(
         self, after: str, readers: Mapping[str, Reader], ready: Mapping[str, ReadyList], live: Live
     ) -> list[str]:
-        """Write some readers' lists, make the others' on the usual path, and return whose were written."""
+        """Write the shard's lists of some readers, make the others' on the usual path; return whose were written."""
         if not readers:
             return []
         catalogue, since = self._catalogue.current(), live.pointer.snapshot_at
@@ -141,7 +141,7 @@ class ShardWriter:
         return written
 
     def _dirty(self, after: str, readers: Mapping[str, Reader], since: int) -> set[str]:
-        """Return which of the readers, all behind the key ``after``, were marked later than ``since`` (ms)."""
+        """Return the readers, all after the key ``after``, who were marked later than ``since`` (ms)."""
         dirty, last = set[str](), max(map(key_order, readers))
         while page := self._database.page(paths.DIRTY, after, PAGE):
             dirty.update(key for key, mark in page.items() if _time(mark) > since)
@@ -152,9 +152,9 @@ class ShardWriter:
 
 
 def _values(ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str) -> dict[str, object] | None:
-    """Return what to write for a reader, nothing where all is right, or None where the shard's list will not do.
+    """Return what to write for a reader, nothing if all is right, or None if the shard's list cannot be used.
 
-    A shard does not say what was shelved since the reader's present list: where that is so, it will not do either.
+    It cannot be used either if books were shelved since the present list was made: a shard does not count conversions.
     """
     if ready is None or reader.is_gone or (reader.entries is not None and reader.entries < ready.entries):
         return None
@@ -174,6 +174,6 @@ def _time(mark: object) -> float:
     return at if isinstance(at, (int, float)) else 0
 
 
-def _complain(number: int, problem: BadModel) -> None:
+def _raise_alarm(number: int, problem: BadModel) -> None:
     reason = str(problem)
     logs.alarm("list-shard-unusable", "lists are made on the usual path instead", shard=number, reason=reason)

@@ -1,4 +1,4 @@
-"""Going through the database page by page, repairing what differs from what it should be."""
+"""Goes through the database page by page and repairs what is wrong."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from bookrec.reader import GONE
 from bookrec.shelf import sort_out
 
 PAGE = 200
-"""Nodes that are compared at a time."""
+"""How many nodes are compared at a time."""
 
 PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.CONVERSIONS)
-"""What a sweep goes through: a reader may have entries, or a profile, or a list, or have left all of them."""
+"""The nodes of a sweep: a reader may have entries, a profile, a list, or only a mark after leaving."""
 
 
 @dataclass(slots=True)
 class Counted:
-    """What a sweep has counted so far, over as many runs as it takes.
+    """What a sweep has counted so far, in all its runs.
 
     Attributes:
-        rejected: the bad entries by reason.
+        rejected: the number of bad entries by reason.
         quality: what readers shelved while having which lists.
     """
 
@@ -43,17 +43,17 @@ class Counted:
 
 
 def read_counted(node: object) -> Counted:
-    """Return what a database node says that ``Counted.to_node`` gave."""
-    found = children(node)
-    rejected = {str(reason): int(number) for reason, number in children(found.get("refused")).items()}
-    return Counted(Counter(rejected), read_tally(found.get("quality")))
+    """Return the counts in a database node from ``Counted.to_node``."""
+    fields = children(node)
+    rejected = {str(reason): int(number) for reason, number in children(fields.get("refused")).items()}
+    return Counted(Counter(rejected), read_tally(fields.get("quality")))
 
 
 class Sweep:
     """One run's part of a sweep.
 
     Attributes:
-        repaired: how many of each kind were repaired.
+        repaired: how many repairs of each kind were made.
     """
 
     def __init__(self, database: Database, lists: ListRefresher) -> None:
@@ -61,10 +61,10 @@ class Sweep:
         self.repaired: Counter[str] = Counter()
 
     def page(self, phase: str, after: str, counted: Counted) -> str | None:
-        """Repair the page of ``phase`` that follows the key ``after``; return its last key, None where it ends it.
+        """Repair the page of ``phase`` that follows the key ``after``; return its last key, or None at the phase's end.
 
         Args:
-            counted: what is met is added to it.
+            counted: the page's counts are added to it.
         """
         if phase == paths.USERS:
             page: Mapping[str, object] = self._database.readers_page(after, PAGE)
@@ -81,11 +81,11 @@ class Sweep:
         else:
             self._lists_of(page)
         if phase == paths.READERS:
-            self._forget([user_id for user_id, mark in page.items() if mark == GONE])
+            self._remove_dirty_marks([user_id for user_id, mark in page.items() if mark == GONE])
         return list(page)[-1] if len(page) == PAGE else None
 
     def entries(self, page: Mapping[str, object]) -> Counter[str]:
-        """Repair the lists of the readers of some entries, and record the bad ones; return their reasons, counted."""
+        """Repair the lists of the readers of some entries, and record bad entries; return how many, by reason."""
         valid, rejected = sort_out(page)
         self._lists_of({entry.user_id for entry in valid})
         if rejected:
@@ -104,32 +104,32 @@ class Sweep:
         self.repaired["lists"] += done.written
         self.repaired["farewells"] += done.purged
 
-    def _forget(self, user_ids: Sequence[str]) -> None:
-        """Remove the dirty marks of readers who left: a list that was written late, and is gone since, leaves one."""
-        left = self._database.readers(self._database.dirty(user_ids))
-        marks = {f"{paths.DIRTY}/{user_id}": None for user_id, reader in left.items() if reader.is_gone}
+    def _remove_dirty_marks(self, user_ids: Sequence[str]) -> None:
+        """Remove the dirty marks of readers who left: a list that was written late, then purged, leaves one."""
+        readers = self._database.readers(self._database.dirty(user_ids))
+        marks = {f"{paths.DIRTY}/{user_id}": None for user_id, reader in readers.items() if reader.is_gone}
         if marks:
             self._database.update(marks)
             self.repaired["farewells"] += len(marks)
 
     def _records(self, page: Mapping[str, object]) -> None:
-        """Drop the records of entries that are good or gone, or whose reader is; finish removing forged ones."""
+        """Remove the records of entries that are good or gone, or whose reader is; finish removing forged entries."""
         changes: dict[str, object] = {}
         gone = set(self._database.gone()) if page else set()
-        for key, found in page.items():
+        for key, recorded in page.items():
             entry = self._database.entry(key)
             problem = problem_of(entry)
-            is_void = is_accepted(entry) or (entry is None and not is_of_forged(found))
-            if is_same_forged(found, entry):
-                self.repaired["records"] += self._database.reject(key, entry, children(found))
+            is_void = is_accepted(entry) or (entry is None and not is_of_forged(recorded))
+            if is_same_forged(recorded, entry):
+                self.repaired["records"] += self._database.reject(key, entry, children(recorded))
             elif is_void or user_id_of(entry) in gone:
                 changes[f"{paths.REJECTED}/{key}"] = None
-            elif problem is not None and children(found).get("reason") != problem.reason:
+            elif problem is not None and children(recorded).get("reason") != problem.reason:
                 changes[f"{paths.REJECTED}/{key}"] = record(problem)
         self._write(changes)
 
     def _conversions(self, page: Mapping[str, object], quality: Tally) -> None:
-        """Count a page of conversions; remove those whose figures are final, and all of readers who left."""
+        """Count a page of conversions; remove those with final figures and those of readers who left."""
         known = children(self._database.status("quality/labels")) if page else {}
         readers = self._database.readers(list(page))
         left = {user_id for user_id, reader in readers.items() if not (reader.has_profile or reader.has_list)}
@@ -151,14 +151,14 @@ class Sweep:
 
 
 Until = Callable[[], bool]
-"""Tells whether a run's time is over."""
+"""Returns whether a run's time is over."""
 
 
 def follow_watermark(sweep: Sweep, database: Database, after: str, settled: str, is_over: Until) -> str:
-    """Look at the entries that follow ``after``; return from where the next run has to look.
+    """Check the entries that follow ``after``; return the key after which the next run begins.
 
     Args:
-        settled: what was added before this key is not looked at again.
+        settled: entries before this key need not be checked again.
     """
     while page := database.page(paths.USER_BOOK, after, PAGE):
         sweep.entries(page)

@@ -1,4 +1,4 @@
-"""The traffic of the last day: counted by each event within its list's write, forgotten by the reconciler."""
+"""The traffic of the last day: counted by each event in the write of its list, trimmed by the reconciler."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from bookrec.traffic import EVENTS, KEPT_MINUTES, bucket_of, minute_of
 TRAFFIC = f"{paths.STATUS}/traffic"
 
 PAGE = 100
-"""Minutes that are looked at in one run of the reconciler, the oldest first: more than come between two runs."""
+"""How many minutes one run of the reconciler checks, the oldest first: more than pass between two runs."""
 
 
 def counted(at_ms: int, now_ms: int) -> dict[str, object]:
-    """Return what counts an event of ``at_ms`` whose list is written now, by path."""
+    """Return the increments for an event of ``at_ms`` whose list is written now, by path."""
     minute = f"{TRAFFIC}/{minute_of(now_ms)}"
     return {f"{minute}/{name}": increment(1) for name in (EVENTS, bucket_of(now_ms - at_ms))}
 
 
-def forget(database: Database, now_ms: int) -> int:
-    """Remove what is older than a day. That is no repair: it returns 0."""
+def trim(database: Database, now_ms: int) -> int:
+    """Remove what is older than a day; return 0, since that is not a repair."""
     page, oldest = database.page(TRAFFIC, "", PAGE), minute_of(now_ms) - KEPT_MINUTES
     old = {f"{TRAFFIC}/{key}": None for key in page if paths.key_order(key) <= paths.key_order(str(oldest))}
     if old:

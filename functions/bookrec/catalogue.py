@@ -17,7 +17,7 @@ MAX_TEXT = 1_000
 """Longest title, author or image address that is copied into a list, in characters."""
 
 MAX_YEAR = 2100
-"""A later year is a slip, or stands for "unknown" (9999): the newest of all books it is not."""
+"""A later year is an error, or means "unknown" (9999): it does not make a book the newest of all."""
 
 MAX_RATING = 5.0
 
@@ -41,14 +41,14 @@ class Book:
 
     @property
     def edition(self) -> tuple[str, str] | None:
-        """What two editions of one book share, or None where title or author is missing."""
+        """What two editions of one book share, or None if the title or the author is missing."""
         title = _normalise(_SERIES.sub("", self.title))
         author = _normalise(self.author.split(",")[0])
         return (title, author) if title and author else None
 
 
 class _Unread(NamedTuple):
-    """A node's fields as they stand there. Most books of a catalogue are on no list that an instance makes."""
+    """A node's fields, not parsed yet: most books of a catalogue are on no list that an instance makes."""
 
     isbn: str
     title: object
@@ -85,7 +85,7 @@ class Catalogue:
 
     @cached_property
     def best_rated(self) -> tuple[str, ...]:
-        """All ISBNs, the catalogue's best average rating first: what is popular where no model is live."""
+        """All ISBNs, the catalogue's best average rating first: what is popular if no model is live."""
         return tuple(sorted(self.newest, key=lambda isbn: -self[isbn].average_rating))
 
     def __len__(self) -> int:
@@ -104,7 +104,7 @@ class Catalogue:
         return iter(self._books)
 
     def edition(self, isbn: str) -> tuple[str, str] | None:
-        """Return ``Book.edition`` of one of the books; it is worked out once."""
+        """Return ``Book.edition`` of one of the books; it is computed once."""
         if isbn not in self._editions:
             self._editions[isbn] = self[isbn].edition
         return self._editions[isbn]
@@ -113,16 +113,16 @@ class Catalogue:
 def parse_book(value: object) -> Book:
     """Return the book in a catalogue node.
 
-    Only the ISBN decides whether there is one: all other fields may be missing or wrong, and are empty (or 0) then.
+    A node is a book if it has a usable ISBN. Each other field may be missing or wrong; it is then empty, or 0.
 
     Raises:
-        BadData: where the node is no object or has no usable ISBN.
+        BadData: if the node is not an object or has no usable ISBN.
     """
     return _unread(value).read()
 
 
 def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, BadData]]:
-    """Return the catalogue in the nodes of ``/archive``, and by key why each other node was rejected."""
+    """Return the catalogue in the nodes of ``/archive``, and why each other node was rejected, by key."""
     books: dict[str, _Unread] = {}
     keys: dict[str, str] = {}
     rejected: dict[str, BadData] = {}
@@ -133,7 +133,7 @@ def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, B
             rejected[key] = problem
             continue
         other = keys.get(book.isbn)
-        if other is None or paths.key_order(key) < paths.key_order(other):  # only where two nodes are one book
+        if other is None or paths.key_order(key) < paths.key_order(other):  # only if two nodes are one book
             books[book.isbn], keys[book.isbn] = book, key
     return Catalogue(books.values()), rejected
 
@@ -146,10 +146,10 @@ def _unread(value: object) -> _Unread:
 
 
 def plain_text(value: object, longest: int = MAX_TEXT) -> str:
-    """Return a catalogue's text as it can be written and shown, or "" for what is no text.
+    """Return a text of the catalogue that can be written and shown, or "" if the value is not a text.
 
-    Control characters and halves of surrogate pairs become spaces; of a long text the first ``longest`` characters
-    stay. Markup stays as it is: whoever shows it escapes it.
+    Control characters and lone surrogates become spaces. A long text is cut to its first ``longest`` characters.
+    Markup stays: it is escaped where it is shown.
     """
     if not isinstance(value, str):
         return ""
@@ -158,7 +158,7 @@ def plain_text(value: object, longest: int = MAX_TEXT) -> str:
 
 
 def _number(value: object, highest: float) -> float:
-    """All catalogue fields are strings; one that does not begin with a number in range counts as 0."""
+    """Return the number in a field. All fields are strings; one that does not begin with a number in range gives 0."""
     match = _NUMBER.match(value[:_MAX_NUMBER]) if isinstance(value, str) else None
     number = float(match.group(1)) if match else 0.0
     return number if number <= highest else 0.0

@@ -1,7 +1,7 @@
-"""What became of a list: its reader shelved a book while having it, and perhaps one that stood on it.
+"""What became of a list: its reader shelved a book while having it, perhaps one that was on it.
 
-All of it is said by the state: the list that is about to be replaced, and the shelf as it stands. So whoever replaces
-the list finds it, be it an event, its duplicate or the reconciler, and writes the same.
+Conversions follow from the state alone: the list that is about to be replaced, and the present shelf. So an event, its
+duplicate and the reconciler find the same conversions and write the same values.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bookrec.shelf import Shelf
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A shelved book that stood on the list: at which position, the first being 1, and as what kind of item."""
+    """A shelved book that was on the list: its position there, from 1, and its kind of item."""
 
     position: int
     source: str
@@ -28,19 +28,18 @@ class Conversion:
     """What a reader did while having a list.
 
     Attributes:
-        labels: what it is counted for, with the reader's arm where that is an experiment: the list's model, and the
-            experiment that runs.
-        hits: by the entry's key, the books that stood on the list.
+        labels: what it is counted for: the list's model (with None), and the running experiment with the reader's arm.
+        hits: by the entry's key, the books that were on the list.
     """
 
     labels: Mapping[str, Arm | None]
     hits: Mapping[str, Hit]
 
     def to_values(self, user_id: str, at: object) -> dict[str, object]:
-        """Return what is to be written, by path: nothing that is counted, only what is so, however often it is written.
+        """Return the values to write, by path. They are facts, not counts, so writing them twice changes nothing.
 
         Args:
-            at: milliseconds since 1970, or the database's own timestamp placeholder.
+            at: milliseconds since 1970, or the database's timestamp placeholder.
         """
         values: dict[str, object] = {}
         for label, arm in self.labels.items():
@@ -56,16 +55,16 @@ class Conversion:
 def conversion(
     reader: Reader, shelf: Shelf, versions: Container[str], experiment: Experiment | None
 ) -> Conversion | None:
-    """Return what the shelf says of the list that it outgrew; None where it did not, or where nobody counts it.
+    """Return the conversion of the list that is about to be replaced, or None if there is none or it is not counted.
 
-    The shelf has grown where it has more entries than the list was made from. A list holds no book of its own shelf:
-    whichever entry names a book of the list came, or came to name it, while the reader had the list.
+    There is one if the shelf has more entries than the list was made from. A list has no book of its own shelf: an
+    entry that names a book of the list was added, or changed to that book, while the reader had the list.
 
     Args:
         reader: with the list that is about to be replaced.
-        shelf: as it stands.
-        versions: whose lists are still counted.
-        experiment: the one that runs.
+        shelf: the present one.
+        versions: the models whose lists are still counted.
+        experiment: the running one.
     """
     if reader.entries is None or len(shelf.entries) <= reader.entries:
         return None

@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def is_rated(self) -> bool:
-        """Tell whether the reader gave stars."""
+        """Return whether the reader gave stars."""
         return self.rating != UNRATED
 
 
@@ -58,7 +58,7 @@ def parse_entry(key: str, value: object) -> Entry:
         value: the node's JSON value.
 
     Raises:
-        BadData: with a reason code, where the contract is not met.
+        BadData: with a reason code, if the node breaks the contract.
     """
     if not isinstance(value, Mapping):
         raise BadData("not_an_object", "an entry is an object with userId, bookId, myRate and isbn")
@@ -74,7 +74,7 @@ def parse_entry(key: str, value: object) -> Entry:
 
 
 def problem_of(value: object) -> BadData | None:
-    """Return why a node is rejected; None for a valid entry, and where there is no node."""
+    """Return why a node is rejected, or None if it is a valid entry or there is no node."""
     if value is None:
         return None
     try:
@@ -85,12 +85,12 @@ def problem_of(value: object) -> BadData | None:
 
 
 def is_accepted(value: object) -> bool:
-    """Tell whether there is a node, and it is a valid entry."""
+    """Return whether there is a node and it is a valid entry."""
     return value is not None and problem_of(value) is None
 
 
 def user_id_of(value: object) -> str | None:
-    """Return whose entry a node claims to be, or None where no list can be kept for that user."""
+    """Return whose entry a node claims to be, or None if that user cannot have a list."""
     try:
         return parse_user_id(value.get("userId")) if isinstance(value, Mapping) else None
     except BadData:
@@ -119,9 +119,9 @@ def parse_isbn(value: object) -> str:
         BadData: ``isbn_missing``, ``isbn_not_text`` or ``isbn_invalid``.
     """
     if value is None or value == "":
-        raise BadData("isbn_missing", "isbn is missing: the book cannot be told, so it cannot count")
+        raise BadData("isbn_missing", "isbn is missing: write the ISBN of the book")
     if not isinstance(value, str):
-        raise BadData("isbn_not_text", "isbn is a text, also where it has digits only")
+        raise BadData("isbn_not_text", "isbn is a text, even if it has digits only")
     if not _ISBN.fullmatch(value):
         raise BadData("isbn_invalid", "isbn has 1 to 64 of the characters 0-9 A-Z a-z space . _ : -")
     return value
@@ -140,7 +140,7 @@ def parse_rating(value: object) -> float:
     if isinstance(value, float) and not math.isfinite(value):
         raise BadData("rating_not_number", "myRate is a finite number")
     if not MIN_RATING <= value <= MAX_RATING:
-        raise BadData("rating_out_of_range", "myRate lies between 0 and 5")
+        raise BadData("rating_out_of_range", "myRate is between 0 and 5")
     if (value * 2) != int(value * 2):
         raise BadData("rating_not_half", "myRate is a whole or a half number of stars")
     return float(value) or UNRATED  # -0.0 is 0: equal shelves have equal digests

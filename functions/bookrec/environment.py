@@ -1,4 +1,4 @@
-"""Numbers among the settings of an environment: functions and trainer read them in one way."""
+"""Numbers from environment variables, read in the same way by functions and trainer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from bookrec.errors import BadSetting
 
 
 def whole(name: str, text: str | None, default: int, least: int = 1) -> int:
-    """Return the value of a variable whose text is given, or the default where it is not set, or empty.
+    """Return the number in a variable's text, or the default if the variable is not set or is empty.
 
     Raises:
-        BadSetting: naming the variable, what stands there, and what would be right.
+        BadSetting: if it is not a whole number, or too small; names the variable, its text and the right values.
     """
     if not text:
         return default

@@ -1,14 +1,14 @@
 """The failures of the domain, in two kinds: bad data (permanent) and everything else (transient).
 
-Bad data is recorded and acknowledged; whatever is not a ``BadData`` propagates, so that the platform
-retries it or the reconciler finds what it left behind.
+Bad data is recorded and acknowledged. Every other error propagates: the platform retries, or the reconciler repairs
+what was left undone.
 """
 
 from __future__ import annotations
 
 
 class BookrecError(Exception):
-    """Base of every error that the domain raises on purpose."""
+    """Base class of the errors that the domain raises."""
 
 
 class BadData(BookrecError):
@@ -17,7 +17,7 @@ class BadData(BookrecError):
     Attributes:
         reason: a stable code for counters and tests, for example ``rating_out_of_range``.
         message: one sentence for a person: what is wrong and what would be right. It never repeats
-            the offending value, so that it can be logged and stored.
+            the value, so it can be logged and stored.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -31,11 +31,11 @@ class BadModel(BookrecError):
 
 
 class StoreUnavailable(BookrecError):
-    """The bucket does not answer for now: what was loaded before stays in use."""
+    """The bucket does not answer at present; what was loaded before stays in use."""
 
 
 class BadSetting(BookrecError):
-    """A setting of the environment is not what it has to be; the message names the variable, and says what would be."""
+    """An environment variable has a wrong value; the message names the variable and the right values."""
 
 
 class LeaseLost(BookrecError):
@@ -43,8 +43,8 @@ class LeaseLost(BookrecError):
 
 
 class NotNow(BookrecError):
-    """What an operator asks for cannot be done as things stand; the message says what has to be done first."""
+    """An operator's request cannot be met at present; the message says what has to be done first."""
 
 
 class BadArgument(BookrecError):
-    """What an operator asks for is no sense, whatever the state of things; the message says what would be."""
+    """An operator's request makes no sense in any state; the message says what would."""

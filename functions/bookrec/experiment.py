@@ -1,4 +1,4 @@
-"""An A/B split: some readers get the lists of another kept model; what they shelve tells which one is better."""
+"""An A/B split: some readers get the lists of another kept model; what they shelve shows which one is better."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Experiment:
     """``/Recommender/model/experiment``.
 
     Attributes:
-        id: tells the experiment from all others; a database key, and no version's name.
-        version: the model of arm ``b``, one of the kept ones.
-        share: which part of the readers is in arm ``b``; more than 0 and less than 1.
+        id: unique; a database key, and not the name of any version.
+        version: the model of arm ``b``, one of the kept versions.
+        share: the share of the readers in arm ``b``; more than 0 and less than 1.
         started_at: milliseconds since 1970.
     """
 
@@ -30,7 +30,7 @@ class Experiment:
     started_at: int
 
     def arm(self, user_id: str) -> Arm:
-        """Return a reader's arm: always the same one in this experiment, and independent of that in another.
+        """Return a reader's arm: always the same in one experiment, and independent of the arms in others.
 
         Source: Kohavi, Tang and Xu, "Trustworthy Online Controlled Experiments" (2020), chapter 4: hash the unit of
         randomisation together with the experiment's name.
@@ -44,15 +44,15 @@ class Experiment:
 
 
 def is_share(value: object) -> bool:
-    """Tell whether a value can be the share of arm ``b``."""
+    """Return whether a value can be the share of arm ``b``."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1
 
 
 def usable_experiment(node: object, live: str, kept: Container[str]) -> Experiment | None:
-    """Return the experiment in a database node, or None where there is none to go by.
+    """Return the experiment in a database node, or None if there is no usable one.
 
-    A damaged one is none, as is one whose version is live or no longer kept: the pointer does not vouch for it, and
-    the live model serves everybody.
+    An experiment is not usable if it is damaged, or if its version is live or no longer kept: the pointer does not
+    vouch for it then, and the live model serves everybody.
     """
     if not isinstance(node, Mapping):
         return None

@@ -1,7 +1,7 @@
-"""The one lease under which a training run works, with a fencing number.
+"""The lease under which a training run works, with a fencing number.
 
-Source: Kleppmann, "How to do distributed locking" (2016): a lease alone cannot stop a paused holder;
-the number that grows with each lease, checked where the result is stored, can.
+Source: Kleppmann, "How to do distributed locking" (2016): a lease alone cannot stop a holder that was paused; a
+number that grows with each lease, checked where the result is stored, can.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 Outcome = Literal["published", "refused", "failed", "died", "timed out"]
-"""How a run ended: judged (``published``, ``refused`` by the gate), with an error of its own (``failed``), without
-a word (``died``), or at its time limit (``timed out``)."""
+"""How a run ended: with a verdict (``published``, ``refused`` by the gate), with an error (``failed``), without
+saying so (``died``), or at its time limit (``timed out``)."""
 
 JUDGED: tuple[Outcome, ...] = ("published", "refused")
-"""The outcomes after which the entries of the run's snapshot count as trained on."""
+"""The outcomes with a verdict: the entries of the run's snapshot then count as trained on."""
 
 ROLLBACK = "rollback"
 """The purpose of a lease that is not for training."""
@@ -26,13 +26,13 @@ class Lease:
     """The state of ``/Recommender/lease``; times in milliseconds since 1970.
 
     Attributes:
-        holder: the training run that holds it, or None while it is free.
-        fence: how many leases were ever given; the current holder's fencing number.
-        expires_at: another run may take it from then on, unless its holder renews it.
-        ends_by: the run's time limit, which no renewal reaches beyond.
-        outcome: how the last run ended; None before the first one has.
-        failures: runs in a row that ended without a judgement.
-        failed_at: when the last of them ended.
+        holder: the run that holds it, or None while it is free.
+        fence: the current holder's fencing number: how many leases have been given.
+        expires_at: when another run may take it, unless the holder renews it.
+        ends_by: the run's time limit; no renewal extends the lease beyond it.
+        outcome: how the last run ended; None until one has.
+        failures: how many runs in a row ended without a verdict.
+        failed_at: when the last of these ended.
     """
 
     holder: str | None = None
@@ -44,16 +44,16 @@ class Lease:
     failed_at: int = 0
 
     def is_held(self, now: int) -> bool:
-        """Tell whether a run holds the lease at ``now``."""
+        """Return whether a run holds the lease at ``now``."""
         return self.holder is not None and now < self.expires_at
 
     @property
     def is_for_training(self) -> bool:
-        """Tell whether a training run holds it, or held it until it was silent for too long."""
+        """Return whether a training run holds the lease, or held it until it expired."""
         return self.holder is not None and not self.holder.startswith(f"{ROLLBACK}-")
 
     def is_held_by(self, holder: str, fence: int) -> bool:
-        """Tell whether exactly this run still holds the lease; after its expiry too, while nobody else took it."""
+        """Return whether this run still holds the lease; true after expiry too, as long as no other run took it."""
         return self.holder == holder and self.fence == fence
 
     def to_node(self) -> dict[str, object]:
@@ -83,12 +83,12 @@ def acquire(lease: Lease, purpose: str, now: int, duration_ms: int, limit_ms: in
 
     Args:
         limit_ms: how long the run may take in all.
-        live_fence: the live model's fencing number; the new one is greater than both, so that even a
-            lost lease node cannot give a number that was used before.
+        live_fence: the live model's fencing number. The new one is greater than this and the lease's, so no number is
+            used twice even if the lease's node was lost.
     """
     if lease.is_held(now):
         return None
-    free = bury(lease, now, live_fence) or lease
+    free = free_expired(lease, now, live_fence) or lease
     fence = max(free.fence, live_fence) + 1
     ends_by = now + limit_ms
     return replace(
@@ -97,28 +97,28 @@ def acquire(lease: Lease, purpose: str, now: int, duration_ms: int, limit_ms: in
 
 
 def renew(lease: Lease, holder: str, fence: int, now: int, duration_ms: int) -> Lease | None:
-    """Return the lease with a later expiry, or None where it is no longer this run's, or its time is over."""
+    """Return the lease with a later expiry, or None if this run no longer holds it or has reached its time limit."""
     if not lease.is_held_by(holder, fence) or now >= lease.ends_by:
         return None
     return replace(lease, expires_at=min(now + duration_ms, lease.ends_by))
 
 
 def release(lease: Lease, holder: str, fence: int, outcome: Outcome | None, now: int) -> Lease | None:
-    """Return the lease freed, its fence kept, or None where it is no longer this run's.
+    """Return the lease freed, with its fence, or None if this run no longer holds it.
 
     Args:
-        outcome: None where the lease was taken for something else than training.
+        outcome: None if the lease was not for training.
     """
     if not lease.is_held_by(holder, fence):
         return None
     return _ended(lease, outcome, now) if outcome else replace(lease, holder=None, expires_at=0, ends_by=0)
 
 
-def bury(lease: Lease, now: int, live_fence: int) -> Lease | None:
-    """Return the lease freed of a run that let it expire, or None where there is no such run.
+def free_expired(lease: Lease, now: int, live_fence: int) -> Lease | None:
+    """Return the lease freed if a run let it expire, else None.
 
     Args:
-        live_fence: the live model's fencing number: a run that died right after it had published did not fail.
+        live_fence: the live model's fencing number; a run that died right after it published did not fail.
     """
     if lease.holder is None or lease.is_held(now):
         return None
@@ -127,7 +127,7 @@ def bury(lease: Lease, now: int, live_fence: int) -> Lease | None:
 
 
 def forgive(lease: Lease) -> Lease:
-    """Return the lease without its failures: an operator has looked, and runs may start again."""
+    """Return the lease without its failures: runs may start again."""
     return replace(lease, failures=0, failed_at=0)
 
 

@@ -1,8 +1,8 @@
-"""Lists that were made for many readers at once, as they lie in the bucket until they are written to the database.
+"""Lists that were made for many readers at once, as stored in the bucket until they are written to the database.
 
-``lists/{version}/NNNNN.json.gz`` holds a JSON object a line for each of some hundred readers, in the order of the
-database's keys; ``lists/{version}/index.json``, written last, vouches for every shard. A line is the list's node
-without what the functions add from the catalogue as it is when they write.
+``lists/{version}/NNNNN.json.gz`` has a line for each of some hundred readers, in the order of the database's keys.
+``lists/{version}/index.json``, written last, vouches for every shard. A line is a JSON object: the list's node without
+the fields that the functions add from the catalogue when they write it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from bookrec.ranking import RecommendationList
 
 INDEX = "index.json"
 SHARD_READERS = 300
-"""Readers a shard: with ten items of the longest ISBNs, less than a megabyte."""
+"""Readers in a shard: with ten items of the longest ISBNs, less than a megabyte."""
 
 MAX_SHARD_BYTES, MAX_INDEX_BYTES = 4 << 20, 16 << 20
-"""Larger objects are rejected unread, larger lines undecoded."""
+"""Larger objects are rejected before they are read, larger content before it is decoded."""
 
 _SCHEMA = 1
 _SHOWN = ("title", "author", "image")
@@ -34,12 +34,12 @@ _WRITTEN = ("generatedAt", "modelVersion")
 
 @dataclass(frozen=True, slots=True)
 class ReadyList:
-    """One reader's list as a shard holds it.
+    """One reader's list in a shard.
 
     Attributes:
         user_id: the reader.
-        digest: of the shelf that it was made from.
-        entries: how many that shelf has.
+        digest: of the shelf that the list was made from.
+        entries: how many entries that shelf has.
         isbns: the books on it, in order.
         node: the list's node without what ``to_node`` adds.
     """
@@ -51,7 +51,7 @@ class ReadyList:
     node: Mapping[str, Any]
 
     def to_node(self, catalogue: Catalogue, version: str, generated_at: object) -> dict[str, object] | None:
-        """Return the database node, or None where the catalogue lacks one of the books by now."""
+        """Return the database node, or None if the catalogue no longer has all of the books."""
         if not all(isbn in catalogue for isbn in self.isbns):
             return None
         books = [catalogue[isbn] for isbn in self.isbns]
@@ -64,7 +64,7 @@ class ReadyList:
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """One shard in the index: SHA-256 in hex, number of readers, and the last of them."""
+    """One shard in the index: its SHA-256 in hex, its number of readers, and the last of these."""
 
     sha256: str
     readers: int
@@ -73,7 +73,7 @@ class ShardEntry:
 
 @dataclass(frozen=True, slots=True)
 class ShardIndex:
-    """``lists/{version}/index.json``: the shards by number. A shard's range of readers begins behind the one before."""
+    """``lists/{version}/index.json``: the shards by number. A shard's readers come after those of the previous one."""
 
     version: str
     shards: tuple[ShardEntry, ...]
@@ -86,9 +86,9 @@ class ShardIndex:
         return json.dumps(value, separators=(",", ":")).encode()
 
     def range_of(self, number: int) -> tuple[str, str | None]:
-        """Return between which keys a shard's readers are: behind the first, up to the second.
+        """Return the bounds of a shard's readers by key: after the first, up to and with the second.
 
-        Behind "" is everybody; the last shard's range has no end.
+        All keys are after ""; the last shard's range has no end (None).
         """
         last = self.shards[number].last if number + 1 < len(self.shards) else None
         return self.shards[number - 1].last if number else "", last
@@ -100,7 +100,7 @@ def shard_name(number: int) -> str:
 
 
 def to_line(made: RecommendationList, catalogue: Catalogue) -> str:
-    """Return a list as a line of a shard, without the line's end."""
+    """Return a list as a line of a shard, without the line break."""
     node = made.to_node(catalogue, None)
     items = [{key: value for key, value in item.items() if key not in _SHOWN} for item in _items(node)]
     kept = {key: value for key, value in node.items() if key not in _WRITTEN}
@@ -117,7 +117,7 @@ def read_shard(content: bytes, entry: ShardEntry) -> dict[str, ReadyList]:
     """Return the lists in an untrusted object, by reader.
 
     Raises:
-        BadModel: where it is not the one that the index vouches for, or is malformed.
+        BadModel: if it does not match the index, or is malformed.
     """
     if sha256(content) != entry.sha256:
         raise BadModel("a shard of lists does not match its SHA-256 in the index")
@@ -126,17 +126,17 @@ def read_shard(content: bytes, entry: ShardEntry) -> dict[str, ReadyList]:
         text = unpacker.decompress(content, MAX_SHARD_BYTES)
         if unpacker.unconsumed_tail:
             raise BadModel("a shard of lists is too large")
-        found = [_ready(json.loads(line)) for line in text.decode().splitlines()]
+        lists = [_ready(json.loads(line)) for line in text.decode().splitlines()]
     except (ValueError, TypeError, KeyError, zlib.error, RecursionError) as problem:
         raise BadModel("a shard of lists is malformed") from problem
-    return {ready.user_id: ready for ready in found if paths.is_key(ready.user_id)}
+    return {ready.user_id: ready for ready in lists if paths.is_key(ready.user_id)}
 
 
 def read_index(content: bytes, version: str) -> ShardIndex:
     """Return the index in an untrusted object.
 
     Raises:
-        BadModel: where it is malformed, or of another version.
+        BadModel: if it is malformed, or of another version.
     """
     try:
         value = json.loads(content)

@@ -1,4 +1,4 @@
-"""What a published model consists of: the manifest beside its files, and the pointer to what is live."""
+"""What a published model consists of: its files, their manifest, and the pointer to the live version."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ REQUIRED_FILES = (RECOMMEND_MODEL, ITEMS)
 
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 256 << 20
-"""Larger files are rejected unread: a model file is untrusted input to the function."""
+"""Larger files are rejected before they are read: a model file is untrusted input."""
 
 KEPT_VERSIONS = 10
-"""How many versions may be made live again, the live one and the one before it among them."""
+"""How many versions are kept to be made live again, including the live one and the one before it."""
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
@@ -44,7 +44,7 @@ class FileEntry:
     sha256: str
 
     def check(self, name: str, content: bytes) -> None:
-        """Raise ``BadModel`` where the content is not what was published."""
+        """Raise ``BadModel`` if the content is not what was published."""
         if len(content) != self.size:
             raise BadModel(f"{name} has {len(content)} bytes, the manifest says {self.size}")
         if sha256(content) != self.sha256:
@@ -57,8 +57,8 @@ class Manifest:
 
     Attributes:
         version: the model's name; its files are immutable.
-        files: by file name, what was uploaded.
-        details: everything else that a person may want to know (metrics, gate, data, versions).
+        files: the uploaded files by name.
+        details: everything else that people may want to know (metrics, gate, data, versions).
     """
 
     version: str
@@ -73,19 +73,19 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """``/Recommender/model``: the one commit point of a publish.
+    """``/Recommender/model``: writing it is the one commit point of a publish.
 
     Attributes:
         manifest: the manifest's object name in the bucket.
-        manifest_sha256: so that the pointer vouches for every file, through the manifest.
-        fence: the publishing run's fencing number; it only ever grows.
+        manifest_sha256: through it, the pointer vouches for the manifest and so for every file.
+        fence: the fencing number of the run that published; it only grows.
         published_at: milliseconds since 1970.
         snapshot_at: when the run began to read the entries, by the database's clock; milliseconds.
-        kept: manifest SHA-256 by version of every model that may be made live again, this one included. A version
-            that has left this set never comes back to it, so that its files can be removed whoever else is at work.
-        lists: how many shards of ready lists lie in the bucket; 0 where the functions make the lists.
-        experiment: the A/B split that runs beside it, or None.
-        switches: how often an experiment was started or ended since this publish.
+        kept: the manifest's SHA-256 by version, for every model that may be made live again, including this one. A
+            version that leaves this set never comes back, so its files can be removed at any time.
+        lists: how many shards of ready lists are in the bucket; 0 if the functions make the lists.
+        experiment: the running A/B split, or None.
+        switches: how many times an experiment was started or ended since this publish.
     """
 
     version: str
@@ -101,14 +101,14 @@ class Pointer:
 
     @property
     def publication(self) -> str:
-        """What tells from all others what the lists are to follow.
+        """The identity of this publication: lists are made again whenever it changes.
 
-        A version that is rolled back to is published again; an experiment that starts or ends gives other lists.
+        A rollback publishes a version again; an experiment that starts or ends changes the lists too.
         """
         return f"{self.version}@{self.fence}" + (f"+{self.switches}" if self.switches else "")
 
     def vouched(self) -> dict[str, str]:
-        """Return the manifest's SHA-256 of every version that may be used, the live one among them."""
+        """Return the manifest's SHA-256 of every version that may be used, including the live one."""
         return {**self.kept, self.version: self.manifest_sha256}
 
     def to_node(self) -> dict[str, object]:
@@ -132,24 +132,24 @@ class Pointer:
 
 
 def read_manifest(version: str, content: bytes, manifest_sha256: str) -> Manifest:
-    """Return the manifest of a version in untrusted bytes.
+    """Return the manifest of a version from untrusted bytes.
 
     Raises:
-        BadModel: where it is not the one that ``manifest_sha256`` vouches for, or is malformed.
+        BadModel: if it does not match ``manifest_sha256``, or is malformed.
     """
     if sha256(content) != manifest_sha256:
         raise BadModel("the manifest does not match the SHA-256 in the pointer")
     try:
         manifest = parse_manifest(json.loads(content))
     except (ValueError, RecursionError) as problem:
-        raise BadModel("the manifest is no JSON") from problem
+        raise BadModel("the manifest is not JSON") from problem
     if manifest.version != version:
         raise BadModel("the manifest is of another version than the pointer")
     return manifest
 
 
 Read = Callable[[str, int], bytes]
-"""Returns an object of the bucket by its name, of at most so many bytes; raises ``BadModel`` where it cannot."""
+"""Returns an object of the bucket, given its name and the most bytes allowed; raises ``BadModel`` if it cannot."""
 
 
 def fetch_manifest(read: Read, version: str, manifest_sha256: str) -> Manifest:
@@ -165,7 +165,7 @@ def fetch_files(read: Read, manifest: Manifest, names: Iterable[str]) -> Iterato
     """Yield some of a version's files by name, each checked against its size and SHA-256.
 
     Raises:
-        BadModel: saying which one is not what the manifest vouches for.
+        BadModel: names the file that does not match the manifest.
     """
     for name in names:
         entry = manifest.files[name]
@@ -175,10 +175,10 @@ def fetch_files(read: Read, manifest: Manifest, names: Iterable[str]) -> Iterato
 
 
 def parse_manifest(value: object) -> Manifest:
-    """Return the manifest in untrusted JSON.
+    """Return the manifest from untrusted JSON.
 
     Raises:
-        BadModel: saying which field is wrong.
+        BadModel: names the field that is wrong.
     """
     if not isinstance(value, Mapping) or value.get("schema") != SCHEMA:
         raise BadModel(f"the manifest is not an object of schema {SCHEMA}")
@@ -195,10 +195,10 @@ def parse_manifest(value: object) -> Manifest:
 
 
 def parse_pointer(node: object) -> Pointer | None:
-    """Return the pointer in a database node, or None where no model was ever published.
+    """Return the pointer in a database node, or None if no model was ever published.
 
     Raises:
-        BadModel: where the node is damaged.
+        BadModel: if the node is damaged.
     """
     if node is None:
         return None
@@ -220,12 +220,12 @@ def parse_pointer(node: object) -> Pointer | None:
 
 
 def is_version(value: object) -> bool:
-    """Tell whether a value can be a version's name."""
+    """Return whether a value can be the name of a version."""
     return isinstance(value, str) and _VERSION.fullmatch(value) is not None
 
 
 def usable_pointer(node: object) -> Pointer | None:
-    """Return the pointer in a database node; a damaged one counts as none, and the next publish repairs it."""
+    """Return the pointer in a database node, or None if there is none or it is damaged; the next publish repairs it."""
     try:
         return parse_pointer(node)
     except BadModel:

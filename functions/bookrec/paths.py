@@ -1,4 +1,4 @@
-"""Every database node and storage object by name: the only place where a path is spelled.
+"""The names of all database nodes and storage objects: the only place where paths are written out.
 
 The contract of the app's nodes is in ``docs/contract.md``; a test compares it with this module.
 """
@@ -37,19 +37,19 @@ def recommendations(user_id: str) -> str:
 
 
 def children(node: object) -> Mapping[str, Any]:
-    """Return a node's children as they were read; the service renders small integer keys as a list."""
+    """Return a node's children by key; the database returns nodes with small integer keys as a list."""
     if isinstance(node, list):
         return {str(i): child for i, child in enumerate(node) if child is not None}
     return node if isinstance(node, Mapping) else {}
 
 
 def in_query(text: str) -> str:
-    """Return how a text is handed to a query: firebase-admin puts it into the address as it is (7.7.0)."""
+    """Return a text escaped for a query: firebase-admin (7.7.0) puts it into the URL unescaped."""
     return quote(json.dumps(text)[1:-1], safe="")
 
 
 def is_key(text: str) -> bool:
-    """Tell whether ``text`` can be a database key: 1–768 bytes, no ``. $ # [ ] /``, no control characters."""
+    """Return whether ``text`` can be a database key: 1–768 bytes, no ``. $ # [ ] /``, no control characters."""
     try:
         size = len(text.encode("utf-8"))
     except UnicodeEncodeError:  # a lone surrogate
@@ -58,9 +58,9 @@ def is_key(text: str) -> bool:
 
 
 def key_order(key: str) -> tuple[int, int, bytes]:
-    """Return what sorts keys as the database does: 32-bit integers by value first, then texts by their UTF-16 units.
+    """Return a sort key in the database's order: 32-bit integers by value, then texts by their UTF-16 code units.
 
-    Whoever pages by key needs it: the text order puts the key ``5`` behind every push key, the database before.
+    Paging by key needs this order: as texts, ``5`` comes after every push key; in the database, before.
     Source: the documentation of ``orderByKey``; leading zeros (``7`` before ``07``) as the client SDKs compare them.
     """
     if _INTEGER_KEY.fullmatch(key) and -(2**31) <= int(key) < 2**31:

@@ -1,6 +1,6 @@
-"""What becomes of ``/Recommender/model``: by a publish, a rollback, or an experiment that starts or ends.
+"""How a publish, a rollback, and the start or end of an experiment change ``/Recommender/model``.
 
-Each function runs inside the transaction on that node: it takes the node as it stands and returns the next one.
+The functions that take ``present`` run inside the transaction on that node: they return the next value of the node.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from bookrec.manifest import KEPT_VERSIONS, MANIFEST, Manifest, Pointer, usable_
 def next_pointer(present: object, pointer: Pointer, *, is_rollback: bool = False) -> dict[str, object]:
     """Return the pointer's node after a publish.
 
-    A damaged node counts as no model: any publish repairs it. An experiment goes on as long as its version is kept
-    and is not the one that goes live.
+    A damaged node counts as no model: any publish repairs it. An experiment continues as long as its version is kept
+    and does not become the live one.
 
     Args:
         is_rollback: the version was live before, and must still be kept.
 
     Raises:
-        LeaseLost: where a run with this fence or a later one has published.
-        BadModel: where a version to roll back to is no longer kept.
+        LeaseLost: if a run with this fence or a later one has published.
+        BadModel: if the version to roll back to is no longer kept.
     """
     live = usable_pointer(present)
     if live is not None and live.fence >= pointer.fence:
@@ -41,7 +41,7 @@ def kept_manifest(live: Pointer | None, version: str) -> str:
     """Return the SHA-256 of a kept version's manifest.
 
     Raises:
-        BadModel: naming the versions that are.
+        BadModel: if the version is not kept; names the versions that are.
     """
     if live is None or version not in live.kept:
         kept = ", ".join(sorted(live.kept)) if live else ""
@@ -50,10 +50,10 @@ def kept_manifest(live: Pointer | None, version: str) -> str:
 
 
 def rolled_back(live: Pointer | None, manifest: Manifest, fence: int, now_ms: int) -> Pointer:
-    """Return the pointer that makes a kept version live again, under the fence of a rollback's lease.
+    """Return the pointer that makes a kept version live again, with the fence of the rollback's lease.
 
     Raises:
-        BadModel: where the version is not kept.
+        BadModel: if the version is not kept.
     """
     version, data = manifest.version, manifest.details.get("data")
     snapshot_at = int(data.get("snapshotAt", 0)) if isinstance(data, dict) else 0
@@ -62,11 +62,11 @@ def rolled_back(live: Pointer | None, manifest: Manifest, fence: int, now_ms: in
 
 
 def experiment_started(present: object, version: str, share: float, now_ms: int) -> dict[str, object]:
-    """Return the pointer's node with an experiment that begins now; the live model is its arm ``a``.
+    """Return the pointer's node with an experiment that starts now; the live model is its arm ``a``.
 
     Raises:
-        BadModel: where the version is not kept.
-        NotNow: where it is live, or another experiment runs.
+        BadModel: if the version is not kept.
+        NotNow: if the version is live, or another experiment is running.
     """
     live = usable_pointer(present)
     kept_manifest(live, version)
@@ -80,7 +80,7 @@ def experiment_started(present: object, version: str, share: float, now_ms: int)
 
 
 def experiment_ended(present: object) -> dict[str, object] | None:
-    """Return the pointer's node without its experiment, or None where none runs."""
+    """Return the pointer's node without its experiment, or None if none is running."""
     live = usable_pointer(present)
     if live is None or live.experiment is None:
         return None
@@ -88,7 +88,7 @@ def experiment_ended(present: object) -> dict[str, object] | None:
 
 
 def _kept(live: Pointer | None, pointer: Pointer) -> dict[str, str]:
-    """Return what the new pointer keeps: itself, the version it replaces, and the newest of the others."""
+    """Return the versions that the new pointer keeps: its own, the one it replaces, and the newest of the others."""
     before = dict(live.kept) if live else {}
     needed = {pointer.version: pointer.manifest_sha256}
     if live is not None:

@@ -1,6 +1,6 @@
-"""Push keys: what ``push()`` names a node, in the order of the clients' clocks.
+"""Push keys: the names that ``push()`` gives to nodes, ordered by the clients' clocks.
 
-Source: Firebase blog, "The 2^120 Ways to Ensure Unique Identifiers" (2015): 8 characters of time, 12 of chance.
+Source: Firebase blog, "The 2^120 Ways to Ensure Unique Identifiers" (2015): 8 characters of time, 12 random ones.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 LENGTH, _TIME_DIGITS = 20, 8
 
 _VALUES = {char: value for value, char in enumerate(CHARS)}
-_PUSH_KEY = re.compile(f"[{CHARS}]{{{LENGTH}}}")  # the first digit is "-": it means itself there
+_PUSH_KEY = re.compile(f"[{CHARS}]{{{LENGTH}}}")  # "-" comes first, so it is literal in the class
 
 
 def push_time(key: str) -> int:
-    """Return when a push key was made, in milliseconds since 1970, or -1 where the key is none."""
+    """Return when a push key was made, in milliseconds since 1970, or -1 if the key is not a push key."""
     if not _PUSH_KEY.fullmatch(key):
         return -1
     milliseconds = 0
@@ -27,5 +27,5 @@ def push_time(key: str) -> int:
 
 
 def first_key(at_ms: int) -> str:
-    """Return what comes before every push key made at ``at_ms`` (milliseconds since 1970) or later."""
+    """Return the lower bound of the push keys made at ``at_ms`` (milliseconds since 1970) or later."""
     return "".join(CHARS[(at_ms >> (6 * place)) & 63] for place in reversed(range(_TIME_DIGITS)))

@@ -1,4 +1,4 @@
-"""How good the lists are in use: of the readers who shelved a book while having one, how many took it from there."""
+"""How good the lists are in use: of the readers who shelved a book while having a list, how many took it from there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bookrec.manifest import Pointer
 from bookrec.paths import children
 
 KEPT_LABELS = 20
-"""Of how many models and experiments the figures are kept, the newest."""
+"""The figures of so many models and experiments are kept: the newest."""
 
 NO_MODEL = "none"
 """The model version of lists that are made without a model."""
@@ -24,9 +24,9 @@ ALL, ARMS = "all", ("a", "b")
 
 
 def wilson(hits: int, trials: int, z: float = Z95) -> tuple[float, float]:
-    """Return the interval of a proportion, by default at 95%: from 0 to 1 where nothing was tried.
+    """Return the confidence interval of a proportion, at 95% by default; 0 to 1 if there were no trials.
 
-    It keeps its level near 0 and for few trials, where the usual one (the estimate ± z standard errors) does not.
+    It keeps its level near 0 and for few trials, unlike the usual one (the estimate ± z standard errors).
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
     Statistical Association 22 (1927); Brown, Cai and DasGupta, "Interval estimation for a binomial proportion",
     Statistical Science 16 (2001), equation 4 and section 3.1.1.
@@ -42,11 +42,11 @@ def wilson(hits: int, trials: int, z: float = Z95) -> tuple[float, float]:
 
 @dataclass(slots=True)
 class Count:
-    """What was counted for a label, or for one of its arms.
+    """The counts for a label, or for one of its arms.
 
     Attributes:
-        readers: who shelved a book while having such a list.
-        hit_readers: those of them who shelved one that stood on it.
+        readers: how many readers shelved a book while having such a list.
+        hit_readers: how many of them shelved a book of the list.
         hits: how many such books.
         positions: hits by position on the list.
         sources: hits by kind of item.
@@ -79,10 +79,10 @@ class Count:
 
 
 def read_count(node: object) -> Count:
-    """Return the count in a database node that ``Count.to_node`` gave."""
-    found = children(node)
-    readers, hit_readers, hits = (int(found.get(name, 0)) for name in ("readers", "hitReaders", "hits"))
-    positions, sources = (Counter(dict(children(found.get(name)))) for name in ("positions", "sources"))
+    """Return the count in a database node from ``Count.to_node``."""
+    fields = children(node)
+    readers, hit_readers, hits = (int(fields.get(name, 0)) for name in ("readers", "hitReaders", "hits"))
+    positions, sources = (Counter(dict(children(fields.get(name)))) for name in ("positions", "sources"))
     return Count(readers, hit_readers, hits, positions, sources)
 
 
@@ -91,8 +91,8 @@ class Standing:
     """What the pointer said when counting began.
 
     Attributes:
-        open: the labels that readers may still be given lists for; all others have come to an end.
-        experiment: the id of the experiment that runs, or "".
+        open: the labels that may still be given to new lists; all others have ended.
+        experiment: the id of the running experiment, or "".
         arms: the versions of its arms.
     """
 
@@ -106,7 +106,7 @@ class Standing:
 
 
 def standing(pointer: Pointer | None) -> Standing:
-    """Return how things stand by the pointer."""
+    """Return what the pointer says now."""
     if pointer is None:
         return Standing(frozenset({NO_MODEL}))
     running, versions = pointer.experiment, frozenset({NO_MODEL, *pointer.vouched()})
@@ -116,18 +116,18 @@ def standing(pointer: Pointer | None) -> Standing:
 
 
 def read_standing(node: object) -> Standing:
-    """Return what a database node says that ``Standing.to_node`` gave."""
-    found = children(node)
-    labels = frozenset(map(str, children(found.get("open")).values()))
-    return Standing(labels, str(found.get("experiment", "")), dict(children(found.get("arms"))))
+    """Return the standing in a database node from ``Standing.to_node``."""
+    fields = children(node)
+    labels = frozenset(map(str, children(fields.get("open")).values()))
+    return Standing(labels, str(fields.get("experiment", "")), dict(children(fields.get("arms"))))
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was counted so far, page by page.
+    """The counts so far, page by page.
 
     Attributes:
-        standing: how things stood when the first page was counted.
+        standing: what the pointer said when the first page was counted.
         counts: by label, for all readers and by arm.
     """
 
@@ -136,22 +136,22 @@ class Tally:
 
     def add(self, label: str, node: object) -> None:
         """Count one reader's node of a label."""
-        found = children(node)
+        fields = children(node)
         parts = self.counts.setdefault(label, {})
-        for part in (ALL, found.get("arm")):
+        for part in (ALL, fields.get("arm")):
             if part == ALL or part in ARMS:
-                parts.setdefault(str(part), Count()).add(children(found.get("hits")))
+                parts.setdefault(str(part), Count()).add(children(fields.get("hits")))
 
     def to_node(self) -> dict[str, object]:
-        """Return the database node, for the next run to go on with."""
+        """Return the database node with which the next run continues."""
         counts = {label: {part: count.to_node() for part, count in self.counts[label].items()} for label in self.counts}
         return {"standing": self.standing.to_node(), "counts": counts}
 
     def report(self, before: Mapping[str, Any], now_ms: int) -> dict[str, object]:
-        """Return the figures by label, of the newest labels: those still open, and those that ended last.
+        """Return the figures by label, for the newest labels: those still open, and those that ended last.
 
         Args:
-            before: the figures of the last time. Those of a label that had ended then are final.
+            before: the previous figures; those of a label that had ended by then are final.
         """
         labels: dict[str, dict[str, object]] = {label: dict(old) for label, old in before.items() if is_final(old)}
         for label in sorted(self.counts.keys() | before.keys()):
@@ -175,15 +175,15 @@ class Tally:
 
 
 def read_tally(node: object) -> Tally:
-    """Return the tally in a database node that ``Tally.to_node`` gave."""
-    found = children(node)
+    """Return the tally in a database node from ``Tally.to_node``."""
+    fields = children(node)
     counts = {
         label: {part: read_count(count) for part, count in children(parts).items()}
-        for label, parts in children(found.get("counts")).items()
+        for label, parts in children(fields.get("counts")).items()
     }
-    return Tally(read_standing(found.get("standing")), counts)
+    return Tally(read_standing(fields.get("standing")), counts)
 
 
 def is_final(figures: object) -> bool:
-    """Tell whether a label's figures do not change any more: it has ended, and was counted once more since."""
+    """Return whether a label's figures no longer change: it has ended, and was counted once more since."""
     return "endedAt" in children(figures)

@@ -23,8 +23,8 @@ class Candidate:
 
     Attributes:
         score: the higher the better; comparable within one list only.
-        predicted_rating: 0.5–5 stars, or None where no model is live.
-        because: the shelf's ISBNs that contributed most to the score, at most two, the most first.
+        predicted_rating: 0.5–5 stars, or None if no model is live.
+        because: the shelf's ISBNs that contributed most to the score, at most two, in descending order.
     """
 
     isbn: str
@@ -44,7 +44,7 @@ class RecommendationList:
 
     @property
     def source(self) -> ListSource:
-        """``personal`` or ``popular`` where all items are (``newest`` counts as popular), else ``mixed``."""
+        """``personal`` or ``popular`` if all items are (``newest`` counts as popular), else ``mixed``."""
         personal = sum(item.source == "personal" for item in self.items)
         if personal == 0:
             return "popular"
@@ -57,19 +57,19 @@ class RecommendationList:
 
     @property
     def list_id(self) -> str:
-        """An id that is equal exactly for equal lists: the first 20 hex digits of a SHA-256.
+        """An id, equal if and only if the lists are: the first 20 hex digits of a SHA-256.
 
-        Equal are lists of the same books for the same shelf, whichever models gave them.
+        Lists are equal if they have the same books for the same shelf, no matter which models made them.
         """
         identity = [self.shelf.user_id, self.shelf.digest, self.isbns]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
 
     def to_node(self, catalogue: Catalogue, generated_at: object) -> dict[str, object]:
-        """Return the database node as the app reads it.
+        """Return the database node that the app reads.
 
         Args:
             catalogue: the books that ``items`` were chosen from.
-            generated_at: milliseconds since 1970, or the database's own timestamp placeholder.
+            generated_at: milliseconds since 1970, or the database's timestamp placeholder.
         """
         items: list[dict[str, object]] = []
         for item in self.items:
@@ -101,12 +101,12 @@ def top_list(
 ) -> RecommendationList:
     """Return a user's list.
 
-    It holds no book on the shelf in any edition, none that the catalogue lacks, none twice in two
-    editions, and ``LIST_SIZE`` books wherever the catalogue has that many left.
+    It has no edition of a book on the shelf, no book that the catalogue lacks, and no two editions of one book. It has
+    ``LIST_SIZE`` books if the catalogue has that many left.
 
     Args:
         candidates: in any order; ordered here by score, then ISBN.
-        fill: taken in the order given where the candidates do not suffice.
+        fill: taken in the given order if there are too few candidates.
     """
     ordered = sorted(candidates, key=lambda c: (-c.score, c.isbn))
     chosen: list[Candidate] = []

@@ -1,4 +1,4 @@
-"""A published model in use: from a shelf to candidates, through whichever TFLite runtime runs the file.
+"""A published model in use: from a shelf to candidates, with any TFLite runtime.
 
 The exported file has these named signatures; ``docs/contract.md`` describes them for the app:
 
@@ -44,7 +44,7 @@ class Items:
 
     Attributes:
         isbns: by index, ascending, so that equal scores come in ISBN order.
-        popular: the most popular books, the first the most popular.
+        popular: the most popular books, in descending order.
     """
 
     isbns: tuple[str, ...]
@@ -56,10 +56,10 @@ class Items:
 
 
 def parse_items(content: bytes) -> Items:
-    """Return the items in untrusted bytes.
+    """Return the items from untrusted bytes.
 
     Raises:
-        BadModel: where they are not ``items.json``.
+        BadModel: if they are not a valid ``items.json``.
     """
     try:
         value = json.loads(content)
@@ -68,13 +68,13 @@ def parse_items(content: bytes) -> Items:
     except (ValueError, TypeError, KeyError, RecursionError) as problem:
         raise BadModel("items.json is not an object with isbns and popular") from problem
     if not texts or not isbns or len(set(isbns)) != len(isbns):
-        raise BadModel("items.json needs at least one isbn, each a text, none twice")
+        raise BadModel("items.json needs at least one isbn; each must be a text, and none may be there twice")
     return Items(tuple(isbns), tuple(popular))
 
 
 @dataclass(frozen=True)
 class Recommender:
-    """A loaded model. The runners are not safe for threads: share them behind a lock."""
+    """A loaded model. The runners are not thread-safe: share them behind a lock."""
 
     version: str
     items: Items
@@ -91,13 +91,13 @@ class Recommender:
         return self.answer(isbns, self.recommend(**inputs))
 
     def answer(self, isbns: Sequence[str], out: Tensors) -> list[Candidate]:
-        """Return the candidates in what the signature ``recommend`` gave for a shelf's ``isbns``."""
+        """Return the candidates in the outputs of the signature ``recommend`` for a shelf's ``isbns``."""
         columns = (out[name].tolist() for name in ("indices", "scores", "predicted_ratings", "because"))
         rows = zip(*columns, strict=True)
         return [self._candidate(isbns, *row) for row in rows if row[0] != UNKNOWN]
 
     def fill(self, shelf: Shelf, newest: Sequence[str]) -> Iterator[Candidate]:
-        """Yield what a list is filled up with: popular books, then ``newest``, with their predicted ratings."""
+        """Yield the books that fill up a list: popular ones, then ``newest``, with their predicted ratings."""
         popular = list(self.items.popular)
         yield from self._rated(shelf, popular, "popular")
         seen = set(popular)
@@ -117,9 +117,9 @@ class Recommender:
                 yield Candidate(isbn, 0.0, rating, source)
 
     def inputs(self, shelf: Shelf) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
-        """Return a shelf's ISBNs and what the signatures take of it: ``items`` and ``ratings``, each [n]."""
+        """Return a shelf's ISBNs, and its inputs to the signatures: ``items`` and ``ratings``, each [n]."""
         ratings = shelf.ratings
-        isbns = list(ratings) or [""]  # the file takes no empty tensors: one unknown, unrated book instead
+        isbns = list(ratings) or [""]  # the model takes no empty tensors: one unknown, unrated book instead
         return isbns, {
             "items": np.array([self._index.get(isbn, UNKNOWN) for isbn in isbns], np.int32),
             "ratings": np.array([ratings.get(isbn, 0.0) for isbn in isbns], np.float32),

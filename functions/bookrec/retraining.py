@@ -1,4 +1,4 @@
-"""When to retrain: debounced by quiet time, with a least number of changes and a greatest age, and after failures."""
+"""When to retrain: after a quiet time, with a minimum number of changes, a maximum age, and waits after failures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Policy:
     """The thresholds; each is a parameter of the deployment.
 
     Attributes:
-        quiet_ms: how long no entry may have changed before a run starts, so that one sitting of a
-            reader is one run.
-        minimum_changes: how many changed entries make a run worth while.
-        maximum_age_ms: a change older than this is trained on alone, and however busy the readers are.
+        quiet_ms: how long no entry must have changed before a run starts, so that a reader who rates several books
+            in one sitting causes one run.
+        minimum_changes: how many changed entries are worth a run.
+        maximum_age_ms: a change of this age is enough for a run, even if it is the only one or readers are busy.
         retry_ms: how long to wait after a failed run; doubled by each further failure.
         longest_retry_ms: the longest such wait.
-        attempts: after so many failures in a row retraining is parked until an operator releases it.
+        attempts: after so many failures in a row, retraining is parked until an operator releases it.
     """
 
     quiet_ms: int
@@ -31,14 +31,14 @@ class Policy:
     attempts: int = 5
 
     def retry_at(self, lease: Lease) -> int:
-        """Return when the next run may start (milliseconds since 1970); 0 where the last one did not fail."""
+        """Return when the next run may start (milliseconds since 1970); 0 if the last one did not fail."""
         if not lease.failures:
             return 0
         wait_ms = self.retry_ms << min(lease.failures - 1, 30)
         return lease.failed_at + min(wait_ms, self.longest_retry_ms)
 
     def is_parked(self, lease: Lease) -> bool:
-        """Tell whether only an operator can start retraining again."""
+        """Return whether only an operator can start retraining again."""
         return lease.failures >= self.attempts
 
 
@@ -52,12 +52,12 @@ class Pending:
 
     @staticmethod
     def of_all(parts: Iterable[Pending]) -> Pending:
-        """Return what changed in several databases together."""
-        found = [part for part in parts if part.changes]
-        if not found:
+        """Return the changes of several databases as one."""
+        changed = [part for part in parts if part.changes]
+        if not changed:
             return Pending()
-        oldest, newest = min(part.oldest_at for part in found), max(part.newest_at for part in found)
-        return Pending(sum(part.changes for part in found), oldest, newest)
+        oldest, newest = min(part.oldest_at for part in changed), max(part.newest_at for part in changed)
+        return Pending(sum(part.changes for part in changed), oldest, newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Decision:
     """Whether to start a run now.
 
     Attributes:
-        due: start one.
+        due: whether a run is due.
         reason: one clause for the log.
     """
 
@@ -76,7 +76,7 @@ class Decision:
 def decide(policy: Policy, pending: Pending, lease: Lease, now: int, model_is_live: bool) -> Decision:
     """Return whether the pending changes are due for training.
 
-    Without a live model the least number of changes is waived: the first reader gets the first model.
+    Without a live model, the minimum number of changes does not apply: the first reader gets the first model.
     """
     if pending.changes == 0:
         return Decision(False, "nothing has changed since the last run")
@@ -96,9 +96,9 @@ def decide(policy: Policy, pending: Pending, lease: Lease, now: int, model_is_li
 def check_window(policy: Policy, now: int) -> tuple[str, int]:
     """Return the task that checks the policy after a change at ``now``: its id, and when it runs.
 
-    All changes within one window of ``quiet_ms`` share one task, which runs at the end of the next
-    window: by then the last of them has been quiet for ``quiet_ms``, or a later change has a task of
-    its own. The id is hashed, since consecutive ids would all meet the same Cloud Tasks server.
+    All changes in one window of ``quiet_ms`` share a task, which runs at the end of the next window. By then, nothing
+    has changed for ``quiet_ms``, or a later change has its own task. The id is hashed, since consecutive ids would all
+    go to the same Cloud Tasks server.
     """
     window = now // max(policy.quiet_ms, 1)
     task_id = hashlib.sha256(f"retrain:{policy.quiet_ms}:{window}".encode()).hexdigest()[:32]

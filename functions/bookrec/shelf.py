@@ -1,4 +1,4 @@
-"""A reader's shelf: the whole state from which a list is computed."""
+"""A reader's shelf: the state from which a list is computed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Shelf:
 
     Attributes:
         user_id: the reader.
-        entries: by push key, ascending, which is the order in which the books were added.
+        entries: by push key, ascending: the order in which the books were added.
     """
 
     user_id: str
@@ -34,7 +34,7 @@ class Shelf:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the entries: equal digests give equal lists under one model."""
+        """SHA-256 (hex) of the entries: with the same model, equal digests give equal lists."""
         rows = [[entry.key, entry.isbn, entry.rating] for entry in self.entries]
         return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
 
@@ -45,10 +45,10 @@ def build_shelf(user_id: str, entries: Iterable[Entry]) -> Shelf:
 
 
 def sort_out(nodes: Mapping[str, object]) -> tuple[list[Entry], dict[str, BadData]]:
-    """Separate the valid entries of some ``/User_Book`` nodes from the rejected ones.
+    """Separate valid entries among ``/User_Book`` nodes from rejected ones.
 
     Returns:
-        The valid entries, and by push key why each other node was rejected.
+        The valid entries, and why each other node was rejected, by push key.
     """
     valid: list[Entry] = []
     rejected: dict[str, BadData] = {}

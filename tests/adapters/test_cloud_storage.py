@@ -1,4 +1,4 @@
-"""Published files from Cloud Storage, here fake-gcs-server, and through their twin in memory."""
+"""Published files in Cloud Storage, here fake-gcs-server, and in the in-memory fake."""
 
 import time
 
@@ -13,7 +13,7 @@ from trainer.publishing.adapters import Bucket
 
 
 class Both:
-    """The bucket as the functions read it and as the trainer writes it."""
+    """The bucket with the functions' adapter and with the trainer's."""
 
     def __init__(self, download, trainers):
         self.download, self.trainers = download, trainers
@@ -40,20 +40,20 @@ _numbers = iter(range(1_000))
 
 
 @pytest.mark.parametrize("size", [1, 1000, 300_000])
-def test_an_object_is_read_whole(bucket, size):
+def test_an_object_is_read_completely(bucket, size):
     content = bytes(range(250)) * (size // 250) or b"x"
     bucket.upload(f"models/v1/{size}", content)
     assert bucket.download(f"models/v1/{size}", len(content)) == content
     assert bucket.trainers.read(f"models/v1/{size}") == content
 
 
-def test_a_larger_object_than_expected_is_refused(bucket):
+def test_a_larger_object_than_expected_is_rejected(bucket):
     bucket.upload("models/v1/large", b"x" * 1001)
     with pytest.raises(BadModel, match="larger"):
         bucket.download("models/v1/large", 1000)
 
 
-def test_a_missing_or_empty_object_is_no_model(bucket):
+def test_a_missing_or_empty_object_is_not_a_model(bucket):
     for read in (bucket.trainers.read, lambda name: bucket.download(name, 1000)):
         with pytest.raises(BadModel, match="not in"):
             read("models/v1/missing")
@@ -73,9 +73,9 @@ def test_an_object_is_never_replaced(bucket):
 def test_objects_of_models_are_listed_with_their_age_and_can_be_removed(bucket):
     bucket.upload("models/v1/a", b"a")
     bucket.upload("models/v2/b", b"b")
-    found = dict(bucket.trainers.created())
-    assert set(found) == {"models/v1/a", "models/v2/b"}
-    assert min(found.values()) > 1_600_000_000_000
+    created = dict(bucket.trainers.created())
+    assert set(created) == {"models/v1/a", "models/v2/b"}
+    assert min(created.values()) > 1_600_000_000_000
     for _ in range(2):
         bucket.trainers.delete("models/v1/a")
     assert [name for name, _ in bucket.trainers.created()] == ["models/v2/b"]

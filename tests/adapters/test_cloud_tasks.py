@@ -1,4 +1,4 @@
-"""Tasks through firebase-admin, against a server that answers as the tasks emulator does."""
+"""Tasks through firebase-admin, with a server that answers like the tasks emulator."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from backend.adapters.cloud_tasks import CloudTaskQueue
 
 
 class TasksEmulator:
-    """Takes each task name once; ``status`` is what it answers otherwise."""
+    """Accepts each task name once; ``status`` is its answer to a new one."""
 
     def __init__(self):
         self.tasks, self.paths, self.status = {}, [], 200
@@ -73,12 +73,12 @@ def test_a_used_id_is_the_same_task(queue, emulator):
     assert len(emulator.tasks) == 1
 
 
-def test_a_queue_that_fails_is_no_success(queue, emulator):
+def test_a_queue_that_fails_raises(queue, emulator):
     emulator.status = 404
     with pytest.raises(firebase_admin.exceptions.NotFoundError):
         queue.enqueue("nobody", {}, "id-1")
 
 
-def test_a_malformed_id_is_no_success(queue):
+def test_a_malformed_id_raises(queue):
     with pytest.raises(ValueError, match="task_id"):
         queue.enqueue("retrain", {}, "an id")

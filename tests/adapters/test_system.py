@@ -28,7 +28,7 @@ def test_the_first_error_is_raised_once_all_have_ended():
     assert set(done) == {"first", "second", "third"}
 
 
-def test_no_more_calls_run_at_a_time_than_there_may():
+def test_at_most_the_given_number_of_calls_run_at_the_same_time():
     running, most, lock = 0, [], threading.Lock()
 
     def call():
@@ -49,6 +49,6 @@ def test_nested_calls_never_wait_for_a_thread_that_is_not_free():
         return 1 if depth == 0 else sum(run_concurrently([partial(nest, depth - 1)] * 4))
 
     began = time.monotonic()
-    assert nest(5) == 4**5  # far more calls than threads, each of which waits for others
+    assert nest(5) == 4**5  # far more calls than threads, and each call waits for others
     assert time.monotonic() - began < 60
     assert len(system._threads._threads) <= system.MAX_THREADS

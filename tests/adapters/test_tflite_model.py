@@ -1,4 +1,4 @@
-"""A real TensorFlow Lite file, made here, through the runtime that the functions carry."""
+"""A real TensorFlow Lite file, made here, with the functions' runtime."""
 
 import json
 import math
@@ -18,7 +18,7 @@ ITEMS = json.dumps({"isbns": ISBNS, "popular": ISBNS[:3]}).encode()
 
 
 def make_file(score=1.0, beyond=0):
-    """A model whose best book is the one after the shelf's first, with ``score``."""
+    """Return a model whose best book is the one after the shelf's first, with ``score``."""
     import tensorflow as tf
 
     count = len(ISBNS)
@@ -80,7 +80,7 @@ def test_an_empty_shelf_gives_popular_books_and_any_book_has_a_predicted_rating(
     assert [c.isbn for c in recommender.fill(shelf_of(), ["isbn1", "new"])] == ["isbn0", "isbn1", "isbn2", "new"]
 
 
-def test_events_that_share_an_instance_do_not_mix_their_answers(model):
+def test_concurrent_events_in_an_instance_do_not_mix_their_answers(model):
     recommender = load_recommender("v1", model, ITEMS)
     with ThreadPoolExecutor(8) as pool:
         firsts = list(pool.map(lambda n: recommender.candidates(shelf_of(ISBNS[n % 6]))[0].isbn, range(600)))
@@ -88,7 +88,7 @@ def test_events_that_share_an_instance_do_not_mix_their_answers(model):
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x00" * 4096])
-def test_bytes_that_are_no_model_are_refused(content):
+def test_bytes_that_are_not_a_model_are_rejected(content):
     with pytest.raises(BadModel):
         load_recommender("v1", content, ITEMS)
 
@@ -96,17 +96,17 @@ def test_bytes_that_are_no_model_are_refused(content):
 @pytest.mark.parametrize(
     "items", [b"", b"[]", b"{}", b'{"isbns": [], "popular": []}', b'{"isbns": [1], "popular": []}']
 )
-def test_items_that_are_none_are_refused(model, items):
+def test_malformed_items_are_rejected(model, items):
     with pytest.raises(BadModel):
         load_recommender("v1", model, items)
 
 
-def test_a_model_that_knows_more_books_than_its_items_is_refused(model):
+def test_a_model_with_more_books_than_its_items_is_rejected(model):
     fewer = json.dumps({"isbns": ISBNS[:4], "popular": []}).encode()
     with pytest.raises(BadModel, match="does not know"):
         load_recommender("v1", model, fewer)
 
 
-def test_a_model_that_answers_without_numbers_is_refused():
+def test_a_model_that_answers_without_numbers_is_rejected():
     with pytest.raises(BadModel, match="finite"):
         load_recommender("v1", make_file(score=math.nan), ITEMS)

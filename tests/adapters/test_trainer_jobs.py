@@ -1,4 +1,4 @@
-"""Both ways to start the trainer: a process here, a Cloud Run job there."""
+"""Both ways to start the trainer: as a local process and as a Cloud Run job."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The chaos in small: a few readers, two killed runs, one restart of the functions."""
+"""A small chaos test: a few readers, two killed runs, one restart of the functions."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from local.stack import ROOT
 
 READERS = 15
-"""As many of the emulator data as a run needs to pass the gate, in half the time."""
+"""So many readers of the emulator data are enough for a run to pass the gate, in half the time."""
 
 
 @pytest.fixture

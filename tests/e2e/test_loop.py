@@ -46,17 +46,17 @@ def reader(stack):
     return reader
 
 
-def assert_good(found, shelf, isbns):
-    listed = [item["isbn"] for item in found["items"]]
+def assert_good(node, shelf, isbns):
+    listed = [item["isbn"] for item in node["items"]]
     assert len(set(listed)) == LIST_SIZE
     assert set(listed) <= set(isbns)
     assert not set(listed) & set(shelf.ratings)
-    assert all(0.5 <= item["predictedRating"] <= 5 for item in found["items"])
-    assert all(set(item.get("because", [])) <= set(shelf.ratings) for item in found["items"])
+    assert all(0.5 <= item["predictedRating"] <= 5 for item in node["items"])
+    assert all(set(item.get("because", [])) <= set(shelf.ratings) for item in node["items"])
 
 
 def is_fanned_out(stack):
-    """Tell whether the lists of all readers are those of the live model."""
+    """Return whether the lists of all readers are those of the live model."""
     version, state = (stack.admin_get(f"Recommender/{place}") for place in ("model/version", "status/fanout"))
     is_of_live = (state or {}).get("publication", "").startswith(f"{version}@")
     return is_of_live and len(state.get("done") or ()) == state["shards"]
@@ -100,14 +100,14 @@ def test_a_burst_of_50_writes_by_10_readers_gives_the_lists_of_the_final_shelves
         else:
             reader.remove(mine.pop(rng.randrange(len(mine))))
     for reader in readers:
-        found, _ = reader.wait_for_list()
-        assert_good(found, reader.shelf(), isbns)
+        latest, _ = reader.wait_for_list()
+        assert_good(latest, reader.shelf(), isbns)
     time.sleep(2)  # late and overlapping events must not bring an older list back
     for reader in readers:
         assert reader.recommendations()["basedOn"]["digest"] == reader.shelf().digest
 
 
-def test_bad_entries_in_the_database_are_set_aside_and_the_flow_goes_on(stack, reader, isbns):
+def test_bad_entries_in_the_database_are_rejected_and_the_others_are_used(stack, reader, isbns):
     good = {"userId": reader.uid, "bookId": "b", "isbn": isbns[5], "myRate": 4}
     bad = {
         "text-rating": ({**good, "myRate": "five"}, "rating_not_number"),
@@ -124,23 +124,23 @@ def test_bad_entries_in_the_database_are_set_aside_and_the_flow_goes_on(stack, r
         record = wait_until(lambda key=key: stack.admin_get(f"Recommender/rejected/{key}"))
         assert record["reason"] == reason
         assert record["message"]
-    found, _ = reader.wait_for_list()
-    assert found["basedOn"]["entries"] == 1
+    latest, _ = reader.wait_for_list()
+    assert latest["basedOn"]["entries"] == 1
 
 
-def test_a_forged_entry_is_refused_by_the_rules(stack, reader, isbns):
+def test_a_forged_entry_is_denied_by_the_rules(stack, reader, isbns):
     forged = {"userId": "somebody-else", "bookId": "b", "isbn": isbns[5], "myRate": 4}
     assert reader.request("POST", "User_Book", forged).status_code == 401
 
 
-def test_an_entry_without_an_isbn_passes_the_rules_and_is_set_aside_until_it_has_one(stack, reader, isbns):
+def test_an_entry_without_an_isbn_passes_the_rules_and_is_rejected_until_it_has_one(stack, reader, isbns):
     entry = {"userId": reader.uid, "bookId": "b", "myRate": 4}
     key = reader.request("POST", "User_Book", entry).json()["name"]
     record = wait_until(lambda: stack.admin_get(f"Recommender/rejected/{key}"))
     assert record["reason"] == "isbn_missing"
     reader.request("PATCH", f"User_Book/{key}", {"isbn": isbns[3]}).raise_for_status()
-    found, _ = reader.wait_for_list()
-    assert found["basedOn"]["entries"] == 1
+    latest, _ = reader.wait_for_list()
+    assert latest["basedOn"]["entries"] == 1
     wait_until(lambda: stack.admin_get(f"Recommender/rejected/{key}") is None)
 
 
@@ -150,8 +150,8 @@ def test_the_reconciler_finds_an_entry_whose_trigger_was_lost(stack, reader, isb
     lost = {"userId": reader.uid, "bookId": "b", "isbn": isbns[8], "myRate": 5}
     reader.request("PUT", "User_Book/lost", lost, disableTriggers="true").raise_for_status()
     stack.call_scheduled("reconcile")
-    found, _ = reader.wait_for_list(patience_s=10)
-    assert found["basedOn"]["entries"] == 2
+    latest, _ = reader.wait_for_list(patience_s=10)
+    assert latest["basedOn"]["entries"] == 2
 
 
 def test_retraining_publishes_a_new_version_and_refreshes_everybody(stack, reader, isbns):

@@ -1,4 +1,4 @@
-"""The first change of a newcomer, as CONTRIBUTING tells it: followed step by step in a clone of this checkout."""
+"""A newcomer's first change, followed step by step as CONTRIBUTING describes it, in a clone of this checkout."""
 
 import os
 import re
@@ -34,12 +34,12 @@ class Step:
 
 def steps():
     section = (ROOT / "CONTRIBUTING.md").read_text().split(BEGIN)[1].split(END)[0]
-    return [Step(*found) for found in re.findall(r"```(diff|sh)\n(.*?)```", section, re.DOTALL)]
+    return [Step(*block) for block in re.findall(r"```(diff|sh)\n(.*?)```", section, re.DOTALL)]
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """The files of this checkout, with what `make setup` has installed beside them."""
+    """Return a folder with the files of this checkout, and links to what `make setup` has installed here."""
     folder = tmp_path_factory.mktemp("newcomer") / "project"
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     for name in filter(None, names.split("\0")):
@@ -54,12 +54,12 @@ def clone(tmp_path_factory):
 
 
 def environment(clone):
-    # `make setup` names the clone's own functions/ to its environment; here the environment is this checkout's.
+    # `make setup` adds a clone's functions/ to the path of its environment; here the environment is this checkout's.
     return {**os.environ, "PYTHONPATH": str(clone / "functions")}
 
 
 def change(clone, diff):
-    """Apply a diff without line numbers: each removed line stands once in its file."""
+    """Apply a diff without line numbers: each removed line occurs once in its file."""
     path = clone / re.search(r"^\+\+\+ b/(.*)$", diff, re.MULTILINE).group(1)
     text = path.read_text()
     lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
@@ -116,12 +116,12 @@ def see(clone, words):
             sign_in(page, READERS[0].email, READERS[0].password)
             expect(recommended(page).nth(10)).to_be_visible(timeout=30_000)
             picture(page, "newcomer-twelve-books")
-            found = recommended(page).count()
+            count = recommended(page).count()
             browser.close()
-        demo.send_signal(signal.SIGTERM)  # make hands it on to the demo, as a terminal does with Ctrl-C
+        demo.send_signal(signal.SIGTERM)  # make passes it on to the demo, as a terminal does with Ctrl-C
         demo.wait(60)
         assert "Stopping." in log.read_text()
-        return found
+        return count
     finally:
         processes.stop()
 
@@ -130,9 +130,9 @@ def address(demo, log):
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         text = log.read_text()
-        found = re.search(r"(http://\S+)/\s+for readers", text)
-        if found and "until Ctrl-C" in text:
-            return found.group(1)
+        match = re.search(r"(http://\S+)/\s+for readers", text)
+        if match and "until Ctrl-C" in text:
+            return match.group(1)
         assert demo.poll() is None, text
         time.sleep(0.5)
     raise AssertionError(f"no pages after {PATIENCE_S} s: {log.read_text()}")

@@ -12,7 +12,7 @@ from tests.simulation.world import World
 
 
 def explore(seed):
-    """Return (seed, violations) of one history; an exception is a violation too."""
+    """Return (seed, violations) of a history; an exception counts as a violation."""
     try:
         return seed, World(seed).run()
     except Exception as problem:
@@ -34,7 +34,7 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1_000, help="how many histories")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--jobs", type=int, default=None, help="processes (default: one a core)")
+    parser.add_argument("--jobs", type=int, default=None, help="processes (default: one per core)")
     parser.add_argument("--until-failure", action="store_true", help="stop at the first history that fails")
     parser.add_argument("--seed", type=int, help="replay this history")
     parser.add_argument("--trace", action="store_true", help="with --seed: print every event of it")

@@ -1,4 +1,4 @@
-"""Who acts in a simulated world: readers, a librarian, phones, the trainer, and an operator."""
+"""The actors of a simulated world: readers, a librarian, phones, the trainer, and an operator."""
 
 import hashlib
 import json
@@ -77,7 +77,7 @@ class Reader:
         self._keys.append(key)
 
     def _spoil(self):
-        """Something gets in that is no entry, past the rules: an import, or an old app."""
+        """Write an invalid entry past the rules, as an import or an old app may."""
         rng = self._world.rng
         bad = rng.choice(BAD)
         if rng.random() < 0.5:
@@ -97,7 +97,7 @@ class Reader:
             self._keys.clear()
 
     def attack(self):
-        """Try what the rules forbid."""
+        """Try writes that the rules deny."""
         other = self._world.rng.choice([u for u in self._world.user_ids if u != self.uid])
         forged = {"userId": other, "bookId": "b", "isbn": self._world.isbns[0], "myRate": 5}
         for values in (
@@ -108,11 +108,11 @@ class Reader:
         ):
             with suppress(PermissionDeniedError):
                 self.write(values)
-                self._world.monitor.found(7, f"{self.uid} may write {next(iter(values))}")
+                self._world.monitor.violated(7, f"{self.uid} may write {next(iter(values))}")
 
 
 def librarian(world):
-    """Change the catalogue now and then."""
+    """Change the catalogue from time to time."""
     while True:
         world.scheduler.sleep(int(world.rng.expovariate(1 / 400_000)))
         if not world.is_day:
@@ -124,7 +124,7 @@ def librarian(world):
 
 
 def phone(world):
-    """Download the live model, slowly; what the pointer names must be whole as long as it takes."""
+    """Download the live model slowly; its files must be complete until the download ends."""
     while True:
         world.scheduler.sleep(int(world.rng.expovariate(1 / 300_000)))
         if not world.is_day:
@@ -139,17 +139,17 @@ def phone(world):
                 world.scheduler.sleep(world.rng.randrange(30_000))
                 entry.check(name, objects[paths.model_object(pointer.version, name)])
         except (BadModel, KeyError) as problem:
-            world.monitor.found(4, f"a download of {pointer.version} broke: {problem!r}")
+            world.monitor.violated(4, f"a download of {pointer.version} broke: {problem!r}")
 
 
 class Trainer:
-    """The trainer's real run, over a model that takes no time to make and remembers what it was made from."""
+    """The trainer's real run, with a model that is made at once and contains a digest of its data."""
 
     def __init__(self, world):
         self._world, self._runs = world, 0
 
     def services(self, instance):
-        """Return the services of a process."""
+        """Return the services for a process."""
         world = self._world
 
         def heart(beat, every_s):
@@ -179,7 +179,7 @@ class Trainer:
         return Services(database, world.platform.bucket, world.answers, lambda: world.scheduler.now + skew_ms, heart)
 
     def start(self, run_id, fence):
-        """Start the job; it takes a while to come up."""
+        """Start the job; the run begins after a while."""
         self._runs += 1
         instance = f"trainer-{self._runs}"
 
@@ -217,7 +217,7 @@ class Trainer:
 
 
 class Operator:
-    """Rolls back now and then, tries models out, asks for runs, and releases what is parked."""
+    """Rolls back from time to time, starts experiments, requests runs, and releases parked retraining."""
 
     def __init__(self, world, trainer):
         self._world, self._trainer = world, trainer
@@ -233,7 +233,7 @@ class Operator:
                 self.roll_back(world.rng.choice(sorted(pointer.kept)))
 
     def try_out(self):
-        """Start experiments and end them, and ask for a run that nothing asks for."""
+        """Start and end experiments, and request runs that are not due."""
         world = self._world
         while True:
             world.scheduler.sleep(int(world.rng.expovariate(1 / 200_000)))
@@ -244,12 +244,12 @@ class Operator:
             if world.rng.random() < 0.1:
                 world.platform.invoke("operator retrains", lambda backend: backend.operating.retrain())
             elif others:
-                asked = {"version": world.rng.choice(others), "share": world.rng.choice([0.2, 0.5, 0.8])}
-                wish = {} if pointer.experiment else asked
-                world.platform.invoke("operator tries", lambda backend, wish=wish: backend.operating.experiment(wish))
+                start = {"version": world.rng.choice(others), "share": world.rng.choice([0.2, 0.5, 0.8])}
+                data = {} if pointer.experiment else start
+                world.platform.invoke("operator tries", lambda backend, data=data: backend.operating.experiment(data))
 
     def roll_back(self, version):
-        """Do so with the trainer's command, or by a call of the function."""
+        """Roll back with the trainer's command or by calling the function."""
         if self._world.rng.random() < 0.5:
             self._world.platform.invoke("operator rolls back", lambda backend: backend.operating.rollback(version))
             return

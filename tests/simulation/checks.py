@@ -1,4 +1,4 @@
-"""The ten invariants: what must hold once all is quiet."""
+"""The ten invariants that must hold once nothing changes any more."""
 
 import json
 import sys
@@ -19,26 +19,26 @@ from tests.simulation.monitor import read_pointer
 
 
 def check_mild(world):
-    """Check what must hold where nothing was lost, before any reconciler has run: events converge by themselves."""
+    """Check what must hold if nothing was lost, before any reconciler has run: events converge without one."""
     database, monitor = world.platform.database, world.monitor
     entries, _ = sort_out(database.get(paths.USER_BOOK) or {})
     live = read_pointer(database.get(paths.MODEL))
     model_of = _models(world, live)
     for user_id in sorted({entry.user_id for entry in entries}):
-        found, shelf = database.get(paths.recommendations(user_id)), build_shelf(user_id, entries)
-        if found is None:
+        node, shelf = database.get(paths.recommendations(user_id)), build_shelf(user_id, entries)
+        if node is None:
             continue  # the reader has removed it, or left
-        if found["basedOn"]["digest"] != shelf.digest:
-            monitor.found(2, f"the events of {user_id} ended in a list of another shelf")
-        elif found["modelVersion"] != _version_of(live, user_id):
-            # It must be what the reader's model gives, with the catalogue as it was when that was found.
+        if node["basedOn"]["digest"] != shelf.digest:
+            monitor.violated(2, f"the events of {user_id} ended in a list of another shelf")
+        elif node["modelVersion"] != _version_of(live, user_id):
+            # It must equal a list of the reader's model, with the catalogue at the time when the two were compared.
             given = [make_list(shelf, model_of(user_id), catalogue).list_id for catalogue in monitor.catalogues]
-            if found["listId"] not in given:
-                monitor.found(2, f"the events of {user_id} ended in a list of {found['modelVersion']}")
+            if node["listId"] not in given:
+                monitor.violated(2, f"the events of {user_id} ended in a list of {node['modelVersion']}")
 
 
 def _version_of(live, user_id):
-    """Return which version's list a reader is to have."""
+    """Return the version whose list a reader must have."""
     if live is None:
         return "none"
     is_in_b = live.experiment is not None and live.experiment.arm(user_id) == "b"
@@ -46,7 +46,7 @@ def _version_of(live, user_id):
 
 
 def _models(world, live):
-    """Return what loads the model of a reader's arm."""
+    """Return a function that loads the model of a reader's arm."""
     objects, loaded = world.platform.bucket.objects, {"none": None}
 
     def model_of(user_id):
@@ -60,28 +60,28 @@ def _models(world, live):
 
 
 def check_all(world):
-    """Check what must hold once all is quiet."""
+    """Check what must hold once nothing changes any more."""
     database, monitor = world.platform.database, world.monitor
     tree = {name: database.get(name) or {} for name in (paths.USER_BOOK, paths.USERS, "Recommender", paths.ARCHIVE)}
     state, nodes = tree["Recommender"], tree[paths.USER_BOOK]
     readers = state.get("readers", {})
     gone = {u for u in readers if not set(tree[paths.USERS].get(u, {})) - {LIST}}
-    entries, refused = sort_out(nodes)
+    entries, rejected = sort_out(nodes)
     live = read_pointer(state.get("model"))
     if live is None or monitor.check_whole(live):
         _check_lists(world, tree, entries, gone, live)
     rows = sorted((e.isbn, e.rating) for e in entries if e.user_id not in gone)
     if state.get("changes"):
-        monitor.found(1, f"changes are pending for ever: {sorted(state['changes'])}")
+        monitor.violated(1, f"changes stay pending: {sorted(state['changes'])}")
     elif (rows or monitor.last_judged[1]) and [tuple(r) for r in monitor.last_judged[1] or ()] != rows:
-        monitor.found(1, f"the last judged model was made from {monitor.last_judged[1]}, the shelves hold {rows}")
+        monitor.violated(1, f"the last judged model was made from {monitor.last_judged[1]}, the shelves have {rows}")
     if read_lease(state.get("lease")).holder is not None:
-        monitor.found(3, "the lease is still held")
-    _check_records(monitor, state, nodes, refused, gone)
+        monitor.violated(3, "the lease is still held")
+    _check_records(monitor, state, nodes, rejected, gone)
     _check_quality(monitor, state, tree[paths.USERS])
     _check_privacy(world, state, gone)
     if "tensorflow" in sys.modules and not world.had_tensorflow:
-        monitor.found(10, "the functions' path has imported TensorFlow")
+        monitor.violated(10, "the functions' path has imported TensorFlow")
 
 
 def _check_lists(world, tree, entries, gone, live):
@@ -92,48 +92,48 @@ def _check_lists(world, tree, entries, gone, live):
     for user_id in sorted(users - gone):
         shelf = build_shelf(user_id, entries)
         expected = make_list(shelf, model_of(user_id), catalogue).to_node(catalogue, None)
-        found = database.get(paths.recommendations(user_id))
-        if found is None or found["basedOn"]["digest"] != shelf.digest:
-            monitor.found(1, f"the list of {user_id} does not follow the shelf")
-        elif found["listId"] != expected["listId"] and not _is_settled(found, monitor, _version_of(live, user_id)):
-            monitor.found(2, f"the list of {user_id} is not the one that the shelf gives: {found['modelVersion']}")
-        elif not _is_whole(found, expected, catalogue):
-            monitor.found(2, f"the list of {user_id} is not whole")
+        node = database.get(paths.recommendations(user_id))
+        if node is None or node["basedOn"]["digest"] != shelf.digest:
+            monitor.violated(1, f"the list of {user_id} does not follow the shelf")
+        elif node["listId"] != expected["listId"] and not _may_stay(node, monitor, _version_of(live, user_id)):
+            monitor.violated(2, f"the list of {user_id} is not the one that the shelf gives: {node['modelVersion']}")
+        elif not _is_complete(node, expected, catalogue):
+            monitor.violated(2, f"the list of {user_id} is not complete")
 
 
-def _is_settled(found, monitor, version):
-    """Tell whether a list stays though the catalogue has other books since: those alone are no reason for another."""
-    is_right = version in ("none", found["modelVersion"])
-    return is_right and found["generatedAt"] <= monitor.catalogue_changed_at
+def _may_stay(node, monitor, version):
+    """Return whether a list may stay though the catalogue has changed since: new books alone do not replace a list."""
+    is_right = version in ("none", node["modelVersion"])
+    return is_right and node["generatedAt"] <= monitor.catalogue_changed_at
 
 
-def _is_whole(found, expected, catalogue):
-    isbns = [item["isbn"] for item in children(found.get("items")).values()]
+def _is_complete(node, expected, catalogue):
+    isbns = [item["isbn"] for item in children(node.get("items")).values()]
     return len(isbns) == len(expected["items"]) and set(isbns) <= set(catalogue)
 
 
-def _check_records(monitor, state, nodes, refused, gone):
+def _check_records(monitor, state, nodes, rejected, gone):
     records = state.get("rejected", {})
-    expected = {k: p.reason for k, p in refused.items() if children(nodes[k]).get("userId") not in gone}
+    expected = {k: p.reason for k, p in rejected.items() if children(nodes[k]).get("userId") not in gone}
     kept = {key: record["reason"] for key, record in records.items() if record["reason"] != "user_forged"}
     if kept != expected:
-        monitor.found(8, f"recorded as rejected is {kept}, bad is {expected}")
+        monitor.violated(8, f"{kept} are recorded as rejected, {expected} are bad")
     if [key for key, record in records.items() if is_same_forged(record, nodes.get(key))]:
-        monitor.found(8, "a forged entry is recorded and still there")
+        monitor.violated(8, "a forged entry is recorded and still there")
     counted = state.get("status", {}).get("rejected") or {}
-    if counted != Counter(problem_of(nodes[key]).reason for key in refused):
-        monitor.found(8, f"{counted} bad entries were counted, there are {len(refused)}")
+    if counted != Counter(problem_of(nodes[key]).reason for key in rejected):
+        monitor.violated(8, f"{counted} bad entries were counted, there are {len(rejected)}")
 
 
 def _check_quality(monitor, state, users):
-    """What was counted is what is noted, each once; who left is not among it."""
+    """Check that each stored conversion is counted once, and that none is of a reader who left."""
     noted = state.get("shelvings", {})
     if strangers := sorted(noted.keys() - users.keys()):
-        monitor.found(7, f"{strangers} have left, and what they shelved is still noted")
+        monitor.violated(7, f"{strangers} have left, and their conversions are still stored")
     figures = children(children(state.get("status", {}).get("quality")).get("labels"))
     ended = {label for label, row in figures.items() if is_final(row)}
     if early := sorted(ended & standing(read_pointer(state.get("model"))).open):
-        monitor.found(2, f"{early} are counted no more, though lists of them are made")
+        monitor.violated(2, f"{early} are no longer counted, though lists of them are still made")
     rows = [(label, node) for labels in noted.values() for label, node in labels.items()]
     for label in sorted({label for label, _ in rows}):
         counted = figures.get(label)
@@ -142,22 +142,22 @@ def _check_quality(monitor, state, users):
         hits = [len(children(node.get("hits"))) for name, node in rows if name == label]
         expected = (len(hits), sum(map(bool, hits)), sum(hits))
         if counted is None or (counted["readers"], counted["hitReaders"], counted["hits"]) != expected:
-            monitor.found(2, f"of {label} {expected} is noted, and {counted} was counted")
+            monitor.violated(2, f"for {label}, {expected} is stored and {counted} was counted")
 
 
 def _check_privacy(world, state, gone):
     monitor = world.monitor
     for user_id in sorted(gone):
         if world.platform.database.get(paths.recommendations(user_id)) or user_id in state.get("dirty", {}):
-            monitor.found(7, f"{user_id} has left, and traces are there")
+            monitor.violated(7, f"{user_id} has left, and traces are left")
     for name, content in sorted(world.platform.bucket.objects.items()):
         if [user_id for user_id in world.user_ids if user_id.encode() in content]:
-            monitor.found(9, f"{name} holds a user id")
+            monitor.violated(9, f"{name} contains a user id")
     for line in world.log:
         if [user_id for user_id in world.user_ids if user_id in line] or [i for i in world.isbns if i in line]:
-            monitor.found(7, f"a log line tells of a reader: {line}")
+            monitor.violated(7, f"a log line names a reader: {line}")
 
 
 def log_line(message, fields):
-    """Return a log line as it would be written."""
+    """Return a log line as one text."""
     return json.dumps({"message": message, **fields}, default=str)

@@ -1,4 +1,4 @@
-"""What is watched at every step of a history: the invariants that must hold at any time."""
+"""Watches every step of a history: the invariants that must hold at any time."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.simulation.platform import score_of
 
 
 class Monitor:
-    """Watches every change. The numbers are those of the invariants."""
+    """Watches every change. Numbers are those of the invariants."""
 
     def __init__(self, world):
         self._world, self._made, self.violations = world, {}, []
@@ -24,14 +24,14 @@ class Monitor:
         self._starts = Counter()
         self._listed, self._named = defaultdict(set), defaultdict(set)
 
-    def found(self, invariant, what):
+    def violated(self, invariant, what):
         self._world.note("VIOLATION", invariant, what)
         self.violations.append((invariant, what))
 
-    # -- told by the actors ------------------------------------------------------------------------------------------
+    # -- called by the actors ----------------------------------------------------------------------------------------
 
     def judged(self, snapshot_at, rows):
-        """A model was judged: the entries of its snapshot count as trained on."""
+        """Record that a model has a verdict: the entries of its snapshot count as trained on."""
         self._rows = (snapshot_at, rows)
 
     def made(self, version, files):
@@ -41,22 +41,22 @@ class Monitor:
         database = self._world.platform.database
         self._starts[fence] += 1
         if self._starts[fence] > 1:
-            self.found(3, f"two runs were started with fence {fence}")
+            self.violated(3, f"two runs were started with fence {fence}")
         is_asked = self._world.scheduler.current.name == "operator retrains"
         if not is_asked and not database.get(paths.CHANGES) and read_lease(database.get(paths.LEASE)).holder == run_id:
-            self.found(3, f"{run_id} was started though nothing is to be trained on")
+            self.violated(3, f"{run_id} was started though there is nothing to train on")
 
     def loading(self, version, model, items):
         made = self._made.get(version)
         if made is None or (made[RECOMMEND_MODEL], made[ITEMS]) != (model, items):
-            self.found(4, f"a model {version} is used that nobody made")
+            self.violated(4, f"the model {version} is used, but nobody made it")
 
     def removing(self, name):
         pointer = read_pointer(self._world.platform.database.get(paths.MODEL))
         if pointer is not None and name.split("/")[1] in pointer.kept:
-            self.found(4, f"{name} is removed, though its version is kept")
+            self.violated(4, f"{name} is removed, though its version is kept")
 
-    # -- told by the database ----------------------------------------------------------------------------------------
+    # -- called by the database --------------------------------------------------------------------------------------
 
     def changed(self, change):
         for path in change.paths:
@@ -77,24 +77,24 @@ class Monitor:
     def _pointer_changed(self, before, after):
         old, new = read_pointer(before), read_pointer(after)
         if new is None:
-            self.found(4, "the pointer names no model")
+            self.violated(4, "the pointer names no model")
             return
         if after.get("experiment") and new.experiment is None:
-            self.found(4, f"the pointer of {new.version} names an experiment with a model that it does not vouch for")
+            self.violated(4, f"the pointer of {new.version} names an experiment whose model it does not vouch for")
         is_switch = old is not None and _without_experiment(old) == _without_experiment(new)
         if old is not None and new.fence <= old.fence and not is_switch:
-            self.found(5, f"{new.version} of fence {new.fence} replaced {old.version} of fence {old.fence}")
+            self.violated(5, f"{new.version} of fence {new.fence} replaced {old.version} of fence {old.fence}")
         is_old = new.version in (old.kept if old else {})
         if old is not None and new.snapshot_at < old.snapshot_at and not is_old:
-            self.found(5, f"{new.version} was made from an older snapshot than {old.version}")
+            self.violated(5, f"{new.version} was made from an older snapshot than {old.version}")
         if is_switch and new.publication == old.publication:
-            self.found(2, f"no list follows the experiment of {new.publication}")
+            self.violated(2, f"no list follows the experiment of {new.publication}")
         self.check_whole(new)
         if (self._made.get(new.version) or {}).get(RECOMMEND_MODEL, b"broken").startswith(b"broken"):
-            self.found(6, f"{new.version} is live, though it does not load")
+            self.violated(6, f"{new.version} is live, though it does not load")
 
     def check_whole(self, pointer):
-        """Tell whether the pointer names complete files that match, of an experiment's model too."""
+        """Return whether the pointer names complete, matching files, for an experiment's model too."""
         objects, versions = self._world.platform.bucket.objects, {pointer.version: pointer.manifest_sha256}
         if pointer.experiment:
             versions[pointer.experiment.version] = pointer.kept[pointer.experiment.version]
@@ -104,40 +104,40 @@ class Monitor:
                 for name, entry in manifest.files.items():
                     entry.check(name, objects[paths.model_object(version, name)])
         except (BadModel, KeyError) as problem:
-            self.found(4, f"{version} is live and not whole: {problem!r}")
+            self.violated(4, f"{version} is live and not complete: {problem!r}")
             return False
         return True
 
     def _lease_changed(self, before, after):
-        is_early = self._world.scheduler.now + 3_000 < before.expires_at  # clocks differ by so much at most
+        is_early = self._world.scheduler.now + 3_000 < before.expires_at  # clocks differ by at most this
         if before.holder is not None and after.holder not in (before.holder, None) and is_early:
-            self.found(3, f"{after.holder} took the lease that {before.holder} held")
+            self.violated(3, f"{after.holder} took the lease that {before.holder} held")
         if after.fence < before.fence:
-            self.found(3, f"the fence went back from {before.fence} to {after.fence}")
+            self.violated(3, f"the fence went back from {before.fence} to {after.fence}")
         if before.holder is not None and after.holder is None and after.outcome in ("published", "refused"):
             snapshot_at, _ = self._rows = getattr(self, "_rows", (0, None))
             if snapshot_at >= self.last_judged[0]:
                 self.last_judged = self._rows
 
-    def _list_changed(self, user_id, found):
-        if found is None:
+    def _list_changed(self, user_id, node):
+        if node is None:
             return
-        version, items = found["modelVersion"], children(found.get("items"))
+        version, items = node["modelVersion"], children(node.get("items"))
         self._listed[user_id].update(
             (version, item["isbn"], position, item["source"]) for position, item in enumerate(items.values(), 1)
         )
         scores = {int(item["score"]) for item in items.values() if item["source"] == "personal"}
         if scores - {score_of(version)}:
-            self.found(2, f"the list of {user_id} mixes models")
+            self.violated(2, f"the list of {user_id} mixes models")
 
     def _hit_noted(self, user_id, label, key, hit):
-        """A hit is an entry whose book stood at that place on a list of that model, or of any in an experiment."""
+        """Check that the entry's book was at that place on a list of that model, or of any model in an experiment."""
         place = (hit.get("position"), hit.get("source")) if hit else None
         is_experiment = label.startswith("ab-")
         rows = self._listed[user_id]
-        stood = {isbn for version, isbn, *at in rows if tuple(at) == place and (is_experiment or version == label)}
-        if hit and not stood & self._named[key]:
-            self.found(2, f"{user_id} is said to have shelved {key} from place {place} of a list of {label}")
+        isbns = {isbn for version, isbn, *at in rows if tuple(at) == place and (is_experiment or version == label)}
+        if hit and not isbns & self._named[key]:
+            self.violated(2, f"a hit says that {user_id} shelved {key} from place {place} of a list of {label}")
 
 
 def _without_experiment(pointer):
@@ -145,7 +145,7 @@ def _without_experiment(pointer):
 
 
 def read_pointer(node):
-    """Return the pointer; a damaged one is none."""
+    """Return the pointer; a damaged one counts as none."""
     try:
         return parse_pointer(node)
     except BadModel:

@@ -1,7 +1,7 @@
 """Deliberate faults in the code: the simulation must find each one. Run as a program, this writes the table.
 
-Each mutant is a text of the code and what takes its place; a text that is no longer there is an error, so that the
-table cannot outlive the code.
+Each mutant is a text of the code and its replacement. If the text is no longer there, that is an error, so the table
+cannot outlive the code.
 """
 
 import argparse
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "simulation.md"
 BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
 SEEDS = 2_000
-"""Within how many histories a mutant must be caught."""
+"""How many histories it may take to catch a mutant."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Mutant:
 
     Attributes:
         what: what the faulty code does.
-        file: where.
+        file: the file it is in.
         code: the text that is replaced.
-        fault: the text that takes its place.
+        fault: its replacement.
     """
 
     what: str
@@ -75,7 +75,7 @@ MUTANTS = [
         "        if not now.is_still(basis):\n            return list(used)\n", "",
     ),
     Mutant(
-        "takes any model's list for the right one", WRITES,
+        "accepts any model's list as the right one", WRITES,
         "    wanted = None if in_use.is_degraded else in_use.version_of(shelf.user_id)\n", "    wanted = None\n",
     ),
     Mutant(
@@ -94,7 +94,7 @@ MUTANTS = [
         "        _afterwards(lambda: database.clear_marks(marks, services.now_ms() + 10_000), marks)  # noqa: B023",
     ),
     Mutant(
-        "gives the lease though another run holds it", LEASE,
+        "gives the lease to a run while another one holds it", LEASE,
         "    if lease.is_held(now):\n        return None\n    free", "    free",
     ),
     Mutant(
@@ -128,10 +128,10 @@ MUTANTS = [
         "trains on readers who have left", RUN, ".without(database.gone())", "",
     ),
     Mutant(
-        "stops at an entry that is no entry",
+        "stops at an invalid entry",
         LISTS,
         "        entries, _ = sort_out(nodes)\n",
-        "        entries, refused = sort_out(nodes)\n        assert not refused\n",
+        "        entries, rejected = sort_out(nodes)\n        assert not rejected\n",
     ),
     Mutant(
         "names readers in the logs", "functions/backend/logs.py",
@@ -144,14 +144,14 @@ MUTANTS = [
         "    manifest = versions.make_manifest(version, product.files, product.details)\n",
     ),
     Mutant(
-        "takes the same task for done after a rollback", "functions/backend/handlers/model_published.py",
+        "treats a task as done again after a rollback", "functions/backend/handlers/model_published.py",
         "            identity = f\"{self._instance}{publication}:{attempt}:{shard}:{','.join(part)}\"",
         "            identity = f\"{shard}:{','.join(part)}\"",
     ),
     Mutant(
-        "starts a run that another one has made needless",
+        "starts a run that another one has made unnecessary",
         RETRAINING,
-        "        if not is_due and not self._pending().changes:  # another run ended since it was decided\n",
+        "        if not is_due and not self._pending().changes:  # another run has ended since the decision\n",
         "        if False:\n",
     ),
     Mutant(
@@ -161,7 +161,7 @@ MUTANTS = [
         "        return None",
     ),
     Mutant(
-        "gives everybody the live model's list in an experiment", WRITES,
+        "gives all readers the live model's list in an experiment", WRITES,
         "    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)\n",
         "    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)\n",
     ),
@@ -171,18 +171,18 @@ MUTANTS = [
         "    goes_on = experiment is not None\n",
     ),
     Mutant(
-        "ends an experiment without a word to the fan-out", POINTER,
+        "ends an experiment without a fan-out", POINTER,
         "    return replace(live, experiment=None, switches=live.switches + 1).to_node()\n",
         "    return replace(live, experiment=None).to_node()\n",
     ),
     Mutant(
-        "counts a hit instead of noting it", "functions/bookrec/conversions.py",
+        "counts hits instead of storing them", "functions/bookrec/conversions.py",
         "                values[f\"{node}/hits/{key}\"] = {\"position\": hit.position, \"source\": hit.source}\n",
         "                values[f\"{node}/hits/{key}/source\"] = hit.source\n"
         "                values[f\"{node}/hits/{key}/position\"] = {\".sv\": {\"increment\": hit.position}}\n",
     ),
     Mutant(
-        "goes on with a count that another sweep has begun", "functions/backend/sweep.py",
+        "continues a count that another sweep has begun", "functions/backend/sweep.py",
         "            if not after:\n                counted.quality = Tally(standing(usable_pointer(self._database.pointer())))\n", "",
     ),
 ]  # fmt: skip
@@ -192,12 +192,12 @@ def faulty(mutant, folder):
     """Return the text of the mutant's file in a copy of the project, with the fault in it."""
     text = (folder / mutant.file).read_text()
     if text.count(mutant.code) != 1:
-        raise LookupError(f"{mutant.file} does not hold exactly once what the mutant '{mutant.what}' replaces")
+        raise LookupError(f"{mutant.file} must contain the code that the mutant '{mutant.what}' replaces exactly once")
     return text.replace(mutant.code, mutant.fault)
 
 
 def hunt(mutant, seeds):
-    """Return (invariant, first seed that catches the mutant), or None where none of ``seeds`` does."""
+    """Return (invariant, first seed that catches the mutant), or None if none of ``seeds`` does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("functions/bookrec", "functions/backend", "trainer", "emulator", "tests", "database.rules.json"):
@@ -211,33 +211,33 @@ def hunt(mutant, seeds):
         command = [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--jobs", "1", "--until-failure"]
         env = {**os.environ, "PYTHONPATH": f"{folder / 'functions'}:{folder}"}
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=3_600)
-        found = re.search(r"seed (\d+): invariant (\d+): (.*)", done.stdout)
-        return (int(found[2]), int(found[1])) if done.returncode == 1 and found else None
+        violation = re.search(r"seed (\d+): invariant (\d+): (.*)", done.stdout)
+        return (int(violation[2]), int(violation[1])) if done.returncode == 1 and violation else None
 
 
 def table(results):
     """Return the table as Markdown."""
     lines = [BEGIN, "| what the faulty code does | file | caught by invariant | in history |", "|---|---|---|---|"]
-    for mutant, found in results:
-        caught = f"{found[0]} | {found[1]}" if found else "**not caught** | –"
+    for mutant, catch in results:
+        caught = f"{catch[0]} | {catch[1]}" if catch else "**not caught** | –"
         lines.append(f"| {mutant.what} | `{mutant.file}` | {caught} |")
     return "\n".join([*lines, END])
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="histories for each mutant at most")
-    parser.add_argument("--only", default="", help="mutants whose description holds this text")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="most histories for each mutant")
+    parser.add_argument("--only", default="", help="only mutants whose description contains this text")
     arguments = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if arguments.only in mutant.what]
     for mutant in chosen:
-        faulty(mutant, ROOT)  # what cannot be put in is said before the long search
+        faulty(mutant, ROOT)  # raise an error now, not during the long search
 
     def report(mutant):
-        found = hunt(mutant, arguments.seeds)
-        caught = f"invariant {found[0]:2}, seed {found[1]:3}" if found else "NOT CAUGHT"
+        catch = hunt(mutant, arguments.seeds)
+        caught = f"invariant {catch[0]:2}, seed {catch[1]:3}" if catch else "NOT CAUGHT"
         print(f"{caught}  {mutant.what}", flush=True)  # noqa: T201
-        return mutant, found
+        return mutant, catch
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(report, chosen))
@@ -245,7 +245,7 @@ def main():
         page = TABLE.read_text()
         begin, end = page.index(BEGIN), page.index(END) + len(END)
         TABLE.write_text(page[:begin] + table(results) + page[end:])
-    return 1 if any(found is None for _, found in results) else 0
+    return 1 if any(catch is None for _, catch in results) else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Firebase and Google Cloud as they can be: late, twice, in any order, not at all, and gone in the middle."""
+"""Firebase and Google Cloud at their worst: events late, twice, in any order or never, and crashes half-way."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ STALL_MS = 900_000
 
 @dataclass
 class Faults:
-    """The probabilities of what can go wrong; all zero is a quiet day."""
+    """The probabilities of faults; with all at zero, nothing goes wrong."""
 
     fail_before: float = 0.0
     fail_after: float = 0.0
@@ -45,7 +45,7 @@ class Faults:
 
 
 class Clock:
-    """A clock that may be wrong by a constant."""
+    """A clock that is wrong by a constant."""
 
     def __init__(self, scheduler, skew_ms=0):
         self._scheduler, self._skew_ms = scheduler, skew_ms
@@ -58,7 +58,7 @@ class Clock:
 
 
 class Bucket(FakeBucket):
-    """Cloud Storage; reading for the functions may damage what is read, writing what is written."""
+    """Cloud Storage; the functions' reads and the trainer's writes may damage the content."""
 
     def __init__(self, platform):
         super().__init__(Clock(platform.scheduler))
@@ -68,7 +68,7 @@ class Bucket(FakeBucket):
         try:
             content = self._platform.perform("read", lambda: super(Bucket, self).download(name, max_bytes))
         except UnavailableError as problem:
-            raise StoreUnavailable("the store is away") from problem
+            raise StoreUnavailable("the store does not answer") from problem
         return self._damaged(content)
 
     def create(self, name, content, content_type):
@@ -93,8 +93,8 @@ class Platform:
     """All services, with the functions deployed on a few instances.
 
     Args:
-        forgets_task_ids: a used task id can be used again after an hour, as in Cloud Tasks; else never, and tasks come
-            before their time, as in the emulator.
+        forgets_task_ids: a used task id can be used again after an hour, as in Cloud Tasks; otherwise never, and tasks
+            come too early, as in the emulator.
     """
 
     def __init__(self, scheduler, rng, faults, monitor, forgets_task_ids):
@@ -108,14 +108,14 @@ class Platform:
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
 
     def perform(self, kind, request):
-        """Make one request of a process: it may fail before or after its effect, and others may come in between."""
+        """Make a process's request: it may fail before or after its effect, and other processes may run first."""
         if self.scheduler.current is None:
             return request()
         is_stalled = self.faults.stall and self.rng.random() < self.faults.stall
         self.scheduler.sleep(self.rng.randrange(STALL_MS) if is_stalled else 0)
         if self.rng.random() < self.faults.fail_before:
             self.scheduler.note("FAIL before", kind)
-            raise UnavailableError("the service is away")
+            raise UnavailableError("the service does not answer")
         result = request()
         if kind == "write":
             if self.rng.random() < self.faults.crash:
@@ -129,7 +129,7 @@ class Platform:
     # -- functions ---------------------------------------------------------------------------------------------------
 
     def backend(self, number):
-        """Return the handlers of one instance; a new one where it has died."""
+        """Return the handlers of an instance; if it has died, of a new one."""
         name = f"functions-{number}"
         if name not in self._backends:
             clock = Clock(self.scheduler, self._skews[number])
@@ -148,7 +148,7 @@ class Platform:
         return self._backends[name]
 
     def concurrently(self, calls):
-        """Run calls of a process as processes of its instance."""
+        """Run a process's calls as processes of the same instance."""
         calls = list(calls)
         parent = self.scheduler.current
         if parent is None or len(calls) < 2:
@@ -216,7 +216,7 @@ class Platform:
             )
 
     def _dispatch(self, function, payload, copy):
-        """Deliver a task until it is done, or has been tried often enough."""
+        """Deliver a task until it is done or its attempts are used up."""
         for attempt in range(TASK_ATTEMPTS):
             process = self.invoke(f"task {function}", lambda backend: _task(backend, function, payload))
             self.scheduler.wait(lambda: process.is_done)  # noqa: B023
@@ -238,7 +238,7 @@ class Platform:
         self.perform("write", begin)
 
     def load(self, version, model, items):
-        """Implement ``ports.ModelLoader``: scores tell which model gave them."""
+        """Implement ``ports.ModelLoader``: scores show which model gave them."""
         self.monitor.loading(version, model, items)
         loaded = load_fake(version, model, items)
         mark = score_of(version)
@@ -251,7 +251,7 @@ class Platform:
 
 
 def score_of(version):
-    """Return the number that all scores of a version begin with."""
+    """Return the whole number in all scores of a version."""
     return int(hashlib.sha256(version.encode()).hexdigest()[:4], 16) % 1000
 
 

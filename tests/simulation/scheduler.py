@@ -1,22 +1,22 @@
-"""A world of one thread: processes that take turns at their effects, in an order that a seed decides.
+"""A world in one thread: processes take turns at their effects, in an order that a seed determines.
 
-Each process is a greenlet that runs real, synchronous code. Wherever that code reaches for the outside world it calls
-``pause``, ``sleep`` or ``wait``, and the scheduler picks who goes on. Time is virtual: it jumps to the next
-process that has something to do.
+Each process is a greenlet that runs real, synchronous code. Whenever that code uses the outside world, it calls
+``pause``, ``sleep`` or ``wait``, and the scheduler picks the process that continues. Time is virtual: it jumps to the
+next process that has something to do.
 """
 
 from greenlet import getcurrent, greenlet
 
 MORTAL = ("functions", "trainer", "operator")
-"""Instances whose names begin so can be killed; the rest is the platform, and people."""
+"""Instances whose names begin with these can be killed; the others are the platform, and people."""
 
 
 class Crash(BaseException):
-    """Ends a process in the middle of whatever it does."""
+    """Ends a process in the middle of its work."""
 
 
 class Process:
-    """One thread of control; those with the same ``instance`` die together."""
+    """One thread of control; processes with the same ``instance`` die at the same time."""
 
     def __init__(self, scheduler, name, instance, work, at):
         self.name, self.instance, self.wake_at = name, instance, at
@@ -54,7 +54,7 @@ class Scheduler:
 
     @property
     def current(self):
-        """The process that runs, or None outside all of them."""
+        """The running process, or None outside of processes."""
         return self._by_greenlet.get(getcurrent())
 
     def note(self, *words):
@@ -68,7 +68,7 @@ class Scheduler:
         return process
 
     def pause(self):
-        """Let others go first; raise ``Crash`` where this process was killed meanwhile."""
+        """Let other processes run; raise ``Crash`` if this one was killed meanwhile."""
         process = self.current
         if process is None:
             return
@@ -90,7 +90,7 @@ class Scheduler:
         process.condition = None
 
     def kill(self, instance):
-        """Kill all processes of an instance, wherever they are."""
+        """Kill all processes of an instance."""
         self.note("CRASH", instance)
         doomed = [p for p in self.processes if p.instance == instance and not p.is_done]
         for process in doomed:
@@ -106,7 +106,7 @@ class Scheduler:
         return any(p.instance == instance and not p.is_done for p in self.processes)
 
     def run(self, until):
-        """Take turns until the time ``until``, or until nobody will ever have anything to do."""
+        """Take turns until the time ``until``, or until no process will ever have anything to do."""
         while True:
             for process in [p for p in self.processes if p.is_done]:
                 self.processes.remove(process)
@@ -130,7 +130,7 @@ class Scheduler:
 
 
 class Lock:
-    """What ``threading.Lock`` is to threads."""
+    """Like ``threading.Lock``, for processes."""
 
     def __init__(self, scheduler):
         self._scheduler, self._is_held = scheduler, False

@@ -1,4 +1,4 @@
-"""The simulation in small: no history breaks an invariant, each can be replayed, and faults are found."""
+"""A small simulation: no history breaks an invariant, each can be replayed, and faults are found."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ QUICK = ("switches the pointer before the files are there", "makes the list of t
 
 @pytest.mark.parametrize("first", range(0, HISTORIES, 10))
 def test_no_history_breaks_an_invariant(first):
-    broken = {seed: found for seed in range(first, first + 10) if (found := World(seed).run())}
+    broken = {seed: violations for seed in range(first, first + 10) if (violations := World(seed).run())}
     assert broken == {}
 
 

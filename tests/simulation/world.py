@@ -20,11 +20,11 @@ from trainer.publishing import versions
 BEGIN_MS = 1_700_000_000_000
 DAY_MS, RECONCILE_MS = 900_000, 300_000
 NIGHTS = 200
-"""How many runs of the reconciler it may take until all is quiet."""
+"""How many runs of the reconciler it may take until nothing changes any more."""
 
 
 class World:
-    """Everything that a seed decides."""
+    """One history: everything follows from the seed."""
 
     def __init__(self, seed, trace=False):
         self.rng = random.Random(seed)
@@ -45,9 +45,9 @@ class World:
         self._operator = Operator(self, trainer)
 
     def _faults(self):
-        """Return the day's faults: some days everything fails, some days a single thing.
+        """Return the day's faults: on some days everything fails, on some a single thing.
 
-        On some days events only come twice, late and in any order. Then nothing has to be repaired, and nobody does.
+        On mild days, events only come twice, late and in any order. Nothing needs repair then, and no reconciler runs.
         """
         rng = self.rng
         self._is_mild = rng.random() < 0.25
@@ -70,7 +70,7 @@ class World:
         )
 
     def book(self, number):
-        """Return a catalogue node; some books are editions of one another."""
+        """Return a catalogue node; some books are editions of the same book."""
         return {
             "isbn": self.isbns[number], "title": f"Title {number // 2 if number < 4 else number}", "author": "Author",
             "publishedYear": str(1990 + number), "rating": str(number % 5),
@@ -83,7 +83,7 @@ class World:
         load_fake(version, model, items)
 
     def run(self):
-        """Live through the day and the night; return the violations."""
+        """Run the day and the night; return the violations."""
         spawn = self.scheduler.spawn
         with (
             mock.patch.object(models, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
@@ -121,12 +121,12 @@ class World:
 
     def _night(self):
         self.note("NIGHT")
-        swept = self._sweeps() + 2  # the first only ends what was begun before
+        swept = self._sweeps() + 2  # the first one only completes a sweep that began earlier
         for _ in range(NIGHTS):
             process = self.platform.invoke("reconcile", lambda backend: backend.reconcile())
             self.scheduler.run(self.scheduler.now + RECONCILE_MS)
             if process.error is not None:
-                self.monitor.found(1, f"the reconciler fails on a quiet night: {process.error!r}")
+                self.monitor.violated(1, f"the reconciler fails on a quiet night: {process.error!r}")
                 return
             lease = read_lease(self.platform.database.get(paths.LEASE))
             if POLICY.is_parked(lease):
@@ -135,7 +135,7 @@ class World:
                 swept = self._sweeps() + 2
             elif self._sweeps() >= swept:
                 return
-        self.monitor.found(1, f"no rest after {NIGHTS} runs of the reconciler")
+        self.monitor.violated(1, f"no rest after {NIGHTS} runs of the reconciler")
 
     def _sweeps(self):
         return self.platform.database.get(f"{paths.STATUS}/reconcile/sweeps") or 0
@@ -146,7 +146,7 @@ class World:
 
 
 class _Logger:
-    """Takes the place of the functions' logger."""
+    """Replaces the functions' logger."""
 
     def __init__(self, lines):
         self._lines = lines

@@ -39,13 +39,13 @@ def shelf(*isbns, user_id="u"):
     return Shelf(user_id, tuple(Entry(f"k{n}", user_id, isbn, 0.0) for n, isbn in enumerate(isbns)))
 
 
-# -- what a shelf says of the list that it outgrew ---------------------------------------------------------------------
+# -- the conversions of a list that is replaced ------------------------------------------------------------------------
 
 
-def test_a_shelf_that_has_grown_says_which_of_its_books_stood_on_the_list():
-    found = conversion(LISTED, shelf("x", "i0", "y", "i9"), {"v1"}, None)
-    assert found.labels == {"v1": None}
-    assert found.hits == {"k1": Hit(1, "personal"), "k3": Hit(10, "newest")}
+def test_a_shelf_that_has_grown_says_which_of_its_books_were_on_the_list():
+    outcome = conversion(LISTED, shelf("x", "i0", "y", "i9"), {"v1"}, None)
+    assert outcome.labels == {"v1": None}
+    assert outcome.hits == {"k1": Hit(1, "personal"), "k3": Hit(10, "newest")}
 
 
 @pytest.mark.parametrize("isbns", [(), ("i0",)])
@@ -53,7 +53,7 @@ def test_a_shelf_that_has_not_grown_says_nothing(isbns):
     assert conversion(LISTED, shelf(*isbns), {"v1"}, None) is None
 
 
-def test_a_reader_without_a_list_has_shelved_from_none():
+def test_a_reader_without_a_list_has_no_conversion():
     assert conversion(parse_reader({"id": "u"}, "here"), shelf("x", "i0"), {"v1"}, EXPERIMENT) is None
 
 
@@ -63,10 +63,10 @@ def test_a_list_of_a_version_that_is_no_longer_counted_counts_for_the_experiment
 
 
 def test_with_an_experiment_it_counts_for_both():
-    found = conversion(LISTED, shelf("x", "i4"), {"v1", "v2"}, EXPERIMENT)
+    outcome = conversion(LISTED, shelf("x", "i4"), {"v1", "v2"}, EXPERIMENT)
     arm = EXPERIMENT.arm("u")
     hit = {"position": 5, "source": "personal"}
-    assert found.to_values("u", 7) == {
+    assert outcome.to_values("u", 7) == {
         "Recommender/shelvings/u/v1/at": 7,
         "Recommender/shelvings/u/v1/hits/k1": hit,
         "Recommender/shelvings/u/ab-1/at": 7,
@@ -77,7 +77,7 @@ def test_with_an_experiment_it_counts_for_both():
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(
     st.sampled_from(["items", "basedOn", "entries", "digest", "modelVersion", "isbn", "source"]), c)))  # fmt: skip
-def test_whatever_stands_in_the_place_of_a_list_nothing_raises(node):
+def test_no_value_in_place_of_a_list_raises(node):
     reader = parse_reader({"recommendations": node}, None)
     conversion(reader, shelf("x", "i0"), {"v1"}, EXPERIMENT)
 
@@ -95,9 +95,9 @@ def world():
     return world
 
 
-def shelvings(world, user_id="u"):
+def conversions_of(world, user_id="u"):
     node = world.database.get(f"{paths.CONVERSIONS}/{user_id}") or {}
-    return {label: {key: value for key, value in found.items() if key != "at"} for label, found in node.items()}
+    return {label: {key: value for key, value in fields.items() if key != "at"} for label, fields in node.items()}
 
 
 def counted(world):
@@ -105,13 +105,13 @@ def counted(world):
     return world.database.get(QUALITY).get("labels", {})
 
 
-def test_the_first_list_is_no_outcome_and_the_next_book_is(world):
-    assert shelvings(world) == {}
+def test_the_first_list_is_not_a_conversion_and_the_next_book_is(world):
+    assert conversions_of(world) == {}
     on_list = world.list_of("u")["items"][2]["isbn"]
     write(world, "k2", entry("u", on_list))
-    assert shelvings(world) == {"v1": {"hits": {"k2": {"position": 3, "source": "personal"}}}}
+    assert conversions_of(world) == {"v1": {"hits": {"k2": {"position": 3, "source": "personal"}}}}
     write(world, "k3", entry("u", "isbn001"))
-    assert shelvings(world) == {"v1": {"hits": {"k2": {"position": 3, "source": "personal"}}}}
+    assert conversions_of(world) == {"v1": {"hits": {"k2": {"position": 3, "source": "personal"}}}}
 
 
 def test_repeated_late_and_overlapping_events_count_once(world):
@@ -119,25 +119,25 @@ def test_repeated_late_and_overlapping_events_count_once(world):
     events = [write(world, f"k{n}", entry("u", on_list[n]), deliver=False) for n in (2, 3)]
     for event in (*reversed(events), *events):
         world.backend.entry_written(event)
-    found = shelvings(world)
-    assert {key: hit["position"] for key, hit in found["v1"]["hits"].items()} == {"k2": 3, "k3": 4}
+    noted = conversions_of(world)
+    assert {key: hit["position"] for key, hit in noted["v1"]["hits"].items()} == {"k2": 3, "k3": 4}
     assert counted(world)["v1"]["hits"] == 2
 
 
 def test_the_reconciler_finds_what_lost_events_left(world):
     write(world, "k2", entry("u", world.list_of("u")["items"][0]["isbn"]), deliver=False)
     figures = counted(world)["v1"]
-    assert shelvings(world)["v1"]["hits"] == {"k2": {"position": 1, "source": "personal"}}
+    assert conversions_of(world)["v1"]["hits"] == {"k2": {"position": 1, "source": "personal"}}
     assert (figures["readers"], figures["hitReaders"], figures["hits"]) == (1, 1, 1)
 
 
-def test_a_removal_and_a_changed_rating_are_no_shelvings(world):
+def test_a_removal_and_a_changed_rating_are_not_conversions(world):
     write(world, "k1", entry("u", "isbn004", 2.0))
     write(world, "k1", None)
-    assert shelvings(world) == {}
+    assert conversions_of(world) == {}
 
 
-def test_the_list_and_its_outcome_are_one_write_and_nothing_more_is_read(world):
+def test_the_list_and_the_conversion_are_one_write_and_nothing_more_is_read(world):
     writes, update = [], world.database.update
     world.database.update = lambda values: writes.append(values) or update(values)
     write(world, "k2", entry("u", "isbn020"), deliver=False)
@@ -149,14 +149,14 @@ def test_the_list_and_its_outcome_are_one_write_and_nothing_more_is_read(world):
     assert world.database.shelf_reads == reads + 2  # one before the write, one after it
 
 
-def test_who_leaves_loses_the_node(world):
+def test_the_conversions_of_a_reader_who_leaves_are_removed(world):
     write(world, "k2", entry("u", "isbn020"))
     world.database.update({f"{paths.USERS}/u": None})
     world.backend.reconcile()
     assert world.database.get(paths.CONVERSIONS) is None
 
 
-def test_what_a_late_event_left_of_a_reader_who_is_gone_goes_too(world):
+def test_traces_that_a_late_event_left_of_a_reader_who_is_gone_are_removed_too(world):
     world.database.update({f"{paths.CONVERSIONS}/stranger/v1/at": 1, f"{paths.CONVERSIONS}/u/v1/at": 1})
     assert world.backend.reconcile()["farewells"] == 1
     assert list(world.database.get(paths.CONVERSIONS)) == ["u"]
@@ -167,20 +167,20 @@ def test_figures_are_counted_with_their_interval_positions_and_sources(world):
         write(world, f"k{number}", entry("u", world.list_of("u")["items"][number - 2]["isbn"]))
     write(world, "w1", entry("w", "isbn010"))
     write(world, "w2", entry("w", "isbn001"))
-    found = counted(world)["v1"]
+    figures = counted(world)["v1"]
     low, high = wilson(1, 2)
-    assert found == {
+    assert figures == {
         "readers": 2, "hitReaders": 1, "hits": 4, "positions": [None, 1, 1, 1, 1], "sources": {"personal": 4},
         "low": round(low, 6), "high": round(high, 6),
     }  # fmt: skip
-    assert counted(world)["v1"] == found
+    assert counted(world)["v1"] == figures
 
 
-def test_lists_that_were_made_without_a_model_have_a_label_of_their_own():
+def test_lists_that_were_made_without_a_model_have_their_own_label():
     world = World()
     write(world, "k1", entry("u", "isbn004"))
     write(world, "k2", entry("u", world.list_of("u")["items"][0]["isbn"]))
-    assert list(shelvings(world)) == ["none"]
+    assert list(conversions_of(world)) == ["none"]
 
 
 def test_an_experiment_is_counted_by_arm_with_the_versions_of_its_arms(world):
@@ -191,32 +191,32 @@ def test_an_experiment_is_counted_by_arm_with_the_versions_of_its_arms(world):
     for number, user_id in enumerate(readers):
         write(world, f"a{number}", entry(user_id, "isbn004"))
         write(world, f"b{number}", entry(user_id, world.list_of(user_id)["items"][0]["isbn"]))
-    found = counted(world)[running.id]
+    figures = counted(world)[running.id]
     in_b = sum(running.arm(user_id) == "b" for user_id in readers)
-    assert (found["readers"], found["arms"]["b"]["readers"], found["arms"]["a"]["readers"]) == (8, in_b, 8 - in_b)
-    assert {arm: row["version"] for arm, row in found["arms"].items()} == {"a": "v2", "b": "v1"}
+    assert (figures["readers"], figures["arms"]["b"]["readers"], figures["arms"]["a"]["readers"]) == (8, in_b, 8 - in_b)
+    assert {arm: row["version"] for arm, row in figures["arms"].items()} == {"a": "v2", "b": "v1"}
     world.backend.operating.experiment({})
     ended = counted(world)[running.id]
-    assert (ended["arms"], is_final(ended)) == (found["arms"], True)
+    assert (ended["arms"], is_final(ended)) == (figures["arms"], True)
     assert counted(world)[running.id] == ended
     assert not [node for node in world.database.get(paths.CONVERSIONS).values() if running.id in node]
 
 
-def test_a_version_that_is_no_longer_kept_is_counted_once_more_and_then_its_labels_go(world):
+def test_a_version_that_is_no_longer_kept_is_counted_once_more_and_then_its_labels_are_removed(world):
     write(world, "k2", entry("u", world.list_of("u")["items"][0]["isbn"]))
     world.publish("v2", 2)
     assert "endedAt" not in counted(world)["v1"]
     world.database.update({f"{paths.MODEL}/kept/v1": None})
     ended = counted(world)["v1"]
     assert (ended["hits"], ended["endedAt"]) == (1, world.clock.now)
-    assert "v1" in shelvings(world)
+    assert "v1" in conversions_of(world)
     assert counted(world)["v1"] == ended
-    assert "v1" not in shelvings(world)
+    assert "v1" not in conversions_of(world)
     assert counted(world)["v1"] == ended
 
 
 @pytest.mark.parametrize("page", [1, 2, 200])
-def test_a_count_goes_on_over_as_many_runs_as_it_takes(world, monkeypatch, page):
+def test_a_count_continues_over_several_runs(world, monkeypatch, page):
     for number in range(7):
         write(world, f"a{number}", entry(f"r{number}", "isbn004"))
         write(world, f"b{number}", entry(f"r{number}", world.list_of(f"r{number}")["items"][number]["isbn"]))
@@ -235,7 +235,7 @@ def test_a_count_goes_on_over_as_many_runs_as_it_takes(world, monkeypatch, page)
 
 
 def test_the_interval_is_wilsons():
-    # Source: Brown, Cai and DasGupta (2001) give the formula; these are worked by hand with z = 2: (0.2, 0.8).
+    # Source: Brown, Cai and DasGupta (2001) give the formula; these are computed by hand with z = 2: (0.2, 0.8).
     low, high = wilson(1, 2, 2.0)
     assert (low, high) == pytest.approx(((0.5 + 1 - math.sqrt(2) * math.sqrt(0.75)) / 3, 1 - low))
     assert wilson(0, 0) == (0.0, 1.0)
@@ -244,7 +244,7 @@ def test_the_interval_is_wilsons():
 
 
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_holds_the_share_within_0_and_1_and_is_its_own_mirror(numbers):
+def test_the_interval_contains_the_share_stays_within_0_and_1_and_is_symmetric(numbers):
     hits, trials = numbers
     low, high = wilson(hits, trials)
     assert 0 <= low <= hits / trials <= high <= 1
@@ -272,7 +272,7 @@ def tally(nodes, at=STANDING):
 
 
 @given(NODES, st.integers(0, 20))
-def test_a_count_that_is_stored_between_two_pages_is_the_count_of_all(nodes, cut):
+def test_a_count_that_is_stored_between_two_pages_is_the_count_of_both(nodes, cut):
     first = tally(nodes[:cut])
     going_on = read_tally(json.loads(json.dumps(first.to_node())))
     for labels in nodes[cut:]:
@@ -293,8 +293,8 @@ def test_arms_add_up_and_hits_are_counted_in_every_way_alike(nodes):
 
 def test_the_newest_labels_are_kept_the_open_ones_first():
     before = {f"old{number:02}": {"readers": 1, "endedAt": number} for number in range(30)}
-    found = tally([{"v1": {"at": 1}}], Standing(frozenset({"v1"}))).report(before, 99)
-    assert list(found) == ["v1", *(f"old{number:02}" for number in range(29, 30 - KEPT_LABELS, -1))]
+    report = tally([{"v1": {"at": 1}}], Standing(frozenset({"v1"}))).report(before, 99)
+    assert list(report) == ["v1", *(f"old{number:02}" for number in range(29, 30 - KEPT_LABELS, -1))]
 
 
 def test_a_label_whose_readers_have_all_left_ends_with_its_last_figures():

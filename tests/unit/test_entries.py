@@ -1,4 +1,4 @@
-"""Entries: what is taken and what is rejected, with which reason."""
+"""Entries: which are accepted and which are rejected, with which reason."""
 
 import math
 
@@ -55,9 +55,9 @@ def test_a_rating_of_0_is_a_shelf_entry_not_a_low_rating():
 
 
 @given(JSON | FIELDS)
-def test_whatever_stands_in_the_database_is_an_entry_or_bad_data(node):
-    valid, refused = sort_out({"k": node})
-    assert len(valid) + len(refused) == 1
+def test_any_node_of_the_database_is_an_entry_or_bad_data(node):
+    valid, rejected = sort_out({"k": node})
+    assert len(valid) + len(rejected) == 1
 
 
 def test_a_book_with_two_entries_counts_once_with_the_newest_stars():

@@ -1,4 +1,4 @@
-"""The A/B split: who is in which arm, and what a publish makes of it."""
+"""The A/B split: who is in which arm, and what a publish does to it."""
 
 import hashlib
 
@@ -36,7 +36,7 @@ def test_about_the_share_of_the_readers_is_in_arm_b(share, number):
     assert abs(part - share) < 0.07
 
 
-def test_the_arms_of_two_experiments_have_nothing_to_do_with_each_other():
+def test_the_arms_of_two_experiments_are_independent():
     one, two = (Experiment(name, "v1", 0.5, 1) for name in ("ab-1", "ab-2"))
     both = sum(one.arm(f"r{n}") == two.arm(f"r{n}") == "b" for n in range(4_000)) / 4_000
     assert abs(both - 0.25) < 0.04
@@ -99,12 +99,12 @@ def test_an_experiment_ends_when_its_version_is_no_longer_kept():
     [{"version": "v9"}, {"version": "v2"}, {"version": 1}, {"share": 0}, {"share": 1}, {"share": True}, {"share": "1"},
      {"id": ""}, {"id": "a/b"}, {"id": 7}, {"startedAt": None}],
 )  # fmt: skip
-def test_a_damaged_experiment_is_none_and_the_model_stays_live(change):
+def test_a_damaged_experiment_counts_as_none_and_the_model_stays_live(change):
     node = {**started(), "experiment": {**started()["experiment"], **change}}
-    found = parse_pointer(node)
-    assert (found.version, found.experiment) == ("v2", None)
+    parsed = parse_pointer(node)
+    assert (parsed.version, parsed.experiment) == ("v2", None)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda c: st.dictionaries(st.text(), c)))
-def test_nothing_in_the_place_of_an_experiment_raises(node):
+def test_no_value_in_place_of_an_experiment_raises(node):
     assert usable_experiment(node, "v2", {"v1", "v2"}) is None

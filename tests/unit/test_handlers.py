@@ -1,4 +1,4 @@
-"""The handlers over the in-memory twins: what each promises under duplicates, overlap and failures."""
+"""The handlers over in-memory fakes: what each guarantees under duplicates, overlap and failures."""
 
 import itertools
 from dataclasses import replace
@@ -39,11 +39,11 @@ def write(world, key, value, author=None, deliver=True):
 def assert_list_matches(world, user_id, version="v1"):
     entries, _ = sort_out(world.database.get(paths.USER_BOOK) or {})
     shelf = build_shelf(user_id, entries)
-    found = world.list_of(user_id)
-    assert found["basedOn"] == {"entries": len(shelf.entries), "digest": shelf.digest}
-    assert found["modelVersion"] == version
-    assert len(found["items"]) == LIST_SIZE
-    assert not {item["isbn"] for item in found["items"]} & set(shelf.ratings)
+    present = world.list_of(user_id)
+    assert present["basedOn"] == {"entries": len(shelf.entries), "digest": shelf.digest}
+    assert present["modelVersion"] == version
+    assert len(present["items"]) == LIST_SIZE
+    assert not {item["isbn"] for item in present["items"]} & set(shelf.ratings)
 
 
 def test_a_rating_becomes_a_list_and_its_change_and_removal_change_the_list(world):
@@ -102,14 +102,14 @@ def test_a_model_that_changes_in_the_middle_gives_a_list_of_the_new_one(world):
     assert_list_matches(world, "u", "v2")
 
 
-def test_a_farewell_that_hangs_until_the_reader_is_back_without_a_profile_is_made_again_with_what_came_since(world):
+def test_a_purge_that_hangs_until_the_reader_is_back_without_a_profile_is_repeated_with_newer_entries(world):
     write(world, "k1", entry("u", "isbn004"))
     world.database.update({f"{paths.READERS}/u": "gone"})  # the list was written late
     update = world.database.update
 
     def late(values):
         if f"{paths.READERS}/u" in values and world.database.update is late:
-            world.database.update = update  # meanwhile: nothing is left of u, who shelves again, and a run reads it all
+            world.database.update = update  # meanwhile u is purged and shelves again, and a run reads that
             update({f"{paths.READERS}/u": None, f"{paths.USER_BOOK}/k1": None, paths.CHANGES: None})
             update({f"{paths.USER_BOOK}/k2": entry("u", "isbn005")})
         update(values)
@@ -120,7 +120,7 @@ def test_a_farewell_that_hangs_until_the_reader_is_back_without_a_profile_is_mad
     assert list(world.database.get(paths.CHANGES)) == ["k2"]
 
 
-def test_bad_entries_are_set_aside_with_a_reason_and_the_others_go_on(world):
+def test_bad_entries_are_rejected_with_a_reason_and_the_others_are_used(world):
     write(world, "k1", entry("u", "isbn004"))
     write(world, "k2", {**entry("u", "isbn005"), "myRate": 7})
     write(world, "k3", {**entry("u", "isbn005"), "isbn": "\N{DRAGON}"})
@@ -155,14 +155,14 @@ def test_the_record_of_a_forged_entry_outlives_the_event_of_its_removal(world):
     assert world.database.get(f"{paths.REJECTED}/k1/reason") == "user_forged"
 
 
-def test_a_late_duplicate_of_a_forged_write_leaves_what_its_reader_wrote_there_since(world):
+def test_a_late_duplicate_of_a_forged_write_leaves_a_newer_entry_of_the_reader(world):
     forged = write(world, "k1", entry("victim", "isbn004"), author="forger")
     write(world, "k1", entry("victim", "isbn009"), author="victim")
     world.backend.entry_written(forged)
     assert world.database.entry("k1") == entry("victim", "isbn009")
 
 
-def test_what_a_forged_entry_holds_is_kept_only_where_it_is_small(world):
+def test_only_small_fields_of_a_forged_entry_are_kept(world):
     write(world, "k1", {**entry("victim", "1" * 100_000), "bookId": {"a": 1}}, author="forger")
     assert world.database.get(f"{paths.REJECTED}/k1/entry") == {"myRate": 4.0}
 
@@ -208,7 +208,7 @@ def test_a_damaged_model_leaves_the_last_good_one_in_use_and_says_why(world, dam
     assert not [task for task in world.tasks.queued.values() if task[0] == "fanout"]
 
 
-def test_a_bucket_that_is_away_leaves_the_last_model_in_use_until_it_is_back(world):
+def test_an_unreachable_bucket_leaves_the_last_model_in_use_until_it_is_back(world):
     write(world, "k1", entry("u", "isbn004"))
     world.publish("v2", 2)
     world.store.is_away = True
@@ -233,7 +233,7 @@ def requests_of(world, monkeypatch):
     return made
 
 
-def test_an_events_list_waits_for_what_is_the_readers_own_and_the_rest_is_looked_at_afterwards(world, monkeypatch):
+def test_an_events_list_waits_only_for_the_readers_own_nodes_and_the_rest_is_checked_afterwards(world, monkeypatch):
     write(world, "k1", entry("u", "isbn004"))
     world.clock.now += POLICY.quiet_ms
     event = write(world, "k2", entry("u", "isbn006"), deliver=False)
@@ -251,7 +251,7 @@ def test_an_instance_that_knows_no_newer_model_yet_lets_the_list_follow_first_an
     monkeypatch.setattr(world.database, "update", lambda values: (written.append(values), update(values)))
     write(world, "k2", entry("u", "isbn006"))
     lists = [values.get(paths.recommendations("u")) for values in written]
-    assert [found["modelVersion"] for found in lists if found] == ["v1", "v2"]
+    assert [item["modelVersion"] for item in lists if item] == ["v1", "v2"]
     assert_list_matches(world, "u", "v2")
 
 
@@ -259,13 +259,13 @@ def test_a_model_that_gives_the_same_ten_books_leaves_the_list_alone(world):
     write(world, "k1", entry("u", "isbn004"))
     world.publish("v2", 2)
     world.backend.fanout("v2@2", 0, ["u"])
-    found, writes = world.list_of("u"), world.database.get(WRITES)
+    before, writes = world.list_of("u"), world.database.get(WRITES)
     world.publish("v3", 3)
     world.backend.fanout("v3@3", 0, ["u"])
     assert "lists" not in world.backend.reconcile()
-    assert world.list_of("u") == found
+    assert world.list_of("u") == before
     assert world.database.get(WRITES) == writes
-    assert found["modelVersion"] == "v2"
+    assert before["modelVersion"] == "v2"
     world.publish("v4", 4)
     world.backend.fanout("v4@4", 0, ["u"])
     assert_list_matches(world, "u", "v4")
@@ -283,7 +283,7 @@ def test_a_list_of_another_model_follows_a_book_that_left_the_catalogue(world):
     assert "isbn006" not in [item["isbn"] for item in world.list_of("u")["items"]]
 
 
-def test_an_instance_asks_once_a_window_for_a_check(world, monkeypatch):
+def test_an_instance_requests_one_check_per_window(world, monkeypatch):
     made = requests_of(world, monkeypatch)
     for number in range(4):
         write(world, f"k{number}", entry("u", f"isbn00{number}"))
@@ -293,7 +293,7 @@ def test_an_instance_asks_once_a_window_for_a_check(world, monkeypatch):
     assert made.count("enqueue") == 2
 
 
-def test_a_queue_that_was_away_is_asked_again(world):
+def test_a_queue_that_was_unreachable_is_asked_again(world):
     world.tasks.fails = True
     write(world, "k1", entry("u", "isbn004"))
     world.tasks.fails = False
@@ -301,7 +301,7 @@ def test_a_queue_that_was_away_is_asked_again(world):
     assert len(retrain_checks(world)) == 1
 
 
-def test_a_queue_that_is_away_does_not_stop_the_list(world):
+def test_an_unreachable_queue_does_not_stop_the_list(world):
     world.tasks.fails = True
     write(world, "k1", entry("u", "isbn004"))
     assert_list_matches(world, "u")
@@ -330,7 +330,7 @@ def test_a_removed_pointer_fans_nothing_out(world):
     assert not [task for task in world.tasks.queued.values() if task[0] == "fanout"]
 
 
-def test_a_fan_out_that_broke_off_is_ended_by_the_reconciler_and_a_whole_one_is_not_repeated(world):
+def test_an_interrupted_fan_out_is_completed_by_the_reconciler_and_a_complete_one_is_not_repeated(world):
     write(world, "k1", entry("u", "isbn004"))
     world.tasks.fails = True
     with pytest.raises(ConnectionError):
@@ -356,7 +356,7 @@ def test_a_shard_whose_model_cannot_be_fetched_is_tried_again_rather_than_done_w
     assert_list_matches(world, "u", "v2")
 
 
-def test_a_file_larger_than_its_manifest_says_is_refused_unread(world):
+def test_a_file_larger_than_its_manifest_says_is_rejected_before_it_is_read(world):
     world.publish("v2", 2)
     world.store.objects["models/v2/items.json"] += b" " * 1000
     world.backend.model_published()
@@ -456,7 +456,7 @@ def test_an_instance_without_the_live_model_does_not_replace_lists_that_fit_thei
 
 def test_the_reconciler_pages_through_everything_whatever_the_keys(world, monkeypatch):
     monkeypatch.setattr(sweep, "PAGE", 2)
-    monkeypatch.setattr(reconcile, "BUDGET_MS", 0)  # one page a run
+    monkeypatch.setattr(reconcile, "BUDGET_MS", 0)  # one page per run
     monkeypatch.setattr(reconcile, "WATERMARK_MS", 0)
     keys = ["5", "11", "-1", "-Na", "-Nb", "a", "b", "z"]
     for number, key in enumerate(keys):
@@ -466,12 +466,12 @@ def test_the_reconciler_pages_through_everything_whatever_the_keys(world, monkey
     for run in range(30):
         world.backend.reconcile()
         if run == 0:
-            world.database.update({f"{paths.USER_BOOK}/11": None})  # the entry at the cursor goes
+            world.database.update({f"{paths.USER_BOOK}/11": None})  # the entry at the cursor is removed
     for number in (0, *range(2, 8), *range(20, 25)):
         assert_list_matches(world, f"u{number}")
 
 
-def test_records_of_entries_that_are_gone_or_good_are_dropped(world):
+def test_records_of_entries_that_are_gone_or_good_are_removed(world):
     for key in ("k1", "k2", "k3"):
         write(world, key, {**entry("u", "isbn004"), "myRate": 7})
     write(world, "k1", None, deliver=False)
@@ -495,7 +495,7 @@ def test_a_reader_who_left_leaves_no_trace_and_comes_back_as_one_who_never_left(
     assert world.database.get(paths.DIRTY) is None
     assert world.database.get(paths.REJECTED) is None
     assert list(world.database.gone()) == ["u"]
-    assert set(world.database.get(paths.CHANGES)) == {"k1"}  # a model without them is wanted
+    assert set(world.database.get(paths.CHANGES)) == {"k1"}  # a model without their entries is needed
     write(world, "k3", {**entry("u", "isbn004"), "myRate": 9})
     write(world, "k4", entry("u", "isbn005"))
     assert world.list_of("u") is None
@@ -507,7 +507,7 @@ def test_a_reader_who_left_leaves_no_trace_and_comes_back_as_one_who_never_left(
     assert list(world.database.gone()) == []
 
 
-def test_a_reader_who_left_and_whose_entries_are_gone_is_forgotten(world):
+def test_a_reader_who_left_and_whose_entries_are_gone_is_purged(world):
     sign_up(world, "u")
     write(world, "k1", entry("u", "isbn004"))
     world.backend.reconcile()
@@ -528,7 +528,7 @@ def test_a_list_that_is_written_late_for_a_reader_who_left_leaves_no_mark_once_i
     assert "farewells" not in world.backend.reconcile()
 
 
-def test_who_never_had_a_profile_is_served(world):
+def test_a_reader_who_never_had_a_profile_gets_a_list(world):
     write(world, "k1", entry("u", "isbn004"), deliver=False)
     world.backend.reconcile()
     world.backend.reconcile()
@@ -599,7 +599,7 @@ def test_a_forged_entry_whose_removal_was_interrupted_is_removed_by_the_reconcil
     assert world.database.record("k1")["reason"] == "user_forged"
 
 
-def test_a_list_that_cannot_be_made_keeps_no_other_waiting(world):
+def test_a_list_that_cannot_be_made_does_not_delay_the_others(world):
     run = world.backend.entry_written
     write(world, "k1", entry("u", "isbn004"), deliver=False)
     write(world, "k2", entry("w", "isbn009"), deliver=False)
@@ -628,7 +628,7 @@ def test_a_list_that_cannot_be_made_keeps_no_other_waiting(world):
     assert_list_matches(world, "u")
 
 
-def test_a_step_that_fails_keeps_no_other_from_being_done_and_is_named(world, monkeypatch):
+def test_a_step_that_fails_does_not_stop_the_others_and_is_named(world, monkeypatch):
     write(world, "k1", entry("u", "isbn004"), deliver=False)
     monkeypatch.setattr(world.database, "clear_changes", None)
     with pytest.raises(BookrecError, match="could not reconcile marks; the next run tries again"):
@@ -673,7 +673,7 @@ def test_a_run_that_died_right_after_its_publish_published(world):
     assert world.database.lease().failures == 0
 
 
-def test_after_so_many_failures_retraining_is_parked_and_an_operator_releases_it(world):
+def test_after_several_failures_retraining_is_parked_and_an_operator_releases_it(world):
     start_run(world)
     for _ in range(POLICY.attempts):
         world.clock.now += 10_000_000
@@ -690,7 +690,7 @@ def test_after_so_many_failures_retraining_is_parked_and_an_operator_releases_it
     assert world.database.status("training/parked") is None
 
 
-def test_a_fan_out_whose_shards_got_lost_is_queued_once_more_after_a_while(world):
+def test_a_fan_out_whose_shards_got_lost_is_queued_again_after_a_while(world):
     for number in range(5):
         sign_up(world, f"u{number}")
     world.backend.model_published()
@@ -712,7 +712,7 @@ def test_a_version_that_is_live_again_is_fanned_out_again(world):
     assert publications == ["v1@1", "v2@2", "v1@3"]
 
 
-def test_a_book_that_left_the_catalogue_leaves_lists_that_nobody_touched_too(world):
+def test_a_book_that_left_the_catalogue_also_leaves_lists_without_events(world):
     write(world, "k1", entry("u", "isbn004"))
     world.database.update({f"{paths.ARCHIVE}/a005": None})
     world.clock.now += 1

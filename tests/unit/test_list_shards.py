@@ -1,4 +1,4 @@
-"""Lists that were made for all readers at once, on their way into the database: never over anything newer."""
+"""Lists that were made for all readers at once, on their way into the database: they never replace newer ones."""
 
 import pytest
 
@@ -67,13 +67,13 @@ def run_all(world):
 
 
 def assert_right(world, user_id, version="v2"):
-    """The list is the one of the shelf as it stands, as the functions would have made it."""
+    """Assert that the list is the one that the functions would make from the present shelf."""
     entries, _ = sort_out(world.database.get(paths.USER_BOOK) or {})
     catalogue, _ = parse_catalogue(world.database.get(paths.ARCHIVE))
     model = load_fake(version, version.encode(), world.store.objects[paths.model_object(version, "items.json")])
     made = make_list(build_shelf(user_id, entries), model, catalogue)
-    found = world.list_of(user_id)
-    assert found == {**made.to_node(catalogue, found["generatedAt"]), "modelVersion": found["modelVersion"]}
+    present = world.list_of(user_id)
+    assert present == {**made.to_node(catalogue, present["generatedAt"]), "modelVersion": present["modelVersion"]}
 
 
 def test_a_publish_with_lists_names_shards_and_reads_neither_users_nor_shelves(world, monkeypatch):
@@ -134,7 +134,7 @@ def test_an_event_at_any_moment_of_its_shard_ends_in_the_list_of_the_event(world
     assert world.list_of("u1")["items"][0]["isbn"] == "isbn022"
 
 
-def test_whoever_is_marked_before_a_shard_is_written_is_left_to_the_usual_path(world, monkeypatch):
+def test_a_reader_who_is_marked_before_a_shard_is_written_is_left_to_the_usual_path(world, monkeypatch):
     publish(world)
     rate(world, "k1", entry("u1", "isbn020"))
     world.backend.model_published()
@@ -187,7 +187,7 @@ def test_a_newer_model_that_goes_live_in_the_middle_of_a_shard_has_the_last_word
     assert world.list_of("u2")["modelVersion"] == "v1"
 
 
-def test_a_task_that_died_goes_on_and_one_that_is_repeated_does_nothing(world, monkeypatch):
+def test_a_task_that_died_continues_and_one_that_is_repeated_does_nothing(world, monkeypatch):
     publication = publish(world)
     world.backend.model_published()
     update = world.database.update
@@ -207,7 +207,7 @@ def test_a_task_that_died_goes_on_and_one_that_is_repeated_does_nothing(world, m
     assert_right(world, "u1")
     world.database.update({paths.recommendations("u0"): None})
     world.backend.fanout(publication, 0, None)
-    assert world.list_of("u0") is None  # the shard is done: this is for the sweep to find
+    assert world.list_of("u0") is None  # the shard is done: the sweep will repair this
 
 
 @pytest.mark.parametrize("damage", ["altered", "missing", "no lines"])
@@ -238,7 +238,7 @@ def test_without_the_index_the_sweep_brings_all_lists(world, capsys):
         assert_right(world, f"u{number}")
 
 
-def test_a_bucket_that_is_away_has_the_task_tried_again(world):
+def test_an_unreachable_bucket_makes_the_queue_try_the_task_again(world):
     publication = publish(world)
     world.backend.model_published()
     world.store.is_away = True
@@ -260,7 +260,7 @@ def test_a_reader_who_left_gets_no_list_and_one_without_entries_gets_one(world):
     assert list(world.database.gone()) == ["u1"]
 
 
-def test_a_book_that_left_the_catalogue_since_is_on_nobodys_list(world):
+def test_a_book_that_has_left_the_catalogue_is_on_no_list(world):
     publish(world)
     world.database.update({f"{paths.ARCHIVE}/a002": None})
     world.clock.now += 1
@@ -311,12 +311,12 @@ def test_readers_in_the_other_arm_of_an_experiment_get_the_lists_of_their_model(
         assert_right(world, f"u{number}")
 
 
-def test_what_a_reader_shelved_unnoticed_before_the_snapshot_is_noted_of_the_list_that_the_shard_replaces(world):
+def test_an_unnoticed_conversion_before_the_snapshot_counts_for_the_list_that_the_shard_replaces(world):
     book = world.list_of("u1")["items"][0]["isbn"]
     world.database.update({f"{paths.USER_BOOK}/n1": entry("u1", book)})  # its event is lost
     publish(world)
     world.backend.model_published()
     run_all(world)
     assert_right(world, "u1")
-    found = world.database.get(f"{paths.CONVERSIONS}/u1/v1")
-    assert found["hits"] == {"n1": {"position": 1, "source": "personal"}}
+    conversions = world.database.get(f"{paths.CONVERSIONS}/u1/v1")
+    assert conversions["hits"] == {"n1": {"position": 1, "source": "personal"}}

@@ -30,25 +30,25 @@ def test_a_fence_is_never_given_again_even_when_the_lease_node_is_lost():
     assert leases.acquire(Lease(), "a", 0, 10, 100, live_fence=41).fence == 42
 
 
-def test_no_renewal_reaches_beyond_the_time_limit_and_a_run_that_reaches_it_timed_out():
+def test_no_renewal_extends_beyond_the_time_limit_and_a_run_that_reaches_it_timed_out():
     held = leases.acquire(Lease(), "run", 0, 10, 25)
     for now in (5, 14, 22):
         held = leases.renew(held, "run-1", 1, now, 10)
     assert held.expires_at == 25
     assert leases.renew(held, "run-1", 1, 25, 10) is None
-    assert leases.bury(held, 24, 0) is None
-    assert leases.bury(held, 25, 0) == Lease(None, 1, outcome="timed out", failures=1, failed_at=25)
+    assert leases.free_expired(held, 24, 0) is None
+    assert leases.free_expired(held, 25, 0) == Lease(None, 1, outcome="timed out", failures=1, failed_at=25)
 
 
-def test_a_run_that_fell_silent_died_unless_it_had_published():
+def test_a_run_that_stopped_renewing_died_unless_it_had_published():
     held = leases.acquire(Lease(), "run", 0, 10, 100)
-    assert leases.bury(held, 10, 0).outcome == "died"
-    assert leases.bury(held, 10, 1) == Lease(None, 1, outcome="published")
+    assert leases.free_expired(held, 10, 0).outcome == "died"
+    assert leases.free_expired(held, 10, 1) == Lease(None, 1, outcome="published")
     assert leases.acquire(held, "run", 10, 10, 100, live_fence=1).failures == 0
 
 
 @pytest.mark.parametrize(("outcome", "failures"), [("failed", 3), ("published", 0), ("refused", 0), (None, 2)])
-def test_failures_count_until_a_run_is_judged(outcome, failures):
+def test_failures_count_until_a_run_has_a_verdict(outcome, failures):
     held = Lease("run-4", 4, 10, 100, failures=2)
     assert leases.release(held, "run-4", 4, outcome, 5).failures == failures
 
@@ -102,7 +102,7 @@ def test_a_burst_shares_one_check():
 
 
 @given(JSON)
-def test_an_untrusted_manifest_or_pointer_is_taken_or_refused_and_never_crashes(value):
+def test_an_untrusted_manifest_or_pointer_is_accepted_or_rejected_and_never_crashes(value):
     with contextlib.suppress(BadModel):
         assert parse_manifest(value).files
     with contextlib.suppress(BadModel):

@@ -88,8 +88,8 @@ def test_the_same_input_gives_the_same_list_id_and_another_shelf_another():
     assert first.list_id == again.list_id != other.list_id
 
 
-def test_the_catalogue_takes_odd_nodes_as_far_as_they_go():
+def test_the_catalogue_uses_what_it_can_of_odd_nodes():
     nodes = {"a": {"isbn": "1", "title": 7, "publishedYear": "c. 1999"}, "b": "text", "c": {"title": "no isbn"}}
-    catalogue, refused = parse_catalogue(nodes)
+    catalogue, rejected = parse_catalogue(nodes)
     assert list(catalogue) == ["1"]
-    assert {key: problem.reason for key, problem in refused.items()} == {"b": "not_an_object", "c": "isbn_missing"}
+    assert {key: problem.reason for key, problem in rejected.items()} == {"b": "not_an_object", "c": "isbn_missing"}

@@ -35,8 +35,8 @@ class Two(World):
         self.backend.of(instance).entry_written(EntryWritten("e", key, before, value, None))
 
     def isbns_of(self, user_id, instance=""):
-        found = (self.second if instance else self.database).get(paths.recommendations(user_id))
-        return [item["isbn"] for item in found["items"]] if found else None
+        node = (self.second if instance else self.database).get(paths.recommendations(user_id))
+        return [item["isbn"] for item in node["items"]] if node else None
 
 
 @pytest.fixture
@@ -136,12 +136,12 @@ def test_an_instance_is_known_by_its_address(url, name):
     assert instance_name(url) == name
 
 
-def test_changes_of_several_databases_are_counted_together():
+def test_changes_of_several_databases_are_added_up():
     assert Pending.of_all([Pending(2, 5, 9), Pending(), Pending(1, 3, 4)]) == Pending(3, 3, 9)
     assert Pending.of_all([]) == Pending()
 
 
-def test_an_operator_speaks_for_all_instances(world):
+def test_an_operator_acts_on_all_instances(world):
     world.publish("v2", 2)
     operating = world.backend.of("second").operating
     assert operating is world.backend.operating
@@ -154,7 +154,7 @@ def test_an_operator_speaks_for_all_instances(world):
         assert database.get(paths.recommendations(user_id))["modelVersion"] == "v1"
 
 
-def test_what_readers_shelve_is_noted_and_counted_where_they_are(world):
+def test_conversions_are_stored_and_counted_in_their_readers_instance(world):
     world.rate("k3", entry("second", world.isbns_of("second", "second")[0]), "second")
     world.backend.operating.reconcile()
     quality = f"{paths.STATUS}/quality/labels"

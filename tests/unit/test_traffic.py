@@ -1,4 +1,4 @@
-"""The traffic of the last day: each event once, within its list's write."""
+"""The traffic of the last day: each event counts once, in the write of its list."""
 
 import pytest
 from hypothesis import given
@@ -53,14 +53,14 @@ def test_an_event_of_two_readers_and_one_whose_list_is_made_twice_count_once(wor
 
 
 def test_the_count_is_part_of_the_lists_write(world):
-    deliver(world, "k0", entry("w", "isbn004"))  # the model is loaded, and its state is written
+    deliver(world, "k0", entry("w", "isbn004"))  # loads the model and writes its status
     writes, update = [], world.database.update
     world.database.update = lambda values: writes.append(values) or update(values)
     world.backend.entry_written(EntryWritten("e", "k1", None, entry("u", "isbn004"), None, world.clock.now))
     assert [f"{TRAFFIC}/{minute_of(world.clock.now)}/events" in write for write in writes] == [True]
 
 
-def test_what_writes_no_list_is_not_counted(world):
+def test_an_event_that_writes_no_list_is_not_counted(world):
     deliver(world, "k1", "text")
     world.backend.reconcile()
     assert world.database.get(TRAFFIC) is None

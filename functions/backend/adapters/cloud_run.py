@@ -1,4 +1,4 @@
-"""The trainer as a Cloud Run job. Its client is imported where a run is started: no other event needs it."""
+"""The trainer as a Cloud Run job. Its client is imported when a run is started: no other event needs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CloudRunTrainerJobs:
         self._job, self._timeout_s, self._environment = job, timeout_s, environment
 
     def start(self, run_id: str, fence: int) -> None:
-        """Start an execution and leave it running."""
+        """Start an execution without waiting for its end."""
         from google.cloud import run_v2
 
         run_v2.JobsClient().run_job(request=run_request(self._job, self._timeout_s, self._environment, run_id, fence))

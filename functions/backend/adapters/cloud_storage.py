@@ -1,7 +1,7 @@
-"""Cloud Storage, or fake-gcs-server where ``STORAGE_EMULATOR_HOST`` names one.
+"""Cloud Storage, or fake-gcs-server if ``STORAGE_EMULATOR_HOST`` is set.
 
-Objects are read through the JSON API itself: google-cloud-storage, which an instance would import for it before its
-first list, takes a tenth of a second and 16 MB (``docs/profile.md``).
+Objects are read through the JSON API: importing google-cloud-storage would take a tenth of a second and 16 MB before
+an instance's first list (``docs/profile.md``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib3.util.retry import Retry
 from bookrec.errors import BadModel, StoreUnavailable
 
 PATIENCE_S = 5.0
-"""How long one try may wait for an answer; after three tries the model that was loaded before serves on."""
+"""How long one try waits for an answer; after three tries, the model that was loaded before stays in use."""
 
 RETRY = Retry(2, backoff_factor=0.5, status_forcelist=(408, 429, 500, 502, 503, 504), raise_on_status=False)
 """What may be tried again. Source: Cloud Storage documentation, Retry strategy."""
@@ -28,7 +28,7 @@ RETRY = Retry(2, backoff_factor=0.5, status_forcelist=(408, 429, 500, 502, 503, 
 GOOGLE = "https://storage.googleapis.com"
 SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
 PIECE = 1 << 20
-"""Bytes that are read at a time; by default it is 10 KB, which for a file of 10 MB takes five times as long."""
+"""How many bytes are read at a time; with the default of 10 KB, a file of 10 MB takes five times as long."""
 
 OK, PARTIAL, NOT_FOUND, EMPTY = 200, 206, 404, 416
 
@@ -45,7 +45,7 @@ class CloudModelStore:
             self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
 
     def download(self, name: str, max_bytes: int) -> bytes:
-        """Ask for one byte more than is allowed, so that a larger object shows."""
+        """Request one byte more than allowed, to notice a larger object."""
         url, headers = f"{self._objects}/{quote(name, safe='')}", {"Range": f"bytes=0-{max_bytes}"}
         try:
             answer = self._session.get(url, params={"alt": "media"}, headers=headers, timeout=PATIENCE_S, stream=True)

@@ -1,4 +1,4 @@
-"""Cloud Tasks through firebase-admin. Its client is imported where a task is queued: lists do not wait for it."""
+"""Cloud Tasks through firebase-admin. Its client is imported when a task is queued, so lists do not wait for it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class CloudTaskQueue:
         self._region, self._is_emulated = region, is_emulated
 
     def enqueue(self, function: str, payload: Mapping[str, object], task_id: str, at_ms: int | None = None) -> None:
-        """Queue under a deterministic id; a used id means that the task is queued or done already."""
+        """Queue a task under a deterministic id; a used id means that the task is already queued or done."""
         from firebase_admin import functions
 
         queue = functions.task_queue(f"locations/{self._region}/functions/{function}", app=self._app)
         times: dict[str, Any] = {"schedule_time": datetime.fromtimestamp(at_ms / 1000, UTC)} if at_ms else {}
         try:
-            # The SDK sends the payload as it is; the function expects it under "data".
+            # The SDK sends the payload unchanged; the function expects it under "data".
             queue.enqueue({"data": dict(payload)}, functions.TaskOptions(task_id=task_id, **times))
         except (exceptions.AlreadyExistsError, exceptions.ConflictError):
             return
         except ValueError as problem:
-            # firebase-admin 7.7.0 queues in the emulator and then fails on the name that it answers.
+            # firebase-admin 7.7.0 queues the task in the emulator, then fails on the name in the answer.
             if not (self._is_emulated and "Invalid resource name format" in str(problem)):
                 raise

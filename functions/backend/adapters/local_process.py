@@ -1,4 +1,4 @@
-"""The trainer as a process of this machine, in its own environment: what the emulators use."""
+"""The trainer as a process on this machine, in its own environment: used with the emulators."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-"""Of the checkout; there is none where the functions are deployed."""
+"""The root of the checkout; deployed functions have none."""
 
 _OF_THIS_ENVIRONMENT = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE")
 
 
 class LocalTrainerJobs:
-    """Implements ``ports.TrainerJobs``; ``TRAINER_PYTHON`` and ``TRAINER_LOG`` override where it runs and logs."""
+    """Implements ``ports.TrainerJobs``; ``TRAINER_PYTHON`` and ``TRAINER_LOG`` override its Python and its log file."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
     def start(self, run_id: str, fence: int) -> None:
-        """Start the run detached: it outlives the worker that asked for it."""
+        """Start the run detached: it outlives the worker that started it."""
         inherited = {name: value for name, value in os.environ.items() if name not in _OF_THIS_ENVIRONMENT}
         python = os.environ.get("TRAINER_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
         log = Path(os.environ.get("TRAINER_LOG") or ROOT / "out" / "trainer.log")

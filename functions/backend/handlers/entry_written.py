@@ -1,4 +1,4 @@
-"""A write under ``/User_Book``: the reader's list follows, and retraining is asked for."""
+"""A write under ``/User_Book``: refreshes the reader's list and requests a retraining."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class EntryWritten:
 
     Attributes:
         key: the entry's push key.
-        before: the node before the write, as the event has it.
-        after: the node after it.
-        author: the signed-in user who wrote, or None for an admin or where the platform does not say.
-        at_ms: when it was written (milliseconds since 1970), or None where the platform does not say.
+        before: the node before the write, according to the event.
+        after: the node after the write.
+        author: the signed-in user who wrote, or None for an admin or if the platform does not say.
+        at_ms: when it was written (milliseconds since 1970), or None if the platform does not say.
     """
 
     event_id: str
@@ -35,7 +35,7 @@ class EntryWritten:
 
 
 class EntryWrittenHandler:
-    """Handles ``EntryWritten``. Events are hints: everything is computed from the database as it stands."""
+    """Handles ``EntryWritten``. Events are hints: everything is computed from the present state of the database."""
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class EntryWrittenHandler:
     def __call__(self, event: EntryWritten) -> None:
         """Refresh the lists of the users whom the write concerns.
 
-        Whatever fails here, a check for retraining is asked for; the reconciler finds the rest.
+        If that fails, a check for retraining is requested all the same; the reconciler repairs the rest.
         """
         began = self._clock.now_ms()
         user_ids = sorted({u for u in (user_id_of(event.before), user_id_of(event.after)) if u is not None})
         changes = [event.key] if is_accepted(event.before) or is_accepted(event.after) else None
         try:
             self._reject_forged(event)
-            # The record and the lists do not depend on each other.
+            # The record and the lists are independent.
             refresh = partial(self._lists.refresh, user_ids, changes, partial(self._traffic, event))
             _, done = self._concurrently([lambda: self._keep_record(event), refresh])
         finally:
@@ -83,9 +83,9 @@ class EntryWrittenHandler:
                        author=logs.user_key(event.author))  # fmt: skip
 
     def _keep_record(self, event: EntryWritten) -> None:
-        """Record why the entry is rejected, or drop the record of one that is good or gone.
+        """Record why the entry is rejected, or remove the record of an entry that is now good or gone.
 
-        An entry that was good and is good has no record; should it have one, the reconciler drops it.
+        An entry that was good before has no record; if it has one all the same, the reconciler removes it.
         """
         if problem_of(event.before) is None and problem_of(event.after) is None:
             return

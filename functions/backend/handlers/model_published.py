@@ -1,4 +1,4 @@
-"""A new model is live: it is checked, and every user's list becomes one of it."""
+"""A new model is live: it is checked, and all users' lists are refreshed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from bookrec.manifest import Pointer, usable_pointer
 FANOUT = f"{paths.STATUS}/fanout"
 
 FANOUT_PATIENCE_MS, PATIENCE_A_SHARD_MS = 900_000, 3_000
-"""How long a fan-out may take before its shards are queued once more: the longer of the two."""
+"""How long a fan-out may take before its shards are queued again: the longer of the two."""
 
 
 class ModelPublishedHandler:
-    """Loads what the pointer names, and splits all users of an instance into shards, one task each.
+    """Loads the model that the pointer names, and splits the users of a database instance into shards, one task each.
 
     Args:
-        instance: name of the database instance; "" for the first one.
+        instance: the name of the database instance; "" for the first one.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class ModelPublishedHandler:
         self._retraining, self._clock, self._shard_size = retraining, clock, shard_size
 
     def __call__(self) -> bool:
-        """Fan out for the model that is live now, whichever event woke us; return whether anything was queued."""
+        """Fan out for the model that is live now, whatever the event named; return whether anything was queued."""
         try:
             live = self._model.load()
         except BadModel as problem:
             logs.alarm("model-unusable", "a published model is not used", reason=str(problem))
-            return False  # it will not get better; a store that is away is left to propagate
+            return False  # a retry would not help; StoreUnavailable propagates, since it would
         if live is None:
             return False  # the pointer was removed
         state = paths.children(self._database.status("fanout"))
@@ -59,12 +59,12 @@ class ModelPublishedHandler:
         return is_queued
 
     def _attempt(self, state: Mapping[str, Any], publication: str) -> int | None:
-        """Return the number of the fan-out to queue, or None where all shards are done or still may be."""
+        """Return the number of the fan-out to queue, or None if all shards are done or may still be."""
         if state.get("publication") != publication:
             return 0
         attempt = int(state.get("attempt", 0))
         if state.get("queued") is not True:
-            return attempt  # it was interrupted: the same ids again, so that only what is missing is queued
+            return attempt  # it was interrupted: with the same ids, only the missing tasks are queued
         shards = state.get("shards", 0)
         patience = max(FANOUT_PATIENCE_MS, shards * PATIENCE_A_SHARD_MS)
         is_done = len(paths.children(state.get("done"))) >= shards
@@ -74,10 +74,10 @@ class ModelPublishedHandler:
         return attempt + 1
 
     def _fan_out(self, pointer: Pointer, attempt: int) -> bool:
-        """Queue one task a shard; return whether it was this call's to do.
+        """Queue one task per shard; return False if another fan-out has taken its place.
 
-        Their ids are deterministic: a repetition queues what is missing. Where the trainer has made the lists, a task
-        names its shard of them; else it names its users.
+        The tasks' ids are deterministic: a repetition queues what is missing. If the trainer has made the lists, a task
+        names its shard of them; otherwise it names its users.
         """
         publication, parts = pointer.publication, self._parts(pointer.lists)
         if not self._begin(pointer, attempt, len(parts)):
@@ -94,14 +94,14 @@ class ModelPublishedHandler:
         return True
 
     def _begin(self, pointer: Pointer, attempt: int, shards: int) -> bool:
-        """Note that a fan-out begins; return False where another one has taken its place.
+        """Record that a fan-out begins; return False if another one has taken its place.
 
-        Reading all users takes a while, in which another event of the pointer may have been handled from start to end:
-        the marks of its tasks stay, since a task whose id is used does not run again to set them.
+        Reading all users takes a while. Another event of the pointer may have been handled completely meanwhile: the
+        marks of its tasks stay, since a task with a used id does not run again to set them.
         """
         present = usable_pointer(self._database.pointer())
         if present is None or present.publication != pointer.publication:
-            return False  # the event of what is live now fans out, or the reconciler does
+            return False  # the event of the model that is live now fans out, or the reconciler does
         state = paths.children(self._database.status("fanout"))
         is_begun = state.get("publication") == pointer.publication
         begun = int(state.get("attempt", 0)) if is_begun else -1
@@ -116,7 +116,7 @@ class ModelPublishedHandler:
         return True
 
     def _parts(self, ready: int) -> list[list[str]]:
-        """Return the users of each shard; nobody for each of the ``ready`` ones, so that not all users are read."""
+        """Return the users of each shard; nobody for each of the ``ready`` shards, so that users need not be read."""
         if ready:
             return [[] for _ in range(ready)]
         user_ids = self._database.user_ids()
@@ -124,17 +124,17 @@ class ModelPublishedHandler:
 
 
 class FanoutHandler:
-    """Brings the lists of one shard of users to the live model."""
+    """Refreshes the lists of one shard of users with the live model."""
 
     def __init__(self, database: Database, lists: ListRefresher, model: LiveModel, shards: ShardWriter) -> None:
         self._database, self._lists, self._model, self._shards = database, lists, model, shards
 
     def __call__(self, publication: str, shard: int, user_ids: list[str] | None = None) -> None:
-        """Refresh ``user_ids``, or write the shard of ready lists; with a later model than the ``publication``'s, too.
+        """Refresh ``user_ids``, with whichever model is live by now, or write the publication's shard of ready lists.
 
         Raises:
-            StoreUnavailable: where this instance cannot load the model, or a shard, now: the task is tried again,
-                since lists of an older model, or of none, would count as done.
+            StoreUnavailable: if this instance cannot load the model or the shard at present. The task is tried again:
+                lists of an older model, or of none, would count as done.
         """
         try:
             live = self._model.load()
@@ -152,7 +152,7 @@ class FanoutHandler:
         logs.info("a shard of lists is refreshed", model=version, shard=shard, lists=written)
 
     def _write_shard(self, live: Live | None, publication: str, shard: int) -> tuple[str, int]:
-        """Return the lists' model, and how many were written; a publication that is not live any more writes none."""
+        """Return the lists' model and how many were written: none if the publication is no longer live."""
         if live is None or live.pointer.publication != publication:
             return "", 0
         if not paths.children(self._database.status("fanout/done")).get(str(shard)):

@@ -1,4 +1,4 @@
-"""The reconciler: finds what lost triggers and broken runs left behind, within a bounded time a run."""
+"""The reconciler: repairs what lost triggers and broken runs left undone, in bounded time per run."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from bookrec.paths import children
 from bookrec.push_keys import first_key
 
 WATERMARK_MS, BUDGET_MS = 80_000, 200_000
-"""After so long a run begins no further page of new entries, or of anything; the function has 300 s."""
+"""After this time, a run starts no further page of new entries, or of anything; the function's limit is 300 s."""
 
 SETTLED_AFTER_MS = 120_000
-"""Entries younger than this are looked at again by the next run: keys carry the clocks of the clients."""
+"""Entries younger than this are checked again by the next run: keys follow the clients' clocks."""
 
 STATE = f"{paths.STATUS}/reconcile"
 
 
 class Reconciliation:
-    """One run: compares lists with shelves, records with entries, fan-out and lease with the pointer, and repairs.
+    """One run: compares lists with shelves, records with entries, fan-out and lease with the pointer, and repairs them.
 
-    Two cursors, kept in ``/Recommender/status/reconcile``. The watermark goes through new entries, so that the next
-    run meets whatever was added; the sweep goes through everything, over as many runs as it takes, and meets
+    ``/Recommender/status/reconcile`` keeps two cursors. The watermark follows new entries, so that each run checks
+    what was added since the last one. The sweep goes through everything, in as many runs as it takes, and finds
     updates, deletions and readers who left.
     """
 
@@ -49,18 +49,18 @@ class Reconciliation:
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
     def __call__(self) -> dict[str, int]:
-        """Do it; return how many of each kind were repaired.
+        """Do all steps; return the number of repairs of each kind.
 
         Raises:
-            BookrecError: naming the steps that failed; all others were done.
+            BookrecError: if steps failed; names them. All others were done.
         """
-        self._step("leases", lambda: self._retrain.bury(self._retrain.live_fence()))
+        self._step("leases", lambda: self._retrain.free_expired_lease(self._retrain.live_fence()))
         self._step("marks", self._clear_marks)
         self._step("fanouts", self._repeat_fanout)
         self._step("new entries", self._follow_watermark)
         self._step("sweep", self._go_on_with_sweep)
         self._step("records", lambda: trim_records(self._database))
-        self._step("traffic", lambda: traffic_counter.forget(self._database, self._clock.now_ms()))
+        self._step("traffic", lambda: traffic_counter.trim(self._database, self._clock.now_ms()))
         self._step("retraining", self._ask_for_retraining)
         self._step("runs", self._retrain.note)
         repaired = {kind: number for kind, number in sorted(self._repaired.items()) if number}
@@ -71,7 +71,7 @@ class Reconciliation:
         return repaired
 
     def _step(self, name: str, step: Callable[[], int]) -> None:
-        """Do one step and count what it repaired; its failure is no reason to leave out the others."""
+        """Do one step and count its repairs; if it fails, the others are done all the same."""
         try:
             self._repaired[name] += step()
         except Exception as problem:
@@ -79,7 +79,7 @@ class Reconciliation:
             self._failed.append(name)
 
     def _clear_marks(self) -> int:
-        """Remove the marks of what the live model was trained on, where its run died before it did."""
+        """Remove the marks of changes that the live model was trained on, if its run died before it did."""
         pointer = usable_pointer(self._database.pointer())
         return self._database.clear_changes(pointer.snapshot_at) if pointer else 0
 
@@ -99,7 +99,7 @@ class Reconciliation:
         return 0
 
     def _go_on_with_sweep(self) -> int:
-        """Go on where the last run stopped, a page at least, to the end of the sweep at most."""
+        """Continue where the last run stopped: at least one page, at most to the end of the sweep."""
         state = children(self._state().get("sweep"))
         phase, after = int(state.get("phase", 0)), str(state.get("after", ""))
         counted = read_counted(state)
@@ -114,7 +114,7 @@ class Reconciliation:
         return 0
 
     def _reports(self, counted: Counted) -> dict[str, object]:
-        """Return what a whole sweep has counted, by path."""
+        """Return the counts of a completed sweep, by path."""
         before = children(self._database.status("quality/labels"))
         rejected = {reason: counted.rejected[reason] for reason in sorted(counted.rejected)}
         quality = {"at": TIMESTAMP, "labels": counted.quality.report(before, self._clock.now_ms())}
@@ -125,7 +125,7 @@ class Reconciliation:
         return 0
 
     def _report(self, repaired: dict[str, int]) -> int:
-        """Leave a sign of life, and what was repaired: by this run, and ever."""
+        """Write when this run was, what failed, and the repairs: of this run, and in total."""
         values: dict[str, object] = {f"{STATE}/total/{kind}": increment(number) for kind, number in repaired.items()}
         state = {"at": TIMESTAMP, "repaired": repaired or None, "failed": ", ".join(self._failed) or None}
         self._database.update(values | {f"{STATE}/{name}": value for name, value in state.items()})

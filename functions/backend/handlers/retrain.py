@@ -1,4 +1,4 @@
-"""Retraining: asked for by every write, decided in one place, started under one lease."""
+"""Retraining: requested by every write, decided in one place, started under one lease."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bookrec.paths import children
 from bookrec.retraining import Pending, Policy, check_window, decide
 
 LONGEST_WAIT_S = 120.0
-"""How long a task that was delivered before its time waits; Cloud Tasks keeps the time, the emulator does not."""
+"""How long a task that came too early waits at most; Cloud Tasks delivers on time, the emulator does not."""
 
 TRAINING = f"{paths.STATUS}/training"
 RUN, PARKED, OUTCOMES, RUNS = (f"{TRAINING}/{name}" for name in ("run", "parked", "outcomes", "runs"))
 KEPT_RUNS = 50
-"""How many runs are remembered, the newest."""
+"""How many runs are kept on record: the newest."""
 
 RUNNING = "running"
 REASONS = {
@@ -27,27 +27,27 @@ REASONS = {
     "timed out": "the run reached its time limit",
     "failed": "the run could not be started",
 }
-"""What the record says of a run that could not say it itself."""
+"""The reasons on record for runs that could not report one."""
 
 
-def remembered(run_id: object, fence: int, outcome: str | None) -> dict[str, object]:
-    """Return what adds a run that has ended, and could not say so itself, to those that are remembered."""
+def run_record(run_id: object, fence: int, outcome: str | None) -> dict[str, object]:
+    """Return the record, by path, of a run that ended and could not write it."""
     run = {"runId": run_id, "fence": fence, "outcome": outcome, "reason": REASONS.get(str(outcome)), "at": TIMESTAMP}
     return {f"{RUNS}/{fence}": run}
 
 
 class RetrainingQueue:
-    """Asks for the policy to be checked after a quiet time; however often it is called, once a window."""
+    """Requests a check of the policy after a quiet time, once per window, no matter how often it is called."""
 
     def __init__(self, tasks: TaskQueue, policy: Policy, clock: Clock) -> None:
         self._tasks, self._policy, self._clock = tasks, policy, clock
         self._queued = ""
 
     def ask(self) -> None:
-        """Queue the check. A queue that is away is no reason to fail: the reconciler asks again."""
+        """Queue the check. If the queue is unreachable, raise an alarm, not an error: the reconciler asks again."""
         task_id, at_ms = check_window(self._policy, self._clock.now_ms())
         if task_id == self._queued:
-            return  # this instance has asked for this window's check: the queue would refuse the same task
+            return  # already queued by this instance in this window: the queue would reject the same task
         try:
             self._tasks.enqueue("retrain", {"notBefore": at_ms}, task_id, at_ms)
             self._queued = task_id
@@ -60,9 +60,9 @@ class RetrainHandler:
 
     Args:
         database: the first instance.
-        others: the other instances, whose changes count too.
-        start_ms: how long a trainer may take to begin; from then on it renews the lease itself.
-        limit_ms: how long it may take in all, once it has begun.
+        others: the other instances; their changes count too.
+        start_ms: how long a trainer may take to begin; from then on, it renews the lease itself.
+        limit_ms: how long it may take once it has begun.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class RetrainHandler:
         if early_s > 0:
             self._clock.sleep(min(early_s, LONGEST_WAIT_S))
         live_fence = self.live_fence()
-        self.bury(live_fence)
+        self.free_expired_lease(live_fence)
         lease, pending, now = self._database.lease(), self._pending(), self._clock.now_ms()
         if lease.holder is not None:
             logs.info("no retraining now", reason="a run is live")
@@ -96,34 +96,34 @@ class RetrainHandler:
         return self._start(decision.reason, live_fence)
 
     def at_once(self) -> str:
-        """Start a run because an operator asks for it, whatever has changed; return ``started`` or ``busy``."""
+        """Start a run for an operator, whether or not anything has changed; return ``started`` or ``busy``."""
         live_fence = self.live_fence()
-        self.bury(live_fence)
+        self.free_expired_lease(live_fence)
         return self._start("an operator asks for it", live_fence, is_due=True)
 
-    def bury(self, live_fence: int) -> int:
-        """Free the lease of a run that died; return whether there was one."""
+    def free_expired_lease(self, live_fence: int) -> int:
+        """Free the lease of a run that died; return 1 if there was one, else 0."""
         now, dead = self._clock.now_ms(), Lease()
 
         def change(held: Lease) -> Lease | None:
             nonlocal dead
             dead = held
-            return leases.bury(held, now, live_fence)
+            return leases.free_expired(held, now, live_fence)
 
         lease = self._database.change_lease(change)
         if lease is None:
             return 0
-        logs.info("the lease of a run that fell silent is free", outcome=lease.outcome, fence=lease.fence)
+        logs.info("the lease of a run that stopped renewing it is free", outcome=lease.outcome, fence=lease.fence)
         changes: dict[str, object] = {f"{OUTCOMES}/{lease.outcome}": increment(1)}
         if dead.is_for_training and not self._database.status(f"training/runs/{lease.fence}"):
-            changes |= remembered(dead.holder, lease.fence, lease.outcome)
+            changes |= run_record(dead.holder, lease.fence, lease.outcome)
         self._database.update(changes)
         return 1
 
     def note(self) -> int:
-        """Bring the run's record and the parked state up to date with the lease; return how many were wrong.
+        """Update the run's record and the parked state from the lease; return the number of corrections.
 
-        The lease is the truth. Its record is written by the trainer, which can die before it does.
+        The lease is authoritative. The trainer writes the run's record, and can die before it does.
         """
         lease, training = self._database.lease(), children(self._database.status("training"))
         changes: dict[str, object] = {}
@@ -131,7 +131,7 @@ class RetrainHandler:
         if run.get("outcome") == RUNNING and run.get("fence") == lease.fence and lease.holder is None:
             run |= {"outcome": lease.outcome or "died", "reason": REASONS.get(lease.outcome or "died")}
             changes = {f"{RUN}/outcome": run["outcome"], f"{RUN}/reason": run["reason"]}
-            changes |= remembered(run.get("runId"), lease.fence, lease.outcome or "died")
+            changes |= run_record(run.get("runId"), lease.fence, lease.outcome or "died")
         is_parked = self._policy.is_parked(lease)
         if is_parked != (training.get("parked") is not None):
             node = {"at": TIMESTAMP, "failures": lease.failures, "outcome": lease.outcome}
@@ -161,14 +161,14 @@ class RetrainHandler:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
         holder = lease.holder
-        if not is_due and not self._pending().changes:  # another run ended since it was decided
+        if not is_due and not self._pending().changes:  # another run has ended since the decision
             self._database.change_lease(lambda held: leases.release(held, holder, lease.fence, None, now))
             return "waiting"
         try:
             self._jobs.start(holder, lease.fence)
         except Exception:
             self._database.change_lease(lambda held: leases.release(held, holder, lease.fence, "failed", now))
-            self._database.update(remembered(holder, lease.fence, "failed"))
+            self._database.update(run_record(holder, lease.fence, "failed"))
             raise
         logs.info("retraining was started", run=holder, fence=lease.fence, reason=reason)
         return "started"
@@ -177,6 +177,6 @@ class RetrainHandler:
         return Pending.of_all(database.pending() for database in (self._database, *self._others))
 
     def live_fence(self) -> int:
-        """Return the live model's fencing number, or 0 where there is none."""
+        """Return the live model's fencing number, or 0 if no model is live."""
         pointer = usable_pointer(self._database.pointer())
         return pointer.fence if pointer else 0
