@@ -20,7 +20,7 @@ import requests
 from benchmarks import synthetic
 from benchmarks.data import keep
 from bookrec import paths
-from emulator.process import Emulator, running
+from local.database_emulator import DatabaseEmulator, running
 from trainer.data.ingest.folders import LocalFolder
 from trainer.data.ingest.increments import Snapshots
 from trainer.data.ingest.pages import PAGE_SIZE, Reading, pages, parallel_pages
@@ -118,7 +118,7 @@ def ingest(file: str, folder: str) -> Figures:
 
 
 @contextmanager
-def stand_in(entries: int, seed: int) -> Iterator[tuple[Emulator, synthetic.Synthetic]]:
+def stand_in(entries: int, seed: int) -> Iterator[tuple[DatabaseEmulator, synthetic.Synthetic]]:
     """Run the database stand-in with invented entries and the project's rules."""
     made = synthetic.make(entries, seed)
     with running() as emulator:
@@ -128,14 +128,14 @@ def stand_in(entries: int, seed: int) -> Iterator[tuple[Emulator, synthetic.Synt
         yield emulator, made
 
 
-def put(emulator: Emulator, node: str, body: str, method: str = "PUT") -> None:
+def put(emulator: DatabaseEmulator, node: str, body: str, method: str = "PUT") -> None:
     """Write to the stand-in as an admin."""
     url = f"http://{emulator.address}/{node}.json"
     requests.request(method, url, params={"ns": NAMESPACE}, headers=ADMIN, data=body, timeout=300).raise_for_status()
 
 
 @contextmanager
-def database(emulator: Emulator) -> Iterator[Database]:
+def database(emulator: DatabaseEmulator) -> Iterator[Database]:
     """Connect to the stand-in as the trainer does."""
     os.environ["FIREBASE_DATABASE_EMULATOR_HOST"] = emulator.address
     try:
@@ -144,7 +144,7 @@ def database(emulator: Emulator) -> Iterator[Database]:
         disconnect()
 
 
-def increment(emulator: Emulator, made: synthetic.Synthetic) -> Figures:
+def increment(emulator: DatabaseEmulator, made: synthetic.Synthetic) -> Figures:
     """Read all, then what a hundredth of the readers changed."""
     with tempfile.TemporaryDirectory() as folder, database(emulator) as found:
         snapshots = Snapshots(LocalFolder(Path(folder)))
@@ -172,7 +172,7 @@ def increment(emulator: Emulator, made: synthetic.Synthetic) -> Figures:
     }
 
 
-def side_by_side(emulator: Emulator) -> Figures:
+def side_by_side(emulator: DatabaseEmulator) -> Figures:
     """Read all entries page by page and in ranges side by side, where each request takes a while."""
     rule = {"path": paths.USER_BOOK, "methods": ["GET"], "stall_ms": [LATENCY_MS, LATENCY_MS]}
     put(emulator, ".settings/faults", json.dumps({"rules": [rule]}))

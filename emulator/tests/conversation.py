@@ -3,8 +3,8 @@
 import asyncio
 import json
 
-from emulator.faults import Faults
-from emulator.session import Session
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.wire.session import Session
 
 
 class Conversation:

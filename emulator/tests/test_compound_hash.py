@@ -6,11 +6,12 @@ import random
 
 import pytest
 
-from emulator.auth import Caller
-from emulator.compound_hash import parse_compound_hash
-from emulator.database import Databases
-from emulator.tree import from_json, hash_of
-from tests.emulator.conversation import Conversation
+from rtdb_emulator.data.compound_hash import parse_compound_hash
+from rtdb_emulator.data.tree import from_json, hash_of
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+
+from .conversation import Conversation
 
 ADMIN = Caller(is_admin=True)
 ONE, TWO = "number:3ff0000000000000", "number:4000000000000000"

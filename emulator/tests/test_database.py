@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.errors import ServiceError
-from emulator.keys import PUSH_CHARS, PushKeys, key_order
-from emulator.query import parse_query
-from emulator.tree import from_json, get, value_order
+from rtdb_emulator.data.keys import PUSH_CHARS, PushKeys, key_order
+from rtdb_emulator.data.query import parse_query
+from rtdb_emulator.data.tree import from_json, get, value_order
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.errors import ServiceError
 
 ADMIN = Caller(is_admin=True)
 KEYS = st.sampled_from(["n", "a", "b", "1", "2"])
@@ -141,7 +141,7 @@ def test_namespaces_are_separate():
 
 def test_push_keys_ascend_within_a_millisecond_and_when_the_clock_goes_back(monkeypatch):
     ticks = iter([5.0, 5.0, 5.0, 4.0, 6.0])
-    monkeypatch.setattr("emulator.keys.time.time", lambda: next(ticks))
+    monkeypatch.setattr("rtdb_emulator.data.keys.time.time", lambda: next(ticks))
     make = PushKeys()
     make._chance = [63] * 12
     keys = [make() for _ in range(5)]

@@ -7,11 +7,11 @@ import time
 import pytest
 from aiohttp import web
 
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.delivery import Dispatcher
-from emulator.faults import Faults
-from emulator.triggers import parse_trigger
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.triggers.delivery import Dispatcher
+from rtdb_emulator.triggers.trigger import parse_trigger
 
 ADMIN = Caller(is_admin=True)
 TRIGGER = {
@@ -100,7 +100,7 @@ def test_a_failure_is_logged_once_and_not_tried_again(status, caplog):
         await until(lambda: len(caplog.records) == 1)
         await asyncio.sleep(0.05)
 
-    with caplog.at_level(logging.WARNING, logger="emulator"):
+    with caplog.at_level(logging.WARNING, logger="rtdb_emulator"):
         run(receiver, scenario)
     assert receiver.refs == ["n/k"]
     assert f"answered {status} to an event of /n/k" in caplog.text
@@ -114,7 +114,7 @@ def test_an_absent_functions_emulator_does_not_fail_writes(caplog):
         await until(lambda: "was not reached" in caplog.text)
         assert database.read(("n", "k"), ADMIN) == 1
 
-    with caplog.at_level(logging.WARNING, logger="emulator"):
+    with caplog.at_level(logging.WARNING, logger="rtdb_emulator"):
         run(Receiver(), scenario)
 
 

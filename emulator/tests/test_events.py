@@ -8,11 +8,11 @@ from firebase_functions.private import util
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.auth import Caller
-from emulator.database import Change
-from emulator.events import difference
-from emulator.tree import from_json, get, put, to_json
-from emulator.triggers import matches, parse_trigger
+from rtdb_emulator.data.tree import from_json, get, put, to_json
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.changes import Change
+from rtdb_emulator.triggers.events import difference
+from rtdb_emulator.triggers.trigger import matches, parse_trigger
 
 SCALARS = st.one_of(st.integers(0, 2), st.booleans(), st.sampled_from(["a", "b"]))
 KEYS = st.sampled_from(["0", "1", "2", "a", "b"])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.errors import ServiceError
-from emulator.fault_rules import DeliveryRule, Plan, RequestRule, parse_plan
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.faults.plan import DeliveryRule, Plan, RequestRule, parse_plan
 
 DELIVERY, REQUEST = {"trigger": "f"}, {"path": "a"}
 

@@ -8,11 +8,12 @@ import pytest
 import requests
 from aiohttp import ClientSession, WSCloseCode
 
-from emulator.fault_rules import parse_plan
-from emulator.faults import Faults
-from tests.database_server import ADMIN
-from tests.emulator.test_delivery import ADMIN as CALLER
-from tests.emulator.test_delivery import Receiver, run, until
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.faults.plan import parse_plan
+
+from .database_server import ADMIN
+from .test_delivery import ADMIN as CALLER
+from .test_delivery import Receiver, run, until
 
 # The same in every test: decisions depend on it.
 TRIGGER = "projects/demo/locations/us-central1/triggers/us-central1-on_faulty_written-0"

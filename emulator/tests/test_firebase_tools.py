@@ -4,19 +4,15 @@ import json
 import os
 import subprocess
 
-from emulator.launch import environment
-from emulator.process import free_port
-from emulator.snapshots import METADATA, write_snapshot
-from tests.database_server import ROOT
-from tests.emulator.test_snapshots import PRIORITIZED, holding, read
-from tests.missing import skip_without
+from rtdb_emulator.database.snapshots import METADATA, write_snapshot
+from rtdb_emulator.launch.firebase_tools import environment
+from rtdb_emulator.launch.process import free_port
 
-FIREBASE = ROOT / "node_modules" / ".bin" / "firebase"
+from .missing import firebase_program
+from .test_snapshots import PRIORITIZED, holding, read
 
 
 def test_firebase_tools_imports_what_we_exported_and_we_import_what_it_exports(tmp_path):
-    if not FIREBASE.exists():
-        skip_without("firebase-tools is not installed: run npm ci")
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     write_snapshot(ours, holding(one=PRIORITIZED, two={"a": [1, 2]}))
     ports = {name: {"host": "127.0.0.1", "port": free_port()} for name in ("database", "hub", "logging")}
@@ -30,7 +26,7 @@ def test_firebase_tools_imports_what_we_exported_and_we_import_what_it_exports(t
     put = f"""const answer = await fetch("{change}", {{method: "PUT", body: '{{".value": 1, ".priority": 2}}'}});
     process.exit(answer.ok ? 0 : 1);"""
     (tmp_path / "put.mjs").write_text(put)
-    command = [FIREBASE, "emulators:exec", "--only", "database", "--project", "demo-snapshots"]
+    command = [firebase_program(), "emulators:exec", "--only", "database", "--project", "demo-snapshots"]
     done = subprocess.run(
         [*command, "--import", ours, "--export-on-exit", theirs, "node put.mjs"],
         cwd=tmp_path,

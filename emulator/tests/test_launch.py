@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from emulator import launch
-from emulator.process import free_port
+from rtdb_emulator.launch import firebase_tools
+from rtdb_emulator.launch.process import free_port
 
 
 def test_ours_comes_first_on_the_path_and_passes_for_java():
-    env = launch.environment({"PATH": "/usr/bin:/bin"})
+    env = firebase_tools.environment({"PATH": "/usr/bin:/bin"})
     assert Path(env["DATABASE_EMULATOR_BINARY_PATH"]).exists()
     done = subprocess.run(
         ["java", "-Duser.language=en", "-version"], env=env, capture_output=True, text=True, check=True
@@ -21,16 +21,19 @@ def test_ours_comes_first_on_the_path_and_passes_for_java():
     assert 'version "21' in done.stderr
 
 
-@pytest.mark.parametrize(("version", "found"), [(None, "none"), (17, "Java 17")])
+@pytest.mark.parametrize(("version", "found"), [(None, "there is none"), (17, "this is Java 17")])
 def test_the_official_one_without_its_java_is_a_clear_error(monkeypatch, version, found):
-    monkeypatch.setattr(launch, "java_version", lambda path: version)
-    with pytest.raises(launch.LaunchError, match=f"needs Java 21 or newer on PATH, found {found}"):
-        launch.environment({"EMULATOR": "official"})
+    monkeypatch.setattr(firebase_tools, "java_version", lambda path: version)
+    with pytest.raises(firebase_tools.LaunchError, match=f"needs Java 21 or newer on PATH, and {found}"):
+        firebase_tools.environment({"EMULATOR": "official"})
 
 
 def test_the_official_one_with_its_java_is_left_in_charge(monkeypatch):
-    monkeypatch.setattr(launch, "java_version", lambda path: 21)
-    assert launch.environment({"EMULATOR": "official", "PATH": "/bin"}) == {"EMULATOR": "official", "PATH": "/bin"}
+    monkeypatch.setattr(firebase_tools, "java_version", lambda path: 21)
+    assert firebase_tools.environment({"EMULATOR": "official", "PATH": "/bin"}) == {
+        "EMULATOR": "official",
+        "PATH": "/bin",
+    }
 
 
 def fake_java(folder, script):
@@ -46,13 +49,13 @@ def fake_java(folder, script):
     [('openjdk version "21.0.4" 2024-07-16', 21), ('java version "1.8.0_202"', 1), ("no idea", None)],
 )
 def test_the_version_of_a_real_java_is_read(tmp_path, answer, version):
-    assert launch.java_version(fake_java(tmp_path, f"echo '{answer}' >&2")) == version
-    assert launch.java_version(str(tmp_path / "none")) is None
+    assert firebase_tools.java_version(fake_java(tmp_path, f"echo '{answer}' >&2")) == version
+    assert firebase_tools.java_version(str(tmp_path / "none")) is None
 
 
 def test_any_other_jar_goes_to_the_real_java(tmp_path):
     real = fake_java(tmp_path, 'echo "real $*"')
-    env = launch.environment({"PATH": f"{real}:{os.environ['PATH']}"})
+    env = firebase_tools.environment({"PATH": f"{real}:{os.environ['PATH']}"})
     command = ["java", "-Duser.language=en", "-jar", "firestore.jar", "--port", "1"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "real -Duser.language=en -jar firestore.jar --port 1\n"
@@ -60,7 +63,7 @@ def test_any_other_jar_goes_to_the_real_java(tmp_path):
 
 def test_firebase_tools_way_to_start_it_serves_and_ends_on_sigterm(tmp_path):
     port = free_port()
-    env = launch.environment(dict(os.environ))
+    env = firebase_tools.environment(dict(os.environ))
     command = ["java", "-Duser.language=en", "-jar", env["DATABASE_EMULATOR_BINARY_PATH"], "--host", "127.0.0.1"]
     command += ["--port", str(port), "--single_project_mode", "Warning", "--an_option_to_come", "x"]
     process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL)

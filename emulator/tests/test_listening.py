@@ -6,11 +6,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.keys import parse_path
-from emulator.tree import get, hash_of
-from tests.emulator.conversation import Conversation
+from rtdb_emulator.data.keys import parse_path
+from rtdb_emulator.data.tree import get, hash_of
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+
+from .conversation import Conversation
 
 RULES = '{"rules": {".read": true, ".write": true, "n": {".indexOn": ["a", "a/b", ".value"]}}}'
 KEYS = ["a", "b", "c", "2", "10", "-3", "x\U0001f600"]

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.places import PlaceMap
+from rtdb_emulator.data.places import PlaceMap
 
 PATHS = st.lists(st.sampled_from("ab"), max_size=3).map(tuple)
 STEPS = st.lists(st.tuples(st.sampled_from(["set", "remove", "cut"]), PATHS))

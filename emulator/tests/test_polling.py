@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 import requests
 
-from emulator import polling
-from emulator.database import Databases
-from emulator.faults import Faults
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.wire import polling
 
 PING = {"t": "c", "d": {"t": "p", "d": {}}}
 

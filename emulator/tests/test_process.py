@@ -4,7 +4,7 @@ import socket
 import pytest
 import requests
 
-from emulator.process import running, start
+from rtdb_emulator.launch.process import running, start
 
 
 def test_it_answers_within_the_block_and_is_gone_after_it():

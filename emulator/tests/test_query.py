@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.errors import ServiceError
-from emulator.index import Index
-from emulator.keys import key_order
-from emulator.query import parse_query, parse_wire_query
-from emulator.tree import from_json, get, put, value_order
+from rtdb_emulator.data.index import Index
+from rtdb_emulator.data.keys import key_order
+from rtdb_emulator.data.query import parse_query, parse_wire_query
+from rtdb_emulator.data.tree import from_json, get, put, value_order
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.errors import ServiceError
 
 ADMIN = Caller(is_admin=True)
 KEYS = st.sampled_from(["a", "b", "c", "1", "2", "10"])

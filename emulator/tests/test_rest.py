@@ -1,7 +1,5 @@
 """The REST interface over the wire, with plain HTTP and with firebase-admin."""
 
-import base64
-import json
 import subprocess
 import sys
 import time
@@ -11,7 +9,7 @@ import firebase_admin
 import pytest
 from firebase_admin import db
 
-from tests.database_server import ADMIN, ROOT, Server
+from .database_server import ADMIN, Server, token
 
 OPEN = {"rules": {".read": True, ".write": True, "people": {".indexOn": ["age", "name/last"]}}}
 
@@ -184,15 +182,6 @@ def test_firebase_tools_finds_the_namespaces_to_export(server):
     assert server.request("GET", "", shallow="true", orderBy='"$key"').status_code == 400
 
 
-def token(uid, **claims):
-    """An ID token as the Auth emulator makes them: nobody signed it."""
-    body = {"user_id": uid, "sub": uid, "exp": int(time.time()) + 60, **claims}
-    parts = [
-        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, body)
-    ]
-    return ".".join([*parts, ""])
-
-
 def test_rules_bind_users_and_not_admins(server):
     rules = {"rules": {"own": {"$uid": {".read": "auth.uid === $uid", ".write": "auth.uid === $uid"}}}}
     server.request("PUT", ".settings/rules", rules)
@@ -250,7 +239,7 @@ def test_rules_are_tried_without_being_taken(server):
 
 def test_a_busy_port_is_a_clear_error(port):
     done = subprocess.run(
-        [sys.executable, "-m", "emulator", "--port", str(port)], cwd=ROOT, capture_output=True, text=True, timeout=20
+        [sys.executable, "-m", "rtdb_emulator", "--port", str(port)], capture_output=True, text=True, timeout=20
     )
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr

@@ -11,10 +11,11 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.errors import ServiceError
-from emulator.query import parse_query
-from emulator.responses import json_response
-from tests.database_server import ADMIN
+from rtdb_emulator.data.query import parse_query
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.wire.responses import json_response
+
+from .database_server import ADMIN
 
 AGES = {"a": {"age": 30}, "b": {"age": "30"}, "c": {"age": True}, "d": {"age": False}, "e": {}, "f": {"age": {"x": 1}}}
 ORDER = ["null", "false", "true", "n1", "n2", "s1", "s2", "object"]

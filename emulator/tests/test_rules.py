@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.errors import PermissionDeniedError
-from emulator.query import parse_query
-from emulator.rules.parser import parse_rules
+from rtdb_emulator.data.query import parse_query
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.errors import PermissionDeniedError
+from rtdb_emulator.rules.parser import parse_rules
 
 ADMIN = Caller(is_admin=True)
 NOBODY = Caller(is_admin=False)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.rules.expression import GLOBALS, allows, compile_expression
-from emulator.rules.operators import number_text
-from emulator.rules.snapshot import Snapshot
-from emulator.rules.syntax import BadExpressionError, parse
-from emulator.tree import from_json
+from rtdb_emulator.data.tree import from_json
+from rtdb_emulator.rules.expression import GLOBALS, allows, compile_expression
+from rtdb_emulator.rules.operators import number_text
+from rtdb_emulator.rules.snapshot import Snapshot
+from rtdb_emulator.rules.syntax import BadExpressionError, parse
 
 OLD = {"a": {"n": 5, "s": "text", "t": True}, "list": {"0": "x"}}
 NEW = {**OLD, "b": {"n": 6}}

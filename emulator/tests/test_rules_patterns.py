@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.rules.pattern import BadPatternError, compile_literal, compile_pattern
+from rtdb_emulator.rules.pattern import BadPatternError, compile_literal, compile_pattern
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.rules.document import BadRulesError
-from emulator.rules.parser import parse_rules
+from rtdb_emulator.rules.document import BadRulesError
+from rtdb_emulator.rules.parser import parse_rules
 
 NO_RULE = "Invalid rule expression.  Expected 'true', 'false', or an expression string."
 NO_INDEX = "Invalid indexOn expression. Must be either a string or an array of strings"

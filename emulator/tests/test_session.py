@@ -6,12 +6,13 @@ import time
 
 import pytest
 
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.fault_rules import parse_plan
-from emulator.faults import Faults
-from emulator.tree import get, hash_of, to_json
-from tests.emulator.conversation import Conversation
+from rtdb_emulator.data.tree import get, hash_of, to_json
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.faults.plan import parse_plan
+
+from .conversation import Conversation
 
 ADMIN = Caller(is_admin=True)
 OK = {"s": "ok", "d": ""}

@@ -10,14 +10,15 @@ import subprocess
 import pytest
 from hypothesis import given
 
-from emulator import snapshots
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.process import start
-from emulator.snapshots import METADATA, SnapshotError, read_snapshot, write_snapshot
-from emulator.tree import same
-from tests.database_server import Server
-from tests.emulator.test_listening import VALUES
+from rtdb_emulator.data.tree import same
+from rtdb_emulator.database import snapshots
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.database.snapshots import METADATA, SnapshotError, read_snapshot, write_snapshot
+from rtdb_emulator.launch.process import start
+
+from .database_server import Server
+from .test_listening import VALUES
 
 ADMIN = Caller(is_admin=True)
 PRIORITIZED = {"list": [1, 2], "x": {".value": "é", ".priority": 3}, "y": {".priority": "p", "z": True}}

@@ -10,10 +10,10 @@ import time
 import pytest
 import requests
 
-from emulator import streaming
-from emulator.process import free_port, start
-from tests.database_server import ADMIN, Server
-from tests.emulator.test_rest import token
+from rtdb_emulator.launch.process import free_port, start
+from rtdb_emulator.wire import streaming
+
+from .database_server import ADMIN, Server, token
 
 RULES = {
     "rules": {"own": {"$uid": {".read": "auth.uid === $uid"}}, "door": {".read": "root.child('open').val() === true"}}
@@ -190,9 +190,9 @@ def test_where_nothing_changes_the_client_hears_that_the_stream_lives(monkeypatc
 
     from aiohttp import ClientSession, web
 
-    from emulator.auth import Caller
-    from emulator.database import Database
-    from emulator.faults import Faults
+    from rtdb_emulator.database.auth import Caller
+    from rtdb_emulator.database.databases import Database
+    from rtdb_emulator.faults.injector import Faults
 
     monkeypatch.setattr(streaming, "KEEP_ALIVE_S", 0.01)
     database = Database("n", lambda change: None)

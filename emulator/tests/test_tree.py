@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator import tree
-from emulator.children import WIDE, Wide, changed_keys, with_child
-from emulator.errors import ServiceError
-from emulator.tree import etag, from_json, get, put, same, to_json, to_text, with_priority
+from rtdb_emulator.data import tree
+from rtdb_emulator.data.children import WIDE, Wide, changed_keys, with_child
+from rtdb_emulator.data.tree import etag, from_json, get, put, same, to_json, to_text, with_priority
+from rtdb_emulator.errors import ServiceError
 
 KEYS = st.integers(0, 3 * WIDE).map("k{}".format)
 

@@ -7,8 +7,7 @@ from aiohttp import ClientSession
 from cloudevents.http import CloudEvent
 from firebase_functions import db_fn
 
-from tests.database_server import ADMIN
-from tests.emulator.test_rest import token
+from .database_server import ADMIN, token
 
 
 @pytest.fixture

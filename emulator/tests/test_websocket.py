@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.process import start
-from emulator.websocket import MAX_FRAME, _framed, _Inbox
+from rtdb_emulator.launch.process import start
+from rtdb_emulator.wire.websocket import MAX_FRAME, _framed, _Inbox
 
 
 def payloads(data):

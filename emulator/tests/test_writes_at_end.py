@@ -1,6 +1,6 @@
 import pytest
 
-from emulator.writes_at_end import WritesAtEnd
+from rtdb_emulator.wire.writes_at_end import WritesAtEnd
 
 
 def left(*calls):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.server import Emulator
+from .server import Emulator
 
 HERE = Path(__file__).resolve().parent
 IN_BROWSERS = ("browser", "polling")

@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from emulator.query import Bound, Query
-from emulator.rules.document import BadRulesError
-from emulator.rules.parser import parse_rules
-from emulator.tree import from_json, get, put
+from rtdb_emulator.data.query import Bound, Query
+from rtdb_emulator.data.tree import from_json, get, put
+from rtdb_emulator.rules.document import BadRulesError
+from rtdb_emulator.rules.parser import parse_rules
 
 NOW = 1_700_000_000_000
 

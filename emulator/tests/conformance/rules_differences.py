@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from emulator.keys import Path
-from emulator.rules import expression, operators, ruleset, snapshot
-from emulator.rules.snapshot import RuleError, Snapshot
-from emulator.tree import Node, bare, get, is_parent, put, with_priority
-from tests.conformance.rules_cases import Answer, Case, answer
+from rtdb_emulator.data.keys import Path
+from rtdb_emulator.data.tree import Node, bare, get, is_parent, put, with_priority
+from rtdb_emulator.rules import expression, operators, ruleset, snapshot
+from rtdb_emulator.rules.snapshot import RuleError, Snapshot
+
+from .rules_cases import Answer, Case, answer
 
 PYRIC = "https://github.com/davideast/pyric"
 REFERENCE = "https://firebase.google.com/docs/reference/security/database"
 REGEX = "https://firebase.google.com/docs/database/security/regex"
-CASES = "tests.conformance.rules_cases"
+CASES = f"{__package__}.rules_cases"
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _put_without_priorities(node: Node, path: Path, value: Node) -> Node:
 
 def _dots(case: Case) -> Any:
     lines = "\n" in repr((case.data, case.value)).replace("\\n", "\n")
-    return patch("emulator.rules.pattern.Pattern.matches", lambda self, text: False) if lines else ExitStack()
+    return patch("rtdb_emulator.rules.pattern.Pattern.matches", lambda self, text: False) if lines else ExitStack()
 
 
 DIFFERENCES = [

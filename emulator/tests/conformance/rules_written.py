@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from tests.conformance.rules_cases import NOW, Case
+from .rules_cases import NOW, Case
 
 DATA = {"a": {"n": 5, "s": "text", "t": True, "f": False}, "b": {"c": {"d": 1}}, "s": "top", "u1": {"role": "editor"}}
 AUTH = {

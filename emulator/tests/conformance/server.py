@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import requests
 
-from emulator.launch import environment
-from emulator.process import free_port
-from local.processes import Processes
+from rtdb_emulator.launch.firebase_tools import environment
+from rtdb_emulator.launch.process import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
+from ..missing import firebase_program
+
 PROJECT = "demo-conformance"
 READY_AFTER_S = {"ours": 30, "official": 180}
 
@@ -29,13 +31,22 @@ class Emulator:
     def __init__(self, folder: Path) -> None:
         self.kind = "official" if os.environ.get("EMULATOR") == "official" else "ours"
         self.port, self.log = free_port(), folder / "emulator.log"
-        self._folder, self._processes = folder, Processes()
+        self._folder, self._process = folder, None
         self._environment = environment(os.environ)
         self._command = self._official_command() if self.kind == "official" else self._our_command()
 
     def start(self) -> None:
         """Start the emulator and wait until it answers."""
-        process = self._processes.start(self._command, log=self.log, cwd=self._cwd, env=self._environment)
+        with self.log.open("ab") as log:
+            process = self._process = subprocess.Popen(
+                self._command,
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + READY_AFTER_S[self.kind]
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -46,9 +57,16 @@ class Emulator:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the process that was started, and those that it started."""
-        self._processes.stop()
-        self._processes = Processes()
+        """End the process that was started, and those that it started in its session."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process = None
 
     def restart(self) -> None:
         """End the process and start another on the same port; what it held is lost."""
@@ -62,12 +80,8 @@ class Emulator:
             return False
         return True
 
-    @property
-    def _cwd(self) -> Path:
-        return self._folder if self.kind == "official" else ROOT
-
     def _our_command(self) -> list[str]:
-        return [sys.executable, "-m", "emulator", "--port", str(self.port)]
+        return [sys.executable, "-m", "rtdb_emulator", "--port", str(self.port)]
 
     def _official_command(self) -> list[str]:
         """Return the command for firebase-tools, which starts Google's emulator, with a configuration of its own."""
@@ -79,5 +93,4 @@ class Emulator:
         }
         (self._folder / "firebase.json").write_text(json.dumps(config))
         (self._folder / "database.rules.json").write_text('{"rules": {".read": true, ".write": true}}')
-        firebase = ROOT / "node_modules" / ".bin" / "firebase"
-        return [str(firebase), "emulators:start", "--only", "database", "--project", PROJECT]
+        return [firebase_program(), "emulators:start", "--only", "database", "--project", PROJECT]

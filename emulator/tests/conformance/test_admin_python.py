@@ -15,7 +15,7 @@ import pytest
 import requests
 from firebase_admin import db, exceptions
 
-from tests.conformance.server import PROJECT, Emulator
+from .server import PROJECT, Emulator
 
 ADMIN = {"Authorization": "Bearer owner"}
 _numbers = itertools.count(1)

@@ -5,9 +5,9 @@ With EMULATOR=official in the environment, all of it runs against Google's emula
 
 import pytest
 
-from tests.conformance import clients
-from tests.conformance.server import Emulator
-from tests.missing import skip_without
+from ..missing import skip_without
+from . import clients
+from .server import Emulator
 
 
 def pytest_generate_tests(metafunc):

@@ -13,11 +13,12 @@ from unittest.mock import patch
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from emulator.rules import operators, ruleset, snapshot
-from tests.conformance import rules_written
-from tests.conformance.rules_cases import Answer, answer, cases
-from tests.conformance.rules_differences import DIFFERENCES, explanations
-from tests.missing import skip_without
+from rtdb_emulator.rules import operators, ruleset, snapshot
+
+from ..missing import skip_without
+from . import rules_written
+from .rules_cases import Answer, answer, cases
+from .rules_differences import DIFFERENCES, explanations
 
 HERE = Path(__file__).parent
 
@@ -63,7 +64,7 @@ class Targaryen:
 @pytest.fixture(scope="module")
 def process():
     if shutil.which("node") is None or not (HERE / "node_modules/targaryen").is_dir():
-        skip_without("targaryen is not there: cd tests/conformance && npm ci")
+        skip_without("targaryen is not there: `make .setup/conformance` installs it")
     found = Targaryen()
     yield found
     found.end()
@@ -118,7 +119,7 @@ def _lenient(expression, scope):
 
 
 MUTANTS = {
-    "< is <=": lambda: patch("emulator.rules.expression.compare", _swapped),
+    "< is <=": lambda: patch("rtdb_emulator.rules.expression.compare", _swapped),
     "1 equals true": lambda: patch.object(operators, "equal", lambda left, right: left == right),
     "% has the sign of the divisor": lambda: patch.dict(operators._ARITHMETIC, {"%": lambda a, b: a % b if b else 0}),
     "division by zero is infinite": lambda: patch.dict(operators._ARITHMETIC, {"/": lambda a, b: a / (b or 1e-320)}),

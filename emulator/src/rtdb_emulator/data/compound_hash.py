@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from emulator.errors import ServiceError
-from emulator.keys import PRIORITY, Order, Path, key_order, parse_path
-from emulator.tree import Node, Prioritized, bare, hashed, is_parent, priority_of, to_json
+from rtdb_emulator.data.keys import PRIORITY, Order, Path, key_order, parse_path
+from rtdb_emulator.data.tree import Node, Prioritized, bare, hashed, is_parent, priority_of, to_json
+from rtdb_emulator.errors import ServiceError
 
 Leaf = tuple[Path, Node]
 """A scalar, with its priority if it has one, and its place; the priority of a parent is a leaf of its own below it."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from sortedcontainers import SortedList
 
-from emulator.keys import AFTER_KEYS, BEFORE_KEYS, Order, key_order, parse_path
-from emulator.query import Bound, Query
-from emulator.tree import Node, children, get, priority_of, value_order
+from rtdb_emulator.data.keys import AFTER_KEYS, BEFORE_KEYS, Order, key_order, parse_path
+from rtdb_emulator.data.query import Bound, Query
+from rtdb_emulator.data.tree import Node, children, get, priority_of, value_order
 
 Row = tuple[Any, Order, str]
 """The order of a child's value, the order of its key, and the key."""

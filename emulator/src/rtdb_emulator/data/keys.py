@@ -7,7 +7,7 @@ import re
 import time
 from functools import lru_cache
 
-from emulator.errors import ServiceError
+from rtdb_emulator.errors import ServiceError
 
 MAX_KEY_BYTES = 768
 MAX_DEPTH = 32
@@ -17,6 +17,9 @@ Path = tuple[str, ...]
 
 PRIORITY = ".priority"
 """The last part of a path that means a node's priority; no key of data."""
+
+NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
+"""What the name of a database looks like."""
 
 _INTEGER = re.compile(r"-?0*\d{1,10}", re.ASCII)
 _FORBIDDEN = re.compile(r"[.$#\[\]/\x00-\x1f\x7f\ud800-\udfff]")
@@ -52,6 +55,17 @@ def parse_path(text: str, *, may_be_priority: bool = False) -> Path:
     if len(path) > MAX_DEPTH:
         raise ServiceError(400, f"Invalid path: more than {MAX_DEPTH} levels deep")
     return tuple(check_key(part) for part in path)
+
+
+def check_namespace(name: str) -> str:
+    """Return the name of a database, if it can be one.
+
+    Raises:
+        ServiceError: 400 otherwise.
+    """
+    if not NAMESPACE.fullmatch(name):
+        raise ServiceError(400, "Please specify a namespace: add ?ns=NAME to the address")
+    return name
 
 
 def node_path(path: Path) -> Path:

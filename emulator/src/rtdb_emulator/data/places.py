@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from emulator.keys import Path
+from rtdb_emulator.data.keys import Path
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.errors import ServiceError
-from emulator.keys import parse_path
+from rtdb_emulator.data.keys import parse_path
+from rtdb_emulator.errors import ServiceError
 
 FILTERS = ("startAt", "startAfter", "endAt", "endBefore", "equalTo")
 LIMITS = ("limitToFirst", "limitToLast")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.errors import ServiceError
-from emulator.tree import Node, bare, check_depth, children, is_number
+from rtdb_emulator.data.tree import Node, bare, check_depth, children, is_number
+from rtdb_emulator.errors import ServiceError
 
 
 def resolve(value: Any, present: Node, now_ms: int, depth: int = 0) -> Any:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeGuard
 
-from emulator.children import Children, Wide, changed_keys, compact, with_child
-from emulator.errors import ServiceError
-from emulator.keys import MAX_DEPTH, PRIORITY, Path, check_key, key_order, text_order
+from rtdb_emulator.data.children import Children, Wide, changed_keys, compact, with_child
+from rtdb_emulator.data.keys import MAX_DEPTH, PRIORITY, Path, check_key, key_order, text_order
+from rtdb_emulator.errors import ServiceError
 
 Node = Any
 """None | bool | int | float | str | Children | Prioritized."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emulator.errors import ServiceError
+from rtdb_emulator.errors import ServiceError
 
 ADMIN_TOKEN = "owner"
 """What the emulators take for an admin's credentials."""

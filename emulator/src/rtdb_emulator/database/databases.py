@@ -4,52 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from emulator.auth import Caller
-from emulator.errors import IndexNotDefinedError, PermissionDeniedError
-from emulator.index import Index
-from emulator.keys import PRIORITY, Path, node_path
-from emulator.places import PlaceMap
-from emulator.query import Query
-from emulator.rules.parser import parse_rules
-from emulator.rules.ruleset import Rules
-from emulator.server_values import resolve
-from emulator.tree import Node, check_depth, check_priority, children, from_json, get, put
-from emulator.watches import Listener, Watches
-
-if TYPE_CHECKING:
-    from emulator.session import Session
+from rtdb_emulator.data.index import Index
+from rtdb_emulator.data.keys import PRIORITY, Path, node_path
+from rtdb_emulator.data.places import PlaceMap
+from rtdb_emulator.data.query import Query
+from rtdb_emulator.data.server_values import resolve
+from rtdb_emulator.data.tree import Node, check_depth, check_priority, children, from_json, get, put
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.changes import Change, Subscriber
+from rtdb_emulator.database.watches import Listener, Watches
+from rtdb_emulator.errors import IndexNotDefinedError, PermissionDeniedError
+from rtdb_emulator.rules.parser import parse_rules
+from rtdb_emulator.rules.ruleset import Rules
 
 OPEN_RULES = '{\n    "rules": {\n        ".read": true,\n        ".write": true\n    }\n}'
 """What holds where no rules were set, as Google's emulator hands it out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One write that took effect, however many places it wrote.
-
-    Attributes:
-        before: the whole tree before it.
-        after: the whole tree after it.
-        paths: the places that were written; one that ends in ``.priority`` is of a node's priority alone.
-    """
-
-    namespace: str
-    before: Node
-    after: Node
-    paths: tuple[Path, ...]
-    caller: Caller
-
-
-Subscriber = Callable[[Change], None]
-
-
 def system_time() -> int:
     """Return this machine's time in milliseconds since 1970."""
     return int(time.time() * 1000)
+
+
+class Session(Protocol):
+    """A connected client, as its database knows it.
+
+    Attributes:
+        is_over: whether the client has left.
+        hang_up: ends the client's connection.
+    """
+
+    is_over: bool
+    hang_up: Callable[[], None]
+
+    def end(self) -> None:
+        """Forget the client, and write what it left to be written at its end."""
 
 
 class Database:

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.errors import ServiceError
-from emulator.requests import check_namespace
-from emulator.tree import is_empty, to_json
+from rtdb_emulator.data.keys import check_namespace
+from rtdb_emulator.data.tree import is_empty, to_json
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.errors import ServiceError
 
 METADATA = "firebase-export-metadata.json"
 DATABASES = "database_export"

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emulator.auth import Caller
-from emulator.index import Index, Row
-from emulator.keys import PRIORITY, Path
-from emulator.places import PlaceMap
-from emulator.query import Query
-from emulator.tree import Node, children, get, json_text, same, to_json
-
-if TYPE_CHECKING:
-    from emulator.database import Change
+from rtdb_emulator.data.index import Index, Row
+from rtdb_emulator.data.keys import PRIORITY, Path
+from rtdb_emulator.data.places import PlaceMap
+from rtdb_emulator.data.query import Query
+from rtdb_emulator.data.tree import Node, children, get, json_text, same, to_json
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.changes import Change
 
 
 class Update:

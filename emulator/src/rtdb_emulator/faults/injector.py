@@ -15,12 +15,11 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from emulator.errors import ServiceError
-from emulator.fault_rules import ConnectionRule, DeliveryRule, Plan, Range, RequestRule
-from emulator.keys import Path
-from emulator.triggers import Trigger
+from rtdb_emulator.data.keys import Path
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.faults.plan import ConnectionRule, DeliveryRule, Plan, Range, RequestRule
 
 AS_IS = (0.0,)
 """One delivery, at once."""
@@ -28,6 +27,18 @@ AS_IS = (0.0,)
 _NO_DELIVERIES = {"delivered": 0, "dropped": 0, "duplicated": 0, "delayed": 0}
 _NO_REQUESTS = {"passed": 0, "failed": 0, "stalled": 0}
 _NO_CONNECTIONS = {"kept": 0, "cut": 0}
+
+
+class Trigger(Protocol):
+    """What rules for deliveries tell a trigger by."""
+
+    @property
+    def name(self) -> str:
+        """Its whole name."""
+
+    @property
+    def pattern(self) -> Path:
+        """The parts of its path, with ``*`` for each capture."""
 
 
 @dataclass(frozen=True, slots=True)

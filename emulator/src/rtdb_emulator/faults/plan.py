@@ -1,4 +1,4 @@
-"""What may be set to go wrong, and how a request to set it is read; ``emulator.faults`` decides by it."""
+"""What may be set to go wrong, and how a request to set it is read; ``injector`` decides by it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from emulator.errors import ServiceError
-from emulator.tree import is_number
+from rtdb_emulator.data.tree import is_number
+from rtdb_emulator.errors import ServiceError
 
 METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE")
 LONGEST_MS = 600_000

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
@@ -49,7 +48,7 @@ def start(*options: str, port: int | None = None, **popen: Any) -> Emulator:
     """Start an emulator on a free port, or on ``port``, and wait until it listens, or has ended.
 
     Args:
-        options: of ``python -m emulator``.
+        options: of the command ``rtdb-emulator``.
         port: where to listen; a free port where None.
         popen: of ``subprocess.Popen``; its output is dropped where these do not say otherwise.
 
@@ -57,8 +56,8 @@ def start(*options: str, port: int | None = None, **popen: Any) -> Emulator:
         TimeoutError: where it does neither; it has been killed then.
     """
     port = free_port() if port is None else port
-    command = [sys.executable, "-m", "emulator", "--port", str(port), *options]
-    popen = {"stdout": subprocess.DEVNULL, "text": True, "cwd": Path(__file__).resolve().parents[1], **popen}
+    command = [sys.executable, "-P", "-m", "rtdb_emulator", "--port", str(port), *options]
+    popen = {"stdout": subprocess.DEVNULL, "text": True, **popen}
     emulator = Emulator(subprocess.Popen(command, **popen), port)
     deadline = time.monotonic() + PATIENCE_S
     while emulator.process.poll() is None and not _listens(port):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lark import Token
 from lark.visitors import Interpreter
 
-from emulator.rules.pattern import BadPatternError, compile_literal
-from emulator.rules.syntax import Branch, branch, called, given, literal
-from emulator.rules.types import NUMBERS, TEXTS, TRUTHS, VARIABLES, Method, Type, member, operands, refusal, result
+from rtdb_emulator.rules.pattern import BadPatternError, compile_literal
+from rtdb_emulator.rules.syntax import Branch, branch, called, given, literal
+from rtdb_emulator.rules.types import NUMBERS, TEXTS, TRUTHS, VARIABLES, Method, Type, member, operands, refusal, result
 
 _NO_FUNCTION = "Type error: Function call on target that is not a function."
 

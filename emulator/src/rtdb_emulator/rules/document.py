@@ -118,7 +118,7 @@ def _describe(problem: UnexpectedInput, text: str) -> str:
 
 @cache
 def _parser() -> Lark:
-    grammar = importlib.resources.files("emulator.rules").joinpath("document.lark").read_text()
+    grammar = importlib.resources.files("rtdb_emulator.rules").joinpath("document.lark").read_text()
     return Lark(grammar, parser="lalr", propagate_positions=True)
 
 

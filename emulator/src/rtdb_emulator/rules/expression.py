@@ -9,11 +9,11 @@ from typing import Any, cast
 from lark import Token
 from lark.visitors import Interpreter
 
-from emulator.rules.check import check
-from emulator.rules.operators import arithmetic, call, compare, member, negate, truth
-from emulator.rules.pattern import compile_literal
-from emulator.rules.snapshot import RuleError
-from emulator.rules.syntax import (
+from rtdb_emulator.rules.check import check
+from rtdb_emulator.rules.operators import arithmetic, call, compare, member, negate, truth
+from rtdb_emulator.rules.pattern import compile_literal
+from rtdb_emulator.rules.snapshot import RuleError
+from rtdb_emulator.rules.syntax import (
     BadExpressionError,
     Branch,
     branch,
@@ -23,7 +23,7 @@ from emulator.rules.syntax import (
     string_value,
     variables,
 )
-from emulator.rules.types import VARIABLES
+from rtdb_emulator.rules.types import VARIABLES
 
 Scope = Mapping[str, Any]
 Function = Callable[[Scope], Any]

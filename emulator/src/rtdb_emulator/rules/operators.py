@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emulator.keys import text_order
-from emulator.rules.pattern import Pattern
-from emulator.rules.snapshot import METHODS, RuleError, Snapshot
-from emulator.tree import is_number
+from rtdb_emulator.data.keys import text_order
+from rtdb_emulator.data.tree import is_number
+from rtdb_emulator.rules.pattern import Pattern
+from rtdb_emulator.rules.snapshot import METHODS, RuleError, Snapshot
 
 _SAFE = 2**53
 

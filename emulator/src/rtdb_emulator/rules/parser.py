@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from emulator.errors import ServiceError
-from emulator.keys import check_key
-from emulator.rules.document import BadRulesError, Entry, Fault, Value, parse_document
-from emulator.rules.expression import GLOBALS, compile_expression, constant
-from emulator.rules.ruleset import Rule, Rules
-from emulator.rules.syntax import BadExpressionError, Branch, parse
+from rtdb_emulator.data.keys import check_key
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.rules.document import BadRulesError, Entry, Fault, Value, parse_document
+from rtdb_emulator.rules.expression import GLOBALS, compile_expression, constant
+from rtdb_emulator.rules.ruleset import Rule, Rules
+from rtdb_emulator.rules.syntax import BadExpressionError, Branch, parse
 
 READABLE = GLOBALS - {"newData"}
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.keys import Path
-from emulator.query import Query
-from emulator.rules.expression import Expression, Scope, allows
-from emulator.rules.snapshot import Snapshot
-from emulator.tree import Node, children, get
+from rtdb_emulator.data.keys import Path
+from rtdb_emulator.data.query import Query
+from rtdb_emulator.data.tree import Node, children, get
+from rtdb_emulator.rules.expression import Expression, Scope, allows
+from rtdb_emulator.rules.snapshot import Snapshot
 
 Auth = Mapping[str, Any] | None
 """``{"uid": …, "token": {…}, "provider": …}`` of a signed-in user, or None."""

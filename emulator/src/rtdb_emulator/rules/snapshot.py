@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.keys import PRIORITY, Path
-from emulator.tree import Node, bare, children, get, is_number, priority_of
+from rtdb_emulator.data.keys import PRIORITY, Path
+from rtdb_emulator.data.tree import Node, bare, children, get, is_number, priority_of
 
 
 class RuleError(Exception):

@@ -11,7 +11,7 @@ from typing import cast
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
-from emulator.rules.pattern import CONTROLS
+from rtdb_emulator.rules.pattern import CONTROLS
 
 Branch = Tree[Token]
 
@@ -58,7 +58,7 @@ def _problem(problem: UnexpectedInput, text: str) -> tuple[int, str]:
 
 @cache
 def _parser() -> Lark:
-    grammar = importlib.resources.files("emulator.rules").joinpath("grammar.lark").read_text()
+    grammar = importlib.resources.files("rtdb_emulator.rules").joinpath("grammar.lark").read_text()
     return Lark(grammar, parser="lalr", propagate_positions=True)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import aiohttp
 
-from emulator.database import Change
-from emulator.events import Occurrence
-from emulator.faults import Faults
-from emulator.triggers import Trigger
+from rtdb_emulator.database.changes import Change
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.triggers.events import Occurrence
+from rtdb_emulator.triggers.trigger import Trigger
 
 PATIENCE_S = 600
 """How long a function may take; Google's limit for event functions is 540 s."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from emulator.children import changed_keys
-from emulator.database import Change
-from emulator.keys import Path
-from emulator.tree import Node, bare, get, is_parent, same, to_json
-from emulator.triggers import Trigger
+from rtdb_emulator.data.children import changed_keys
+from rtdb_emulator.data.keys import Path
+from rtdb_emulator.data.tree import Node, bare, get, is_parent, same, to_json
+from rtdb_emulator.database.changes import Change
+from rtdb_emulator.triggers.trigger import Trigger
 
 DATA_TYPE = "type.googleapis.com/google.events.firebase.database.v1.ReferenceEventData"
 

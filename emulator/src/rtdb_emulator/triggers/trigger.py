@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from emulator.children import changed_keys
-from emulator.database import Change
-from emulator.errors import ServiceError
-from emulator.keys import Path, node_path
-from emulator.tree import Node, children, get, same
+from rtdb_emulator.data.children import changed_keys
+from rtdb_emulator.data.keys import Path, node_path
+from rtdb_emulator.data.tree import Node, children, get, same
+from rtdb_emulator.database.changes import Change
+from rtdb_emulator.errors import ServiceError
 
 EVENT_PREFIX = "google.firebase.database.ref.v1."
 EVENT_KINDS = ("created", "updated", "deleted", "written")

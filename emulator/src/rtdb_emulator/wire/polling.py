@@ -15,11 +15,11 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from emulator.database import Database
-from emulator.errors import ServiceError
-from emulator.faults import Faults
-from emulator.responses import CORS
-from emulator.session import Session, later
+from rtdb_emulator.database.databases import Database
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.wire.responses import CORS
+from rtdb_emulator.wire.session import Session, later
 
 POLL_S = 20.0
 """How long a request waits for something to send; the SDK makes another after 25 s."""

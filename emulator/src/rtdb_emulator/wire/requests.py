@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
-from emulator.errors import ServiceError
-from emulator.keys import Path, parse_path
-from emulator.query import FILTERS, LIMITS
+from rtdb_emulator.data.keys import NAMESPACE, Path, check_namespace, parse_path
+from rtdb_emulator.data.query import FILTERS, LIMITS
+from rtdb_emulator.errors import ServiceError
 
 MAX_WRITE = 256 << 20
 """Bytes of one write, but for an import."""
@@ -31,9 +31,6 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0}
 _TIMEOUT = re.compile(r"(\d{1,9})(ms|s|min)", re.ASCII)
 _CALLBACK = re.compile(r"[A-Za-z_$][\w$.\[\]]{0,200}", re.ASCII)
 
-_NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
-
-
 DEFAULT_NAMESPACE = "fake-server"
 """The database of those who name none, as Google's emulator calls it."""
 
@@ -47,18 +44,7 @@ def namespace_of(request: web.Request) -> str:
     if request.query.get("ns"):
         return check_namespace(request.query["ns"])
     name, dot, _ = request.host.partition(".")
-    return name if dot and _NAMESPACE.fullmatch(name) and not name.isdigit() else DEFAULT_NAMESPACE
-
-
-def check_namespace(name: str) -> str:
-    """Return the name of a database, if it can be one.
-
-    Raises:
-        ServiceError: 400 otherwise.
-    """
-    if not _NAMESPACE.fullmatch(name):
-        raise ServiceError(400, "Please specify a namespace: add ?ns=NAME to the address")
-    return name
+    return name if dot and NAMESPACE.fullmatch(name) and not name.isdigit() else DEFAULT_NAMESPACE
 
 
 def method_of(request: web.Request) -> str:

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from emulator.errors import ServiceError
-from emulator.tree import Node, json_text, to_json, to_text
+from rtdb_emulator.data.tree import Node, json_text, to_json, to_text
+from rtdb_emulator.errors import ServiceError
 
 MAX_READ = 256 << 20
 """Bytes of one answer, but for an export."""

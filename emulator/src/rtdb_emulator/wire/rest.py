@@ -13,15 +13,16 @@ from typing import Any
 
 from aiohttp import web
 
-from emulator.auth import Caller
-from emulator.children import Wide
-from emulator.database import Database
-from emulator.errors import ServiceError
-from emulator.faults import Faults
-from emulator.index import Index
-from emulator.keys import Path, PushKeys
-from emulator.query import FILTERS, LIMITS, parse_query
-from emulator.requests import (
+from rtdb_emulator.data.children import Wide
+from rtdb_emulator.data.index import Index
+from rtdb_emulator.data.keys import Path, PushKeys
+from rtdb_emulator.data.query import FILTERS, LIMITS, parse_query
+from rtdb_emulator.data.tree import Node, bare, children, etag, get, to_json
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Database
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.wire.requests import (
     body_of,
     check_parameters,
     is_stream,
@@ -31,9 +32,8 @@ from emulator.requests import (
     update_of,
     wants_etag,
 )
-from emulator.responses import CORS, error_response, node_response, value_response
-from emulator.streaming import stream
-from emulator.tree import Node, bare, children, etag, get, to_json
+from rtdb_emulator.wire.responses import CORS, error_response, node_response, value_response
+from rtdb_emulator.wire.streaming import stream
 
 _WRITES = ("PUT", "PATCH", "POST", "DELETE")
 

@@ -6,18 +6,18 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from emulator import rest
-from emulator.auth import identify
-from emulator.database import Databases
-from emulator.delivery import Dispatcher
-from emulator.errors import ServiceError
-from emulator.faults import Faults
-from emulator.keys import parse_path
-from emulator.polling import Polls
-from emulator.requests import namespace_of
-from emulator.responses import error_response, preflight
-from emulator.settings import PREFIXES, Settings
-from emulator.websocket import converse
+from rtdb_emulator.data.keys import parse_path
+from rtdb_emulator.database.auth import identify
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.triggers.delivery import Dispatcher
+from rtdb_emulator.wire import rest
+from rtdb_emulator.wire.polling import Polls
+from rtdb_emulator.wire.requests import namespace_of
+from rtdb_emulator.wire.responses import error_response, preflight
+from rtdb_emulator.wire.settings import PREFIXES, Settings
+from rtdb_emulator.wire.websocket import converse
 
 MAX_BODY = 1 << 30
 """Bytes of one request, imports included."""

@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from emulator.auth import NOBODY, Caller, caller_of
-from emulator.compound_hash import CompoundHash, parse_compound_hash
-from emulator.database import Database
-from emulator.errors import ServiceError
-from emulator.faults import Faults
-from emulator.keys import Path, parse_path
-from emulator.query import Query, parse_wire_query
-from emulator.requests import MAX_SDK_WRITE, TOO_BIG, update_of
-from emulator.tree import Node, get, hash_of, is_empty, json_text, to_json
-from emulator.watches import Listener, Update
-from emulator.writes_at_end import WritesAtEnd
+from rtdb_emulator.data.compound_hash import CompoundHash, parse_compound_hash
+from rtdb_emulator.data.keys import Path, parse_path
+from rtdb_emulator.data.query import Query, parse_wire_query
+from rtdb_emulator.data.tree import Node, get, hash_of, is_empty, json_text, to_json
+from rtdb_emulator.database.auth import NOBODY, Caller, caller_of
+from rtdb_emulator.database.databases import Database
+from rtdb_emulator.database.watches import Listener, Update
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.wire.requests import MAX_SDK_WRITE, TOO_BIG, update_of
+from rtdb_emulator.wire.writes_at_end import WritesAtEnd
 
 VERSION = "5"
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emulator.auth import Caller
-from emulator.database import Databases
-from emulator.delivery import Dispatcher
-from emulator.errors import ServiceError
-from emulator.fault_rules import Plan, parse_plan
-from emulator.faults import Faults
-from emulator.requests import body_of, namespace_of
-from emulator.responses import error_response, json_response
-from emulator.rules.document import BadRulesError, plain_json
-from emulator.rules.parser import parse_rules
-from emulator.triggers import parse_trigger
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.faults.plan import Plan, parse_plan
+from rtdb_emulator.rules.document import BadRulesError, plain_json
+from rtdb_emulator.rules.parser import parse_rules
+from rtdb_emulator.triggers.delivery import Dispatcher
+from rtdb_emulator.triggers.trigger import parse_trigger
+from rtdb_emulator.wire.requests import body_of, namespace_of
+from rtdb_emulator.wire.responses import error_response, json_response
 
 PREFIXES = (".settings/", ".inspect/")
 """Where paths of no database begin."""

@@ -14,13 +14,13 @@ from functools import partial
 
 from aiohttp import web
 
-from emulator.auth import Caller
-from emulator.database import Database
-from emulator.faults import Faults
-from emulator.keys import PRIORITY, Path
-from emulator.query import Query
-from emulator.responses import CORS
-from emulator.watches import Listener, Update
+from rtdb_emulator.data.keys import PRIORITY, Path
+from rtdb_emulator.data.query import Query
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Database
+from rtdb_emulator.database.watches import Listener, Update
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.wire.responses import CORS
 
 KEEP_ALIVE_S = 30.0
 """How often a client is told that the stream still lives, where nothing changes."""

@@ -10,11 +10,11 @@ from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
-from emulator.database import Database
-from emulator.faults import Faults
-from emulator.polling import Polls
-from emulator.requests import MAX_SDK_WRITE
-from emulator.session import PONG, Session, later
+from rtdb_emulator.database.databases import Database
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.wire.polling import Polls
+from rtdb_emulator.wire.requests import MAX_SDK_WRITE
+from rtdb_emulator.wire.session import PONG, Session, later
 
 MAX_FRAME = 16_384
 """Characters in a frame; a longer message is sent as its number of frames, then the frames."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from emulator.keys import PRIORITY, Path
+from rtdb_emulator.data.keys import PRIORITY, Path
 
 
 class WritesAtEnd:
