@@ -63,6 +63,7 @@ def test_any_other_jar_goes_to_the_real_java(tmp_path):
 
 def test_firebase_tools_way_to_start_it_serves_and_ends_on_sigterm(tmp_path):
     port = free_port()
+    (tmp_path / "aiohttp.py").write_text("raise ImportError('a module of the project, not the library')")
     env = firebase_tools.environment(dict(os.environ))
     command = ["java", "-Duser.language=en", "-jar", env["DATABASE_EMULATOR_BINARY_PATH"], "--host", "127.0.0.1"]
     command += ["--port", str(port), "--single_project_mode", "Warning", "--an_option_to_come", "x"]

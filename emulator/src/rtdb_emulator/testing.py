@@ -57,13 +57,17 @@ class Write:
         """Who wrote."""
         return self._change.caller
 
-    def before(self, path: Path) -> Any:
-        """Return the JSON value that was at ``path`` before."""
-        return to_json(get(self._change.before, path))
+    def before(self, path: str | Path) -> Any:
+        """Return the JSON value that was at a path, a text or a tuple of keys."""
+        return to_json(get(self._change.before, _keys(path)))
 
-    def after(self, path: Path) -> Any:
-        """Return the JSON value that is at ``path`` now."""
-        return to_json(get(self._change.after, path))
+    def after(self, path: str | Path) -> Any:
+        """Return the JSON value that is at a path now."""
+        return to_json(get(self._change.after, _keys(path)))
+
+
+def _keys(path: str | Path) -> Path:
+    return parse_path(path) if isinstance(path, str) else path
 
 
 class InProcessDatabase:
