@@ -56,7 +56,7 @@ RUN_BY = {
     "rtdb-emulator exec": "emulator/tests/test_package.py::"
     "test_firebase_tools_serves_the_project_with_it_and_the_exit_code_comes_through",
     "rtdb-emulator": "emulator/tests/test_snapshots.py::"
-    "test_what_an_emulator_held_when_it_was_told_to_stop_is_there_at_the_next_start",
+    "test_an_emulator_exports_its_data_when_stopped_and_imports_it_at_the_next_start",
     "benchmarks.events": "tests/benchmarks/test_events.py::"
     "test_events_of_many_readers_end_in_right_lists_and_none_is_lost",
     "benchmarks.cold_start": "tests/benchmarks/test_events.py::"

@@ -8,7 +8,7 @@ from rtdb_emulator.wire.session import Session
 
 
 class Conversation:
-    """What one client asks, and what it is told."""
+    """One client's requests, and what it receives."""
 
     def __init__(self, database, faults=None):
         self.pushes, self.controls, self.timers, self._answers, self._numbers = [], [], [], {}, 0

@@ -43,17 +43,17 @@ def client(database):
     return Conversation(database)
 
 
-def test_what_a_client_has_is_not_sent_again(client):
+def test_parts_that_a_client_has_are_not_sent_again(client):
     assert client.ask("q", "at", h="other", ch=known([A, B, ""], ["a/y", "b/z"]))["s"] == "ok"
     assert client.pushes == []
 
 
-def test_only_a_range_that_is_another_is_sent(client):
+def test_only_a_range_that_differs_is_sent(client):
     client.ask("q", "at", h="other", ch=known(["(other)", B, ""], ["a/y", "b/z"]))
     assert client.pushes == [("rm", {"p": "at", "d": [{"e": "a/y", "m": {"a": {"x": 1, "y": 2}}}]})]
 
 
-def test_priorities_and_their_places_are_sent_with_a_range(client):
+def test_priorities_are_sent_with_a_range(client):
     client.ask("q", "at", h="other", ch=known([A, "(other)", ""], ["a/y", "b/10"]))
     ranges = [
         {"s": "a/y", "e": "b/10", "m": {"b": {"9": 'a"\\', "10": True}}},
@@ -62,7 +62,7 @@ def test_priorities_and_their_places_are_sent_with_a_range(client):
     assert client.pushes == [("rm", {"p": "at", "d": ranges})]
 
 
-def test_what_is_gone_is_told_by_an_empty_range(client):
+def test_removed_nodes_are_sent_as_an_empty_range(client):
     client.ask("q", "at", h="other", ch=known([A, "(x)", B, "(y)", ""], ["a/y", "a/zz", "b/z", "c/c"]))
     ranges = [{"s": "a/y", "e": "a/zz", "m": None}, {"s": "b/z", "e": "c/c", "m": None}]
     assert client.pushes == [("rm", {"p": "at", "d": ranges})]
@@ -81,7 +81,7 @@ def test_a_simple_hash_that_is_right_suffices(client, database):
     assert client.pushes == []
 
 
-def test_a_query_is_told_by_its_tag_and_of_what_it_selects(client):
+def test_a_query_gets_its_tag_and_only_what_it_selects(client):
     client.ask("q", "at", q={"l": 1, "vf": "l"}, t=7, h="other", ch=known(["(other)", ""], ["a/y"]))
     assert client.pushes == [("rm", {"p": "at", "d": [{"e": "a/y", "m": {"a": {"x": 1, "y": 2}}}], "t": 7})]
 
@@ -91,7 +91,7 @@ def test_a_query_is_told_by_its_tag_and_of_what_it_selects(client):
     [None, 5, {}, {"hs": [""]}, {"hs": [], "ps": []}, {"hs": [""], "ps": ["a"]}, {"hs": [1], "ps": []},
      {"hs": ["", ""], "ps": [1]}, {"hs": ["", ""], "ps": ["a.b"]}],
 )  # fmt: skip
-def test_what_makes_no_sense_is_as_if_it_was_not_there(client, value):
+def test_an_invalid_hash_is_ignored(client, value):
     client.ask("q", "at/a", h="other", ch=value)
     assert client.pushes == [("d", {"p": "at/a", "d": {"x": 1, "y": 2}})]
 
@@ -140,7 +140,7 @@ def _text(leaves):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_client_that_takes_the_ranges_has_what_stands_there(seed):
+def test_a_client_that_merges_the_ranges_has_the_whole_node(seed):
     chance = random.Random(seed)
 
     def tree(depth=0):

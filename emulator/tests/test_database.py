@@ -109,7 +109,7 @@ def test_a_kept_index_answers_as_a_naive_sort_does(updates, order_by, bounds, li
         assert list((found or {}).items()) == rows
 
 
-def test_nothing_is_written_where_one_place_is_refused():
+def test_nothing_is_written_if_one_place_is_rejected():
     database = Databases()["x"]
     database.write({("a",): 1}, ADMIN)
     with pytest.raises(ServiceError):
@@ -117,7 +117,7 @@ def test_nothing_is_written_where_one_place_is_refused():
     assert database.root == {"a": 1}
 
 
-def test_increments_in_several_places_and_on_what_is_no_number():
+def test_increments_in_several_places_and_of_values_that_are_not_numbers():
     database = Databases()["x"]
     by = {".sv": {"increment": 1.5}}
     database.write({("a",): {"n": 1, "t": "text"}}, ADMIN)

@@ -118,7 +118,7 @@ def test_an_absent_functions_emulator_does_not_fail_writes(caplog):
         run(Receiver(), scenario)
 
 
-def test_what_waits_is_dropped_on_exit():
+def test_waiting_deliveries_are_dropped_on_exit():
     async def scenario(database, dispatcher, runner):
         database.write({("n",): {f"k{i}": i for i in range(50)}}, ADMIN)
         await asyncio.sleep(0.02)

@@ -78,7 +78,7 @@ def test_its_help_says_how_it_is_used():
     assert "rtdb-emulator exec -- firebase emulators:start" in run("--help").stdout
 
 
-def test_the_command_line_says_what_it_is_and_refuses_what_it_does_not_know():
+def test_the_command_line_has_help_and_a_version_and_rejects_unknown_commands():
     def plain(*words):
         return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=60)
 

@@ -1,4 +1,4 @@
-"""What may be set to go wrong, and what a body that makes no sense is answered."""
+"""What can be set to go wrong, and the answer to an invalid body."""
 
 import pytest
 
@@ -40,14 +40,14 @@ DELIVERY, REQUEST = {"trigger": "f"}, {"path": "a"}
         ({"rules": [{**REQUEST, "methods": ["get"]}]}, "rules[0].methods is ['get']: give a list of some of GET, PUT"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_what_to_write_instead(body, said):
-    with pytest.raises(ServiceError) as refused:
+def test_an_invalid_plan_is_rejected_with_what_to_write_instead(body, said):
+    with pytest.raises(ServiceError) as rejected:
         parse_plan(body)
-    assert refused.value.status == 400
-    assert said in refused.value.message
+    assert rejected.value.status == 400
+    assert said in rejected.value.message
 
 
-def test_what_is_left_out_is_no_fault():
+def test_defaults_are_no_fault():
     plan = parse_plan({"rules": [DELIVERY, REQUEST]})
     assert plan == Plan(0, (DeliveryRule("f"), RequestRule("a")))
     assert (plan.rules[0].drop, plan.rules[0].duplicate, plan.rules[0].delay_ms) == (0, 0, (0, 0))

@@ -1,4 +1,4 @@
-"""Faults on purpose, over the wire: events lost, doubled, late and out of order; requests that fail or stall."""
+"""Fault injection over the wire: events lost, doubled, late and out of order; requests that fail or stall."""
 
 import asyncio
 import time
@@ -90,13 +90,13 @@ def test_another_trigger_is_left_alone(server, faults, events):
     assert counts(server) == {}
 
 
-def test_the_first_rule_for_a_trigger_holds(server, faults, events):
+def test_the_first_rule_for_a_trigger_applies(server, faults, events):
     faults({"trigger": "*faulty*-0"}, {"trigger": "*", "drop": 1})
     events(expected=10, entries=10)
     assert counts(server)[TRIGGER]["delivered"] == 10
 
 
-def test_delays_hold_deliveries_back_and_change_their_order(server, faults, events):
+def test_delays_postpone_deliveries_and_change_their_order(server, faults, events):
     faults({"trigger": "on_faulty_written", "duplicate": 0.5, "delay_ms": [300, 900]})
     began = time.monotonic()
     found = events(expected=EVENTS + 158)
@@ -113,7 +113,7 @@ def test_delayed_deliveries_wait_together(faults, events):
     assert time.monotonic() - began < 200 / 1000 * EVENTS / 8
 
 
-def test_reordering_takes_the_next_from_anywhere(faults, events):
+def test_reordering_takes_any_of_the_waiting_deliveries(faults, events):
     faults({"trigger": "on_faulty_written", "reorder": True})
     found = events(expected=EVENTS)
     assert len({event["ref"] for event in found}) == EVENTS
@@ -121,7 +121,7 @@ def test_reordering_takes_the_next_from_anywhere(faults, events):
 
 
 @pytest.mark.parametrize(("reorder", "order"), [(False, "012345"), (True, "402153")])
-def test_one_at_a_time_the_order_is_the_seeds(reorder, order):
+def test_the_order_of_deliveries_follows_the_seed(reorder, order):
     receiver, faults = Receiver(), Faults()
     faults.follow(parse_plan({"seed": 7, "rules": [{"trigger": "n/*", "reorder": reorder}]}))
 
@@ -133,7 +133,7 @@ def test_one_at_a_time_the_order_is_the_seeds(reorder, order):
     assert "".join(ref.removeprefix("n/k") for ref in receiver.refs) == order
 
 
-def test_what_is_delayed_is_dropped_on_exit():
+def test_delayed_deliveries_are_dropped_on_exit():
     receiver, faults = Receiver(), Faults()
     faults.follow(parse_plan({"rules": [{"trigger": "*", "delay_ms": [60_000, 60_000]}]}))
 
@@ -180,7 +180,7 @@ def test_a_request_stalls_and_is_carried_out(server, faults, after_effect):
     assert counts(server, "requests") == {"*": {"passed": 1, "failed": 0, "stalled": 1}}
 
 
-def test_which_requests_fail_is_the_seeds(server, faults):
+def test_which_requests_fail_follows_the_seed(server, faults):
     seen = []
     for _ in range(2):
         faults({"path": "*", "fail": 0.3})
@@ -196,7 +196,7 @@ def test_settings_and_other_requests_never_fail(server, faults):
     assert server.request("OPTIONS", "a").ok
 
 
-def test_clearing_restores_and_what_is_set_can_be_set_again(server, faults, events):
+def test_faults_can_be_cleared_and_set_again(server, faults, events):
     nothing = {"seed": 0, "rules": [], "counts": {"triggers": {}, "requests": {}, "connections": {}}}
     faults({"trigger": "on_faulty_written", "drop": 1}, {"path": "a", "fail": 1, "methods": ["GET"]})
     shown = server.get(".settings/faults")
@@ -218,7 +218,7 @@ def test_only_an_admin_sets_faults(server):
     assert server.request("POST", ".settings/faults", {"rules": []}).status_code == 405
 
 
-def test_a_body_that_makes_no_sense_is_refused_and_changes_nothing(server, faults):
+def test_an_invalid_body_is_rejected_and_changes_nothing(server, faults):
     faults({"path": "never"}, seed=3)
     answer = server.request("PUT", ".settings/faults", {"seed": 4, "rules": [{"path": "a", "fail": 2}]})
     assert answer.status_code == 400
@@ -230,7 +230,7 @@ CONNECTIONS = 40
 
 
 @pytest.mark.parametrize("opened_first", [True, False])
-def test_which_connections_are_cut_is_the_seeds_in_the_order_in_which_they_came(opened_first):
+def test_which_connections_are_cut_follows_the_seed_in_the_order_in_which_they_came(opened_first):
     def cut_of(seed):
         async def scenario():
             faults, cut = Faults(), []

@@ -12,7 +12,7 @@ from rtdb_emulator.launch import firebase_tools
 from rtdb_emulator.launch.process import free_port
 
 
-def test_ours_comes_first_on_the_path_and_passes_for_java():
+def test_the_package_s_java_comes_first_on_path_and_has_a_version():
     env = firebase_tools.environment({"PATH": "/usr/bin:/bin"})
     assert Path(env["DATABASE_EMULATOR_BINARY_PATH"]).exists()
     done = subprocess.run(
@@ -22,13 +22,13 @@ def test_ours_comes_first_on_the_path_and_passes_for_java():
 
 
 @pytest.mark.parametrize(("version", "found"), [(None, "there is none"), (17, "this is Java 17")])
-def test_the_official_one_without_its_java_is_a_clear_error(monkeypatch, version, found):
+def test_google_s_emulator_without_its_java_is_a_clear_error(monkeypatch, version, found):
     monkeypatch.setattr(firebase_tools, "java_version", lambda path: version)
     with pytest.raises(firebase_tools.LaunchError, match=f"needs Java 21 or newer on PATH, and {found}"):
         firebase_tools.environment({"EMULATOR": "official"})
 
 
-def test_the_official_one_with_its_java_is_left_in_charge(monkeypatch):
+def test_google_s_emulator_with_its_java_is_left_in_charge(monkeypatch):
     monkeypatch.setattr(firebase_tools, "java_version", lambda path: 21)
     assert firebase_tools.environment({"EMULATOR": "official", "PATH": "/bin"}) == {
         "EMULATOR": "official",
@@ -61,7 +61,7 @@ def test_any_other_jar_goes_to_the_real_java(tmp_path):
     assert done.stdout == "real -Duser.language=en -jar firestore.jar --port 1\n"
 
 
-def test_firebase_tools_way_to_start_it_serves_and_ends_on_sigterm(tmp_path):
+def test_the_command_line_of_firebase_tools_serves_and_ends_on_sigterm(tmp_path):
     port = free_port()
     (tmp_path / "aiohttp.py").write_text("raise ImportError('a module of the project, not the library')")
     env = firebase_tools.environment(dict(os.environ))

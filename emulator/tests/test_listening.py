@@ -1,4 +1,4 @@
-"""Whatever is written, every listener ends with what stands in the database, and with what a plain dict holds."""
+"""Whatever is written, every listener ends with what the database holds, and with what a plain dict holds."""
 
 import functools
 import json
@@ -166,7 +166,7 @@ def queries(draw):
 
 
 class Client(Conversation):
-    """Keeps of each listen what it was told, as a client would."""
+    """Keeps the state of each listen, as a client would."""
 
     def __init__(self, database):
         super().__init__(database)

@@ -8,7 +8,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["set", "remove", "cut"]), PATHS))
 
 
 @given(STEPS, PATHS)
-def test_what_lies_along_and_below_a_path(steps, path):
+def test_values_along_and_below_a_path(steps, path):
     places, model = PlaceMap(), {}
     for number, (step, place) in enumerate(steps):
         if step == "set":

@@ -57,7 +57,7 @@ def packets(text):
     return [(int(number), json.loads(data)) for number, data in re.findall(r"pRTLPCB\((\d+),(\[.*?\])\);", text)]
 
 
-def test_requests_and_what_they_are_answered(server):
+def test_requests_and_their_answers(server):
     server.put("a", "é\u2028")
     poller = Poller(server)
     sent = [*poller.parts(ask(1, "g", p="a")), *poller.parts(PING)]
@@ -137,7 +137,7 @@ def test_a_client_without_requests_has_left(monkeypatch):
     assert ended == [True]
 
 
-def test_who_does_not_know_the_password_is_nobody(server):
+def test_a_client_without_the_password_is_unknown(server):
     poller = Poller(server)
     assert poller.load(id=poller.id, pw="x") == "pLPCommand('close');"
     assert poller.load(id=poller.id, pw="é") == "pLPCommand('close');"
@@ -155,7 +155,7 @@ def test_who_does_not_know_the_password_is_nobody(server):
         {"seg0": "0", "ts0": "1", "d0": "_w.."},
     ],
 )
-def test_what_is_none_of_the_protocols_is_refused(server, parameters):
+def test_requests_outside_the_protocol_are_rejected(server, parameters):
     poller = Poller(server)
     given = {"ns": server.namespace, "id": poller.id, "pw": poller.password, **parameters}
     answer = requests.get(f"http://{server.host}/.lp", params=given, timeout=10)

@@ -125,13 +125,13 @@ def test_the_keys_before_and_after_all_keys_make_a_bound_exclusive(wire, expecte
         ({"equalTo": '1,"c"'}, "c"),
     ],
 )
-def test_rest_takes_a_key_beside_a_bound(parameters, expected):
+def test_rest_accepts_a_key_with_a_bound(parameters, expected):
     node = from_json({"a": 0, "b": 1, "c": 1, "d": 2, "e": 3})
     index, query = Index("$value", node), parse_query({"orderBy": '"$value"', **parameters})
     assert "".join(index.keys(*index.span(query))) == expected
 
 
 @pytest.mark.parametrize("text", ["1,2", '1,"a",3', "1,", "[1]", '[1,"a"]', "x", "", "],["])
-def test_a_bound_that_is_no_value_is_refused(text):
+def test_a_bound_that_is_not_a_value_is_rejected(text):
     with pytest.raises(ServiceError, match="primitive"):
         parse_query({"orderBy": '"$value"', "startAt": text})

@@ -50,7 +50,7 @@ def test_an_update_that_is_null_removes_the_node(server):
     assert server.get("") is None
 
 
-def test_a_large_node_is_read_as_it_stood_at_one_moment_while_others_write(server):
+def test_a_large_node_is_read_as_of_one_moment_while_others_write(server):
     server.put("wide", {f"k{n}": {"title": "text", "n": n} for n in range(5_000)})
     ends = ("wide/a", "wide/z")
     server.request("PATCH", "", dict.fromkeys(ends, 0))
@@ -77,8 +77,8 @@ def test_conditional_writes(server):
     with_etag = {**ADMIN, "X-Firebase-ETag": "true"}
     assert server.request("GET", "n", headers=with_etag).headers["ETag"] == "null_etag"
     tag = server.request("PUT", "n", 1, headers={**with_etag, "if-match": "null_etag"}).headers["ETag"]
-    refused = server.request("PUT", "n", 2, headers={**ADMIN, "if-match": "other"})
-    assert (refused.status_code, refused.json(), refused.headers["ETag"]) == (412, 1, tag)
+    rejected = server.request("PUT", "n", 2, headers={**ADMIN, "if-match": "other"})
+    assert (rejected.status_code, rejected.json(), rejected.headers["ETag"]) == (412, 1, tag)
     assert server.request("PUT", "n", 2, headers={**ADMIN, "if-match": tag}).ok
     assert server.get("n") == 2
 
@@ -124,14 +124,14 @@ def test_firebase_admin_reads_writes_queries_and_transacts(server, app):
     assert people.get() == {"x": {"age": 33}, key: {"age": 25}}
 
 
-def test_transactions_of_several_clients_lose_no_step(server, app):
+def test_transactions_of_several_clients_lose_no_update(server, app):
     counter = db.reference("n", app=app)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: counter.transaction(lambda n: (n or 0) + 1), range(20)))
     assert counter.get() == 20
 
 
-def test_invalid_data_is_refused_with_400(server):
+def test_invalid_data_is_rejected_with_400(server):
     bad = [b"{", b"NaN", b'{"a.b": 1}', b'{"": 1}', b'{"a": {"$x": 1}}', b'{"a": {".sv": "nonsense"}}']
     deep = b'{"a":' * 33 + b"1" + b"}" * 33
     for body in [*bad, deep]:
@@ -141,7 +141,7 @@ def test_invalid_data_is_refused_with_400(server):
     assert server.request("PUT", "/".join("a" * 33), 1).status_code == 400
 
 
-def test_what_nobody_should_send_is_refused_and_never_fails_the_server(server):
+def test_malformed_requests_are_rejected_and_never_fail_the_server(server):
     for body in (b'{"a":' * 700 + b"1" + b"}" * 700, b"1" * 5000, b'{".value": 1, "a": 2}'):
         assert server.request("PUT", "n", data=body).status_code == 400
     assert server.request("PATCH", "", {"a/b": 1, "/a/b/": 2}).status_code == 400
@@ -189,8 +189,8 @@ def test_rules_bind_users_and_not_admins(server):
     assert server.request("PUT", "own/u1", 1, headers=anybody).status_code == 401
     assert server.request("PUT", "own/u1", 1, headers=user).ok
     assert server.request("GET", "own/u1", headers=anybody, auth=token("u1")).json() == 1
-    refused = server.request("GET", "own/u2", headers=user)
-    assert (refused.status_code, refused.json()) == (401, {"error": "Permission denied"})
+    rejected = server.request("GET", "own/u2", headers=user)
+    assert (rejected.status_code, rejected.json()) == (401, {"error": "Permission denied"})
     assert server.request("GET", "own/u2").ok
     assert server.request("GET", "own/u1", auth_variable_override='{"uid": "u1"}').ok
     assert server.request("GET", "own/u2", auth_variable_override='{"uid": "u1"}').status_code == 401
@@ -199,7 +199,7 @@ def test_rules_bind_users_and_not_admins(server):
         assert server.request("GET", "own/u1", headers={"Authorization": bad}).status_code == 401
 
 
-def test_bad_rules_are_refused_with_line_and_reason_and_the_old_ones_stay(server):
+def test_bad_rules_are_rejected_with_line_and_reason_and_the_old_ones_stay(server):
     server.request("PUT", ".settings/rules", OPEN)
     bad = b'{"rules": {\n  ".read": true,\n  // a comment\n  ".write": "auth.uid == "\n}}'
     answer = server.request("PUT", ".settings/rules", data=bad)
@@ -208,7 +208,7 @@ def test_bad_rules_are_refused_with_line_and_reason_and_the_old_ones_stay(server
     assert server.request("GET", "x", headers={}).ok
 
 
-def test_who_names_no_database_means_the_default_one(server):
+def test_a_request_without_a_database_uses_the_default_one(server):
     default, named, digits = (Server(server.host.rpartition(":")[2], name) for name in ("", "fake-server", "10"))
     default.put("unnamed", 1)
     assert named.get("unnamed") == 1
@@ -229,7 +229,7 @@ def test_rules_come_back_as_they_were_or_strictly_as_json(server):
     assert server.request("GET", ".settings/rules", format="strict").json() == expected
 
 
-def test_rules_are_tried_without_being_taken(server):
+def test_a_dry_run_checks_rules_without_setting_them(server):
     server.request("PUT", ".settings/rules", OPEN)
     closed = {"rules": {".read": False}}
     assert server.request("PUT", ".settings/rules", closed, dryRun="true").ok

@@ -103,7 +103,7 @@ def test_other_orders(server, people):
         ),
     ],
 )
-def test_queries_that_are_refused_in_the_services_words(server, people, query, message):
+def test_queries_that_are_rejected_in_the_services_words(server, people, query, message):
     assert error(server.request("GET", "n", **query)) == message
 
 
@@ -113,7 +113,7 @@ def test_a_query_is_for_reads(server):
         assert text == "Querying related parameters not supported on this request type"
 
 
-def test_shallow_tells_keys_and_scalars(server):
+def test_shallow_returns_keys_and_scalars(server):
     server.put("n", {"a": {"b": 1}, "c": 2, "10": 1, "9": 1})
     assert server.get("n", shallow="true") == {"a": True, "c": True, "10": True, "9": True}
     assert server.get("n/c", shallow="true") == 2
@@ -136,7 +136,7 @@ def test_print(server):
     assert error(server.request("GET", "n", print="silent", orderBy="x"))
 
 
-def test_priorities_are_told_and_taken(server):
+def test_priorities_are_exported_and_imported(server):
     value = {".priority": 1, "a": {".value": 1, ".priority": "p"}, "b": {"c": 2}}
     server.put("n", value)
     assert server.get("n") == {"a": 1, "b": {"c": 2}}
@@ -170,7 +170,7 @@ def test_a_timeout_within_the_maximum(server, timeout):
 
 
 @pytest.mark.parametrize("timeout", ["0ms", "-1s", "16min", "901s", "10", "s", "1.5s", "1h", "1 s", ""])
-def test_a_timeout_that_is_not_positive_too_long_or_makes_no_sense(server, timeout):
+def test_a_timeout_that_is_not_positive_too_long_or_invalid(server, timeout):
     assert "timeout" in error(server.request("GET", "n", timeout=timeout))
 
 
@@ -190,7 +190,7 @@ def test_write_size_limits(server):
     assert "writeSizeLimit" in error(server.request("PUT", "n", 1, writeSizeLimit="huge"))
 
 
-def test_arrays_are_rendered_where_more_than_half_of_the_keys_are_there(server):
+def test_arrays_are_rendered_if_more_than_half_of_the_keys_exist(server):
     server.put("n", ["a", None, "c"])
     assert server.get("n") == ["a", None, "c"]
     server.put("n", {"0": "a", "1": "b", "x": 1})
@@ -204,21 +204,21 @@ def test_conditional_requests(server):
     assert "ETag" not in server.request("GET", "n").headers
     tag = server.request("PUT", "n", {"a": 1}, headers=tagged).headers["ETag"]
     assert server.request("GET", "n", headers=tagged).headers["ETag"] == tag
-    refused = server.request("DELETE", "n", headers={**ADMIN, "if-match": "null_etag"})
-    assert (refused.status_code, refused.json(), refused.headers["ETag"]) == (412, {"a": 1}, tag)
+    rejected = server.request("DELETE", "n", headers={**ADMIN, "if-match": "null_etag"})
+    assert (rejected.status_code, rejected.json(), rejected.headers["ETag"]) == (412, {"a": 1}, tag)
     for method in ("PATCH", "POST"):
         assert error(server.request(method, "n", {"a": 2}, headers={**ADMIN, "if-match": tag}))
     gone = server.request("DELETE", "n", headers={**tagged, "if-match": tag})
     assert (gone.json(), gone.headers["ETag"]) == (None, "null_etag")
-    refused = server.request("PUT", "n", 1, headers={**ADMIN, "if-match": tag})
-    assert (refused.status_code, refused.json(), refused.headers["ETag"]) == (412, None, "null_etag")
+    rejected = server.request("PUT", "n", 1, headers={**ADMIN, "if-match": tag})
+    assert (rejected.status_code, rejected.json(), rejected.headers["ETag"]) == (412, None, "null_etag")
     # Assumed: of the tags that HTTP knows, only one that the service gave is compared.
     assert server.request("PUT", "n", 1, headers={**ADMIN, "if-match": "*"}).status_code == 412
     unchanged = server.request("GET", "n", headers={**ADMIN, "if-none-match": "null_etag"})
     assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
-def test_only_a_post_stands_for_another_method(server):
+def test_only_a_post_can_name_another_method(server):
     server.put("n", {"a": 1})
     named = {**ADMIN, "X-HTTP-Method-Override": "DELETE"}
     assert server.request("GET", "n", headers=named).json() == {"a": 1}
@@ -234,7 +234,7 @@ def test_head_is_a_read_without_a_body_as_assumed(server):
     assert answer.headers["ETag"] != "null_etag"
 
 
-def test_a_preflight_allows_what_it_asks_for(server):
+def test_a_preflight_allows_the_headers_that_it_asks_for(server):
     asked = {"Access-Control-Request-Headers": "authorization,x-other", "Access-Control-Request-Method": "PATCH"}
     answer = server.request("OPTIONS", "n", headers=asked)
     assert answer.status_code == 200
@@ -275,7 +275,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_a_body_that_is_no_data(server, body):
+def test_a_body_that_is_not_data(server, body):
     for method in ("PUT", "POST"):
         assert error(server.request(method, "n", data=body))
     assert error(server.request("PATCH", "n", data=body)) if body != b'{"a/b": 1}' else True
@@ -315,7 +315,7 @@ def test_increments(server):
     assert error(server.request("PUT", "n", {".sv": {"increment": 1, "other": 2}}))
 
 
-def test_a_timestamp_is_one_and_the_same_in_all_of_a_write(server):
+def test_all_timestamps_of_a_write_are_equal(server):
     now = {".sv": "timestamp"}
     written = server.request("PATCH", "", {"a": now, "b/c": now, "d": [now]}).json()
     assert written["a"] == written["b/c"] == written["d"][0]
@@ -338,12 +338,12 @@ TEXTS = st.one_of(
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(("orderBy", "startAt", "endBefore", "equalTo", "limitToFirst"), TEXTS)))
-def test_any_parameters_give_a_query_or_a_refusal(parameters):
+def test_any_parameters_give_a_query_or_a_rejection(parameters):
     given_ = {name: text for name, text in parameters.items() if text is not None}
     with contextlib.suppress(ServiceError):
         assert (parse_query(given_) is None) == (not given_)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
-def test_what_is_printed_is_json(value):
+def test_printed_values_are_json(value):
     assert json.loads(json_response(value).text) == value

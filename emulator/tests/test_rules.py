@@ -49,7 +49,7 @@ def test_a_grant_above_holds_below_and_cannot_be_taken_back():
     assert not may_write(found, NOBODY, {"x": 1})
 
 
-def test_validation_looks_at_what_is_written_and_at_its_ancestors_and_never_at_what_is_gone_or_at_siblings():
+def test_validation_checks_what_is_written_and_its_ancestors_but_not_siblings_or_removed_nodes():
     rules = """{"rules": {"p": {".write": true, "$id": {
       ".validate": "newData.hasChildren(['n'])",
       "n": {".validate": "newData.isNumber()"},
@@ -87,7 +87,7 @@ def test_a_server_timestamp_is_the_rules_now():
     assert not may_write(found, NOBODY, {"at": int(time.time() * 1000) - 5})
 
 
-def test_a_query_is_judged_by_what_it_asks_for():
+def test_rules_see_what_a_query_asks_for():
     rules = """{"rules": {"list": {".indexOn": "owner", ".read":
       "query.orderByChild === 'owner' && query.equalTo === auth.uid
        || query.orderByKey && query.limitToFirst <= 10"}}}"""
@@ -100,7 +100,7 @@ def test_a_query_is_judged_by_what_it_asks_for():
     assert not may_read(found, NOBODY, "list", orderBy='"$key"', limitToFirst="11")
 
 
-def test_what_a_query_is_can_be_told():
+def test_rules_see_the_properties_of_a_query():
     rules = """{"rules": {
       "key": {".read": "query.orderByKey == true && query.startAt == 'b' && query.endAt == 'm'"},
       "value": {".read": "query.orderByValue && query.limitToLast == 2", ".indexOn": ".value"},
@@ -181,7 +181,7 @@ def test_a_deletion_of_the_last_child_is_no_longer_validated():
         ("'data' == 'root'", False),
     ],
 )
-def test_what_may_be_read_depends_on_data_where_a_rule_on_the_way_refers_to_it(expression, answer):
+def test_a_read_depends_on_data_if_a_rule_along_its_path_refers_to_it(expression, answer):
     rules = parse_rules(
         f'{{"rules": {{"a": {{"$id": {{".read": "{expression}", "below": {{".read": "data.exists()"}}}}}}}}}}'
     )

@@ -63,7 +63,7 @@ def holds(expression, auth=None):
         "'😀'.length === 2",
     ],
 )
-def test_expressions_that_hold(expression):
+def test_expressions_that_are_true(expression):
     assert holds(expression)
 
 
@@ -93,7 +93,7 @@ def test_expressions_that_hold(expression):
         "'ba'.matches(/^a/)",
     ],
 )
-def test_expressions_without_a_truth_value_deny(expression):
+def test_expressions_that_are_not_boolean_deny(expression):
     assert not holds(expression)
 
 
@@ -129,14 +129,14 @@ def test_priorities_are_read_and_values_come_without_them():
         assert allows(compile_expression(parse(expression), GLOBALS), scope)
 
 
-def test_a_deeply_nested_expression_is_answered_or_refused():
+def test_a_deeply_nested_expression_is_answered_or_rejected():
     with contextlib.suppress(BadExpressionError):
         assert holds("(" * 3000 + "true" + ")" * 3000) in (True, False)
     with contextlib.suppress(BadExpressionError):
         assert holds("!" * 3000 + "true") in (True, False)
 
 
-def test_long_chains_are_no_nesting():
+def test_long_chains_do_not_count_as_nesting():
     assert holds(" && ".join(["true"] * 3000) + " || " + " || ".join(["false"] * 3000))
     assert not holds(" && ".join(["true"] * 3000) + " && false")
 
@@ -150,7 +150,7 @@ def test_numbers_of_any_length_are_numbers():
         st.sampled_from([*"()[].,!?:+-*/%<>=", "==", "&&", "||", "auth", "data", "null", "1", "'a'", "uid", "/a/"])
     )
 )
-def test_any_text_is_an_expression_that_answers_or_is_refused(tokens):
+def test_any_text_is_an_expression_that_answers_or_is_rejected(tokens):
     text = " ".join(tokens)
     with contextlib.suppress(BadExpressionError):
         compiled = compile_expression(parse(text), GLOBALS)

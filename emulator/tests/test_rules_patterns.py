@@ -72,7 +72,7 @@ def test_patterns_match_as_documented(pattern, text, answer):
         "a\\",
     ],
 )
-def test_patterns_outside_the_documented_subset_are_refused(bad):
+def test_patterns_outside_the_documented_subset_are_rejected(bad):
     with pytest.raises(BadPatternError):
         compile_pattern(bad, ignore_case=False)
 
@@ -85,6 +85,6 @@ def test_a_pattern_that_would_backtrack_without_end_is_answered_at_once():
 
 
 @given(st.text(r"ab-[]()^$|&~\d.*+?{}1,/", max_size=12), st.text("ab-1\U0001f600", max_size=5))
-def test_any_text_is_a_pattern_or_is_refused(text, subject):
+def test_any_text_is_a_pattern_or_is_rejected(text, subject):
     with contextlib.suppress(BadPatternError):
         assert compile_pattern(text, ignore_case=True).matches(subject) in (True, False)

@@ -58,22 +58,22 @@ def test_a_ping_is_answered(client):
 
 
 @pytest.mark.parametrize("message", ["", "x", "[]", "1", "{}", '{"t":"d"}', '{"t":"d","d":{"r":1}}', "[" * 100_000])
-def test_what_is_no_message_is_ignored(client, message):
+def test_an_invalid_message_is_ignored(client, message):
     client.say(message)
     assert client.ask("s", c={}) == OK
 
 
 @pytest.mark.parametrize("body", [{"p": 5}, {"p": "a.b"}, {}, {"p": "a", "d": {"b.c": 1}}])
-def test_a_request_that_makes_no_sense_is_refused(database, client, body):
+def test_an_invalid_request_is_rejected(database, client, body):
     assert client.ask("p", **body)["s"] == "invalid_data"
     assert database.root is None
 
 
-def test_an_unknown_request_is_refused(client):
+def test_an_unknown_request_is_rejected(client):
     assert client.ask("zz", "a")["s"] == "error"
 
 
-def test_what_a_client_has_already_is_not_sent_again(database, client):
+def test_a_node_that_a_client_already_has_is_not_sent_again(database, client):
     database.write({("a",): {"b": 1.5}}, ADMIN)
     assert client.ask("q", "a", h=hash_of(get(database.root, ("a",)))) == {"s": "ok", "d": {}}
     assert client.pushes == []
@@ -99,7 +99,7 @@ def test_a_query_without_an_index_selects_and_warns(database, client):
     assert client.ask("g", "a", q={"i": "n", "l": 1})["d"].startswith("Index not defined")
 
 
-def test_a_transaction_on_old_data_is_refused(database, client):
+def test_a_transaction_on_old_data_is_rejected(database, client):
     database.write({("a",): 1}, ADMIN)
     known = hash_of(1)
     assert client.ask("p", "a", d=2, h=known) == OK
@@ -117,11 +117,11 @@ def test_a_writer_is_told_before_it_is_answered(database, client):
     assert [next(iter(message)) for message in order] == ["a", "r"]
 
 
-def test_a_write_that_is_too_big_is_refused(client):
+def test_a_write_that_is_too_big_is_rejected(client):
     assert client.ask("p", "a", d=["x" * 5_000_000] * 4)["s"] == "write_too_big"
 
 
-def test_rules_hold_for_whoever_is_signed_in(database, client):
+def test_rules_apply_to_the_user_who_is_signed_in(database, client):
     database.set_rules('{"rules": {"$uid": {".read": "auth.uid === $uid", ".write": "auth.uid === $uid"}}}')
     denied = {"s": "permission_denied", "d": "Permission denied"}
     assert client.ask("p", "ada", d=1) == denied
@@ -144,7 +144,7 @@ def test_rules_hold_for_whoever_is_signed_in(database, client):
     assert client.ask("g", "bob") == denied
 
 
-def test_a_listen_ends_when_the_data_forbid_it(database, client):
+def test_a_listen_ends_when_the_data_deny_it(database, client):
     database.set_rules('{"rules": {"a": {".read": "root.child(\'open\').val() === true"}}}')
     database.write({("open",): True}, ADMIN)
     client.ask("q", "a", h="")
@@ -153,13 +153,13 @@ def test_a_listen_ends_when_the_data_forbid_it(database, client):
     assert client.pushes == [("c", {"p": "a"})]
 
 
-def test_a_listen_ends_when_new_rules_forbid_it(database, client):
+def test_a_listen_ends_when_new_rules_deny_it(database, client):
     client.ask("q", "a", h="")
     database.set_rules('{"rules": {}}')
     assert client.pushes == [("c", {"p": "a"})]
 
 
-def test_a_token_ends(database, client):
+def test_a_token_expires(database, client):
     database.set_rules('{"rules": {".read": "auth !== null"}}')
     client.ask("auth", cred=token("ada", lifetime_s=100))
     client.ask("q", "a", h="")
@@ -171,7 +171,7 @@ def test_a_token_ends(database, client):
 
 
 @pytest.mark.parametrize(("cred", "status"), [("x", "invalid_token"), (token("a", -10), "expired_token")])
-def test_a_bad_token_is_refused_and_signs_out(database, client, cred, status):
+def test_a_bad_token_is_rejected_and_signs_out(database, client, cred, status):
     database.set_rules('{"rules": {".read": "auth !== null"}}')
     client.ask("auth", cred=token("ada"))
     assert client.ask("auth", cred=cred)["s"] == status
@@ -203,7 +203,7 @@ def test_writes_at_the_end_take_effect_as_one(database, client):
     assert [body["d"] for _, body in windowed.pushes] == [{"x": 1, "z": 3}]
 
 
-def test_of_writes_at_the_end_that_may_not_be_one_each_is_tried(database, client):
+def test_writes_at_the_end_that_are_denied_as_one_are_tried_one_by_one(database, client):
     database.set_rules('{"rules": {"a": {".write": true}, "b": {".write": "auth !== null"}}}')
     client.ask("auth", cred=token("ada"))
     client.ask("o", "b", d=1)
@@ -213,7 +213,7 @@ def test_of_writes_at_the_end_that_may_not_be_one_each_is_tried(database, client
     assert to_json(database.root) == {"a": 2}
 
 
-def test_writes_at_the_end_are_checked_when_left_and_again_at_the_end(database, client):
+def test_writes_at_the_end_are_checked_when_queued_and_again_at_the_end(database, client):
     database.set_rules('{"rules": {"a": {".write": "auth !== null"}}}')
     assert client.ask("o", "a", d=1)["s"] == "permission_denied"
     client.ask("auth", cred=token("ada"))
@@ -223,7 +223,7 @@ def test_writes_at_the_end_are_checked_when_left_and_again_at_the_end(database, 
     assert database.root is None
 
 
-def test_who_comes_again_ends_the_session_that_it_had(database, client):
+def test_a_client_that_reconnects_ends_its_earlier_session(database, client):
     ends = []
     client.session.hang_up = lambda: ends.append("old")
     client.session.greet("127.0.0.1:9000", "old")
@@ -240,14 +240,14 @@ def test_who_comes_again_ends_the_session_that_it_had(database, client):
     again.session.greet("127.0.0.1:9000", "newer", "unknown")
 
 
-def test_who_left_is_told_nothing(database, client):
+def test_a_client_that_left_is_told_nothing(database, client):
     client.ask("q", "a", h="")
     client.session.end()
     database.write({("a",): 1}, ADMIN)
     assert client.pushes == []
 
 
-def test_faults_on_purpose_are_for_this_protocol_too(database):
+def test_faults_apply_to_this_protocol_too(database):
     faults = Faults()
     plan = {"rules": [{"path": "a*", "methods": ["PUT"], "fail": 1}, {"path": "b", "fail": 1, "after_effect": True}]}
     faults.follow(parse_plan(plan))

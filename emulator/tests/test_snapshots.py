@@ -49,7 +49,7 @@ def test_namespaces_and_priorities_come_back(tmp_path):
 
 
 @given(VALUES, VALUES)
-def test_whatever_is_held_comes_back(tmp_path_factory, one, two):
+def test_every_value_comes_back(tmp_path_factory, one, two):
     databases = holding(one=one, two=two)
     folder = tmp_path_factory.mktemp("snapshots") / "snapshot"
     for _ in range(2):
@@ -150,18 +150,18 @@ def test_a_full_disk_is_reported_with_what_to_do(tmp_path, monkeypatch):
     ("file", "text", "message"),
     [
         (METADATA, None, r"metadata.json does not exist: name a folder that"),
-        (METADATA, "{", r"metadata.json is no JSON: .*line 1"),
-        (METADATA, "[]", r"metadata.json is no object"),
+        (METADATA, "{", r"metadata.json is not JSON: .*line 1"),
+        (METADATA, "[]", r"metadata.json is not an object"),
         (METADATA, '{"database": {}}', r"database has no path"),
-        (METADATA, '{"database": {"path": "elsewhere"}}', r"elsewhere is no folder"),
-        ("database_export/one.json", '{"a": ', r"one.json is no JSON: .*line 1 column"),
-        ("database_export/one.json", "NaN", r"one.json is no JSON"),
+        (METADATA, '{"database": {"path": "elsewhere"}}', r"elsewhere is not a folder"),
+        ("database_export/one.json", '{"a": ', r"one.json is not JSON: .*line 1 column"),
+        ("database_export/one.json", "NaN", r"one.json is not JSON"),
         ("database_export/one.json", '{"a.b": 1}', r"one.json: Invalid data"),
         ("database_export/a b.json", "1", r"a b.json: Please specify a namespace"),
-        ("database_export/one.json", b"\xff", r"one.json is no JSON"),
+        ("database_export/one.json", b"\xff", r"one.json is not JSON"),
     ],
 )
-def test_a_bad_snapshot_is_refused_with_the_file_and_what_to_do(tmp_path, file, text, message):
+def test_a_bad_snapshot_is_rejected_with_the_file_and_what_to_do(tmp_path, file, text, message):
     write_snapshot(tmp_path, holding(one=1))
     if text is None:
         (tmp_path / file).unlink()
@@ -172,7 +172,7 @@ def test_a_bad_snapshot_is_refused_with_the_file_and_what_to_do(tmp_path, file, 
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_what_an_emulator_held_when_it_was_told_to_stop_is_there_at_the_next_start(tmp_path, how):
+def test_an_emulator_exports_its_data_when_stopped_and_imports_it_at_the_next_start(tmp_path, how):
     folder = tmp_path / "s"
     first = start("--export-on-exit", str(folder))
     Server(first.port, "one").put("", PRIORITIZED)

@@ -1,4 +1,4 @@
-"""REST streaming over the wire: what a client that listens is told, and when it is told no more."""
+"""REST streaming over the wire: the events that a client gets, and when they end."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ LISTEN = {"Accept": "text/event-stream"}
 
 
 class Stream:
-    """One open stream; ``next()`` gives its events, and None where it has ended."""
+    """One open stream; ``next()`` gives its events, and None if it has ended."""
 
     def __init__(self, server, path, headers=ADMIN, **query):
         self._answer = requests.get(
@@ -81,7 +81,7 @@ def patch(path, data):
     return ("patch", {"path": path, "data": data})
 
 
-def test_the_first_event_is_all_that_stands_there_then_comes_each_change(server, listen):
+def test_the_first_event_is_the_whole_node_and_then_comes_each_change(server, listen):
     server.put("n", {"a": 1, "list": ["x", "y"]})
     stream = listen("n")
     assert stream.status == 200
@@ -97,7 +97,7 @@ def test_the_first_event_is_all_that_stands_there_then_comes_each_change(server,
     assert stream.next() == put(f"/list/{name}", True)
 
 
-def test_a_write_above_tells_what_became_of_the_place_and_one_beside_tells_nothing(server, listen):
+def test_a_write_above_sends_the_new_node_and_one_to_a_sibling_sends_nothing(server, listen):
     stream = listen("a/b")
     assert stream.next() == put("/", None)
     server.put("a/other", 1)
@@ -109,7 +109,7 @@ def test_a_write_above_tells_what_became_of_the_place_and_one_beside_tells_nothi
     assert stream.next() == put("/", None)
 
 
-def test_a_stream_with_a_query_tells_only_of_what_it_selects(server, listen):
+def test_a_stream_with_a_query_sends_only_what_it_selects(server, listen):
     server.put(".settings/rules", {"rules": {"n": {".indexOn": "age"}}})
     server.put("n", {"x": {"age": 1}, "y": {"age": 2}, "z": {"age": 3}})
     stream = listen("n", orderBy='"age"', startAt="2", limitToFirst="1")
@@ -119,9 +119,9 @@ def test_a_stream_with_a_query_tells_only_of_what_it_selects(server, listen):
     server.put("n/z/other", 1)
     server.put("n/x/name", "X")
     assert stream.next() == patch("/", {"x/name": "X"})
-    refused = listen("n", orderBy='"name"')
-    assert refused.status == 400
-    assert refused.next() is None
+    rejected = listen("n", orderBy='"name"')
+    assert rejected.status == 400
+    assert rejected.next() is None
 
 
 def test_several_streams_each_get_their_own_part(server, listen):
@@ -137,7 +137,7 @@ def test_several_streams_each_get_their_own_part(server, listen):
     assert streams[3].next() == put("/a/.priority", 3)
 
 
-def test_who_may_not_read_is_told_at_once(server, listen):
+def test_a_denied_read_is_reported_at_once(server, listen):
     server.put(".settings/rules", RULES)
     assert listen("own/u1", {}).status == 401
     assert listen("own/u1", {"Authorization": "Bearer nonsense"}).status == 401
@@ -179,13 +179,13 @@ def test_a_client_that_leaves_is_forgotten(server, listen):
 
 
 def open_connections(server, rule):
-    """How many of a namespace are open: a new plan decides about each of them anew."""
+    """The number of open streams of a namespace: a new plan decides about each of them again."""
     server.put(".settings/faults", {"rules": [rule]})
     counts = server.get(".settings/faults")["counts"]["connections"]
     return counts[server.namespace]["kept"] if counts else 0
 
 
-def test_where_nothing_changes_the_client_hears_that_the_stream_lives(monkeypatch):
+def test_keep_alive_events_are_sent_if_nothing_changes(monkeypatch):
     import asyncio
 
     from aiohttp import ClientSession, web
@@ -226,7 +226,7 @@ def test_an_emulator_with_open_streams_ends_at_once(stop):
 
 
 @pytest.mark.parametrize("fault", [{"fail": 1}, {"fail": 1, "after_effect": True}])
-def test_the_opening_of_a_stream_fails_on_purpose(server, listen, fault):
+def test_opening_a_stream_can_be_made_to_fail(server, listen, fault):
     server.put(".settings/faults", {"rules": [{"path": "n", **fault}]})
     assert listen("n").status == 503
     server.request("DELETE", ".settings/faults")

@@ -50,7 +50,7 @@ def test_a_large_text_is_made_once_and_a_very_large_one_is_not_kept(monkeypatch)
     assert not other.text
 
 
-def test_records_with_the_same_keys_are_told_each_in_order_with_its_own_values():
+def test_records_with_the_same_keys_are_rendered_in_order_with_their_own_values():
     records = [{"b": 1, "a": {"y": True, "x": 0.5}}, {"b": "1", "a": {"y": 2, "x": "z"}}, {"a": 3, "b": {"x": 4}}]
     for record in records:
         assert list(to_json(from_json(record)).items()) == sorted(record.items())
@@ -71,7 +71,7 @@ def test_a_node_stays_wide_while_it_grows_and_becomes_narrow_again():
     assert children == {str(i): i for i in range(20 * WIDE - 10, 20 * WIDE)}
 
 
-def test_a_write_shares_all_that_it_does_not_touch():
+def test_a_write_shares_the_nodes_that_it_does_not_touch():
     before = from_json({"n": {str(i): {"v": i} for i in range(2 * WIDE)}, "other": {"x": 1}})
     after = put(before, ("n", "7", "v"), "new")
     assert get(before, ("n", "7", "v")) == 7
@@ -92,10 +92,10 @@ def test_numbers_and_texts_come_back_as_the_service_sends_them(given, stored):
 @pytest.mark.parametrize(
     "bad", [10**400, float("nan"), {".value": 1, "a": 2}, {".value": {"a": 1}}, {"\ud800": 1}, "é" * (6 << 20)]
 )
-def test_what_cannot_be_stored_is_refused(bad):
-    with pytest.raises(ServiceError) as refused:
+def test_values_that_cannot_be_stored_are_rejected(bad):
+    with pytest.raises(ServiceError) as rejected:
         from_json(bad)
-    assert refused.value.status == 400
+    assert rejected.value.status == 400
 
 
 def test_equal_nodes_have_equal_etags_whatever_their_form():

@@ -94,7 +94,7 @@ def test_an_event_names_the_caller_and_an_import_fires_none(server, events):
     assert event.params == {"entryId": "k2"}
 
 
-def test_an_event_tells_admins_users_and_strangers_apart(server, events):
+def test_an_event_distinguishes_admins_users_and_unauthenticated_callers(server, events):
     def who(**request):
         server.request("POST", "shelf", 1, **request)
         event = by_kind(events(2))["written"]
@@ -174,7 +174,7 @@ def test_a_function_of_the_first_generation_gets_its_own_kind_of_event(server, d
     assert deliveries.empty()
 
 
-def test_a_registration_that_makes_no_sense_is_refused(server):
+def test_an_invalid_registration_is_rejected(server):
     assert server.request("POST", ".settings/functionTriggers", {"name": "x"}).status_code == 400
     wrong = {"name": "projects/p/locations/l/triggers/t", "path": "x", "event": "google.pubsub"}
     assert server.request("POST", ".settings/functionTriggers", wrong).status_code == 400

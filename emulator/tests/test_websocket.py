@@ -72,14 +72,14 @@ async def come_again(port, namespace):
             return read["d"]["b"]["d"], ended.type
 
 
-def test_a_client_that_comes_again_has_one_connection(server, port):
+def test_a_client_that_reconnects_has_one_connection(server, port):
     closed = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
     value, ended = asyncio.run(come_again(port, server.namespace))
     assert value == "left"
     assert ended in closed
 
 
-def test_a_connection_to_what_can_be_no_database_is_refused(port):
+def test_a_connection_to_an_invalid_database_name_is_rejected(port):
     with pytest.raises(aiohttp.WSServerHandshakeError):
         asyncio.run(conversation(port, "a.b", [], 0))
 

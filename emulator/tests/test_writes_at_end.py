@@ -10,7 +10,7 @@ def left(*calls):
     return list(writes)
 
 
-def test_a_write_replaces_what_was_left_there_and_below():
+def test_a_write_replaces_earlier_ones_there_and_below():
     assert left(("add", {("a", "b"): 1}), ("add", {("a",): {"c": 2}})) == [{("a",): {"c": 2}}]
 
 
@@ -18,7 +18,7 @@ def test_a_write_below_comes_after_the_one_above():
     assert left(("add", {("a",): {"c": 2}}), ("add", {("a", "b"): 1})) == [{("a",): {"c": 2}}, {("a", "b"): 1}]
 
 
-def test_cancel_takes_what_lies_below():
+def test_cancel_includes_writes_below():
     assert left(("add", {("a", "b"): 1, ("c",): 2}), ("cancel", ("a",))) == [{("c",): 2}]
     assert left(("add", {("a",): 1}), ("cancel", ())) == []
 
@@ -51,7 +51,7 @@ def test_cancel_below_a_scalar_changes_nothing():
         (None, (".priority",), 7, {".value": None, ".priority": 7}),
     ],
 )
-def test_what_is_left_later_becomes_part_of_what_was_left_above(first, path, second, expected):
+def test_a_later_write_becomes_part_of_an_earlier_one_above(first, path, second, expected):
     writes = WritesAtEnd()
     writes.add({("a",): first, ("b",): 1})
     writes.add({("a", *path): second})
@@ -59,5 +59,5 @@ def test_what_is_left_later_becomes_part_of_what_was_left_above(first, path, sec
     assert next(iter(writes))[("a",)] == first
 
 
-def test_nothing_left_is_no_write():
+def test_no_writes_at_the_end_are_no_write():
     assert WritesAtEnd().as_one() == {}

@@ -1,14 +1,14 @@
-"""What the service refuses, with the status that it answers."""
+"""The service's errors: a status and a message."""
 
 from __future__ import annotations
 
 
 class ServiceError(Exception):
-    """A refusal that the client gets as ``{"error": message}``.
+    """An error that the client gets as ``{"error": message}``.
 
     Attributes:
         status: the HTTP status.
-        code: what the client SDKs get in its place.
+        code: what the client SDKs get instead.
     """
 
     def __init__(self, status: int, message: str, code: str | None = None) -> None:

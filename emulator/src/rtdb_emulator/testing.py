@@ -129,7 +129,7 @@ class InProcessDatabase:
 
         Raises:
             PermissionDeniedError: if the rules deny it.
-            ServiceError: for a query that makes no sense, or whose index the rules do not name.
+            ServiceError: for an invalid query, or one whose index the rules do not name.
         """
         node = self._database.read(parse_path(path), caller, parse_query(query))
         return {key: to_json(child) for key, child in children(node).items()}

@@ -2,7 +2,7 @@
 
 import { deleteApp, initializeApp } from 'firebase-admin/app';
 import { getDatabase, ServerValue } from 'firebase-admin/database';
-import { cases, equal, eventually, ok, pause, refused, thrown, until } from './harness.mjs';
+import { cases, equal, eventually, ok, pause, rejected, thrown, until } from './harness.mjs';
 
 const CLOSED = { '.read': false, '.write': false };
 const OWNER = { getAccessToken: async () => ({ access_token: 'owner', expires_in: 3600 }) };
@@ -155,7 +155,7 @@ export default cases({
     await test.store('list', { a: { n: 2 }, b: { n: 1 } });
     const list = connect(test).ref('list').orderByChild('n').limitToFirst(1);
     equal(keys(await list.once('value')), ['b'], 'once, as filtered by the client');
-    const error = await refused(connect(test).ref('list').orderByChild('n').limitToFirst(1).get());
+    const error = await rejected(connect(test).ref('list').orderByChild('n').limitToFirst(1).get());
     ok(error.message.includes('Index not defined, add ".indexOn": "n", for path "/list", to the rules'), error.message);
   },
 
@@ -193,8 +193,8 @@ export default cases({
     await db.ref('users/ada').set(1);
     equal((await db.ref('users/ada').get()).val(), 1);
     equal((await db.ref('staff').once('value')).val(), null);
-    equal((await refused(db.ref('users/bob').set(1))).code, 'PERMISSION_DENIED');
-    equal((await refused(db.ref('users/bob').once('value'))).code, 'PERMISSION_DENIED');
+    equal((await rejected(db.ref('users/bob').set(1))).code, 'PERMISSION_DENIED');
+    equal((await rejected(db.ref('users/bob').once('value'))).code, 'PERMISSION_DENIED');
   },
 
   'databaseAuthVariableOverride with null: nobody': async (test) => {
@@ -202,8 +202,8 @@ export default cases({
     const db = connect(test, null);
     await db.ref('open').set(1);
     equal((await db.ref('open').once('value')).val(), 1);
-    equal((await refused(db.ref('users').once('value'))).code, 'PERMISSION_DENIED');
-    equal((await refused(db.ref('closed').set(1))).code, 'PERMISSION_DENIED');
+    equal((await rejected(db.ref('users').once('value'))).code, 'PERMISSION_DENIED');
+    equal((await rejected(db.ref('closed').set(1))).code, 'PERMISSION_DENIED');
   },
 
   'a listener of a user is cancelled when the data closes the place': async (test) => {
@@ -222,7 +222,7 @@ export default cases({
     const rules = { rules: { '.read': false, list: { '.indexOn': ['n'], '.write': 'auth != null' } } };
     await db.setRules(rules);
     equal(await db.getRulesJSON(), rules);
-    equal((await refused(connect(test, null).ref('list').once('value'))).code, 'PERMISSION_DENIED', 'the rules that were set');
+    equal((await rejected(connect(test, null).ref('list').once('value'))).code, 'PERMISSION_DENIED', 'the rules that were set');
   },
 
   'setRules with a text, getRules: comments are kept': async (test) => {
@@ -235,14 +235,14 @@ export default cases({
     equal(JSON.parse(await db.getRules()), { rules: { '.read': false } });
   },
 
-  'setRules refuses what makes no sense, and keeps what was': async (test) => {
+  'setRules rejects bad rules, and keeps the old ones': async (test) => {
     const db = connect(test);
     await db.setRules({ rules: { '.read': true } });
     for (const bad of ['{"rules": {".read": "auth.uid ==="}}', '{"rules": {".read": "nothing.here"}}', '{"rulez": {}}', 'not JSON']) {
-      const error = await refused(db.setRules(bad), bad);
+      const error = await rejected(db.setRules(bad), bad);
       ok(error.message.startsWith('Error while accessing security rules'), error.message);
     }
-    await refused(db.setRules(''), 'rules that are empty');
+    await rejected(db.setRules(''), 'rules that are empty');
     equal(await db.getRulesJSON(), { rules: { '.read': true } });
   },
 
@@ -253,7 +253,7 @@ export default cases({
     equal((await reader.ref('large').once('value')).val(), value);
   },
 
-  'values that cannot be stored are refused at once': async (test) => {
+  'values that cannot be stored are rejected at once': async (test) => {
     const db = connect(test);
     thrown(() => db.ref('box').set(undefined), 'undefined');
     thrown(() => db.ref('box').set({ 'a.b': 1 }), 'a key with a dot');

@@ -44,7 +44,7 @@ def browser() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a case went; ``error`` is None where it passed."""
+    """How a case went; ``error`` is None if it passed."""
 
     error: str | None
     ms: int
@@ -128,4 +128,4 @@ class Run:
             self._runner.stdin.write(f"{text}\n")
             self._runner.stdin.flush()
         except BrokenPipeError:
-            pass  # it ended; whoever waits for a case is told
+            pass  # it ended; the tests that wait for a case notice

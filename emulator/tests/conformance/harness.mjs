@@ -43,14 +43,14 @@ export async function eventually(read, expected, what = 'value') {
   equal(await read(), expected, what);
 }
 
-/** The error with which `promise` is refused; fails where it is not. */
-export async function refused(promise, what = 'the promise') {
+/** The error with which `promise` is rejected; fails where it is not. */
+export async function rejected(promise, what = 'the promise') {
   try {
     await promise;
   } catch (error) {
     return error;
   }
-  throw new Error(`${what} was not refused`);
+  throw new Error(`${what} was not rejected`);
 }
 
 /** The error that `call` throws at once; fails where it throws none. */

@@ -42,7 +42,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one of the two says: refused (the rules), allowed or denied; and why."""
+    """What one of the two says: rejected (the rules), allowed or denied; and why."""
 
     answer: str
     why: str = ""
@@ -53,7 +53,7 @@ def answer(case: Case) -> Answer:
     try:
         rules = parse_rules(json.dumps({"rules": case.rules}))
     except BadRulesError as problem:
-        return Answer("refused", str(problem))
+        return Answer("rejected", str(problem))
     before, path = from_json(case.data), _path(case.path)
     if case.operation == "read":
         allowed = rules.may_read(before, path, case.auth, _query(case.query), case.now)

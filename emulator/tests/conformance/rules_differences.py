@@ -1,9 +1,9 @@
 """Where the emulator and targaryen answer a case differently, and which of them is right.
 
 A difference that shows when rules run is known by what targaryen does there: with that imitated, the emulator has to
-give targaryen's answer. One that shows when rules are refused is known by the reason that the refusing side gives.
+give targaryen's answer. One that shows when rules are rejected is known by the reason that the rejecting side gives.
 
-Sources that are records of the service itself: PYRIC, verdicts and refusals captured in 2026; the issues of those who
+Sources that are records of the service itself: PYRIC, verdicts and rejections captured in 2026; the issues of those who
 saw what it does. The rest is its documentation.
 """
 
@@ -37,7 +37,7 @@ class Difference:
         right: the emulator, targaryen, or neither: that is documented nowhere.
         example: a case that shows it.
         imitate: makes the emulator do as targaryen does, where that is known.
-        refused: what the side that refuses says, for a difference in what is refused.
+        rejected: what the side that rejects says, for a difference in what is rejected.
     """
 
     name: str
@@ -46,27 +46,27 @@ class Difference:
     source: str
     example: Case
     imitate: Callable[[Case], Any] | None = None
-    refused: str = ""
+    rejected: str = ""
 
     def explains(self, case: Case, ours: Answer, theirs: Answer) -> bool:
         """Tell whether this alone makes the answers differ."""
-        if self.refused:
-            reasons = _reasons(ours) if ours.answer == "refused" else [theirs.why]
-            return "refused" in (ours.answer, theirs.answer) and all(re.search(self.refused, why) for why in reasons)
-        return "refused" not in (ours.answer, theirs.answer) and imitating([self], case) == theirs.answer
+        if self.rejected:
+            reasons = _reasons(ours) if ours.answer == "rejected" else [theirs.why]
+            return "rejected" in (ours.answer, theirs.answer) and all(re.search(self.rejected, why) for why in reasons)
+        return "rejected" not in (ours.answer, theirs.answer) and imitating([self], case) == theirs.answer
 
 
 def explanations(case: Case, ours: Answer, theirs: Answer) -> list[Difference]:
-    """Return what makes the answers differ: a kind that suffices, or all that do together; none is no explanation."""
+    """Return what makes the answers differ: one kind that suffices, or all kinds together; empty if nothing does."""
     for each in DIFFERENCES:
         if each.explains(case, ours, theirs):
             return [each]
     together = [each for each in DIFFERENCES if each.imitate]
-    if ours.answer == "refused":
-        together = [each for each in DIFFERENCES if each.refused]
-        known = all(any(re.search(each.refused, why) for each in together) for why in _reasons(ours))
+    if ours.answer == "rejected":
+        together = [each for each in DIFFERENCES if each.rejected]
+        known = all(any(re.search(each.rejected, why) for each in together) for why in _reasons(ours))
         return together if known else []
-    return together if theirs.answer != "refused" and imitating(together, case) == theirs.answer else []
+    return together if theirs.answer != "rejected" and imitating(together, case) == theirs.answer else []
 
 
 def imitating(kinds: list[Difference], case: Case) -> str:
@@ -280,20 +280,20 @@ DIFFERENCES = [
         imitate=_compare(_no_lists),
     ),
     Difference(
-        "a literal null is refused by an order",
+        "a literal null is rejected by an order",
         "the emulator",
         "the operands of an order must be numbers or texts",
         PYRIC,
         rule("auth.uid > null"),
-        refused=r"^Invalid [<>]=? expression: \w+ operand must be a number or string",
+        rejected=r"^Invalid [<>]=? expression: \w+ operand must be a number or string",
     ),
     Difference(
         "operands of an order are checked one by one",
         "the emulator",
-        "the service refuses an operand that has no order, not two that have different ones",
+        "the service rejects an operand that has no order, not two that have different ones",
         PYRIC,
         rule("'a' < 1 || true"),
-        refused=r"Invalid [<>]=? expression: Left and right sides types are different",
+        rejected=r"Invalid [<>]=? expression: Left and right sides types are different",
     ),
     Difference(
         "an empty list of children",
@@ -301,7 +301,7 @@ DIFFERENCES = [
         "hasChildren([]) is taken by the service, and true",
         PYRIC,
         rule("data.hasChildren([])"),
-        refused="hasChildren got an empty array",
+        rejected="hasChildren got an empty array",
     ),
     Difference(
         "arguments that a method does not take",
@@ -309,7 +309,7 @@ DIFFERENCES = [
         "exists() and the like expect no arguments",
         PYRIC,
         rule("data.exists('a')"),
-        refused=r"^\w+\(\) expects no arguments",
+        rejected=r"^\w+\(\) expects no arguments",
     ),
     Difference(
         "the order of a query is compared with literals only",
@@ -317,15 +317,15 @@ DIFFERENCES = [
         "the service says so itself",
         "https://github.com/firebase/firebase-tools/issues/944",
         rule("query.orderByChild == auth.uid"),
-        refused="operand must be an ordering or string literal when comparing against an ordering",
+        rejected="operand must be an ordering or string literal when comparing against an ordering",
     ),
     Difference(
-        "members of what is no object",
+        "members of what is not an object",
         "the emulator",
         "properties of query and choices between two types have no members",
         PYRIC,
         rule("query.orderByChild.contains('a')"),
-        refused="^Invalid property access: target is not an object",
+        rejected="^Invalid property access: target is not an object",
     ),
     Difference(
         "a property of query is no text",
@@ -333,7 +333,7 @@ DIFFERENCES = [
         "methods that take texts do not take it",
         PYRIC,
         rule("data.hasChild(query.equalTo)", query={"orderByKey": True, "equalTo": "a"}),
-        refused=r"^\w+\(\) expects a string argument",
+        rejected=r"^\w+\(\) expects a string argument",
     ),
     Difference(
         "startAfter and endBefore",
@@ -341,14 +341,14 @@ DIFFERENCES = [
         "no list of the properties of query has them; the emulator knows them since queries have them",
         "https://firebase.google.com/docs/database/security/rules-conditions",
         rule("query.startAfter == null"),
-        refused="No such method/property (startAfter|endBefore)",
+        rejected="No such method/property (startAfter|endBefore)",
     ),
     Difference(
         "keys of rules",
         "the emulator",
-        "a key that no node can have is refused; targaryen looks at none",
+        "a key that no node can have is rejected; targaryen looks at none",
         PYRIC,
         Case({"a#b": {}, ".read": True}),
-        refused="^String can't contain",
+        rejected="^String can't contain",
     ),
 ]

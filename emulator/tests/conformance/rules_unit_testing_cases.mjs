@@ -1,7 +1,7 @@
 /** @firebase/rules-unit-testing, as its documentation has it: "Build unit tests" and the library's typings. */
 
 import { assertFails, assertSucceeds, initializeTestEnvironment } from '@firebase/rules-unit-testing';
-import { cases, equal, ok, refused, thrown, until } from './harness.mjs';
+import { cases, equal, ok, rejected, thrown, until } from './harness.mjs';
 
 const RULES = {
   open: { '.read': true, '.write': true },
@@ -144,7 +144,7 @@ export default cases({
     await env.withSecurityRulesDisabled((context) => context.database().ref('list').set({ a: { n: 1, m: 2 }, b: { n: 2, m: 1 } }));
     const list = as(env.unauthenticatedContext())('list');
     equal((await assertSucceeds(list.orderByChild('n').startAt(2).get())).val(), { b: { n: 2, m: 1 } });
-    const error = await refused(list.orderByChild('m').startAt(2).get());
+    const error = await rejected(list.orderByChild('m').startAt(2).get());
     ok(error.message.includes('Index not defined'), error.message);
   },
 
@@ -167,11 +167,11 @@ export default cases({
     await other.withSecurityRulesDisabled(async (context) => equal((await context.database().ref('open').get()).val(), null));
   },
 
-  'rules that make no sense are refused': async (test) => {
+  'bad rules are rejected': async (test) => {
     const bad = (rules) => initializeTestEnvironment({ projectId: test.namespace, database: { host: '127.0.0.1', port: test.world.port, rules } });
-    await refused(bad('{"rules": {".read": "auth.uid ==="}}'), 'an expression that ends early');
-    await refused(bad('{"rules": {".reed": true}}'), 'an unknown rule');
-    await refused(bad('not rules'), 'no JSON');
+    await rejected(bad('{"rules": {".read": "auth.uid ==="}}'), 'an expression that ends early');
+    await rejected(bad('{"rules": {".reed": true}}'), 'an unknown rule');
+    await rejected(bad('not rules'), 'no JSON');
   },
 
   'a context that was cleaned up is of no use': async (test) => {

@@ -9,7 +9,7 @@ function answer({rules, data, auth, operation, path, value, query, now}) {
   try {
     world = database(rules, data, now).as(auth);
   } catch (error) {
-    return {answer: 'refused', why: error.message};
+    return {answer: 'rejected', why: error.message};
   }
   const result =
     operation === 'read' ? world.read(path, {now, query: query || undefined}) :

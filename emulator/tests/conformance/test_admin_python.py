@@ -90,7 +90,7 @@ def test_a_value_is_read_as_it_was_set(ref, value):
     assert ref("n").get() == value
 
 
-def test_what_does_not_exist_is_none(ref):
+def test_a_missing_node_is_none(ref):
     assert ref().get() is None
     assert ref("a/b").get() is None
 
@@ -170,7 +170,7 @@ def test_etags(ref):
     assert ref("n").get() == 5
 
 
-def test_transactions_of_several_threads_lose_no_step(ref):
+def test_transactions_of_several_threads_lose_no_update(ref):
     with ThreadPoolExecutor(4) as pool:
         steps = list(pool.map(lambda _: ref("n").transaction(lambda value: (value or 0) + 1), range(16)))
     assert sorted(steps) == list(range(1, 17))
@@ -243,10 +243,10 @@ def test_queries_by_value(ref, dinosaurs):
 
 
 def test_a_query_without_an_index_is_an_invalid_argument(ref, dinosaurs):
-    with pytest.raises(exceptions.InvalidArgumentError, match="Index not defined") as refused:
+    with pytest.raises(exceptions.InvalidArgumentError, match="Index not defined") as rejected:
         dinosaurs.order_by_child("age").get()
-    assert refused.value.code == exceptions.INVALID_ARGUMENT
-    assert refused.value.http_response.status_code == 400
+    assert rejected.value.code == exceptions.INVALID_ARGUMENT
+    assert rejected.value.http_response.status_code == 400
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_an_app_can_act_as_a_user(namespace, guarded):
     db.reference("users/u1", app=app).set(5)
     assert db.reference("signed", app=app).get() == 4
     db.reference("valid", app=app).set(7)
-    for refused in (
+    for rejected in (
         lambda: db.reference("users/u2", app=app).get(),
         lambda: db.reference("users/u2", app=app).set(1),
         lambda: db.reference("users", app=app).get(),
@@ -284,16 +284,16 @@ def test_an_app_can_act_as_a_user(namespace, guarded):
         lambda: db.reference("premium", app=app).get(),
     ):
         with pytest.raises(exceptions.UnauthenticatedError, match="Permission denied"):
-            refused()
+            rejected()
 
 
 def test_an_app_can_act_as_nobody(namespace, guarded):
     app = namespace.app(databaseAuthVariableOverride=None)
     assert db.reference("open", app=app).get() == 1
-    with pytest.raises(exceptions.UnauthenticatedError) as refused:
+    with pytest.raises(exceptions.UnauthenticatedError) as rejected:
         db.reference("signed", app=app).get()
-    assert refused.value.code == exceptions.UNAUTHENTICATED
-    assert refused.value.http_response.status_code == 401
+    assert rejected.value.code == exceptions.UNAUTHENTICATED
+    assert rejected.value.http_response.status_code == 401
 
 
 def test_a_token_of_the_override_has_claims(namespace, guarded):
@@ -334,7 +334,7 @@ closes_under_its_thread = pytest.mark.filterwarnings("ignore::pytest.PytestUnhan
 
 
 class Listening:
-    """What a listener was told."""
+    """The events of a listener."""
 
     def __init__(self, reference):
         self._events, self._reference = queue.Queue(), reference
@@ -358,7 +358,7 @@ class Listening:
 
 
 @closes_under_its_thread
-def test_a_listener_is_told_of_all_that_changes_below_it(ref):
+def test_a_listener_is_told_of_every_change_below_it(ref):
     ref("n").set({"a": 1})
     listening = Listening(ref("n"))
     assert listening.next() == ("put", "/", {"a": 1})
@@ -388,7 +388,7 @@ def test_several_listeners_and_one_that_is_closed(ref):
     second.close(lambda number: ref("n/a").set(number + 10))
 
 
-def test_who_may_not_read_may_not_listen(namespace, guarded):
+def test_a_listen_without_permission_is_denied(namespace, guarded):
     app = namespace.app(databaseAuthVariableOverride={"uid": "u1"})
     with pytest.raises(exceptions.UnauthenticatedError):
         db.reference("users/u2", app=app).listen(print)

@@ -1,4 +1,4 @@
-"""The emulator's security rules beside targaryen, an evaluator that others wrote.
+"""The emulator's security rules compared with targaryen, an independent evaluator.
 
 Every case goes to both; where their answers differ, ``rules_differences.DIFFERENCES`` has to say why and who is right.
 """
@@ -41,7 +41,7 @@ class Targaryen:
     def unexplained(self, case):
         """Return nothing, or what shows that two answers differ without a reason."""
         ours, theirs = answer(case), self.answer(case)
-        assert theirs.answer in ("allowed", "denied", "refused"), theirs.why
+        assert theirs.answer in ("allowed", "denied", "rejected"), theirs.why
         self.counts[case.operation, ours.answer] += 1
         if ours.answer == theirs.answer:
             return None
@@ -85,7 +85,7 @@ def test_written_cases_are_answered_alike_or_differ_as_explained(targaryen):
 
 
 @pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.name)
-def test_every_difference_that_is_explained_is_there(targaryen, difference):
+def test_every_explained_difference_occurs(targaryen, difference):
     case = difference.example
     ours, theirs = answer(case), targaryen.answer(case)
     assert ours.answer != theirs.answer
@@ -103,7 +103,7 @@ def _random(targaryen, case):
 def test_random_cases_are_answered_alike_or_differ_as_explained(targaryen):
     _random(targaryen)
     assert sum(targaryen.counts.values()) >= 400
-    for verdict in ("allowed", "denied", "refused"):
+    for verdict in ("allowed", "denied", "rejected"):
         assert sum(count for kind, count in targaryen.counts.items() if kind[1] == verdict) >= 40
 
 
@@ -140,6 +140,6 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_fault_in_the_emulator_would_be_noticed(targaryen, mutant):
+def test_an_error_in_the_emulator_would_be_noticed(targaryen, mutant):
     with MUTANTS[mutant]():
         assert any(targaryen.unexplained(case) for case in rules_written.CASES)

@@ -16,4 +16,4 @@ connectDatabaseEmulator(db, '127.0.0.1', Number(port));
 await onDisconnect(ref(db, place)).set('gone');
 await set(ref(db, place), 'here');
 onValue(ref(db, `${place}-ask`), (snapshot) => set(ref(db, `${place}-answer`), snapshot.val()));
-globalThis.process?.on('disconnect', () => process.exit()); // whoever started it has ended
+globalThis.process?.on('disconnect', () => process.exit()); // the process that started it has ended

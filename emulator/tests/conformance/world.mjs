@@ -95,7 +95,7 @@ export async function instructions() {
   return { ...JSON.parse(first), lines };
 }
 
-/** One line to whoever started this. */
+/** Write one line to the process that started this. */
 export function say(message) {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }

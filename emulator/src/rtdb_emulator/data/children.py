@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 WIDE = 1024
-"""From so many children on a node is ``Wide``; below it, copying a dict costs less."""
+"""A node with this many children or more is ``Wide``; for fewer, copying a dict costs less."""
 
 
 class Wide(Mapping[str, Any]):
@@ -15,8 +15,8 @@ class Wide(Mapping[str, Any]):
     About as many shards as each has children: replacing one of a million copies two thousand references.
 
     Attributes:
-        hash: of the node, once somebody has asked for it: it is never another.
-        text: its JSON text, likewise, where that is kept.
+        hash: of the node, once it has been asked for; it never changes.
+        text: its JSON text, likewise, if it is kept.
     """
 
     __slots__ = ("_count", "_shards", "hash", "text")
@@ -61,7 +61,7 @@ class Wide(Mapping[str, Any]):
         return Wide((*self._shards[:place], shard, *self._shards[place + 1 :]), self._count - 1)
 
     def differing(self, other: Wide) -> set[str] | None:
-        """Return the keys that may differ from ``other``, or None where it is sharded otherwise."""
+        """Return the keys that may differ from ``other``, or None if it is sharded differently."""
         if len(self._shards) != len(other._shards):
             return None
         pairs = zip(self._shards, other._shards, strict=True)

@@ -1,7 +1,7 @@
-"""What of a node a client has already, part by part, so that a listen that starts anew need not send all of it again.
+"""Which parts of a node a client already has: a new listen then sends only the others.
 
-Source: the hashes that the client SDKs for Android, Apple and Java send with a listen where they have much already,
-and the range merges that they take in return: a node as its leaves, in the order of their paths, cut into ranges.
+Source: the hashes that the client SDKs for Android, Apple and Java send with a listen if they already have much,
+and the range merges that they accept in return: a node as its leaves, in the order of their paths, cut into ranges.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class CompoundHash:
     hashes: Sequence[str]
 
     def merges(self, node: Node) -> list[Mapping[str, Any]]:
-        """Return what to send where the node is another: each range that is not as the client has it."""
+        """Return what to send for ``node``: each range that differs from what the client has."""
         rows = list(zip(_ranges(node, self.ends), (None, *self.ends), (*self.ends, None), self.hashes, strict=True))
         return [_merge(leaves, start, end) for leaves, start, end, known in rows if _hash(leaves) != known]
 
 
 def parse_compound_hash(value: Any) -> CompoundHash | None:
-    """Return what a client says that it has, or None where it does not say so, or what makes no sense."""
+    """Return what a client says it has, or None if it does not say, or says something invalid."""
     if not isinstance(value, Mapping):
         return None
     ends, hashes = value.get("ps"), value.get("hs")
@@ -60,11 +60,11 @@ def _ranges(node: Node, ends: Sequence[Path]) -> Iterator[list[Leaf]]:
     leaves = _leaves(node, ())
     following = next(leaves, None)
     for end in ends:
-        found, last = [], _path_order(end)
+        leaves_in_range, last = [], _path_order(end)
         while following is not None and _path_order(following[0]) <= last:
-            found.append(following)
+            leaves_in_range.append(following)
             following = next(leaves, None)
-        yield found
+        yield leaves_in_range
     yield [*([] if following is None else [following]), *leaves]
 
 
@@ -119,12 +119,12 @@ def _merge(leaves: Sequence[Leaf], start: Path | None, end: Path | None) -> Mapp
 
 
 def _json(leaves: Sequence[Leaf]) -> Any:
-    found: dict[str, Any] = {}
+    value: dict[str, Any] = {}
     for path, leaf in leaves:
         if not path:
             return to_json(leaf, export=True)
-        parent = found
+        parent = value
         for key in path[:-1]:
             parent = parent.setdefault(key, {})
         parent[path[-1]] = to_json(leaf, export=True)
-    return found or None
+    return value or None

@@ -1,4 +1,4 @@
-"""Indexes: the children of one node in the order of a query, and where a query's range lies in it."""
+"""Indexes: the children of one node in the order of a query, and where a query's range is in it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Index:
         return (value_order(value), order, key)
 
     def replace(self, key: str, before: Node, after: Node) -> None:
-        """Take over that the child ``key`` changed from ``before`` to ``after``; None is no child."""
+        """Update the child ``key`` from ``before`` to ``after``; None means no child."""
         if before is not None:
             self._rows.remove(self.row(key, before))
         if after is not None:

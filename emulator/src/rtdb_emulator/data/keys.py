@@ -16,7 +16,7 @@ PUSH_CHARS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 Path = tuple[str, ...]
 
 PRIORITY = ".priority"
-"""The last part of a path that means a node's priority; no key of data."""
+"""The last part of a path that means a node's priority; it is not a key of data."""
 
 NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 """What the name of a database looks like."""
@@ -27,7 +27,7 @@ _FORBIDDEN = re.compile(r"[.$#\[\]/\x00-\x1f\x7f\ud800-\udfff]")
 
 @lru_cache(1 << 16)
 def check_key(key: str) -> str:
-    """Return a key that is valid in data; the same object for equal keys, which saves memory where they repeat.
+    """Return a key that is valid in data; the same object for equal keys, which saves memory if they repeat.
 
     Raises:
         ServiceError: 400, as the service words it.
@@ -42,7 +42,7 @@ def check_key(key: str) -> str:
 
 
 def parse_path(text: str, *, may_be_priority: bool = False) -> Path:
-    """Return the keys of a slash-separated path, the last of which may be ``.priority`` where that is allowed.
+    """Return the keys of a slash-separated path, the last of which may be ``.priority`` if that is allowed.
 
     Raises:
         ServiceError: 400 for a key that no node can have, or a path that is too deep.
@@ -69,7 +69,7 @@ def check_namespace(name: str) -> str:
 
 
 def node_path(path: Path) -> Path:
-    """Return the path of the node that a path is for: what stands before ``.priority``, or all of it."""
+    """Return the path of the node that a path is for: the part before ``.priority``, or all of it."""
     return path[:-1] if path[-1:] == (PRIORITY,) else path
 
 
@@ -95,7 +95,7 @@ def key_order(key: str) -> Order:
 
 
 def text_order(text: str) -> str:
-    """Return what sorts texts as the service does, by UTF-16 units: other than ours where a pair of them is needed."""
+    """Return what sorts texts as the service does: by UTF-16 units, where Python sorts by characters."""
     if text.isascii() or max(text) <= "\uffff":
         return text
     units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")

@@ -16,7 +16,7 @@ SPECIAL = ("$key", "$value", "$priority")
 
 _WIRE_INDEX = {".key": "$key", ".value": "$value", ".priority": "$priority"}
 _FIRST_KEYS, _LAST_KEYS = ("[MIN_NAME]", "[MIN_KEY]"), ("[MAX_NAME]", "[MAX_KEY]")
-"""What the SDKs send as key of a bound that stands before, or after, all that have its value."""
+"""What the SDKs send as the key of a bound before, or after, all children with its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Query:
     Attributes:
         order_by: ``$key``, ``$value``, ``$priority`` or the path of a child.
         start: where the range begins; None for the first of all.
-        end: where it ends; None for the last of all. The same object as ``start`` is what ``equalTo`` asked for.
+        end: where it ends; None for the last of all. For ``equalTo``, the same object as ``start``.
         limit: keep so many at most; None for all.
         from_end: those are the last rather than the first.
     """
@@ -54,12 +54,12 @@ class Query:
 
     @property
     def needs_index(self) -> bool:
-        """Tell whether the rules must name an index for it."""
+        """Whether the rules must name an index for it."""
         return self.order_by not in ("$key", "$priority")
 
     @property
     def index_name(self) -> str:
-        """Return what ``.indexOn`` has to name."""
+        """What ``.indexOn`` has to name."""
         return ".value" if self.order_by == "$value" else self.order_by
 
     @property
@@ -68,12 +68,12 @@ class Query:
         start, end = self.start, self.end
         if start is not None and start is end:
             return {"equalTo": start.value}
-        found = {}
+        values = {}
         if start is not None:
-            found["startAt" if start.is_inclusive else "startAfter"] = start.value
+            values["startAt" if start.is_inclusive else "startAfter"] = start.value
         if end is not None:
-            found["endAt" if end.is_inclusive else "endBefore"] = end.value
-        return found
+            values["endAt" if end.is_inclusive else "endBefore"] = end.value
+        return values
 
     @property
     def limit_first(self) -> int | None:
@@ -87,10 +87,10 @@ class Query:
 
 
 def parse_query(parameters: Mapping[str, str]) -> Query | None:
-    """Return the query in a request's parameters, or None where there is none.
+    """Return the query in a request's parameters, or None if there is none.
 
     Raises:
-        ServiceError: 400 for filters without an order, or values that are no JSON.
+        ServiceError: 400 for filters without an order, or values that are not JSON.
     """
     given = {name: parameters[name] for name in (*FILTERS, *LIMITS, "orderBy") if name in parameters}
     if not given:
@@ -124,7 +124,7 @@ def _rest_bound(name: str, text: str) -> Bound:
 
 
 def _bound(value: Any, key: Any = None, *, is_inclusive: bool, excluding_keys: Sequence[str]) -> Bound:
-    """Return a bound whose key may be one that stands before, or after, all keys."""
+    """Return a bound whose key may be one before, or after, all keys."""
     is_inclusive = is_inclusive and key not in excluding_keys
     return Bound(_scalar(value), None if key in (None, *_FIRST_KEYS, *_LAST_KEYS) else str(key), is_inclusive)
 
@@ -136,10 +136,10 @@ def _one_of(given: Mapping[str, Bound], inclusive: str, exclusive: str) -> Bound
 
 
 def parse_wire_query(value: Any) -> Query | None:
-    """Return the query as the client SDKs send it over their connection, or None where there is none.
+    """Return the query as the client SDKs send it over their connection, or None if there is none.
 
     Raises:
-        ServiceError: 400 for what makes no sense.
+        ServiceError: 400 for an invalid query.
     """
     if value is None or value == {}:
         return None

@@ -14,9 +14,9 @@ def resolve(value: Any, present: Node, now_ms: int, depth: int = 0) -> Any:
 
     Args:
         value: what the client writes.
-        present: the node that stands there now, which an increment adds to.
+        present: the node that is there now, which an increment adds to.
         now_ms: the server's time in milliseconds since 1970.
-        depth: how deep it will stand.
+        depth: how deep the value will be.
 
     Raises:
         ServiceError: 400 for an unknown placeholder, or data that is too deep.

@@ -1,7 +1,7 @@
 """The tree of one database: values that are never changed, only replaced.
 
 A node is None, a scalar, or children without None among them; with a priority it is ``Prioritized``. A write makes
-new children along its path and shares all others, so that before and after can both be read and compared cheaply.
+new children along its path and shares all others: before and after can both be read, and are cheap to compare.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def with_priority(node: Node, priority: int | float | str | None) -> Node:
 
 
 def is_parent(node: Node) -> TypeGuard[Children]:
-    """Tell whether a node is children, without a priority."""
+    """Return whether a node is children, without a priority."""
     return isinstance(node, (dict, Wide))
 
 
@@ -70,17 +70,17 @@ def children(node: Node) -> Children:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Tell whether a value is a number; true and false are none."""
+    """Return whether a value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_empty(node: Node) -> bool:
-    """Tell whether nothing stands there; what a query selects may be children without any."""
+    """Return whether a node holds nothing: None, or children without any, as a query may select them."""
     return node is None or (is_parent(node) and not node)
 
 
 def from_json(value: Any, depth: int = 0) -> Node:
-    """Return the node that a JSON value stands for: empty objects vanish, arrays become objects.
+    """Return the node of a JSON value: empty objects vanish, arrays become objects.
 
     Raises:
         ServiceError: 400 for keys, depths, numbers, texts or priorities that the service does not store.
@@ -92,19 +92,19 @@ def from_json(value: Any, depth: int = 0) -> Node:
         if ".value" in value:
             return with_priority(_scalar(value, depth), priority)
         check_depth(depth + 1)
-        found = {
+        nodes = {
             check_key(key): node
             for key, child in value.items()
             if key != PRIORITY and (node := from_json(child, depth + 1)) is not None
         }
-        return with_priority(compact(found), priority) if found else None
+        return with_priority(compact(nodes), priority) if nodes else None
     if is_number(value):
         return _number(value)
     return _text(value) if isinstance(value, str) else value
 
 
 def check_depth(depth: int) -> None:
-    """Refuse what lies deeper than the service stores."""
+    """Check that data is not deeper than the service stores."""
     if depth > MAX_DEPTH:
         raise ServiceError(400, f"Invalid data; data is more than {MAX_DEPTH} levels deep")
 
@@ -123,7 +123,7 @@ def check_priority(value: Any) -> int | float | str | None:
 def _scalar(value: Mapping[str, Any], depth: int) -> Node:
     inner = value[".value"]
     if not value.keys() <= {".value", PRIORITY} or isinstance(inner, (list, Mapping)):
-        raise ServiceError(400, "Invalid data; .value takes a scalar, and no children beside it")
+        raise ServiceError(400, "Invalid data; .value takes a scalar, and no children next to it")
     return from_json(inner, depth)
 
 
@@ -144,7 +144,7 @@ def _text(value: str) -> str:
     if value.isascii():
         size = len(value)
     else:
-        # Half of a surrogate pair is no character, and no text that could be sent.
+        # Half of a surrogate pair is not a character, and could not be sent.
         encoded = value.encode("utf-8", "replace")
         value, size = encoded.decode(), len(encoded)
     if size > MAX_STRING_BYTES:
@@ -153,16 +153,16 @@ def _text(value: str) -> str:
 
 
 _SCALARS = (str, int, float)
-"""What stands for itself in JSON; true and false are among them."""
+"""Values that are the same in JSON; true and false are among them."""
 
 _FEW = 32
-"""At most so many keys are those of a record, and of the others like it; more are a collection's own."""
+"""Up to this many keys are taken for those of a record, which others share; more are a collection's."""
 
 
 def to_json(node: Node, *, export: bool = False) -> Any:
     """Return the JSON value of a node: keys in order; an object of mostly small integers as an array.
 
-    With ``export`` priorities are told too: ``{".value": …, ".priority": …}``, or ``.priority`` among the children.
+    With ``export``, priorities are included: ``{".value": …, ".priority": …}``, or ``.priority`` among the children.
     """
     priority = priority_of(node) if export else None
     node = bare(node)
@@ -170,14 +170,14 @@ def to_json(node: Node, *, export: bool = False) -> Any:
         return node if priority is None else {".value": node, PRIORITY: priority}
     keys, are_indices = _arranged(tuple(node)) if len(node) <= _FEW else _arrange(node)
     # Most children are scalars, which need no call.
-    found = {key: child if isinstance(child := node[key], _SCALARS) else to_json(child, export=export) for key in keys}
+    values = {key: child if isinstance(child := node[key], _SCALARS) else to_json(child, export=export) for key in keys}
     if priority is not None:
-        return {PRIORITY: priority, **found}
-    return [found.get(str(i)) for i in range(int(keys[-1]) + 1)] if are_indices else found
+        return {PRIORITY: priority, **values}
+    return [values.get(str(i)) for i in range(int(keys[-1]) + 1)] if are_indices else values
 
 
 def to_text(node: Node) -> str:
-    """Return the JSON text of a node, without priorities; that of very many children is made once."""
+    """Return the JSON text of a node, without priorities; for very many children it is made once."""
     value = bare(node)
     if not isinstance(value, Wide):
         return json_text(to_json(value))
@@ -237,7 +237,7 @@ def put(node: Node, path: Path, value: Node) -> Node:
 
 
 def same(left: Node, right: Node) -> bool:
-    """Tell whether two nodes hold the same; shared parts are not looked into."""
+    """Return whether two nodes are equal; parts that they share are not compared."""
     if left is right:
         return True
     if isinstance(left, Prioritized) or isinstance(right, Prioritized):
@@ -268,7 +268,7 @@ def value_order(value: Node) -> tuple[int, float, str]:
 
 
 def etag(node: Node) -> str:
-    """Return the ETag of a node: its hash, or ``null_etag`` where there is none."""
+    """Return the ETag of a node: its hash, or ``null_etag`` if there is none."""
     return hash_of(node) or "null_etag"
 
 
@@ -302,7 +302,7 @@ def _hash_of(node: Node) -> str:
 
 
 def hashed(value: Any) -> str:
-    """Return the text that stands for a scalar in what is hashed."""
+    """Return a scalar as text for hashing."""
     if isinstance(value, bool):
         return f"boolean:{'true' if value else 'false'}"
     if isinstance(value, str):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rtdb_emulator.errors import ServiceError
 
 ADMIN_TOKEN = "owner"
-"""What the emulators take for an admin's credentials."""
+"""What the emulators accept as an admin's credentials."""
 
 AuthType = Literal["app_user", "admin", "unauthenticated"]
 
@@ -69,10 +69,10 @@ def caller_of(token: str, *override: Any) -> Caller:
 
     Args:
         token: an admin's, or an ID token of the Auth emulator.
-        override: what an admin wants to be seen as: the value of ``auth``, None for nobody.
+        override: the identity that an admin takes on: the value of ``auth``, None for nobody.
 
     Raises:
-        ServiceError: 401 for a token that cannot be read or has expired, 400 for an override that is no object.
+        ServiceError: 401 for a token that cannot be read or has expired, 400 for an override that is not an object.
     """
     if token != ADMIN_TOKEN:
         return _user(token)
@@ -99,7 +99,7 @@ def _user(token: str) -> Caller:
     if not isinstance(uid, str) or not (expires is None or isinstance(expires, (int, float))):
         raise ServiceError(401, "Could not parse auth token.")
     if claims.get("iat") == 0:
-        expires = None  # a token that a client SDK made up for tests: issued in 1970, and good for ever
+        expires = None  # a token that a client SDK made up for tests: issued in 1970, and valid for ever
     if expires is not None and expires < time.time():
         raise ServiceError(401, "Auth token is expired")
     sign_in = firebase.get("sign_in_provider") if isinstance(firebase, dict) else None

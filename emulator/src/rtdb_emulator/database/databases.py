@@ -21,7 +21,7 @@ from rtdb_emulator.rules.parser import parse_rules
 from rtdb_emulator.rules.ruleset import Rules
 
 OPEN_RULES = '{\n    "rules": {\n        ".read": true,\n        ".write": true\n    }\n}'
-"""What holds where no rules were set, as Google's emulator hands it out."""
+"""The rules of a database for which none were set, as Google's emulator returns them."""
 
 
 def system_time() -> int:
@@ -41,7 +41,7 @@ class Session(Protocol):
     hang_up: Callable[[], None]
 
     def end(self) -> None:
-        """Forget the client, and write what it left to be written at its end."""
+        """Forget the client, and carry out its ``onDisconnect`` writes."""
 
 
 class Database:
@@ -80,18 +80,18 @@ class Database:
         return self._select(path, query)
 
     def has_index(self, path: Path, query: Query) -> bool:
-        """Tell whether the rules name the index that a query needs, if it needs one."""
+        """Return whether the rules name the index that a query needs, if it needs one."""
         return not query.needs_index or query.index_name in self._rules.indexes(path)
 
     def listen(self, listener: Listener, *, needs_index: bool) -> Node:
-        """Add a listener; return the node as it stands, which it is not told.
+        """Add a listener; return the node as it is now, which the listener is not told.
 
         Args:
             listener: who is told from now on.
-            needs_index: whether a query without its index is refused; the client SDKs' are not.
+            needs_index: whether a query without its index is rejected; those of the client SDKs are not.
 
         Raises:
-            ServiceError: as ``read``; it is no listener then.
+            ServiceError: as ``read``; the listener is not added then.
         """
         self._check_read(listener.path, listener.caller, listener.query, needs_index=needs_index)
         self._watches.add(listener)
@@ -100,19 +100,19 @@ class Database:
         return self._select(listener.path, listener.query)
 
     def unlisten(self, listener: Listener) -> None:
-        """Remove a listener; one that is unknown is ignored."""
+        """Remove a listener; an unknown one is ignored."""
         self._watches.remove(listener)
         self._conditional.pop(listener, None)
 
     def check_listeners(self, listeners: list[Listener]) -> None:
-        """Revoke those that the rules don't allow, or don't allow any more."""
+        """Revoke the listeners that the rules do not allow."""
         for listener in listeners:
             if not self._may_read(listener.path, listener.caller, listener.query):
                 self.unlisten(listener)
                 listener.revoke()
 
     def write(self, values: Mapping[Path, Any], caller: Caller, *, silent: bool = False) -> dict[Path, Node]:
-        """Write JSON values at several places as one; return the nodes that stand there now.
+        """Write JSON values at several places as one; return the nodes that are there now.
 
         Args:
             values: by path; no path lies within another.
@@ -126,7 +126,7 @@ class Database:
         self._update_indexes(before, tuple(nodes))
         if after is not before:
             change = Change(self.namespace, before, after, tuple(nodes), caller)
-            self.check_listeners(list(self._conditional))  # first: nobody is told what is forbidden from now on
+            self.check_listeners(list(self._conditional))  # first: nobody is told what is now denied
             self._watches.tell(change)
             if not silent:
                 self._subscriber(change)
@@ -171,7 +171,7 @@ class Database:
         return {key: node[key] for key in index.keys(*index.span(query))} if index else None
 
     def _index_of(self, path: Path, query: Query) -> Index | None:
-        """Return the index for a query, made at its first use; None where there are no children."""
+        """Return the index for a query, made at its first use; None if there are no children."""
         kept = self._indexes.get(path)
         if kept is not None and query.order_by in kept:
             return kept[query.order_by]
@@ -183,7 +183,7 @@ class Database:
         return kept.setdefault(query.order_by, Index(query.order_by, node))
 
     def _update_indexes(self, before: Node, written: tuple[Path, ...]) -> None:
-        """Bring each index up to date, or drop it where a write replaced its whole node."""
+        """Bring each index up to date, or drop it if a write replaced its whole node."""
         changed: dict[Path, set[str]] = {}
         for place in map(node_path, written):
             self._indexes.cut(place)

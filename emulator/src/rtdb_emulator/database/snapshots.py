@@ -1,7 +1,7 @@
 """What databases hold, kept in a folder: read at the start, written at the end, in the format of firebase-tools.
 
 The folder holds ``firebase-export-metadata.json``, which names the folder of the databases within it, and there a
-``NAMESPACE.json`` each, with priorities. Security rules are no part of it. Other emulators' exports beside it stay.
+``NAMESPACE.json`` each, with priorities. It has no security rules. Exports of other emulators in the folder stay.
 
 Source: ``emulators:export`` and ``emulators:start --import`` of firebase-tools (``hubExport.js``, ``controller.js``).
 """
@@ -39,7 +39,7 @@ def read_snapshot(folder: Path, databases: Databases) -> None:
     """Write what a snapshot holds into ``databases``; no trigger is called.
 
     Raises:
-        SnapshotError: where something is missing or makes no sense; some databases may have been written then.
+        SnapshotError: if something is missing or invalid; some databases may have been written by then.
     """
     folder = _whole(folder)
     section = _metadata(folder).get("database")
@@ -50,7 +50,7 @@ def read_snapshot(folder: Path, databases: Databases) -> None:
         raise SnapshotError(f"{folder / METADATA}: database has no path: export again, or repair it by hand")
     inner = folder / section["path"]
     if not inner.is_dir():
-        raise SnapshotError(f"{inner} is no folder, but {METADATA} names it: export again, or repair it by hand")
+        raise SnapshotError(f"{inner} is not a folder, but {METADATA} names it: export again, or repair it by hand")
     for file in sorted(inner.glob("*.json")):
         _read(file, databases)
 
@@ -58,11 +58,11 @@ def read_snapshot(folder: Path, databases: Databases) -> None:
 def write_snapshot(folder: Path, databases: Databases) -> None:
     """Replace the snapshot in ``folder`` by what all databases hold, as a whole.
 
-    It is written beside the old one, which stays whole until then, also where this is interrupted: at every moment
-    one of the two is at ``folder``, or at the name that ``read_snapshot`` looks for instead.
+    The new one is written next to the old one, which stays until it is complete, even if this is interrupted: at every
+    moment one of the two is at ``folder``, or at the name that ``read_snapshot`` tries instead.
 
     Raises:
-        SnapshotError: where it cannot be written; the old one stays.
+        SnapshotError: if it cannot be written; the old one stays.
     """
     folder = folder.resolve()
     previous = _previous(folder)
@@ -87,7 +87,7 @@ def write_snapshot(folder: Path, databases: Databases) -> None:
             previous.rename(folder)
         if new is not None:
             shutil.rmtree(new, ignore_errors=True)
-        hint = "make room, or name another folder; what was exported before is as it was"
+        hint = "make room, or name another folder; the previous export is unchanged"
         raise SnapshotError(f"cannot export to {folder}: {problem}: {hint}") from problem
 
 
@@ -111,10 +111,10 @@ def _fill(new: Path, old: Path, databases: Databases) -> None:
 
 
 def _whole(folder: Path) -> Path:
-    """Return where the snapshot is: beside ``folder`` where an export was interrupted at its last step."""
+    """Return where the snapshot is: next to ``folder`` if an export was interrupted at its last step."""
     previous = _previous(folder.resolve())
     if not folder.exists() and previous.exists():
-        log.warning("an export to %s was interrupted: the one before it is taken, from %s", folder, previous)
+        log.warning("an export to %s was interrupted: reading the one before it, from %s", folder, previous)
         return previous
     return folder
 
@@ -126,19 +126,19 @@ def _previous(folder: Path) -> Path:
 def _metadata(folder: Path) -> dict[str, Any]:
     metadata = _json(folder / METADATA)
     if not isinstance(metadata, dict):
-        raise SnapshotError(f"{folder / METADATA} is no object: export again, or repair it by hand")
+        raise SnapshotError(f"{folder / METADATA} is not an object: export again, or repair it by hand")
     return metadata
 
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
+        return json.loads(file.read_text(encoding="utf-8"), parse_constant=_reject)
     except FileNotFoundError as problem:
         raise SnapshotError(f"{file} does not exist: name a folder that `firebase emulators:export` wrote") from problem
     except OSError as problem:
         raise SnapshotError(f"{file} cannot be read: {problem.strerror}") from problem
     except (ValueError, RecursionError) as problem:
-        raise SnapshotError(f"{file} is no JSON: {problem}: export again, or repair it by hand") from problem
+        raise SnapshotError(f"{file} is not JSON: {problem}: export again, or repair it by hand") from problem
 
 
 def _read(file: Path, databases: Databases) -> None:
@@ -164,7 +164,7 @@ def _parts(value: Any, indent: int | None) -> Iterator[str]:
 
 
 def _sync(folder: Path) -> None:
-    """Have the names in a folder written to the disk."""
+    """Write the names in a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -172,5 +172,5 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+def _reject(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

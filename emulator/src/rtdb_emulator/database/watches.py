@@ -1,4 +1,4 @@
-"""Who listens to which nodes, and what each has to be told of a write: only what changed for it."""
+"""Who listens to which nodes, and what a write tells each listener: only what changed for it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rtdb_emulator.database.changes import Change
 
 
 class Update:
-    """What to tell a listener: the nodes that stand now at some places, as one.
+    """What to tell a listener: the nodes that are now at some places, as one.
 
     Attributes:
         path: the place of the one node, or where the places of ``nodes`` begin.
         nodes: by place below ``path``; or the one at ``path`` itself, by the empty place.
         is_merge: whether there may be several, and all else below ``path`` stays as it is.
-        memo: for whoever sends it, so that a message to many is made once.
+        memo: for the sender, which makes a message to many clients once.
     """
 
     __slots__ = ("is_merge", "memo", "nodes", "path")
@@ -46,11 +46,11 @@ class Listener:
     """One client's interest in one node.
 
     Attributes:
-        path: where it is.
+        path: of the node.
         query: what of it is asked for, or None for all.
-        caller: who asks; whoever has more than one listener may change it.
+        caller: who asks; a session changes it at sign-in.
         tell: is called with what changed, from within the write.
-        revoke: is called when the rules don't allow it any more; it is no listener then.
+        revoke: is called when the rules no longer allow it; the listener has been removed by then.
     """
 
     path: Path
@@ -79,7 +79,7 @@ class Watches:
     """All listeners of one database.
 
     Args:
-        index_of: returns the index for a query at a path, or None where there are no children.
+        index_of: returns the index for a query at a path, or None if there are no children.
     """
 
     def __init__(self, index_of: Callable[[Path, Query], Index | None]) -> None:
@@ -87,7 +87,7 @@ class Watches:
         self._by_path: PlaceMap[dict[str, _Watch]] = PlaceMap()
 
     def add(self, listener: Listener) -> None:
-        """Tell a listener from now on."""
+        """Add a listener."""
         watches = self._by_path.get(listener.path)
         if watches is None:
             self._by_path.set(listener.path, watches := {})
@@ -97,7 +97,7 @@ class Watches:
             watch.ends = self._ends(watch.path, listener.query)
 
     def remove(self, listener: Listener) -> None:
-        """Stop telling a listener; one that is unknown is ignored."""
+        """Remove a listener; an unknown one is ignored."""
         watches = self._by_path.get(listener.path) or {}
         name = repr(listener.query)
         if name in watches:
@@ -126,8 +126,8 @@ class Watches:
         yield from self._by_path.below(path)
 
     def _concerned(self, written: Iterable[Path]) -> list[_Watch]:
-        found = {id(watch): watch for place in written for watches in self._around(place) for watch in watches.values()}
-        return list(found.values())
+        watches = (watch for place in written for by_query in self._around(place) for watch in by_query.values())
+        return list({id(watch): watch for watch in watches}.values())
 
     def _ends(self, path: Path, query: Query) -> tuple[Row, Row] | None:
         index = self._index_of(path, query)
@@ -191,12 +191,12 @@ def _below(path: Path, change: Change) -> list[Path] | None:
 
 def _changed(places: Iterable[Path], before: Node, after: Node) -> dict[Path, Node]:
     """Return the nodes of ``after`` at those places at which it differs from ``before``."""
-    found = {}
+    nodes = {}
     for place in places:
         now = get(after, place)
         if not same(get(before, place), now):
-            found[place] = now
-    return found
+            nodes[place] = now
+    return nodes
 
 
 def _whole(path: Path, change: Change) -> Update | None:

@@ -1,9 +1,9 @@
-"""Faults on purpose: which deliveries are lost, doubled or late, which requests fail or stall, what is cut off.
+"""Decides by a plan which deliveries are lost, doubled or late, which requests fail or stall, what is cut off.
 
-Every trigger and every rule for requests or connections has a random generator of its own, made of the plan's seed
-and its name. The same seed and the same sequence of events of a trigger (or of requests or connections that a rule is
-for) therefore give the same decisions, whatever else happens meanwhile. Only which delivery ``reorder`` takes depends
-on how many wait.
+Every trigger and every rule for requests or connections has its own random generator, seeded with the plan's seed
+and its name. The same seed and the same sequence of events of a trigger (or of requests or connections that a rule
+matches) therefore give the same decisions, whatever else happens meanwhile. Only which delivery ``reorder`` takes
+depends on how many wait.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_CONNECTIONS = {"kept": 0, "cut": 0}
 
 
 class Trigger(Protocol):
-    """What rules for deliveries tell a trigger by."""
+    """What a rule for deliveries matches."""
 
     @property
     def name(self) -> str:
@@ -43,12 +43,12 @@ class Trigger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is to happen to one request.
+    """What happens to one request.
 
     Attributes:
         stall_s: how long it waits, in seconds.
-        status: what it is answered with, or None for its own answer.
-        after_effect: both come after it was carried out.
+        status: of the answer, or None for its own answer.
+        after_effect: both happen after it was carried out.
     """
 
     stall_s: float
@@ -64,16 +64,16 @@ class Fault:
         await asyncio.sleep(self.stall_s)
         if self.status is not None:
             when = "after" if self.after_effect else "before"
-            raise ServiceError(self.status, f"A fault on purpose, {when} the request was carried out")
+            raise ServiceError(self.status, f"An injected fault, {when} the request was carried out")
 
 
 @dataclass(eq=False, slots=True)
 class _Connection:
-    """One that is open.
+    """An open connection.
 
     Attributes:
         cut: ends it.
-        keep: calls off a cut that was decided on.
+        keep: cancels a planned cut.
     """
 
     namespace: str
@@ -91,7 +91,7 @@ class Faults:
     def follow(self, plan: Plan) -> None:
         """Replace the plan, with new generators and counts; deliveries already decided on stay as they are.
 
-        Of every open connection it is decided anew whether it is cut, in the order in which they came.
+        For each open connection, in the order in which they came, it decides again whether to cut it.
         """
         self._plan = plan
         self._connections = [rule for rule in plan.rules if isinstance(rule, ConnectionRule)]
@@ -122,7 +122,7 @@ class Faults:
         return {"seed": self._plan.seed, "rules": rules, "counts": counts}
 
     def delays(self, trigger: Trigger) -> Sequence[float]:
-        """Return how long each delivery of an event waits, in seconds: none where it is dropped."""
+        """Return how long each delivery of an event waits, in seconds: none if it is dropped."""
         rule = self._rule_of(trigger)
         if rule is None:
             return AS_IS
@@ -132,9 +132,9 @@ class Faults:
             counts["dropped"] += 1
             return ()
         copies = 2 if fate < rule.drop + rule.duplicate else 1
-        found = [_seconds(chance, rule.delay_ms) for _ in range(copies)]
-        counts.update(delivered=1, duplicated=copies - 1, delayed=sum(delay > 0 for delay in found))
-        return found
+        delays_s = [_seconds(chance, rule.delay_ms) for _ in range(copies)]
+        counts.update(delivered=1, duplicated=copies - 1, delayed=sum(delay > 0 for delay in delays_s))
+        return delays_s
 
     def position(self, trigger: Trigger, waiting: int) -> int:
         """Return which of so many waiting deliveries comes next: the first, unless they are to be reordered."""
@@ -143,10 +143,10 @@ class Faults:
 
     @asynccontextmanager
     async def around(self, method: str, places: Iterable[Path]) -> AsyncIterator[None]:
-        """Let a request that is for any of ``places`` stall or fail as it is to, before it or after its effect.
+        """Let a request for any of ``places`` stall or fail, before or after its effect.
 
         Raises:
-            ServiceError: if it is to fail; whatever came of the request is not heard of then.
+            ServiceError: if it is to fail, whatever the result of the request was.
         """
         fault = self.of_request(method, places)
         if fault is not None and not fault.after_effect:
@@ -158,7 +158,7 @@ class Faults:
                 await fault.strike()
 
     def of_request(self, method: str, places: Iterable[Path]) -> Fault | None:
-        """Return what is to happen to a request that is for any of ``places``, or None for nothing."""
+        """Return what happens to a request for any of ``places``, or None for nothing."""
         paths = ["/".join(place) for place in places]
         for number, rule in enumerate(self._requests):
             if method in rule.methods and any(fnmatch.fnmatchcase(path, rule.path) for path in paths):
@@ -169,11 +169,11 @@ class Faults:
         return None
 
     def watch_connection(self, namespace: str, cut: Callable[[], None]) -> Callable[[], None]:
-        """Learn of a connection that opened; return what to call at its end.
+        """Add a connection that opened; return what to call at its end.
 
         Args:
             namespace: what it is for.
-            cut: is called where it is to be cut, never from within this call.
+            cut: is called to cut it, never from within this call.
         """
         connection = _Connection(namespace, cut)
         self._open[connection] = None
@@ -201,8 +201,8 @@ class Faults:
         if not self._deliveries:
             return None
         texts = (trigger.name, "/".join(trigger.pattern))
-        found = (r for r in self._deliveries if any(fnmatch.fnmatchcase(text, f"*{r.trigger}*") for text in texts))
-        return next(found, None)
+        rules = (r for r in self._deliveries if any(fnmatch.fnmatchcase(text, f"*{r.trigger}*") for text in texts))
+        return next(rules, None)
 
     def _generator(self, name: str) -> random.Random:
         if name not in self._generators:

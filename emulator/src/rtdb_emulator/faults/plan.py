@@ -1,4 +1,4 @@
-"""What may be set to go wrong, and how a request to set it is read; ``injector`` decides by it."""
+"""What can be set to go wrong, and the parser of such a plan; ``injector`` decides by it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rtdb_emulator.errors import ServiceError
 
 METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE")
 LONGEST_MS = 600_000
-"""The longest wait that may be asked for, in milliseconds."""
+"""The longest wait, in milliseconds."""
 
 Range = tuple[float, float]
 
@@ -40,7 +40,7 @@ class RequestRule:
     """What happens to the reads and writes of the nodes that it names.
 
     Attributes:
-        path: a pattern of a node's whole path, in which ``*`` stands for any text, slashes too. A PATCH is for each
+        path: a pattern of a node's whole path, in which ``*`` matches any text, slashes too. A PATCH is for each
             node that it writes, a POST for the list that it adds to.
         methods: some of ``METHODS``.
         fail: the probability that the request is answered with ``status``.
@@ -80,7 +80,7 @@ _KINDS: Mapping[str, type[Rule]] = {"trigger": DeliveryRule, "path": RequestRule
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is set to go wrong: of several rules for one thing, the first holds."""
+    """A whole plan: of several rules that match, the first applies."""
 
     seed: int = 0
     rules: tuple[Rule, ...] = ()

@@ -1,4 +1,4 @@
-"""The emulator as a process of its own, for tests and tools: ``with running() as emulator: …``."""
+"""The emulator as a process, for tests and tools: ``with running() as emulator: …``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """One that was started.
+    """An emulator that was started.
 
     Attributes:
-        process: for its exit code, its output where that was asked for, and signals.
+        process: for its exit code, its output and signals.
         port: where it listens, on loopback.
     """
 
@@ -35,7 +35,7 @@ class Emulator:
         return f"{HOST}:{self.port}"
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """End it, and return its exit code; the code of one that has ended by itself is that of its end."""
+        """End it, and return its exit code."""
         self.process.send_signal(how)
         try:
             return self.process.wait(PATIENCE_S)
@@ -45,15 +45,15 @@ class Emulator:
 
 
 def start(*options: str, port: int | None = None, **popen: Any) -> Emulator:
-    """Start an emulator on a free port, or on ``port``, and wait until it listens, or has ended.
+    """Start an emulator, and wait until it listens or has ended.
 
     Args:
         options: of the command ``rtdb-emulator``.
-        port: where to listen; a free port where None.
-        popen: of ``subprocess.Popen``; its output is dropped where these do not say otherwise.
+        port: where to listen; a free port if None.
+        popen: of ``subprocess.Popen``; by default, its output is dropped.
 
     Raises:
-        TimeoutError: where it does neither; it has been killed then.
+        TimeoutError: if it does neither; it has been killed by then.
     """
     port = free_port() if port is None else port
     command = [sys.executable, "-P", "-m", "rtdb_emulator", "--port", str(port), *options]
@@ -70,10 +70,10 @@ def start(*options: str, port: int | None = None, **popen: Any) -> Emulator:
 
 @contextmanager
 def running(*options: str, **popen: Any) -> Iterator[Emulator]:
-    """Run an emulator for as long as the block lasts; what it prints of a failed start stands on the error output.
+    """Run an emulator while the block lasts; why a start failed is on the error output.
 
     Raises:
-        RuntimeError: where it ended at once.
+        RuntimeError: if it ended at once.
     """
     emulator = start(*options, **popen)
     if emulator.process.poll() is not None:

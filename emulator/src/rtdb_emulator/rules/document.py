@@ -1,4 +1,4 @@
-"""A rules file as JSON whose every part knows where it stands, so that a refusal can say where."""
+"""A rules file as JSON whose every part knows its line and column, for error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lark.tree import Meta
 
 
 class BadRulesError(ValueError):
-    """A rules file that is refused; the message has a line ``line:column: reason`` for each fault."""
+    """A rules file that is rejected; the message has a line ``line:column: reason`` for each fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Value:
     column: int
     raw: str = ""
 
-    def refuse(self, reason: str) -> BadRulesError:
+    def error(self, reason: str) -> BadRulesError:
         """Return the error that says what is wrong here."""
         return BadRulesError(str(Fault(self.line, self.column, reason)))
 
@@ -60,37 +60,37 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One property of an object; ``line`` and ``column`` tell where its key stands."""
+    """One property of an object; ``line`` and ``column`` are those of its key."""
 
     key: str
     value: Value
     line: int
     column: int
 
-    def refuse(self, reason: str) -> BadRulesError:
+    def error(self, reason: str) -> BadRulesError:
         """Return the error that says what is wrong with the key."""
         return BadRulesError(str(Fault(self.line, self.column, reason)))
 
 
 _CHARACTER = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[\s\S]|[\s\S]")
-"""What stands for one character in a JSON text."""
+"""One character in a JSON text, escaped or not."""
 
 
 def parse_document(text: str) -> Value:
     """Return what a rules file says: JSON that may have comments, and texts over several lines.
 
     Raises:
-        BadRulesError: for what is no JSON, or names a key twice.
+        BadRulesError: for what is not JSON, or has a key twice.
     """
     try:
-        found: Value = _Reader().transform(_parser().parse(text))
+        document: Value = _Reader().transform(_parser().parse(text))
     except UnexpectedInput as problem:
         raise BadRulesError(_describe(problem, text)) from problem
     except VisitError as problem:
         raise BadRulesError(str(problem.orig_exc)) from problem
     except RecursionError as problem:
         raise BadRulesError("1:1: Parse error.\n") from problem
-    return found
+    return document
 
 
 def plain_json(text: str) -> Any:
@@ -151,11 +151,11 @@ class _Reader(Transformer[Token, Any]):
         return Entry(_decode(key), value, key.line or 1, key.column or 1)
 
     def object(self, meta: Meta, *entries: Entry | None) -> Value:
-        found: dict[str, Entry] = {}
+        by_key: dict[str, Entry] = {}
         for entry in entries:
-            if entry is not None and found.setdefault(entry.key, entry) is not entry:
-                raise entry.refuse(f"'{entry.key}' is there twice.")
-        return Value(tuple(found.values()), meta.line, meta.column)
+            if entry is not None and by_key.setdefault(entry.key, entry) is not entry:
+                raise entry.error(f"'{entry.key}' occurs twice.")
+        return Value(tuple(by_key.values()), meta.line, meta.column)
 
 
 def _decode(token: Token) -> str:

@@ -1,7 +1,7 @@
 """What the operators and members of rule expressions mean when they are evaluated.
 
 Where the documentation says no more than "JavaScript's expression syntax with a few changes", numbers are JavaScript's:
-64-bit floating point, with NaN for a division by zero (the fixtures of goldibex/targaryen record that of the service).
+64-bit floating point, with NaN for a division by zero (as the fixtures of goldibex/targaryen record the service).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def truth(value: Any) -> bool:
 def equal(left: Any, right: Any) -> bool:
     """Compare without conversion: 1 and true differ.
 
-    Objects equal nothing, not even themselves: that is not documented, and is what was seen of the service
+    Objects equal nothing, not even themselves: this is not documented, but was observed in the service
     (https://github.com/goldibex/targaryen/issues/133).
     """
     if isinstance(left, bool) or isinstance(right, bool):
@@ -39,7 +39,7 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def compare(left: Any, operator: str, right: Any) -> bool:
-    """Apply a comparison; numbers and texts have an order, each among themselves."""
+    """Apply a comparison; numbers have an order, and texts have one."""
     if operator in ("==", "==="):
         return equal(left, right)
     if operator in ("!=", "!=="):
@@ -69,7 +69,7 @@ def arithmetic(left: Any, operator: str, right: Any) -> Any:
 
 
 def _whole(value: float) -> int | float:
-    """Return a number as the tree keeps it, without a fraction where there is none."""
+    """Return a number as the tree keeps it, without a fraction if it is whole."""
     return int(value) if value.is_integer() and abs(value) < _SAFE else value
 
 

@@ -1,9 +1,9 @@
 """From the text of a rules file to ``Rules``.
 
-The service reads the file first, and refuses it at the first thing that has no place in it; then it checks all
-expressions, and tells of all that are wrong. Source of its words: see ``types.py``; of its places: what
+The service reads the file first, and rejects it at the first part that does not belong in it; then it checks all
+expressions, and reports all errors. Source of its messages: see ``types.py``; of its lines and columns: what
 ``firebase deploy`` says in firebase/codelab-friendlychat-web issue 294 and jgudo/ecommerce-react issue 11 (a part of
-an expression stands where it begins), and in firebase/firebase-tools issues 87 (the last fault comes first), 2782 and
+an expression is where it begins), and in firebase/firebase-tools issues 87 (the last error comes first), 2782 and
 9008.
 """
 
@@ -49,9 +49,9 @@ def parse_rules(text: str) -> Rules:
 
 def _entries(value: Value) -> tuple[Entry, ...]:
     if not isinstance(value.content, tuple):
-        raise value.refuse(_NO_OBJECT)
-    found: tuple[Entry, ...] = value.content
-    return found
+        raise value.error(_NO_OBJECT)
+    entries: tuple[Entry, ...] = value.content
+    return entries
 
 
 @dataclass(slots=True)
@@ -74,22 +74,22 @@ class _Reader:
             rule.index_on = _index(entry.value)
         elif entry.key.startswith("$"):
             if rule.wildcard is not None:
-                raise entry.refuse(f"Cannot have multiple default rules ('{rule.wildcard[0]}' and '{entry.key}').")
+                raise entry.error(f"Cannot have multiple default rules ('{rule.wildcard[0]}' and '{entry.key}').")
             if entry.key in wildcards:
                 # How the service says this is not known.
-                raise entry.refuse(f"Variable '{entry.key}' is taken already.")
+                raise entry.error(f"Variable '{entry.key}' is already used above.")
             below = self._child(entry, entry.key[1:] or "$", wildcards | {entry.key})
             rule.wildcard = (entry.key, below)
         else:
             rule.children[entry.key] = self._child(entry, entry.key, wildcards)
 
     def _child(self, entry: Entry, key: str, wildcards: frozenset[str]) -> Rule:
-        """Return the rules of a child; a value that is no object is told of before a bad key, as the service does."""
+        """Return the rules of a child; like the service, report a value that is not an object before a bad key."""
         _entries(entry.value)
         try:
             check_key(key)
         except ServiceError as problem:
-            raise entry.refuse(_BAD_KEY) from problem
+            raise entry.error(_BAD_KEY) from problem
         return self.rule(entry.value, wildcards)
 
     def _keep(self, rule: Rule, entry: Entry, wildcards: frozenset[str]) -> None:
@@ -104,7 +104,7 @@ class _Reader:
             names = (READABLE if kind == "read" else GLOBALS) | wildcards
             self._expressions.append((rule, kind, value, tree, names))
         else:
-            raise value.refuse(_BAD_RULE)
+            raise value.error(_BAD_RULE)
 
     def compile(self) -> None:
         """Check and compile all expressions that were kept."""
@@ -122,5 +122,5 @@ def _index(value: Value) -> tuple[str, ...]:
     items = value.content if isinstance(value.content, list) else [value]
     names = [item.content for item in items]
     if not all(isinstance(name, str) and name.strip("/") for name in names):
-        raise value.refuse(_BAD_INDEX)
+        raise value.error(_BAD_INDEX)
     return tuple(name.strip("/") for name in names)

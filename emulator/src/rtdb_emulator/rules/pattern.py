@@ -24,7 +24,7 @@ _CLASSES = {"s": "[:space:]", "S": "[:^space:]", "d": r"\d", "D": r"\D", "w": r"
 
 
 class BadPatternError(ValueError):
-    """A pattern that the service does not know."""
+    """A pattern that the service does not support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Pattern:
     compiled: Any
 
     def matches(self, text: str) -> bool:
-        """Tell whether the pattern is found anywhere in a text."""
+        """Return whether the pattern matches anywhere in a text."""
         return self.compiled.search(_units(text)) is not None
 
 
@@ -58,7 +58,7 @@ def compile_pattern(body: str, *, ignore_case: bool) -> Pattern:
     r"""Return the pattern between the slashes of a literal.
 
     Anchors hold at the ends of the text, never at line breaks; ``\d``, ``\w`` and ``\s`` are ASCII, and ``.`` is any
-    character. The documentation does not say how a pattern that it does not describe is refused: the words are ours.
+    character. The documentation does not say how the service rejects other patterns: the messages are this package's.
 
     Raises:
         BadPatternError: for look-around, back-references, lazy repetition, anchors inside, and bad syntax.
@@ -106,12 +106,12 @@ def _part(body: str, place: int) -> tuple[str, int]:
 
 
 def _repeat(body: str, place: int) -> tuple[str, int]:
-    found = _REPEAT.match(body, place)
-    if found is None:
+    repeat = _REPEAT.match(body, place)
+    if repeat is None:
         raise BadPatternError("{ begins no repetition")
-    if body[found.end() : found.end() + 1] in ("*", "+", "?", "{"):
+    if body[repeat.end() : repeat.end() + 1] in ("*", "+", "?", "{"):
         raise BadPatternError("a repetition of a repetition is not known")
-    return found[0], found.end()
+    return repeat[0], repeat.end()
 
 
 def _escape(body: str, place: int) -> tuple[str, int]:

@@ -28,7 +28,7 @@ class Rule:
     wildcard: tuple[str, Rule] | None = None
 
     def child(self, key: str, wildcards: dict[str, str]) -> Rule | None:
-        """Return the rules of a child, noting what a wildcard stands for in ``wildcards``."""
+        """Return the rules of a child, and put the key that a wildcard matches into ``wildcards``."""
         if key in self.children:
             return self.children[key]
         if self.wildcard is None:
@@ -44,9 +44,9 @@ class Rules:
         self._root = root
 
     def reads_depend_on_data(self, path: Path) -> bool:
-        """Tell whether a ``.read`` rule on the way to ``path`` refers to the data: a write may change what it says.
+        """Return whether a ``.read`` rule on the way to ``path`` refers to the data: a write may change its result.
 
-        ``now`` is left out: that the service revokes what time has made invalid is documented nowhere.
+        ``now`` is left out: it is not documented that the service revokes listeners as time passes.
         """
         return any(
             rule.read is not None and not rule.read.names.isdisjoint(("data", "root"))
@@ -54,7 +54,7 @@ class Rules:
         )
 
     def may_read(self, root: Node, path: Path, auth: Auth, query: Query | None, now_ms: int) -> bool:
-        """Tell whether a ``.read`` rule at ``path`` or above grants it."""
+        """Return whether a ``.read`` rule at ``path`` or above grants the read."""
         base = {"auth": auth, "now": now_ms, "root": Snapshot(root, ()), "query": _query_scope(query)}
         return any(
             rule.read is not None and allows(rule.read, {**base, **wildcards, "data": Snapshot(root, place)})
@@ -62,7 +62,7 @@ class Rules:
         )
 
     def may_write(self, before: Node, after: Node, places: Iterable[Path], auth: Auth, now_ms: int) -> bool:
-        """Tell whether the writes at all of ``places`` are granted and valid, seen as one.
+        """Return whether the writes at all of ``places`` are granted and valid, seen as one.
 
         A write of a priority is one of its node. What does not exist afterwards is not validated; the nodes above it
         that still exist are, as https://github.com/davideast/pyric records (r15, r21). ``now_ms`` is the time that
@@ -85,7 +85,7 @@ class Rules:
         return rules[-1][0].index_on if len(rules) == len(path) + 1 else ()
 
     def _is_valid(self, after: Node, path: Path, scope: Any) -> bool:
-        """Check ``.validate`` on the way to ``path`` and in all that is written below it, where something exists."""
+        """Check ``.validate`` on the way to ``path`` and in everything written below it, if something exists there."""
         places = list(self._along(path))
         if len(places) == len(path) + 1:
             rule, _, wildcards = places.pop()
@@ -120,8 +120,8 @@ def _below(
 def _query_scope(query: Query | None) -> Mapping[str, Any]:
     """Return the properties of ``query``; a read without one has no order.
 
-    So https://github.com/davideast/pyric records it (r30) in 2026; the fixtures of goldibex/targaryen, of 2018, have
-    such a read ordered by key.
+    Source: https://github.com/davideast/pyric (r30), of 2026; in the fixtures of goldibex/targaryen, of 2018, such a
+    read is ordered by key.
     """
     if query is None:
         return {"orderByKey": False, "orderByValue": False, "orderByPriority": False}

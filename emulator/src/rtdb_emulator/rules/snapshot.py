@@ -23,7 +23,7 @@ class Snapshot:
 
     @property
     def node(self) -> Node:
-        """The node that stands there, with its priority; ``.priority`` is no child."""
+        """The node at this place, with its priority; ``.priority`` is not a child."""
         return None if PRIORITY in self.path else get(self.root, self.path)
 
     def val(self) -> Any:
@@ -43,11 +43,11 @@ class Snapshot:
         return Snapshot(self.root, self.path[:-1])
 
     def has_child(self, path: Any) -> bool:
-        """Tell whether there is a node below at ``path``."""
+        """Return whether there is a node at ``path`` below."""
         return self.child(path).exists()
 
     def has_children(self, keys: Any = None) -> bool:
-        """Tell whether there are children, or all the named ones; an empty list is true, as the service has it."""
+        """Return whether there are children, or all the named ones; an empty list is true, as in the service."""
         if keys is None:
             return bool(children(self.node))
         if not isinstance(keys, list):
@@ -55,7 +55,7 @@ class Snapshot:
         return all(self.has_child(key) for key in keys)
 
     def exists(self) -> bool:
-        """Tell whether a node stands there."""
+        """Return whether there is a node at this place."""
         return self.node is not None
 
     def get_priority(self) -> int | float | str | None:
@@ -63,15 +63,15 @@ class Snapshot:
         return priority_of(self.node)
 
     def is_string(self) -> bool:
-        """Tell whether the node is a text."""
+        """Return whether the node is a text."""
         return isinstance(self.val(), str)
 
     def is_number(self) -> bool:
-        """Tell whether the node is a number."""
+        """Return whether the node is a number."""
         return is_number(self.val())
 
     def is_boolean(self) -> bool:
-        """Tell whether the node is true or false."""
+        """Return whether the node is true or false."""
         return isinstance(self.val(), bool)
 
 

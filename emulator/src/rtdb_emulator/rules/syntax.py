@@ -1,4 +1,4 @@
-"""Rule expressions as text: parsed into a tree, and what to read off the tree."""
+"""Rule expressions as text: parsed into a tree, and read from the tree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BadExpressionError(ValueError):
     """An expression that is not of the language.
 
     Attributes:
-        problems: pairs of where something is wrong in the text, from 0, and what.
+        problems: pairs of a place in the text, from 0, and what is wrong there.
     """
 
     def __init__(self, problems: Sequence[tuple[int, str]]) -> None:
@@ -33,11 +33,11 @@ class BadExpressionError(ValueError):
 def parse(text: str) -> Branch:
     """Return the tree of an expression.
 
-    The words for bad syntax are the service's where they are known: for an assignment, and for a text that ends
+    The messages for bad syntax are the service's if they are known: for an assignment, and for a text that ends
     too early.
 
     Raises:
-        BadExpressionError: for what is no expression.
+        BadExpressionError: for what is not an expression.
     """
     try:
         return _parser().parse(text)
@@ -73,7 +73,7 @@ def given(children: Sequence[Branch | Token | None]) -> list[Branch]:
 
 
 def literal(tree: Branch) -> str | None:
-    """Return the text that a part is, or None where it is no literal text."""
+    """Return the text that a part is, or None if it is not a literal text."""
     return string_value(cast(Token, tree.children[0])) if tree.data == "string" else None
 
 
@@ -89,7 +89,7 @@ def number_value(token: str) -> int | float:
 
 
 def called(tree: Branch) -> tuple[Branch, str] | None:
-    """Return what a call is made on and the name of the method, or None where a call names none."""
+    """Return what a call is made on and the name of the method, or None if the call names none."""
     callee = branch(tree, 0)
     if callee.data == "member":
         return branch(callee, 0), str(callee.children[1])
@@ -99,9 +99,9 @@ def called(tree: Branch) -> tuple[Branch, str] | None:
 
 def variables(tree: Branch) -> frozenset[str]:
     """Return the names of all variables in an expression."""
-    return frozenset(str(found.children[0]) for found in tree.find_data("name"))
+    return frozenset(str(name.children[0]) for name in tree.find_data("name"))
 
 
-def _unescape(found: re.Match[str]) -> str:
-    code = found[1]
+def _unescape(escape: re.Match[str]) -> str:
+    code = escape[1]
     return chr(int(code[1:], 16)) if len(code) > 1 else CONTROLS.get(code, code)

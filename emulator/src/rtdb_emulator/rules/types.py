@@ -1,8 +1,8 @@
-"""The types that the service gives to parts of an expression before it ever runs, and what it refuses by them.
+"""The types that the service gives to parts of an expression before it runs, and what it rejects because of them.
 
-Source: the texts with which the service refuses rules, as recorded from ``PUT /.settings/rules.json`` by
+Source: the texts with which the service rejects rules, as recorded from ``PUT /.settings/rules.json`` by
 https://github.com/davideast/pyric (scenario r29 and its tables of operands), by firebase/firebase-tools issue 944 and
-by FirebaseExtended/bolt issue 12; which rules it takes at all, also by the fixtures of goldibex/targaryen, which were
+by FirebaseExtended/bolt issue 12; which rules it accepts at all, also by the fixtures of goldibex/targaryen, which were
 evaluated by the service.
 """
 
@@ -37,7 +37,7 @@ class Type(Enum):
     MIXED = auto()
     """A choice between two types."""
     WRONG = auto()
-    """What was refused already: no second complaint comes of it."""
+    """A part that was rejected already, without a second error."""
 
 
 _ANY = {Type.VALUE, Type.AUTH, Type.BOUND, Type.ORDERING, Type.MIXED, Type.WRONG}
@@ -133,8 +133,8 @@ def operands(operator: str) -> frozenset[Type]:
     return ORDERED if operator in ("<", "<=", ">", ">=", "+") else NUMBERS
 
 
-def refusal(operator: str, side: str) -> str:
-    """Return the service's words for an operand that an operator does not take; ``===`` is called ``==`` by it."""
+def rejection(operator: str, side: str) -> str:
+    """Return the service's message for a wrong operand; it calls ``===`` ``==``."""
     if operator in ("==", "===") and side == "left":
         return "Invalid == expression: left operand is not a number, boolean, string, null."
     if operator in ("==", "===", "!=", "!=="):

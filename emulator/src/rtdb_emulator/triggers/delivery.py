@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Line:
-    """What waits for one trigger, and how many deliveries of it are under way."""
+    """The events that wait for one trigger, and how many of its deliveries are under way."""
 
     trigger: Trigger
     waiting: deque[Occurrence] = field(default_factory=deque)
@@ -35,14 +35,14 @@ class _Line:
 class Dispatcher:
     """Delivers each event once, in no promised order; a failure is logged, and not tried again.
 
-    All that is otherwise is set on purpose, in ``faults``.
+    Only ``faults`` change that, if a plan says so.
 
     Args:
         functions: ``host:port`` of the functions emulator.
-        host: what events name as the database's host.
+        host: what the events name as the database's host.
         in_flight: deliveries at a time for each trigger. The functions emulator starts a Python process for
             every request that finds no idle one: without a bound, a burst of writes starts a crowd of them.
-        faults: what is to go wrong.
+        faults: decides what goes wrong.
     """
 
     def __init__(self, functions: str, host: str, in_flight: int, faults: Faults) -> None:
@@ -69,7 +69,7 @@ class Dispatcher:
             self._start(line)
 
     async def close(self) -> None:
-        """Drop what was not delivered yet."""
+        """Drop what has not been delivered."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -89,7 +89,7 @@ class Dispatcher:
         self._start(line)
 
     def _start(self, line: _Line) -> None:
-        """Deliver as many at a time as there may be."""
+        """Deliver up to ``in_flight`` at a time."""
         while line.waiting and line.under_way < self._in_flight:
             line.under_way += 1
             self._run(self._deliver_all(line, self._next(line)))
@@ -106,7 +106,7 @@ class Dispatcher:
         return occurrence
 
     async def _deliver_all(self, line: _Line, occurrence: Occurrence) -> None:
-        """Deliver one, then whatever waits by then."""
+        """Deliver one event, then those that wait by then."""
         try:
             await self._deliver(line.trigger, occurrence)
             while line.waiting:
@@ -116,8 +116,8 @@ class Dispatcher:
 
     async def _deliver(self, trigger: Trigger, occurrence: Occurrence) -> None:
         if self._session is None:
-            # A new connection each: one that was kept could be closed by the receiver at the moment of its use,
-            # and a POST that failed so is not sent again.
+            # A new connection for each: the receiver could close a kept one just as it is used, and a POST that fails
+            # this way is not sent again.
             connector = aiohttp.TCPConnector(force_close=True, limit=0)
             timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)

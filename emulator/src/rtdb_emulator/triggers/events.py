@@ -1,4 +1,4 @@
-"""The CloudEvents that functions get: what changed at one place, and who changed it."""
+"""The events that functions get: what changed at one place, and who changed it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Occurrence:
     def event(self, trigger: Trigger, host: str) -> dict[str, Any]:
         """Return the structured CloudEvent, or the event that functions of the first generation take.
 
-        ``host`` is what it names as the database's.
+        ``host`` is what the event names as the database's host.
         """
         if trigger.is_legacy:
             return self._legacy_event(trigger)
@@ -85,8 +85,8 @@ class Occurrence:
 def difference(before: Node, after: Node) -> tuple[Any, Any]:
     """Return the JSON values before and of the change, which merged into each other give the one after.
 
-    In the change None stands for what is gone. What is read as an array is given whole, since nothing can be
-    merged into an array; and where an array becomes an object, the one before is given as an object too.
+    In the change, None means removed. A value that is read as an array is given whole, since nothing can be merged
+    into an array; if an array becomes an object, the value before is given as an object too.
     """
     before, after = bare(before), bare(after)
     if not is_parent(before) or not is_parent(after):

@@ -31,7 +31,7 @@ class Trigger:
     Attributes:
         name: ``projects/P/locations/R/triggers/KEY``, or ``projects/P/locations/_/functions/KEY`` of a function of
             the first generation.
-        pattern: the parts of its path, each a key or a pattern in which ``*`` stands for any text.
+        pattern: the parts of its path, each a key or a pattern in which ``*`` matches any text.
         kind: one of ``EVENT_KINDS``.
         namespaces: a pattern, ``*`` for all.
         is_legacy: whether the function is of the first generation, which takes other events.
@@ -62,7 +62,7 @@ class Trigger:
         return f"/functions/projects/{parts[1]}/triggers/{parts[5]}"
 
     def places(self, change: Change) -> Iterator[Path]:
-        """Yield each place that it is called for, once."""
+        """Yield each place that the function is called for, once."""
         if not _matches(self.namespaces, change.namespace):
             return
         for place in matches(self.pattern, change):
@@ -70,7 +70,7 @@ class Trigger:
                 yield place
 
     def wants(self, before: Node, after: Node) -> bool:
-        """Tell whether a change from ``before`` to ``after`` is of its kind."""
+        """Return whether it waits for a change from ``before`` to ``after``."""
         happened = "created" if before is None else "deleted" if after is None else "updated"
         return self.kind in ("written", happened)
 
@@ -85,7 +85,7 @@ def parse_trigger(value: Any, namespace: str | None = None) -> Trigger:
         namespace: the only one that a function of the first generation is for; None for all.
 
     Raises:
-        ServiceError: 400 where a field is missing, the event is not of the database, or a part of the path stands for
+        ServiceError: 400 if a field is missing, the event is not of the database, or a part of the path matches
             more than one key (``**``), which the database does not support.
     """
     try:
@@ -106,7 +106,7 @@ def parse_trigger(value: Any, namespace: str | None = None) -> Trigger:
 
 def _as_pattern(part: str) -> str:
     """Return a part of a path with ``*`` for each capture that does not say what it captures."""
-    return _CAPTURE.sub(lambda found: found[1] or "*", part)
+    return _CAPTURE.sub(lambda capture: capture[1] or "*", part)
 
 
 def matches(pattern: Path, change: Change) -> Iterator[Path]:
@@ -117,10 +117,10 @@ def matches(pattern: Path, change: Change) -> Iterator[Path]:
         if not all(_matches(part, key) for part, key in zip(pattern, place, strict=False)):
             continue
         rest = pattern[len(place) :]
-        for found in _below(rest, place, get(change.before, place), get(change.after, place)):
-            if found not in seen:
-                seen.add(found)
-                yield found
+        for place_below in _below(rest, place, get(change.before, place), get(change.after, place)):
+            if place_below not in seen:
+                seen.add(place_below)
+                yield place_below
 
 
 def _matches(part: str, key: str) -> bool:

@@ -142,7 +142,7 @@ class _Poll:
         return f"pRTLPCB({self._packets - 1},[{messages}]);"
 
     def end(self) -> None:
-        """Forget the client; its session goes on where it has moved."""
+        """Forget the client; its session goes on if it has moved."""
         self._keep()
         self._release()
         self._on_end()
@@ -165,15 +165,15 @@ class _Poll:
             self._segments[place] = (total, given[f"d{number}"])
         if len(self._segments) > MAX_SEGMENTS:
             raise ServiceError(400, "too many parts of messages wait for one before them")
-        found = []
+        messages = []
         while self._next_segment in self._segments:
             total = max(1, self._segments[self._next_segment][0])
             places = range(self._next_segment, self._next_segment + total)
             if not all(place in self._segments for place in places):
                 break
-            found.append(_decoded("".join(self._segments.pop(place)[1] for place in places)))
+            messages.append(_decoded("".join(self._segments.pop(place)[1] for place in places)))
             self._next_segment += total
-        return found
+        return messages
 
 
 def _number(given: Mapping[str, str], name: str) -> int:

@@ -22,7 +22,7 @@ MAX_SDK_WRITE = 16 << 20
 TOO_BIG = "Data to write exceeds the maximum size that can be modified with a single request."
 
 LONGEST_READ_S = 15 * 60.0
-"""The longest ``timeout`` of a read, and the one that holds where none is given."""
+"""The longest ``timeout`` of a read, and the default."""
 
 WRITE_SIZES = ("tiny", "small", "medium", "large", "unlimited")
 """What ``writeSizeLimit`` takes."""
@@ -48,7 +48,7 @@ def namespace_of(request: web.Request) -> str:
 
 
 def method_of(request: web.Request) -> str:
-    """Return what is to be done: a POST can say that it stands for something else, and HEAD is a GET."""
+    """Return what is to be done: a POST can name another method, and HEAD is a GET."""
     method = request.method
     if method == "POST":
         override = request.headers.get("X-HTTP-Method-Override") or request.query.get("x-http-method-override")
@@ -57,28 +57,28 @@ def method_of(request: web.Request) -> str:
 
 
 def is_stream(request: web.Request) -> bool:
-    """Tell whether a node is to be told of for as long as the client listens."""
+    """Return whether the client asks for a stream of changes."""
     return request.method == "GET" and "text/event-stream" in request.headers.get("Accept", "").lower()
 
 
 def read_timeout(request: web.Request) -> float:
-    """Return how many seconds a read may take, ``LONGEST_READ_S`` where the request does not say.
+    """Return how many seconds a read may take, ``LONGEST_READ_S`` if the request does not say.
 
     Raises:
-        ServiceError: 400 for what is no number with a unit, not positive, or more than ``LONGEST_READ_S``.
+        ServiceError: 400 unless it is a number with a unit, positive, and at most ``LONGEST_READ_S``.
     """
     text = request.query.get("timeout")
     if text is None:
         return LONGEST_READ_S
-    found = _TIMEOUT.fullmatch(text)
-    timeout_s = int(found[1]) * _UNITS_S[found[2]] if found else 0.0
+    match = _TIMEOUT.fullmatch(text)
+    timeout_s = int(match[1]) * _UNITS_S[match[2]] if match else 0.0
     if not 0 < timeout_s <= LONGEST_READ_S:
         raise ServiceError(400, "timeout must be a positive number with a unit (3ms, 3s or 3min), at most 15min")
     return timeout_s
 
 
 def check_parameters(request: web.Request) -> None:
-    """Refuse the parameters that a read or a write of a node must not have.
+    """Check that a read or a write of a node has no wrong parameters.
 
     Raises:
         ServiceError: 400, saying which.
@@ -94,7 +94,7 @@ def check_parameters(request: web.Request) -> None:
 
 
 def wants_etag(request: web.Request) -> bool:
-    """Tell whether the answer is to carry an ETag."""
+    """Return whether the client asks for an ETag."""
     return request.headers.get("X-Firebase-ETag", "").lower() == "true"
 
 
@@ -102,7 +102,7 @@ async def body_of(request: web.Request) -> Any:
     """Return the JSON value that a request carries.
 
     Raises:
-        ServiceError: 400 for what is none, or is too large.
+        ServiceError: 400 for what is not JSON, or too large.
     """
     try:
         body = await request.read()
@@ -111,7 +111,7 @@ async def body_of(request: web.Request) -> Any:
     if len(body) > MAX_WRITE and request.query.get("writeSizeLimit") != "unlimited":
         raise ServiceError(400, TOO_BIG)
     try:
-        return json.loads(body, parse_constant=_refuse)
+        return json.loads(body, parse_constant=_reject)
     except (ValueError, RecursionError) as problem:
         raise ServiceError(400, "Invalid data; couldn't parse JSON object, array, or value.") from problem
 
@@ -120,15 +120,15 @@ def update_of(path: Path, value: Any) -> dict[Path, Any]:
     """Return what a PATCH at ``path`` writes by place; its keys may be paths themselves. Null is for the node itself.
 
     Raises:
-        ServiceError: 400 where it is no object, or where one place lies within another.
+        ServiceError: 400 if it is not an object, or one place is within another.
     """
     if value is None:
-        return {path: None}  # so firebase-tools removes a node
+        return {path: None}  # firebase-tools removes a node this way
     if not isinstance(value, Mapping):
         raise ServiceError(400, "Invalid data; couldn't parse JSON object. Are you sending a JSON object?")
     places = {path + parse_path(key, may_be_priority=True): child for key, child in value.items()}
     if len(places) < len(value):
-        raise ServiceError(400, "Invalid data; one path of the update is there twice")
+        raise ServiceError(400, "Invalid data; one path occurs twice in the update")
     for place in places:
         if len(place) == len(path) or any(place[:depth] in places for depth in range(len(path) + 1, len(place))):
             raise ServiceError(400, "Invalid data; one path of the update is an ancestor of another")
@@ -139,12 +139,12 @@ async def places_of(request: web.Request, path: Path) -> list[Path]:
     """Return the place that a request is for, and with a PATCH each that it writes.
 
     Raises:
-        ServiceError: 400 for a PATCH that is none.
+        ServiceError: 400 for an invalid PATCH.
     """
     if method_of(request) != "PATCH":
         return [path]
     return [path, *update_of(path, await body_of(request))]
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+def _reject(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

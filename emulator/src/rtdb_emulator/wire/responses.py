@@ -46,7 +46,7 @@ def value_response(request: web.Request, value: Any, tag: str | None) -> web.Res
 def node_response(
     request: web.Request, node: Node, tag: str | None, status: int = 200, *, export: bool = False
 ) -> web.Response:
-    """Return the answer with a node, with its priorities for ``export``; it is written out where that is asked for.
+    """Return the answer with a node, with its priorities for ``export``, in the form that the request asks for.
 
     Raises:
         ServiceError: 400 for an answer that is too large.
@@ -82,7 +82,7 @@ def json_response(value: Any, status: int = 200) -> web.Response:
 
 
 def error_response(status: int, message: str) -> web.Response:
-    """Return a refusal."""
+    """Return an error as the service words it."""
     return _response(_to_be_read({"error": message}), status, {})
 
 

@@ -43,27 +43,27 @@ _push_key = PushKeys()
 async def answer(
     request: web.Request, database: Database, path: Path, caller: Caller, faults: Faults
 ) -> web.StreamResponse:
-    """Read, write or stream the node at ``path``, if nothing is to go wrong.
+    """Read, write or stream the node at ``path``, with injected faults.
 
     Raises:
-        ServiceError: for what the service refuses, or does by a fault on purpose.
+        ServiceError: if the service rejects it, or for an injected fault.
     """
     check_parameters(request)
     if is_stream(request):
         async with faults.around("GET", [path]):
-            pass  # its opening has no effect that a fault could come after
+            pass  # opening a stream has no effect, so a fault cannot come after it
         return await stream(request, database, path, parse_query(request.query), caller, faults)
     if method_of(request) != "GET":
         return await _with_faults(request, database, path, caller, faults)
     timeout_s, began = read_timeout(request), asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(timeout_s):
-            found = await _with_faults(request, database, path, caller, faults)
+            response = await _with_faults(request, database, path, caller, faults)
     except TimeoutError:
-        found = None
-    if found is None or asyncio.get_running_loop().time() - began > timeout_s:
+        response = None
+    if response is None or asyncio.get_running_loop().time() - began > timeout_s:
         raise ServiceError(400, "The read took longer than its timeout allows")
-    return found
+    return response
 
 
 async def _with_faults(
@@ -81,7 +81,7 @@ async def _carry_out(request: web.Request, database: Database, path: Path, calle
     if method not in _WRITES:
         return error_response(405, "405 Method Not Allowed")
     value = None if method == "DELETE" else await body_of(request)
-    # From here on nothing waits: the check of an ETag and the write are one step.
+    # There is no await from here on: the check of an ETag and the write are one step.
     if "if-match" in request.headers:
         if method in ("PATCH", "POST"):
             raise ServiceError(400, "if-match is for PUT and DELETE")
@@ -116,12 +116,12 @@ async def _read(request: web.Request, database: Database, path: Path, caller: Ca
     node = database.read(path, caller, parse_query(request.query))
     whole = partial(node_response, request, node, export=request.query.get("format") == "export")
     told = partial(_told, request, node, whole)
-    # To write very many children takes a while, in which others are answered: a node is never changed.
+    # Writing very many children takes a while; other requests are answered meanwhile, since a node never changes.
     return await asyncio.to_thread(told) if isinstance(bare(node), Wide) else told()
 
 
 def _told(request: web.Request, node: Node, answer_with: Callable[[str | None], web.Response]) -> web.Response:
-    """Return the answer about a node as it was read, given its ETag; without it where the client knows it."""
+    """Return the answer for a node; 304 without it if the client has it, by its ETag."""
     known = request.headers.get("if-none-match")
     tag = etag(node) if known is not None or wants_etag(request) else None
     if known is not None and known == tag:
@@ -132,8 +132,8 @@ def _told(request: web.Request, node: Node, answer_with: Callable[[str | None], 
 def _shallow(request: web.Request, node: Node) -> Any:
     """Return a scalar, or the keys of an object, each with true.
 
-    The documentation has no other parameter beside ``shallow``; firebase-tools, whose listing of keys is for Google's
-    service and for its emulator alike, adds ``limitToFirst`` and a key to ``startAfter``, which is no JSON.
+    The documentation allows no other parameter with ``shallow``; firebase-tools, whose listing of keys is for Google's
+    service and for its emulator alike, adds ``limitToFirst`` and a key to ``startAfter``, which is not JSON.
     """
     given = request.query
     if any(name in given for name in ("orderBy", "limitToLast", *FILTERS) if name != "startAfter"):

@@ -1,4 +1,4 @@
-"""The wire: who answers which request."""
+"""Decides who answers which request."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _path(request: web.Request) -> str:
     """Return the path of a request without the first slash; a ``%2F`` in it is a slash like any other.
 
     Raises:
-        ServiceError: 400 for bytes that are no text.
+        ServiceError: 400 for bytes that are not UTF-8.
     """
     try:
         return unquote(request.rel_url.raw_path, errors="strict").removeprefix("/")

@@ -1,4 +1,4 @@
-"""One client's conversation: what it asks for over its connection, and what it is told without asking.
+"""One client's conversation: what it asks for over its connection, and what is pushed to it.
 
 Source: the client SDKs' protocol, version 5, as the open-source SDKs speak it.
 """
@@ -46,7 +46,7 @@ class Session:
         later: calls a function after so many seconds, unless the function that it returns is called before.
 
     Attributes:
-        hang_up: ends the client's connection; whoever serves it sets this.
+        hang_up: ends the client's connection; the module that serves it sets this.
         is_over: whether the client has left.
     """
 
@@ -69,9 +69,9 @@ class Session:
     def greet(self, host: str, session_id: str, last_session_id: str = "") -> None:
         """Send the handshake; ``host`` is where the client is to connect from now on.
 
-        The session that the client had before is over, even where nobody has noticed yet that its connection broke.
-        The time in it is a little old when the client reads it, as with a server that is not on the same machine: what
-        the client makes of it never equals the time of a write that follows, which takes effect as a change then.
+        The client's earlier session ends, even if its broken connection has not been noticed yet. The time in the
+        handshake is a little old, as from a server on another machine: the client's estimate of the time then never
+        equals the time of a write that follows, and that write arrives as a change.
         """
         last = self._database.sessions.get(last_session_id)
         if last is not None and not last.is_over:
@@ -82,7 +82,7 @@ class Session:
         self._send(_control("h", {"ts": now, "v": VERSION, "h": host, "s": session_id}))
 
     async def take(self, text: str) -> None:
-        """Answer one message; one that makes no sense is logged and ignored."""
+        """Answer one message; an invalid one is logged and ignored."""
         if self.is_over:
             return
         try:
@@ -93,7 +93,7 @@ class Session:
                 return
             number, action, body = content["r"], content["a"], content["b"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            log.warning("a client sent a message that is none of its protocol's")
+            log.warning("ignored a message that is not in the client protocol")
             return
         try:
             status, data = await self._answer(action, body, len(text))
@@ -102,18 +102,18 @@ class Session:
         self._send(json_text({"t": "d", "d": {"r": number, "b": {"s": status, "d": data}}}))
 
     def offer(self, send: Callable[[str], None]) -> asyncio.Event:
-        """Offer another connection of the same client; return what is set once the client goes on with it alone."""
+        """Offer another connection of the same client; return an event that is set when the client has moved to it."""
         self._offered = (send, asyncio.Event())
         send(_control("a", {}))
         return self._offered[1]
 
     @property
     def has_moved(self) -> bool:
-        """Tell whether the client has gone on to a connection that was offered."""
+        """Whether the client has moved to a connection that was offered."""
         return self._offered is not None and self._offered[1].is_set()
 
     def end(self) -> None:
-        """Forget the client, and write what it left to be written at its end."""
+        """Forget the client, and carry out its ``onDisconnect`` writes."""
         if self.is_over:
             return
         self.is_over = True
@@ -126,15 +126,15 @@ class Session:
             self._write_one_by_one()
 
     def _write_one_by_one(self) -> None:
-        """Write what may be written of what was left, since together it was refused."""
+        """Write what the rules allow, one by one, since the whole was denied."""
         for values in self._at_end:
             try:
                 self._database.write(values, self._caller)
             except ServiceError as problem:
-                log.info("a write at a client's end was refused: %s", problem.message)
+                log.info("an onDisconnect write failed: %s", problem.message)
 
     def _revoke(self, listener: Listener, query: Any) -> None:
-        """Tell the client that it may not listen any more."""
+        """Tell the client that it may no longer listen."""
         self._listeners.pop(_name(listener.path, listener.query), None)
         body = {"p": "/".join(listener.path)} | ({"q": [query]} if query else {})
         self._push("c", body)
@@ -236,7 +236,7 @@ class Session:
         return "ok", ""
 
     def _become(self, caller: Caller) -> None:
-        """Go on as another caller; what it may not listen to is revoked."""
+        """Continue as another caller, and revoke the listeners that it may not have."""
         self._keep_token()
         self._caller = caller
         if caller.expires is not None:
@@ -281,7 +281,7 @@ class Session:
         "unappcheck": _ignore,
     }
     _METHODS: Mapping[str, str] = {"q": "GET", "g": "GET", "p": "PUT", "m": "PATCH"}
-    """What faults take a request for."""
+    """The method by which faults match a request."""
 
 
 def later(wait_s: float, act: Callable[[], None]) -> Callable[[], None]:
@@ -314,7 +314,7 @@ def _data(body: Body, size: int) -> Any:
 
 
 def _is_known(node: Node, known: Any) -> bool:
-    """Tell whether a client has a node already, by the hash of what it has; hashing a large node takes time."""
+    """Return whether a client already has a node, by the hash of what it has; hashing a large node takes time."""
     return hash_of(node) == known if known else known == "" and is_empty(node)
 
 

@@ -1,4 +1,4 @@
-"""What is asked of the emulator itself: rules, triggers, the list of databases, faults on purpose."""
+"""Requests to the emulator itself: rules, triggers, the list of databases, faults."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rtdb_emulator.wire.requests import body_of, namespace_of
 from rtdb_emulator.wire.responses import error_response, json_response
 
 PREFIXES = (".settings/", ".inspect/")
-"""Where paths of no database begin."""
+"""How the paths of these requests begin."""
 
 
 class Settings:
-    """Answers the requests that are for no database's data."""
+    """Answers the requests that are not for the data of a database."""
 
     def __init__(self, databases: Databases, dispatcher: Dispatcher, faults: Faults) -> None:
         self._databases, self._dispatcher, self._faults = databases, dispatcher, faults
@@ -30,7 +30,7 @@ class Settings:
         """Answer an admin.
 
         Raises:
-            ServiceError: 403 for anybody else, 400 for bad rules, triggers or faults.
+            ServiceError: 403 for other callers, 400 for bad rules, triggers or faults.
         """
         if not caller.is_admin:
             raise ServiceError(403, "Settings need 'Authorization: Bearer owner'")

@@ -23,22 +23,22 @@ from rtdb_emulator.faults.injector import Faults
 from rtdb_emulator.wire.responses import CORS
 
 KEEP_ALIVE_S = 30.0
-"""How often a client is told that the stream still lives, where nothing changes."""
+"""How often a client is told that the stream is alive if nothing changes."""
 
 LOOK_S = 1.0
-"""How often to look whether the client is still there, where nothing changes."""
+"""How often to check that the client is still there if nothing changes."""
 
 MAX_BACKLOG = 256 << 20
 """Characters that may wait for a client that does not read; it is cut off then."""
 
 REVOKED = "credential is no longer valid"
-"""What ``auth_revoked`` says, without quotes: so firebase-admin for Python knows that it has to connect anew."""
+"""What ``auth_revoked`` says, without quotes: firebase-admin for Python connects again when it reads this."""
 
 
 async def stream(
     request: web.Request, database: Database, path: Path, query: Query | None, caller: Caller, faults: Faults
 ) -> web.StreamResponse:
-    """Send the node at ``path``, then what changes in it, until the client leaves or may not read any more.
+    """Send the node at ``path``, then what changes in it, until the client leaves or may no longer read.
 
     Raises:
         ServiceError: 401 without permission, 400 without the index that the query needs.
@@ -63,7 +63,7 @@ async def stream(
 
 @dataclass(eq=False, slots=True)
 class _Outbox:
-    """The events that one client is still to get.
+    """The events that are still to be sent to one client.
 
     Attributes:
         path: the place that it listens to.
@@ -99,7 +99,7 @@ class _Outbox:
         """Send events as they come, until the last one or until the client is gone.
 
         Raises:
-            ConnectionError: where the client left while something was sent.
+            ConnectionError: if the client left during a write.
         """
         quiet_s = 0.0
         while self._is_open():
@@ -127,7 +127,7 @@ class _Outbox:
             self.cut()
 
     def _text(self, update: Update) -> str | None:
-        """Return the event for an update, None where all of it is priorities that the client does not ask for."""
+        """Return the event for an update, None if it is all priorities that the client does not ask for."""
         if not self.export:
             if update.path[-1:] == (PRIORITY,):
                 return None

@@ -20,13 +20,13 @@ MAX_FRAME = 16_384
 """Characters in a frame; a longer message is sent as its number of frames, then the frames."""
 
 BATCH_S = 0.005
-"""How long what is to be sent may wait for more, where something was sent just before."""
+"""How long a message may wait for others if one was sent just before."""
 
 MAX_BACKLOG = 256 << 20
-"""Bytes that may wait for a client that does not read; it is cut off then."""
+"""Bytes that may wait for a client that does not read, before it is cut off."""
 
 HEARTBEAT_S = 30.0
-"""How often a client has to answer, so that one that vanished is noticed."""
+"""How often a client has to answer: one that has vanished is noticed."""
 
 MOVE_S = 30.0
 """How long a client that polled may take to go on."""
@@ -64,7 +64,7 @@ async def _serve(socket: web.WebSocketResponse, outbox: _Outbox, session: Sessio
 
 
 async def _go_on(socket: web.WebSocketResponse, outbox: _Outbox, session: Session) -> None:
-    """Serve a client that polled: what it asks here waits until all that it asked there has come."""
+    """Serve a client that polled: its requests here wait until all its earlier ones have come."""
     moved = session.offer(outbox.send)
     async for text in _messages(socket):
         if text == PING:

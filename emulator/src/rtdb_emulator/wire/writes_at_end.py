@@ -1,4 +1,4 @@
-"""What a client left to be written when its connection ends."""
+"""The ``onDisconnect`` writes of a client, carried out when its connection ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rtdb_emulator.data.keys import PRIORITY, Path
 
 
 class WritesAtEnd:
-    """JSON values by path, in the order in which they were left, those that came as one together."""
+    """JSON values by path, in the order in which they came; those of one request together."""
 
     def __init__(self) -> None:
         self._writes: list[dict[Path, Any]] = []
@@ -18,25 +18,25 @@ class WritesAtEnd:
         return iter([dict(values) for values in self._writes])
 
     def as_one(self) -> dict[Path, Any]:
-        """Return all of it as one write: what was left below another value, and after it, is part of that value."""
-        found: dict[Path, Any] = {}
+        """Return all of them as one write: a value that came after one above it becomes part of that one."""
+        merged: dict[Path, Any] = {}
         for values in self._writes:
             for path, value in values.items():
-                above = next((path[:depth] for depth in range(len(path)) if path[:depth] in found), None)
+                above = next((path[:depth] for depth in range(len(path)) if path[:depth] in merged), None)
                 if above is None:
-                    found[path] = value
+                    merged[path] = value
                 else:
-                    found[above] = _grafted(found[above], path[len(above) :], value)
-        return found
+                    merged[above] = _grafted(merged[above], path[len(above) :], value)
+        return merged
 
     def add(self, values: Mapping[Path, Any]) -> None:
-        """Leave values; what was left before at the same places, or below them, is void."""
+        """Add values; earlier ones at the same places, or below them, are dropped."""
         for path in values:
             self._drop(path)
         self._writes.append(dict(values))
 
     def cancel(self, path: Path) -> None:
-        """Cancel what was left at ``path`` and below it; of a write above it, the siblings stay.
+        """Cancel the values at ``path`` and below it; of a write above it, the siblings stay.
 
         Source: the SDKs' documentation of ``OnDisconnect.cancel``.
         """
@@ -69,7 +69,7 @@ def _grafted(value: Any, path: Path, part: Any) -> Any:
 
 
 def _split(values: dict[Path, Any], place: Path, path: Path) -> None:
-    """Replace the value at ``place`` by its children, down to ``path``, so that this one alone can be dropped."""
+    """Replace the value at ``place`` by its children, down to ``path``, so that it can be dropped alone."""
     while place != path and isinstance(values.get(place), (Mapping, list)):
         value = values[place]
         if ".value" in value or ".sv" in value:

@@ -144,7 +144,7 @@ export default cases({
     await added.become([['added', 'a', 1, null], ['added', 'b', 1, 'a']]);
     added.stop();
     onValue(place, one);
-    await until(() => told.length === 2, 'a listener added anew');
+    await until(() => told.length === 2, 'a listener added again');
     off(place);
     await set(ref(writer, 'box/c'), 1);
     await settle(writer, reader);
@@ -220,7 +220,7 @@ export default cases({
     await log.become([null, { c: 1 }, { c: { deep: 2 } }, null, 3, null]);
   },
 
-  'a write beside a listener is not its business': async (test) => {
+  'a write to a sibling does not reach a listener': async (test) => {
     const [writer, reader] = [connect(test), connect(test)];
     const log = watch(reader, ref(reader, 'a/b'));
     await log.become([null]);

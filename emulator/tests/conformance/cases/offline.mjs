@@ -1,7 +1,7 @@
 /** Connections that end and come back. Source: "Enabling offline capabilities", the typings of goOffline and OnDisconnect. */
 
 import { get, goOffline, goOnline, onDisconnect, push, ref, remove, serverTimestamp, set, update } from 'firebase/database';
-import { cases, equal, eventually, ok, pause, refused, until } from '../harness.mjs';
+import { cases, equal, eventually, ok, pause, rejected, until } from '../harness.mjs';
 import { connect, settle, watch, watchChildren } from '../sdk.mjs';
 
 /** Two clients of the case; the second is connected. */
@@ -286,13 +286,13 @@ const connections = cases({
     await eventually(() => test.stored('status'), 'gone');
   },
 
-  'onDisconnect: refused by the rules when it is queued': async (test) => {
+  'onDisconnect: rejected by the rules when it is queued': async (test) => {
     await test.rules({ '.read': true, open: { '.write': true } });
     const [other, db] = await pair(test);
-    const error = await refused(onDisconnect(ref(db, 'closed')).set(1));
+    const error = await rejected(onDisconnect(ref(db, 'closed')).set(1));
     equal(error.code, 'PERMISSION_DENIED');
-    equal((await refused(onDisconnect(ref(db, 'closed')).remove())).code, 'PERMISSION_DENIED', 'remove');
-    equal((await refused(onDisconnect(ref(db)).update({ 'open/a': 1, 'closed/a': 1 }))).code, 'PERMISSION_DENIED', 'update');
+    equal((await rejected(onDisconnect(ref(db, 'closed')).remove())).code, 'PERMISSION_DENIED', 'remove');
+    equal((await rejected(onDisconnect(ref(db)).update({ 'open/a': 1, 'closed/a': 1 }))).code, 'PERMISSION_DENIED', 'update');
     await onDisconnect(ref(db, 'open/b')).set(1);
     goOffline(db);
     await eventually(() => test.stored(''), { open: { b: 1 } });
@@ -351,7 +351,7 @@ const connections = cases({
   },
 });
 
-const refusals = cases(
+const rejections = cases(
   {
     'a program comes back by itself after connections were refused': async (test) => {
       const gate = await test.gate();
@@ -372,4 +372,4 @@ const refusals = cases(
   { seconds: 50 },
 );
 
-export default [...connections, ...refusals];
+export default [...connections, ...rejections];

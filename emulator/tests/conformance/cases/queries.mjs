@@ -4,7 +4,7 @@ import {
   endAt, endBefore, equalTo, get, limitToFirst, limitToLast, onValue, orderByChild, orderByKey, orderByPriority, orderByValue,
   query, ref, set, setWithPriority, startAfter, startAt,
 } from 'firebase/database';
-import { cases, equal, refused, thrown } from '../harness.mjs';
+import { cases, equal, rejected, thrown } from '../harness.mjs';
 import { connect, keys, watch } from '../sdk.mjs';
 
 /** Children by what stands at their child "x", in the documented order. */
@@ -241,12 +241,12 @@ export default cases({
     await log.become([['d', 'e', 't'], ['f', 'e', 't'], ['e', 'a', 't']]);
   },
 
-  'without an index: get is refused, and names the index to add': async (test) => {
+  'without an index: get is rejected, and names the index to add': async (test) => {
     await test.store('list', SCORES);
     const db = connect(test);
-    const byChild = await refused(get(query(ref(db, 'list'), orderByChild('s'), startAt(20))));
+    const byChild = await rejected(get(query(ref(db, 'list'), orderByChild('s'), startAt(20))));
     equal(byChild.message, 'Index not defined, add ".indexOn": "s", for path "/list", to the rules');
-    const byValue = await refused(get(query(ref(db, 'list'), orderByValue(), limitToFirst(1))));
+    const byValue = await rejected(get(query(ref(db, 'list'), orderByValue(), limitToFirst(1))));
     equal(byValue.message, 'Index not defined, add ".indexOn": ".value", for path "/list", to the rules');
   },
 
@@ -258,7 +258,7 @@ export default cases({
     equal(keys(await get(query(ref(db, 'list'), orderByPriority(), limitToFirst(1)))), ['b']);
   },
 
-  'queries that make no sense are refused by the client': async (test) => {
+  'invalid queries are rejected by the client': async (test) => {
     const list = ref(connect(test), 'list');
     thrown(() => query(list, orderByChild('a'), orderByKey()), 'two orders');
     thrown(() => query(list, limitToFirst(0)), 'no child at all');

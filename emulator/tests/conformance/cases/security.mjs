@@ -2,7 +2,7 @@
 
 import { Component } from '@firebase/component';
 import { child, get, limitToFirst, onValue, orderByChild, equalTo, orderByKey, query, ref, remove, set, update } from 'firebase/database';
-import { cases, equal, ok, refused, until } from '../harness.mjs';
+import { cases, equal, ok, rejected, until } from '../harness.mjs';
 import { connect, keys, settle, watch, watchChildren } from '../sdk.mjs';
 
 const DENIED = 'PERMISSION_DENIED';
@@ -57,24 +57,24 @@ export default cases({
     equal(children.error.code, DENIED);
   },
 
-  'get of what may not be read is refused': async (test) => {
+  'get of what may not be read is rejected': async (test) => {
     await test.rules({ open: { '.read': true } });
     const db = connect(test);
-    equal((await refused(get(ref(db, 'closed')))).message, 'Permission denied');
+    equal((await rejected(get(ref(db, 'closed')))).message, 'Permission denied');
     equal((await get(ref(db, 'open'))).val(), null);
   },
 
-  'a denied write is refused with PERMISSION_DENIED and taken back': async (test) => {
+  'a denied write is rejected with PERMISSION_DENIED and taken back': async (test) => {
     await test.rules({ '.read': true });
     await test.store('box', { a: 1 });
     const db = connect(test);
     const log = watch(db, ref(db, 'box'));
     await log.become([{ a: 1 }]);
-    const error = await refused(set(ref(db, 'box/a'), 2));
+    const error = await rejected(set(ref(db, 'box/a'), 2));
     equal([error.code, error.message], [DENIED, 'PERMISSION_DENIED: Permission denied']);
     await log.become([{ a: 1 }, { a: 2 }, { a: 1 }]);
-    equal((await refused(update(ref(db, 'box'), { b: 3 }))).code, DENIED, 'update');
-    equal((await refused(remove(ref(db, 'box')))).code, DENIED, 'remove');
+    equal((await rejected(update(ref(db, 'box'), { b: 3 }))).code, DENIED, 'update');
+    equal((await rejected(remove(ref(db, 'box')))).code, DENIED, 'remove');
     await log.become([{ a: 1 }, { a: 2 }, { a: 1 }, { a: 1, b: 3 }, { a: 1 }, null, { a: 1 }]);
     equal(await test.stored('box'), { a: 1 });
   },
@@ -82,13 +82,13 @@ export default cases({
   'an update that is denied at one place writes nothing': async (test) => {
     await test.rules({ '.read': true, open: { '.write': true } });
     const db = connect(test);
-    equal((await refused(update(ref(db), { 'open/a': 1, 'closed/a': 1 }))).code, DENIED);
+    equal((await rejected(update(ref(db), { 'open/a': 1, 'closed/a': 1 }))).code, DENIED);
     equal(await test.stored(''), null);
     await update(ref(db), { 'open/a': 1, 'open/b': 2 });
     equal(await test.stored(''), { open: { a: 1, b: 2 } });
   },
 
-  '.validate refuses what is malformed, and lets deletion pass': async (test) => {
+  '.validate rejects what is malformed, and lets deletion pass': async (test) => {
     await test.rules({
       '.read': true,
       '.write': true,
@@ -97,7 +97,7 @@ export default cases({
     const db = connect(test);
     await set(ref(db, 'users/ada'), { name: 'Ada', age: 36 });
     for (const bad of [{ name: 'Ada' }, { name: 'Ada', age: -1 }, { name: 'Ada', age: '36' }, { name: 'Ada', age: 36, more: 1 }]) {
-      equal((await refused(set(ref(db, 'users/bob'), bad))).code, DENIED, JSON.stringify(bad));
+      equal((await rejected(set(ref(db, 'users/bob'), bad))).code, DENIED, JSON.stringify(bad));
     }
     await remove(ref(db, 'users/ada'));
     equal(await test.stored('users'), null);
@@ -173,9 +173,9 @@ export default cases({
     const [ada, nobody] = [connect(test, { user: { sub: 'ada' } }), connect(test)];
     await set(ref(ada, 'users/ada'), 'mine');
     equal((await get(ref(ada, 'users/ada'))).val(), 'mine');
-    equal((await refused(set(ref(ada, 'users/bob'), 1))).code, DENIED, 'of another user');
-    equal((await refused(set(ref(nobody, 'users/ada'), 1))).code, DENIED, 'by nobody');
-    await refused(get(ref(nobody, 'users/ada')));
+    equal((await rejected(set(ref(ada, 'users/bob'), 1))).code, DENIED, 'of another user');
+    equal((await rejected(set(ref(nobody, 'users/ada'), 1))).code, DENIED, 'by nobody');
+    await rejected(get(ref(nobody, 'users/ada')));
   },
 
   'claims of a mocked user are known to the rules': async (test) => {
@@ -189,9 +189,9 @@ export default cases({
     const [ada, bob] = [connect(test, { user }), connect(test, { user: { user_id: 'bob', email: 'bob@example.com' } })];
     for (const place of ['admin', 'team/red', 'mail', 'provider']) {
       await set(ref(ada, place), 1);
-      equal((await refused(set(ref(bob, place), 1))).code, DENIED, place);
+      equal((await rejected(set(ref(bob, place), 1))).code, DENIED, place);
     }
-    equal((await refused(set(ref(ada, 'team/blue'), 1))).code, DENIED, 'another team');
+    equal((await rejected(set(ref(ada, 'team/blue'), 1))).code, DENIED, 'another team');
   },
 
   'a mocked user given as a token': async (test) => {
@@ -222,7 +222,7 @@ export default cases({
     await set(ref(db, 'box'), 1);
     await watch(db, ref(db, 'box')).become([1]);
     auth.signIn({ sub: 'bob' });
-    equal((await refused(set(ref(db, 'box'), 2))).code, DENIED, 'a write of another user');
+    equal((await rejected(set(ref(db, 'box'), 2))).code, DENIED, 'a write of another user');
   },
 
   'signing out cancels listeners that need a user': async (test) => {

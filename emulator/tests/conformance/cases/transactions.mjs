@@ -1,7 +1,7 @@
 /** Transactions. Source: "Save data as transactions", the SDK's typings of runTransaction. */
 
 import { get, goOffline, goOnline, ref, runTransaction, set, setWithPriority } from 'firebase/database';
-import { cases, equal, ok, refused } from '../harness.mjs';
+import { cases, equal, ok, rejected } from '../harness.mjs';
 import { connect, settle, watch } from '../sdk.mjs';
 
 const add = (amount) => (value) => (value ?? 0) + amount;
@@ -79,7 +79,7 @@ export default cases({
   'a function that throws ends the transaction': async (test) => {
     const db = connect(test);
     await set(ref(db, 'box'), 1);
-    const error = await refused((async () => runTransaction(ref(db, 'box'), () => {
+    const error = await rejected((async () => runTransaction(ref(db, 'box'), () => {
       throw new Error('my own');
     }))());
     equal(error.message, 'my own');
@@ -159,13 +159,13 @@ export default cases({
     equal((await get(ref(connect(test), 'box'))).exportVal(), { '.value': 2, '.priority': 'high' });
   },
 
-  'a transaction refused by the rules is taken back': async (test) => {
+  'a transaction rejected by the rules is taken back': async (test) => {
     await test.store('count', 1);
     await test.rules({ '.read': true, '.write': false });
     const db = connect(test);
     const log = watch(db, ref(db, 'count'));
     await log.become([1]);
-    const error = await refused(runTransaction(ref(db, 'count'), add(1)));
+    const error = await rejected(runTransaction(ref(db, 'count'), add(1)));
     ok(/permission_denied/i.test(error.message), error.message);
     await log.become([1, 2, 1]);
     equal(await test.stored('count'), 1);
@@ -174,7 +174,7 @@ export default cases({
   'a transaction needs to read': async (test) => {
     await test.rules({ '.read': false, '.write': true });
     await test.store('count', 1);
-    const error = await refused(runTransaction(ref(connect(test), 'count'), add(1)));
+    const error = await rejected(runTransaction(ref(connect(test), 'count'), add(1)));
     ok(error instanceof Error, `${error}`);
     equal(await test.stored('count'), 1);
   },
@@ -183,7 +183,7 @@ export default cases({
     const db = connect(test);
     await watch(db, ref(db, 'box')).become([null]);
     const onItsWay = runTransaction(ref(db, 'box'), add(1)).catch(() => {});
-    const waiting = refused(runTransaction(ref(db, 'box'), add(1)), 'the transaction');
+    const waiting = rejected(runTransaction(ref(db, 'box'), add(1)), 'the transaction');
     await set(ref(db, 'box'), 'set');
     equal((await waiting).message, 'set');
     await onItsWay;

@@ -1,7 +1,7 @@
 /** Values: what is written is what is read. Source: "Read and write data", "Structure data", the SDK's typings. */
 
 import { child, get, onValue, push, ref, remove, set, update } from 'firebase/database';
-import { cases, equal, eventually, ok, refused, show, thrown, until } from '../harness.mjs';
+import { cases, equal, eventually, ok, rejected, show, thrown, until } from '../harness.mjs';
 import { connect, keys, watch } from '../sdk.mjs';
 
 const NUMBERS = [0, 1, -1, 0.1, -2.5, 1e-7, 1.5e300, 2 ** 31, -(2 ** 31) - 1, 2 ** 53 - 1, 1234567890.123];
@@ -116,7 +116,7 @@ export default cases({
     equal((await get(ref(reader, 'list/1/x/0'))).val(), 3, 'by index');
   },
 
-  'places down to 32 levels; deeper ones are refused': async (test) => {
+  'places down to 32 levels; deeper ones are rejected': async (test) => {
     const [writer, reader] = [connect(test), connect(test)];
     const deep = Array.from({ length: 32 }, (_, level) => `l${level}`).join('/');
     await set(ref(writer, deep), 'deep');
@@ -128,7 +128,7 @@ export default cases({
     thrown(() => set(ref(writer, `${deep}/more`), 1), 'set at 33 levels');
   },
 
-  'data that the database cannot hold is refused, and nothing written': async (test) => {
+  'data that the database cannot hold is rejected, and nothing written': async (test) => {
     const db = connect(test);
     const box = ref(db, 'box');
     for (const value of [undefined, NaN, Infinity, () => 1, { a: undefined }, { a: { b: NaN } }]) {
@@ -248,9 +248,9 @@ export default cases({
     equal((await get(ref(reader, 'count'))).val(), 100); // which a listener's own copy answers
   },
 
-  'a refused key leaves the client usable': async (test) => {
+  'a rejected key leaves the client usable': async (test) => {
     const db = connect(test);
-    await refused((async () => set(ref(db, 'box'), { 'a.b': 1 }))());
+    await rejected((async () => set(ref(db, 'box'), { 'a.b': 1 }))());
     await set(ref(db, 'box'), 1);
     equal(await test.stored('box'), 1);
   },

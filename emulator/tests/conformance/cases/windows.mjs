@@ -176,7 +176,7 @@ export default cases({
     equal([first.events.length, last.events.length], [2, 2]);
   },
 
-  'a query beside a listener on all, begun after it and outliving it': async (test) => {
+  'a query next to a listener on all, begun after it and outliving it': async (test) => {
     const [, reader, at, list] = await numbers(test, 'abc');
     const all = watch(reader, list, keys);
     await all.become([['a', 'b', 'c']]);
@@ -201,7 +201,7 @@ export default cases({
     equal(one.events, [['c']]);
   },
 
-  'a listener on one child beside a window without it': async (test) => {
+  'a listener on one child next to a window without it': async (test) => {
     const [, reader, at, list] = await numbers(test, 'abc');
     const last = watch(reader, query(list, orderByValue(), limitToLast(1)), keys);
     const child = watch(reader, ref(reader, 'list/a'));

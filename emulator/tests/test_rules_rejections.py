@@ -1,4 +1,4 @@
-"""What the rules may not say: every refusal with its line, its column and the service's words for it."""
+"""What the rules may not say: every rejection with its line, its column and the service's words for it."""
 
 import pytest
 
@@ -15,10 +15,10 @@ NO_ORDERING = "operand must be an ordering or string literal when comparing agai
 NO_PATTERN = "matches() expects a regular expression literal argument."
 
 
-def refusal(text):
-    with pytest.raises(BadRulesError) as refused:
+def rejection(text):
+    with pytest.raises(BadRulesError) as rejected:
         parse_rules(text)
-    return str(refused.value)
+    return str(rejected.value)
 
 
 @pytest.mark.parametrize(
@@ -48,21 +48,21 @@ def refusal(text):
         ('{"rules": {"$a[b]": {}}}', f"1:12: {NO_KEY}\n"),
         ('{"rules": {"a$b": {}}}', f"1:12: {NO_KEY}\n"),
         ('{"rules": {"": {}}}', f"1:12: {NO_KEY}\n"),
-        ('{"rules": {"a": {},\n"a": {}}}', "2:1: 'a' is there twice.\n"),
+        ('{"rules": {"a": {},\n"a": {}}}', "2:1: 'a' occurs twice.\n"),
         ('{"rules": {"$a": {},\n"$b": {}}}', "2:1: Cannot have multiple default rules ('$a' and '$b').\n"),
-        ('{"rules": {"$a": {"$a": {}}}}', "1:19: Variable '$a' is taken already.\n"),
+        ('{"rules": {"$a": {"$a": {}}}}', "1:19: Variable '$a' is already used above.\n"),
         ('{"rules": {".indexOn": 3}}', f"1:24: {NO_INDEX}\n"),
         ('{"rules": {".indexOn": ["a", 3]}}', f"1:24: {NO_INDEX}\n"),
         ('{"rules": {".indexOn": ""}}', f"1:24: {NO_INDEX}\n"),
         ('{"rules": {".indexOn": {"a": 1}}}', f"1:24: {NO_INDEX}\n"),
     ],
 )
-def test_a_bad_file_is_refused_at_the_first_thing_that_is_wrong(text, error):
-    assert refusal(text) == error
+def test_a_bad_file_is_rejected_at_its_first_error(text, error):
+    assert rejection(text) == error
 
 
-def test_a_file_that_is_nested_without_end_is_refused():
-    assert "Parse error." in refusal("{" * 5000)
+def test_a_file_that_is_nested_too_deeply_is_rejected():
+    assert "Parse error." in rejection("{" * 5000)
 
 
 @pytest.mark.parametrize(
@@ -165,15 +165,15 @@ def test_a_file_that_is_nested_without_end_is_refused():
         ("'a'.matches(/(a/)", 12, "Invalid regular expression: missing ): (a."),
     ],
 )
-def test_a_bad_expression_is_refused_at_the_part_that_is_wrong(expression, offset, reason):
+def test_a_bad_expression_is_rejected_at_the_part_that_is_wrong(expression, offset, reason):
     begin = '{"rules": {"$x": {\n".write": "'
-    assert refusal(f'{begin}{expression}"}}}}}}') == f"2:{12 + offset}: {reason}\n"
+    assert rejection(f'{begin}{expression}"}}}}}}') == f"2:{12 + offset}: {reason}\n"
 
 
 @pytest.mark.parametrize("name", ["newData.exists()", "true || newData.val() == 1"])
-def test_new_data_is_unknown_where_there_is_none(name):
+def test_new_data_is_unknown_in_read_rules(name):
     column = 22 + name.index("newData")
-    assert refusal(f'{{"rules": {{".read": "{name}"}}}}') == f"1:{column}: newData is invalid in .read expressions.\n"
+    assert rejection(f'{{"rules": {{".read": "{name}"}}}}') == f"1:{column}: newData is invalid in .read expressions.\n"
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_new_data_is_unknown_where_there_is_none(name):
         "auth.uid['contains']('a') && data['child']('a')['exists']()",
     ],
 )
-def test_what_is_known_only_when_it_runs_is_taken(expression):
+def test_types_known_only_at_run_time_are_accepted(expression):
     parse_rules(f'{{"rules": {{"$x": {{".validate": "{expression}"}}}}}}')
 
 
-def test_all_bad_expressions_are_told_of_and_the_last_comes_first():
+def test_all_bad_expressions_are_reported_with_the_last_one_first():
     text = '{"rules": {"x": {".write": "same && data.foo()"},\n"y": {".write": "same"}}}'
-    faults = refusal(text).splitlines()
+    faults = rejection(text).splitlines()
     assert faults == [
         "2:18: Unknown variable 'same'.",
         "1:37: No such method/property 'foo'.",
@@ -204,17 +204,17 @@ def test_all_bad_expressions_are_told_of_and_the_last_comes_first():
     ]
 
 
-def test_a_wrong_part_is_told_of_once():
-    assert refusal('{"rules": {".read": "!(nobody.uid + 1 > 2) && nobody.has(1)[0]"}}').count("\n") == 2
+def test_a_wrong_part_is_reported_once():
+    assert rejection('{"rules": {".read": "!(nobody.uid + 1 > 2) && nobody.has(1)[0]"}}').count("\n") == 2
 
 
-def test_places_are_those_of_the_file_over_lines_and_escapes():
-    assert refusal('{"rules": {".read": "true &&\n  foo == 1"}}') == "2:3: Unknown variable 'foo'.\n"
-    assert refusal('{"rules": {".read": "\\"\\u00e9\\" == foo"}}') == "1:36: Unknown variable 'foo'.\n"
-    assert refusal('{"rules": {".read": "\'\\ud83d\\ude00\' == foo"}}') == "1:40: Unknown variable 'foo'.\n"
+def test_lines_and_columns_are_those_of_the_file_despite_escapes():
+    assert rejection('{"rules": {".read": "true &&\n  foo == 1"}}') == "2:3: Unknown variable 'foo'.\n"
+    assert rejection('{"rules": {".read": "\\"\\u00e9\\" == foo"}}') == "1:36: Unknown variable 'foo'.\n"
+    assert rejection('{"rules": {".read": "\'\\ud83d\\ude00\' == foo"}}') == "1:40: Unknown variable 'foo'.\n"
 
 
-def test_comments_texts_over_lines_and_a_last_comma_are_taken():
+def test_comments_multi_line_texts_and_a_trailing_comma_are_accepted():
     parse_rules(
         '// a\n{"rules": { /* b\n */ ".read": "auth != null &&\n  auth.uid != \'//\'", "a": {".indexOn": ["x/y"],},}}'
     )
