@@ -1,4 +1,4 @@
-"""A real Cloud Storage stand-in on a free port."""
+"""A Cloud Storage emulator on a free port."""
 
 import time
 
