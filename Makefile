@@ -5,7 +5,7 @@
 PYTHON ?= python3.11
 PY := .venv/bin/python
 DATA ?= emulator-data
-TESTS ?= tests
+TESTS ?= tests emulator/tests
 SEEDS ?= 1000
 KILLS ?= 20
 LOCK := uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -27,7 +27,7 @@ test: setup .setup/conformance lint  ## all tests (TESTS=tests/unit: some of the
 lint: setup  ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy emulator local trainer deploy clients benchmarks emulator-data/generate.py
+	.venv/bin/mypy emulator/src local trainer deploy clients benchmarks emulator-data/generate.py
 	cd functions && ../.venv/bin/mypy --config-file ../pyproject.toml bookrec backend main.py
 
 simulate: setup  ## whole histories under faults, all invariants checked (SEEDS=10000; about half an hour on two cores)
@@ -70,15 +70,16 @@ lock:  ## resolve the requirements anew, all to the same versions (needs uv)
 	$(LOCK) -c requirements-dev.txt -o functions/requirements.txt functions/requirements.in
 
 clean:  ## remove what was installed and written
-	rm -rf .venv functions/venv node_modules tests/conformance/node_modules web/vendor .setup out
+	rm -rf .venv functions/venv node_modules emulator/tests/conformance/node_modules emulator/src/*.egg-info web/vendor .setup out
 
 # One stamp an environment: a second `make` installs nothing.
-.setup/dev: requirements-dev.txt
+.setup/dev: requirements-dev.txt emulator/pyproject.toml
 	@echo "== Installing the trainer, tests and tools into .venv (about 2.5 GB, some minutes the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "Python 3.11 is needed; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e emulator
 	@# The domain lives in functions/, which is deployed as it is; the trainer imports it from there.
 	@echo "$(CURDIR)/functions" > $$($(PY) -c 'import site; print(site.getsitepackages()[0])')/bookrec.pth
 	@mkdir -p .setup && touch $@
@@ -95,7 +96,7 @@ clean:  ## remove what was installed and written
 	$(PYTHON) -m local.vendor
 	@mkdir -p .setup && touch $@
 
-.setup/conformance: tests/conformance/package-lock.json
+.setup/conformance: emulator/tests/conformance/package-lock.json
 	@echo "== Installing the clients that the database emulator is tested with (about 280 MB)"
-	cd tests/conformance && npm ci --no-audit --no-fund
+	cd emulator/tests/conformance && npm ci --no-audit --no-fund
 	@mkdir -p .setup && touch $@

@@ -19,7 +19,7 @@ import aiohttp
 import psutil
 
 from benchmarks.data import OUT
-from emulator.process import Emulator, running
+from local.database_emulator import DatabaseEmulator, running
 
 LISTENERS = 100
 TARGET_WRITES = 1_000
@@ -37,7 +37,7 @@ ADMIN = {"Authorization": "Bearer owner"}
 class Server:
     """The emulator as a process of its own, on a core of its own where there are two."""
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: DatabaseEmulator) -> None:
         self.port, self._process = emulator.port, psutil.Process(emulator.process.pid)
 
     def cpu_s(self) -> float:

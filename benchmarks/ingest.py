@@ -20,7 +20,7 @@ import requests
 from benchmarks import synthetic
 from benchmarks.data import keep
 from bookrec import paths
-from emulator.process import Emulator, running
+from local.database_emulator import DatabaseEmulator, running
 from trainer.data.ingest.folders import LocalFolder
 from trainer.data.ingest.increments import Snapshots
 from trainer.data.ingest.pages import PAGE_SIZE, Reading, pages, parallel_pages
@@ -49,7 +49,7 @@ def measure(seed: int, quick: bool) -> Figures:
     """Return the figures; the memory is that of a process of its own, from its first instruction on."""
     sizes = [150_000, 300_000] if quick else [10_000_000, 20_000_000]
     backups = [backup(entries, seed) for entries in sizes]
-    with stand_in(10_000 if quick else 100_000, seed) as (emulator, synthetic_data):
+    with database_emulator(10_000 if quick else 100_000, seed) as (emulator, synthetic_data):
         increments = increment(emulator, synthetic_data)
         ranges = side_by_side(emulator)
     targets = [
@@ -118,8 +118,8 @@ def ingest(file: str, folder: str) -> Figures:
 
 
 @contextmanager
-def stand_in(entries: int, seed: int) -> Iterator[tuple[Emulator, synthetic.Synthetic]]:
-    """Run the database stand-in with invented entries and the project's rules."""
+def database_emulator(entries: int, seed: int) -> Iterator[tuple[DatabaseEmulator, synthetic.Synthetic]]:
+    """Run the database emulator with invented entries and the project's rules."""
     made = synthetic.make(entries, seed)
     with running() as emulator:
         put(emulator, ".settings/rules", RULES.read_text())
@@ -128,15 +128,15 @@ def stand_in(entries: int, seed: int) -> Iterator[tuple[Emulator, synthetic.Synt
         yield emulator, made
 
 
-def put(emulator: Emulator, node: str, body: str, method: str = "PUT") -> None:
-    """Write to the stand-in as an admin."""
+def put(emulator: DatabaseEmulator, node: str, body: str, method: str = "PUT") -> None:
+    """Write to the emulator as an admin."""
     url = f"http://{emulator.address}/{node}.json"
     requests.request(method, url, params={"ns": NAMESPACE}, headers=ADMIN, data=body, timeout=300).raise_for_status()
 
 
 @contextmanager
-def database(emulator: Emulator) -> Iterator[Database]:
-    """Connect to the stand-in as the trainer does."""
+def database(emulator: DatabaseEmulator) -> Iterator[Database]:
+    """Connect to the emulator as the trainer does."""
     os.environ["FIREBASE_DATABASE_EMULATOR_HOST"] = emulator.address
     try:
         yield Database(connect("demo", f"http://{emulator.address}?ns={NAMESPACE}"))
@@ -144,7 +144,7 @@ def database(emulator: Emulator) -> Iterator[Database]:
         disconnect()
 
 
-def increment(emulator: Emulator, made: synthetic.Synthetic) -> Figures:
+def increment(emulator: DatabaseEmulator, made: synthetic.Synthetic) -> Figures:
     """Read all, then what a hundredth of the readers changed."""
     with tempfile.TemporaryDirectory() as folder, database(emulator) as found:
         snapshots = Snapshots(LocalFolder(Path(folder)))
@@ -152,7 +152,7 @@ def increment(emulator: Emulator, made: synthetic.Synthetic) -> Figures:
         readers = made.user_ids[:: round(1 / CHANGED)]
         found.shelf_nodes(
             readers[0]
-        )  # the stand-in's index is made by the first query for it: the backend's own, usually
+        )  # the emulator's index is made by the first query for it: the backend's own, usually
         marks = {f"{paths.DIRTY}/{reader}": {"at": 1} for reader in readers}
         put(emulator, "", json.dumps(marks), "PATCH")
         changed = timed(lambda: len(snapshots.read(found, found.server_time()).ratings))
@@ -172,7 +172,7 @@ def increment(emulator: Emulator, made: synthetic.Synthetic) -> Figures:
     }
 
 
-def side_by_side(emulator: Emulator) -> Figures:
+def side_by_side(emulator: DatabaseEmulator) -> Figures:
     """Read all entries page by page and in ranges side by side, where each request takes a while."""
     rule = {"path": paths.USER_BOOK, "methods": ["GET"], "stall_ms": [LATENCY_MS, LATENCY_MS]}
     put(emulator, ".settings/faults", json.dumps({"rules": [rule]}))
@@ -211,14 +211,14 @@ def show(figures: Figures) -> None:
         )
     found = figures["increment"]
     print(
-        f"\nstand-in, {found['entries']:,} entries: all in {found['full_seconds']:.2f} s; of {found['readers']} readers"
+        f"\nemulator, {found['entries']:,} entries: all in {found['full_seconds']:.2f} s; of {found['readers']} readers"
     )
     print(
         f"{found['changed_readers']} ({found['increment_rows']:,} rows) changed: in {found['increment_seconds']:.2f} s"
     )
     found = figures["ranges"]
     print(
-        f"\nstand-in, {found['latency_ms']} ms a request, pages of {found['page_size']}, {found['entries']:,} entries:"
+        f"\nemulator, {found['latency_ms']} ms a request, pages of {found['page_size']}, {found['entries']:,} entries:"
     )
     print(
         f"page by page {found['page_by_page_seconds']:.2f} s, "

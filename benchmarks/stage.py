@@ -19,8 +19,8 @@ import requests
 from benchmarks import random_model
 from bookrec import paths
 from bookrec.publishing import next_pointer
-from emulator.process import free_port, running
-from local.processes import Processes
+from local.database_emulator import running
+from local.processes import Processes, free_port
 from local.stack import storage_program
 from trainer.publishing import versions
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from bookrec.catalogue import parse_catalogue
 from bookrec.ranking import LIST_SIZE
-from emulator.launch import LaunchError
 from local.accounts import ACCOUNTS, READERS
 from local.reader import Reader
 from local.schedule import reconciling
@@ -43,7 +42,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything that was started is ended
     try:
         return Demo(arguments.out, keep=arguments.keep).run(arguments.data)
-    except (LaunchError, StackError, TimeoutError, subprocess.CalledProcessError, FileNotFoundError) as problem:
+    except (StackError, TimeoutError, subprocess.CalledProcessError, FileNotFoundError) as problem:
         say(f"The demo failed: {problem}\nLogs: {arguments.out}/*.log")
         return 1
     except KeyboardInterrupt:

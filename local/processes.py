@@ -77,6 +77,13 @@ class Processes:
             return False
 
 
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def is_free(port: int) -> bool:
     """Tell whether a loopback port can be listened on."""
     with socket.socket() as probe:

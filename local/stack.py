@@ -17,10 +17,9 @@ from typing import Any
 
 import requests
 
-from emulator.launch import environment as database_environment
-from emulator.process import free_port
 from local import accounts, pages
-from local.processes import Processes, is_free
+from local.database_emulator import under_emulator
+from local.processes import Processes, free_port, is_free
 from local.vendor import VendorError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -214,10 +213,10 @@ class Stack:
             command += ["--import", str(self.data.resolve())]
         log = self.logs / "emulators.log"
         log.unlink(missing_ok=True)
-        env = {**database_environment(dict(os.environ)), **self.addresses.environment, "CI": "1"}
+        env = {**os.environ, **self.addresses.environment, "CI": "1"}
         env.setdefault("TRAINER_LOG", str(self.logs / "trainer.log"))
         # The workers talk to the database through the address that firebase-tools gives them.
-        suite = self.processes.start(command, log=log, cwd=ROOT, env=env)
+        suite = self.processes.start(under_emulator(command), log=log, cwd=ROOT, env=env)
 
         def ready() -> bool:
             if suite.poll() is not None:

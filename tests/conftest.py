@@ -9,11 +9,11 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 TOGETHER = ("web", "clients", "deploy")
 """Folders whose tests share what takes long to start; of all others, those of a file do."""
 
-FIRST = ("web", "newcomer", "e2e", "deploy", "trainer", "clients", "simulation")
+FIRST = ("web", "newcomer", "e2e", "deploy", "trainer", "clients", "simulation", "conformance")
 """What takes longest, so that two processes end at about the same time."""
 
 
@@ -22,7 +22,7 @@ class Scheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         file = nodeid.split("::")[0]
-        folder = Path(file).parts[1]
+        folder = _folder(Path(file))
         return folder if folder in TOGETHER else file
 
 
@@ -32,7 +32,12 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items):
     """Put the tests that take longest first."""
-    items.sort(key=lambda item: _rank(item.path.relative_to(TESTS).parts[0]))
+    items.sort(key=lambda item: _rank(_folder(item.path.relative_to(ROOT))))
+
+
+def _folder(file):
+    """The folder of a test below its tree: ``tests/FOLDER/…`` or ``emulator/tests/FOLDER/…``."""
+    return file.parts[2 if file.parts[0] == "emulator" else 1]
 
 
 def _rank(folder):

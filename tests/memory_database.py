@@ -1,7 +1,7 @@
 """The Realtime Database in this process, behind the interface of firebase-admin's references.
 
-It is the stand-in's own tree, queries, indexes and rules without the wire, so that the real adapters run over it
-as they are. ``tests/adapters/test_database_port.py`` runs one suite over both.
+It is the database emulator's own tree, queries, indexes and rules without the wire, so that the real adapters run over
+it as they are. ``tests/adapters/test_database_port.py`` runs one suite over both.
 """
 
 import json
@@ -10,14 +10,9 @@ from urllib.parse import unquote
 
 from firebase_admin import db
 
-from emulator.auth import Caller
-from emulator.database import Database
-from emulator.keys import parse_path
-from emulator.query import parse_query
-from emulator.tree import etag, is_parent, to_json
+from rtdb_emulator.testing import ADMIN, InProcessDatabase
 
 RULES = (Path(__file__).resolve().parents[1] / "database.rules.json").read_text()
-ADMIN = Caller(is_admin=True)
 ATTEMPTS = 25
 """Of a transaction, as in firebase-admin."""
 
@@ -27,26 +22,25 @@ class MemoryDatabase:
 
     Args:
         now_ms: its clock.
-        subscriber: is told of every change.
+        on_write: is called with every write.
         perform: is handed every request, as a function that makes it, with ``"read"`` or ``"write"``: to fail it,
             to delay it, or to lose its answer.
     """
 
-    def __init__(self, now_ms, subscriber=lambda change: None, perform=lambda kind, request: request()):
-        self.service = Database("memory", subscriber, now_ms)
-        self.service.set_rules(RULES)
+    def __init__(self, now_ms, on_write=lambda write: None, perform=lambda kind, request: request()):
+        self.service = InProcessDatabase(RULES, on_write, now_ms)
         self.perform = perform
 
     def reference(self, path):
-        return Reference(self, parse_path(path))
+        return Reference(self, path)
 
     def get(self, path):
         """Read without a request."""
-        return to_json(self.service.read(parse_path(path), ADMIN))
+        return self.service.get(path)
 
     def update(self, values, caller=ADMIN):
         """Write at several paths, relative to the root, without a request."""
-        self.service.write({parse_path(path): value for path, value in values.items()}, caller)
+        self.service.update(values, caller)
 
 
 class Reference:
@@ -61,19 +55,21 @@ class Reference:
     def _write(self, request):
         return self._database.perform("write", request)
 
-    def _node(self):
-        return self._database.service.read(self._path, ADMIN)
-
     def get(self, etag=False, shallow=False):
         if etag:
             return self._read(self._value_and_etag)
         if shallow:
-            return self._read(lambda: dict.fromkeys(node, True) if is_parent(node := self._node()) else node)
-        return self._read(lambda: to_json(self._node()))
+            return self._read(self._shallow)
+        return self._read(lambda: self._database.service.get(self._path))
 
     def _value_and_etag(self):
-        node = self._node()
-        return to_json(node), etag(node)
+        service = self._database.service
+        return service.get(self._path), service.etag(self._path)
+
+    def _shallow(self):
+        service = self._database.service
+        keys = service.keys(self._path)
+        return dict.fromkeys(keys, True) if keys else service.get(self._path)
 
     def get_if_changed(self, known):
         def request():
@@ -88,13 +84,13 @@ class Reference:
 
     def _put(self, value):
         json.dumps(value, allow_nan=False)
-        self._database.service.write({self._path: value}, ADMIN)
+        self._database.service.update({self._path: value})
 
     def update(self, values):
         assert values, "firebase-admin refuses an empty update"
         json.dumps(values, allow_nan=False)
-        writes = {(*self._path, *parse_path(path)): value for path, value in values.items()}
-        self._write(lambda: self._database.service.write(writes, ADMIN))
+        writes = {f"{self._path}/{path}": value for path, value in values.items()}
+        self._write(lambda: self._database.service.update(writes))
 
     def set_if_unchanged(self, expected, value):
         assert value is not None, "firebase-admin refuses None"
@@ -104,7 +100,7 @@ class Reference:
             if now != expected:
                 return False, present, now
             self._put(value)
-            return True, value, etag(self._node())
+            return True, value, self._database.service.etag(self._path)
 
         return self._write(request)
 
@@ -152,7 +148,5 @@ class Query:
         return self._with("limitToLast", number)
 
     def get(self):
-        query = parse_query(self._parameters)
         path, service = self._reference._path, self._reference._database.service
-        found = self._reference._read(lambda: service.read(path, ADMIN, query))
-        return {key: to_json(node) for key, node in (found or {}).items()}
+        return self._reference._read(lambda: service.select(path, self._parameters))

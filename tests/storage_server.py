@@ -5,8 +5,7 @@ import time
 import pytest
 import requests
 
-from emulator.process import free_port
-from local.processes import Processes
+from local.processes import Processes, free_port
 from local.stack import storage_program
 
 

@@ -38,15 +38,29 @@ def test_handlers_know_the_domain_and_the_ports_but_no_sdk():
 @pytest.mark.parametrize(
     ("folder", "strangers"),
     [
-        ("functions", {"tensorflow", "tensorflow_recommenders", "pandas", "trainer", "emulator", "local"}),
-        ("trainer", {"backend", "emulator", "local", "firebase_functions", "benchmarks"}),
-        ("clients", {"backend", "trainer", "emulator", "local", "firebase_functions"}),
-        ("deploy", {"bookrec", "backend", "trainer", "emulator", "local", "firebase_functions"}),
-        ("emulator", {"backend", "bookrec", "trainer", "local", "firebase_admin", "firebase_functions"}),
+        ("functions", {"tensorflow", "tensorflow_recommenders", "pandas", "trainer", "local"}),
+        ("trainer", {"backend", "local", "firebase_functions", "benchmarks"}),
+        ("clients", {"backend", "trainer", "local", "firebase_functions"}),
+        ("deploy", {"bookrec", "backend", "trainer", "local", "firebase_functions"}),
     ],
 )
 def test_the_parts_do_not_know_each_other(folder, strangers):
     assert not violations(folder, lambda n: n not in strangers)
+
+
+@pytest.mark.parametrize("folder", ["functions", "trainer", "local", "deploy", "clients", "benchmarks"])
+def test_the_database_emulator_is_a_program_that_no_part_imports(folder):
+    assert not violations(folder, lambda n: n not in {"emulator", "rtdb_emulator"})
+
+
+def test_tests_know_only_the_public_module_of_the_database_emulator():
+    used = {name for _, name in imports_of("tests") if name.split(".")[0] in {"emulator", "rtdb_emulator"}}
+    assert used == {"rtdb_emulator.testing"}
+
+
+def test_the_database_emulator_and_its_tests_know_nothing_of_the_project():
+    project = {"backend", "benchmarks", "bookrec", "clients", "deploy", "local", "main", "tests", "trainer"}
+    assert not violations("emulator", lambda n: n not in project)
 
 
 def test_only_adapters_import_google_clients():
@@ -57,7 +71,7 @@ def test_only_adapters_import_google_clients():
 
 @pytest.mark.parametrize(
     "folder",
-    ["functions/bookrec", "functions/backend", "emulator", "trainer", "local", "benchmarks", "deploy", "clients"],
+    ["functions/bookrec", "functions/backend", "emulator/src", "trainer", "local", "benchmarks", "deploy", "clients"],
 )
 def test_every_public_function_and_class_has_a_docstring(folder):
     missing = []

@@ -52,8 +52,11 @@ RUN_BY = {
     "test_import_turns_ratings_into_a_database_that_a_run_can_read",
     "trainer lists": "tests/trainer/commands/test_help.py::test_lists_are_made_from_an_export_into_a_folder",
     "trainer simulate": "tests/trainer/commands/test_help.py::test_simulate_runs_histories_and_replays_one",
-    "emulator": "tests/emulator/test_snapshots.py::"
-    "test_what_an_emulator_held_when_it_was_told_to_stop_is_there_at_the_next_start",
+    "pip install": "emulator/tests/test_package.py::installed",
+    "rtdb-emulator exec": "emulator/tests/test_package.py::"
+    "test_firebase_tools_serves_the_project_with_it_and_the_exit_code_comes_through",
+    "rtdb-emulator": "emulator/tests/test_snapshots.py::"
+    "test_an_emulator_exports_its_data_when_stopped_and_imports_it_at_the_next_start",
     "benchmarks.events": "tests/benchmarks/test_events.py::"
     "test_events_of_many_readers_end_in_right_lists_and_none_is_lost",
     "benchmarks.cold_start": "tests/benchmarks/test_events.py::"
@@ -61,7 +64,9 @@ RUN_BY = {
 }
 """The test that runs each command in a document; commands that need a cloud are in ``sh cloud`` blocks instead."""
 
-COMMAND = re.compile(r"(make [\w-]+|(?:\.venv/bin/)?python -m (trainer \w+|[\w.]+))")
+COMMAND = re.compile(
+    r"(make [\w-]+|pip install|rtdb-emulator(?: exec)?|(?:\.venv/bin/)?python -m (trainer \w+|[\w.]+))"
+)
 
 
 def commands_of(document):

@@ -7,7 +7,7 @@ import requests
 
 from backend.adapters import cloud_storage
 from bookrec.errors import BadModel, StoreUnavailable
-from emulator.process import free_port
+from local.processes import free_port
 from tests.fakes import FakeBucket, FakeClock
 from trainer.publishing.adapters import Bucket
 

@@ -25,7 +25,7 @@ from trainer.serving.by_user import export_by_user
 __all__ = ["deliveries", "port", "server"]
 
 HERE = Path(__file__).resolve().parent
-NODE_MODULES = guide.ROOT / "tests" / "conformance" / "node_modules"
+NODE_MODULES = guide.ROOT / "emulator" / "tests" / "conformance" / "node_modules"
 VERSION = "20260101T000000Z-7"
 K = 20
 

@@ -16,7 +16,7 @@ from tests.fakes import World, entry
 PAGE = (ROOT / "docs" / "security.md").read_text()
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
 REQUIREMENTS = ["requirements-dev.txt", "functions/requirements.txt", "trainer/requirements.txt"]
-LOCKS = ["package-lock.json", "tests/conformance/package-lock.json"]
+LOCKS = ["package-lock.json", "emulator/tests/conformance/package-lock.json"]
 
 
 @pytest.mark.parametrize(("file", "test"), NAMED)

@@ -8,8 +8,7 @@ import pytest
 from bookrec.entries import parse_entry
 from bookrec.errors import BadData
 from tests.corpus import corpus
-from tests.database_server import ADMIN
-from tests.emulator.test_rest import token
+from tests.database_server import ADMIN, token
 
 STATUS = {"passes": 200, "denied": 401, "unsendable": 400}
 ENTRIES, BOOKS = corpus.entries(), corpus.books()

@@ -11,8 +11,7 @@ import pytest
 import requests
 
 from bookrec.ranking import LIST_SIZE
-from emulator.process import free_port
-from local.processes import Processes
+from local.processes import Processes, free_port
 from tests.database_server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +87,7 @@ def test_the_deployed_folder_answers_an_event(deployed, processes, tmp_path):
     server = Server(database, "demo-bookrec-default-rtdb")
     log = tmp_path / "functions.log"
     python = str(ROOT / ".venv" / "bin" / "python")
-    processes.start([python, "-m", "emulator", "--port", str(database)], cwd=ROOT, log=tmp_path / "database.log")
+    processes.start([python, "-m", "rtdb_emulator", "--port", str(database)], cwd=ROOT, log=tmp_path / "database.log")
     wait_until_it_answers(f"http://127.0.0.1:{database}/", tmp_path / "database.log")
     server.request("PUT", ".settings/rules", data=(ROOT / "database.rules.json").read_bytes())
     for number in range(12):

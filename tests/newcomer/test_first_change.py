@@ -14,7 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from local.accounts import READERS
 from local.processes import Processes
-from tests.conformance.clients import browser as chromium
+from tests.browser import chromium
 from tests.missing import skip_without
 from tests.web.reader_page import picture, recommended, sign_in
 

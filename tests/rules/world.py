@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.database_server import ADMIN
-from tests.emulator.test_rest import token
+from tests.database_server import ADMIN, token
 
 ISBN = "09780000000001"
 

@@ -9,8 +9,7 @@ from bookrec.errors import BadModel, BookrecError, LeaseLost
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.push_keys import first_key
 from bookrec.recommender import Items
-from emulator.auth import Caller
-from emulator.errors import PermissionDeniedError
+from rtdb_emulator.testing import ADMIN, PermissionDeniedError, user
 from trainer import operations as operate
 from trainer import run
 from trainer.publishing.adapters import Database
@@ -28,7 +27,7 @@ class Reader:
         self._world, self.uid, self._keys = world, uid, []
 
     def write(self, values, *, admin=False):
-        caller = Caller(is_admin=True) if admin else Caller(is_admin=False, auth={"uid": self.uid})
+        caller = ADMIN if admin else user(self.uid)
         self._world.note(self.uid, "writes", json.dumps(values)[:200])
         self._world.platform.database.update(values, caller)
 

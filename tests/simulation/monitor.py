@@ -10,7 +10,6 @@ from bookrec.lease import read_lease
 from bookrec.manifest import ITEMS, MANIFEST, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.paths import children
 from bookrec.reader import LIST
-from emulator.tree import get, to_json
 from tests.simulation.platform import score_of
 
 
@@ -58,21 +57,21 @@ class Monitor:
 
     # -- called by the database --------------------------------------------------------------------------------------
 
-    def changed(self, change):
-        for path in change.paths:
+    def changed(self, write):
+        for path in write.paths:
             if path[0] == paths.ARCHIVE:
                 self.catalogue_changed_at = self._world.scheduler.now + 5_000  # as long as it may be cached
-                self.catalogues.append(parse_catalogue(to_json(get(change.after, path[:1])) or {})[0])
+                self.catalogues.append(parse_catalogue(write.after(path[:1]) or {})[0])
             elif path[:2] == ("Recommender", "model"):
-                self._pointer_changed(*(to_json(get(tree, path[:2])) for tree in (change.before, change.after)))
+                self._pointer_changed(write.before(path[:2]), write.after(path[:2]))
             elif path == ("Recommender", "lease"):
-                self._lease_changed(*(read_lease(to_json(get(tree, path))) for tree in (change.before, change.after)))
+                self._lease_changed(read_lease(write.before(path)), read_lease(write.after(path)))
             elif path[0] == paths.USERS and path[2:] == (LIST,):
-                self._list_changed(path[1], to_json(get(change.after, path)))
+                self._list_changed(path[1], write.after(path))
             elif path[0] == paths.USER_BOOK and len(path) > 1:
-                self._named[path[1]].add(str(children(to_json(get(change.after, path[:2]))).get("isbn")))
+                self._named[path[1]].add(str(children(write.after(path[:2])).get("isbn")))
             elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("hits",):
-                self._hit_noted(*path[2:4], path[5], to_json(get(change.after, path[:6])))
+                self._hit_noted(*path[2:4], path[5], write.after(path[:6]))
 
     def _pointer_changed(self, before, after):
         old, new = read_pointer(before), read_pointer(after)

@@ -200,7 +200,7 @@ def hunt(mutant, seeds):
     """Return (invariant, first seed that catches the mutant), or None if none of ``seeds`` does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("functions/bookrec", "functions/backend", "trainer", "emulator", "tests", "database.rules.json"):
+        for part in ("functions/bookrec", "functions/backend", "trainer", "tests", "database.rules.json"):
             source, target = ROOT / part, folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():

@@ -12,7 +12,6 @@ from backend.parameters import Settings
 from bookrec.errors import StoreUnavailable
 from bookrec.recommender import Recommender
 from bookrec.retraining import Policy
-from emulator.tree import get, to_json
 from tests.fakes import FakeBucket, load_fake
 from tests.memory_database import MemoryDatabase
 from tests.simulation.scheduler import Crash
@@ -176,14 +175,14 @@ class Platform:
 
     # -- events ------------------------------------------------------------------------------------------------------
 
-    def _changed(self, change):
-        self.monitor.changed(change)
-        for path in change.paths:
+    def _changed(self, write):
+        self.monitor.changed(write)
+        for path in write.paths:
             if path[0] == "User_Book" and len(path) > 1:
-                before, after = (to_json(get(tree, path[:2])) for tree in (change.before, change.after))
+                before, after = write.before(path[:2]), write.after(path[:2])
                 if before != after:
                     self._events += 1
-                    author = self.authors.pop(path[1], change.caller.auth_id)
+                    author = self.authors.pop(path[1], write.caller.auth_id)
                     event = EntryWritten(f"event-{self._events}", path[1], before, after, author)
                     self._deliver(event.event_id, lambda backend, event=event: backend.entry_written(event))
             elif path[:2] == ("Recommender", "model"):

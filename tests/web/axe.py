@@ -2,7 +2,7 @@
 
 from local.stack import ROOT
 
-AXE = ROOT / "tests" / "conformance" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "emulator" / "tests" / "conformance" / "node_modules" / "axe-core" / "axe.min.js"
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 

@@ -7,7 +7,7 @@ import subprocess
 from local.stack import ROOT
 from tests.missing import skip_without
 
-COMPILER = ROOT / "tests" / "conformance" / "node_modules" / ".bin" / "tsc"
+COMPILER = ROOT / "emulator" / "tests" / "conformance" / "node_modules" / ".bin" / "tsc"
 STRICT = {
     "noEmit": True, "allowJs": True, "checkJs": True, "strict": True, "skipLibCheck": True, "target": "es2022",
     "module": "esnext", "moduleResolution": "bundler", "lib": ["es2022", "dom", "dom.iterable"], "types": [],

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from emulator.process import free_port
+from local.processes import free_port
 from trainer.model import distributed
 from trainer.model.sharing import from_bytes, to_bytes
 

@@ -1,1 +1,0 @@
-"""Security rules: the language, and what they allow."""

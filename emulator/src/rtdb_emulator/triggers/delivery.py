@@ -1,0 +1,133 @@
+"""Delivery of events to the functions emulator: in the background, never failing or slowing the write."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from rtdb_emulator.database.changes import Change
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.triggers.events import Occurrence
+from rtdb_emulator.triggers.trigger import Trigger
+
+PATIENCE_S = 600
+"""How long a function may take; Google's limit for event functions is 540 s."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Line:
+    """The events that wait for one trigger, and how many of its deliveries are under way."""
+
+    trigger: Trigger
+    waiting: deque[Occurrence] = field(default_factory=deque)
+    under_way: int = 0
+
+
+class Dispatcher:
+    """Delivers each event once, in no promised order; a failure is logged, and not tried again.
+
+    Only ``faults`` change that, if a plan says so.
+
+    Args:
+        functions: ``host:port`` of the functions emulator.
+        host: what the events name as the database's host.
+        in_flight: deliveries at a time for each trigger. The functions emulator starts a Python process for
+            every request that finds no idle one: without a bound, a burst of writes starts a crowd of them.
+        faults: decides what goes wrong.
+    """
+
+    def __init__(self, functions: str, host: str, in_flight: int, faults: Faults) -> None:
+        self._functions, self._host, self._in_flight = functions, host, in_flight
+        self._faults = faults
+        self._lines: dict[str, _Line] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
+
+    def register(self, trigger: Trigger) -> None:
+        """Add a trigger, or replace the one with its name."""
+        self._lines.setdefault(trigger.name, _Line(trigger)).trigger = trigger
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all triggers."""
+        return sorted(self._lines)
+
+    def __call__(self, change: Change) -> None:
+        """Queue the events of one write."""
+        for line in self._lines.values():
+            for place in line.trigger.places(change):
+                self._queue(line, Occurrence(change, place))
+            self._start(line)
+
+    async def close(self) -> None:
+        """Drop what has not been delivered."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def _queue(self, line: _Line, occurrence: Occurrence) -> None:
+        for delay_s in self._faults.delays(line.trigger):
+            if delay_s > 0:
+                self._run(self._queue_later(line, occurrence, delay_s))
+            else:
+                line.waiting.append(occurrence)
+
+    async def _queue_later(self, line: _Line, occurrence: Occurrence, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        line.waiting.append(occurrence)
+        self._start(line)
+
+    def _start(self, line: _Line) -> None:
+        """Deliver up to ``in_flight`` at a time."""
+        while line.waiting and line.under_way < self._in_flight:
+            line.under_way += 1
+            self._run(self._deliver_all(line, self._next(line)))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _next(self, line: _Line) -> Occurrence:
+        position = self._faults.position(line.trigger, len(line.waiting))
+        occurrence = line.waiting[position]
+        del line.waiting[position]
+        return occurrence
+
+    async def _deliver_all(self, line: _Line, occurrence: Occurrence) -> None:
+        """Deliver one event, then those that wait by then."""
+        try:
+            await self._deliver(line.trigger, occurrence)
+            while line.waiting:
+                await self._deliver(line.trigger, self._next(line))
+        finally:
+            line.under_way -= 1
+
+    async def _deliver(self, trigger: Trigger, occurrence: Occurrence) -> None:
+        if self._session is None:
+            # A new connection for each: the receiver could close a kept one just as it is used, and a POST that fails
+            # this way is not sent again.
+            connector = aiohttp.TCPConnector(force_close=True, limit=0)
+            timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        url = f"http://{self._functions}{trigger.url_path}"
+        headers = {"content-type": "application/json" if trigger.is_legacy else "application/cloudevents+json"}
+        event = json.dumps(occurrence.event(trigger, self._host))
+        place = "/".join(occurrence.place)
+        try:
+            async with self._session.post(url, data=event, headers=headers) as answer:
+                if answer.status >= 300:
+                    log.warning("%s answered %d to an event of /%s", trigger.name, answer.status, place)
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            log.warning("%s was not reached for /%s: %s", trigger.name, place, problem or type(problem).__name__)

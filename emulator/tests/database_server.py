@@ -1,0 +1,90 @@
+"""A real server on a free port, and what receives its trigger deliveries."""
+
+import base64
+import json
+import queue
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from rtdb_emulator.testing import running
+
+ADMIN = {"Authorization": "Bearer owner"}
+
+
+class Server:
+    """A client of one namespace of a running emulator."""
+
+    def __init__(self, port, namespace):
+        self.host, self.namespace = f"127.0.0.1:{port}", namespace
+        self._session = requests.Session()
+
+    def request(self, method, path, value=None, *, headers=ADMIN, data=None, **query):
+        parameters = {"ns": self.namespace, **query}
+        body = {"data": data} if data is not None else {} if value is None and method == "GET" else {"json": value}
+        return self._session.request(
+            method, f"http://{self.host}/{path}.json", params=parameters, headers=headers, timeout=10, **body
+        )
+
+    def get(self, path, **query):
+        answer = self.request("GET", path, **query)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def put(self, path, value, **query):
+        answer = self.request("PUT", path, value, **query)
+        assert answer.ok, answer.text
+
+
+def token(uid, **claims):
+    """An ID token as the Auth emulator makes them: nobody signed it."""
+    body = {"user_id": uid, "sub": uid, "exp": int(time.time()) + 60, **claims}
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, body)
+    ]
+    return ".".join([*parts, ""])
+
+
+@pytest.fixture(scope="session")
+def deliveries():
+    """Events as the functions emulator would get them: (path, body)."""
+    received = queue.Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.put((self.path, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    received.port = server.server_port
+    yield received
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def port(deliveries):
+    options = ["--single_project_mode", "Warning", "--functions_emulator_host", "127.0.0.1"]
+    with running(*options, "--functions_emulator_port", str(deliveries.port)) as emulator:
+        yield emulator.port
+    assert emulator.process.returncode == 0
+
+
+_numbers = iter(range(10_000))
+
+
+@pytest.fixture
+def server(port):
+    """An empty namespace of its own for each test."""
+    return Server(port, f"test-{next(_numbers)}")

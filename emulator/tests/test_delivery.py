@@ -1,0 +1,129 @@
+"""Delivery: bounded, in the background, and not upset by a receiver that fails."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+from aiohttp import web
+
+from rtdb_emulator.database.auth import Caller
+from rtdb_emulator.database.databases import Databases
+from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.triggers.delivery import Dispatcher
+from rtdb_emulator.triggers.trigger import parse_trigger
+
+ADMIN = Caller(is_admin=True)
+TRIGGER = {
+    "name": "projects/p/locations/us-central1/triggers/us-central1-f-0",
+    "path": "n/{id}",
+    "event": "google.firebase.database.ref.v1.written",
+}
+
+
+class Receiver:
+    """A functions emulator that takes its time and notes how many requests it has at once."""
+
+    def __init__(self, status=200, seconds=0.01):
+        self.status, self.seconds = status, seconds
+        self.now = self.most = 0
+        self.refs = []
+
+    async def handle(self, request):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        event = await request.json()
+        await asyncio.sleep(self.seconds)
+        self.refs.append(event["ref"])
+        self.now -= 1
+        return web.Response(status=self.status)
+
+
+def run(receiver, scenario, *, in_flight=3, faults=None):
+    async def main():
+        app = web.Application()
+        app.router.add_post("/functions/projects/p/triggers/us-central1-f-0", receiver.handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = site._server.sockets[0].getsockname()[1]
+        dispatcher = Dispatcher(f"127.0.0.1:{port}", "127.0.0.1:9000", in_flight, faults or Faults())
+        dispatcher.register(parse_trigger(TRIGGER))
+        await scenario(Databases(dispatcher)["x"], dispatcher, runner)
+        await dispatcher.close()
+        await runner.cleanup()
+
+    asyncio.run(main())
+
+
+async def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+def test_a_burst_is_delivered_whole_a_few_at_a_time_and_the_write_does_not_wait():
+    receiver = Receiver()
+
+    async def scenario(database, dispatcher, runner):
+        database.write({("n",): {f"k{i}": i for i in range(100)}}, ADMIN)
+        assert receiver.refs == []
+        await until(lambda: len(receiver.refs) == 100)
+
+    run(receiver, scenario)
+    assert sorted(receiver.refs) == sorted(f"n/k{i}" for i in range(100))
+    assert receiver.most == 3
+
+
+def test_a_second_write_while_the_first_is_under_way_keeps_to_the_bound():
+    receiver = Receiver(seconds=0.05)
+
+    async def scenario(database, dispatcher, runner):
+        for i in range(9):
+            database.write({("n", f"k{i}"): i}, ADMIN)
+            await asyncio.sleep(0.005)
+        dispatcher.register(parse_trigger(TRIGGER))
+        await until(lambda: len(receiver.refs) == 9)
+
+    run(receiver, scenario)
+    assert receiver.most == 3
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_failure_is_logged_once_and_not_tried_again(status, caplog):
+    receiver = Receiver(status)
+
+    async def scenario(database, dispatcher, runner):
+        database.write({("n", "k"): 1}, ADMIN)
+        await until(lambda: len(caplog.records) == 1)
+        await asyncio.sleep(0.05)
+
+    with caplog.at_level(logging.WARNING, logger="rtdb_emulator"):
+        run(receiver, scenario)
+    assert receiver.refs == ["n/k"]
+    assert f"answered {status} to an event of /n/k" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_an_absent_functions_emulator_does_not_fail_writes(caplog):
+    async def scenario(database, dispatcher, runner):
+        await runner.cleanup()
+        database.write({("n", "k"): 1}, ADMIN)
+        await until(lambda: "was not reached" in caplog.text)
+        assert database.read(("n", "k"), ADMIN) == 1
+
+    with caplog.at_level(logging.WARNING, logger="rtdb_emulator"):
+        run(Receiver(), scenario)
+
+
+def test_waiting_deliveries_are_dropped_on_exit():
+    async def scenario(database, dispatcher, runner):
+        database.write({("n",): {f"k{i}": i for i in range(50)}}, ADMIN)
+        await asyncio.sleep(0.02)
+        began = time.monotonic()
+        await dispatcher.close()
+        assert time.monotonic() - began < 5
+
+    run(Receiver(seconds=30), scenario)
