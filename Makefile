@@ -1,6 +1,6 @@
-# Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`.
+# Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`; to develop: `make up`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate mutants chaos deploy doctor bench bench-quality bench-train bench-emulator data clients lock clean
+.PHONY: help setup up demo test lint simulate mutants chaos deploy doctor bench bench-quality bench-train bench-emulator data clients lock clean
 
 PYTHON ?= python3.11
 PY := .venv/bin/python
@@ -17,6 +17,10 @@ help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 setup: .setup/dev .setup/functions .setup/node  ## install everything, once
+
+up: setup  ## the local stack until Ctrl-C; functions reload (KEEP_DATA=FOLDER: keep the data; TRAIN=0: no first model)
+	$(PY) -m local.up --data $(DATA) $(if $(KEEP_DATA),--keep-data "$(KEEP_DATA)") \
+	  $(if $(filter 0,$(TRAIN)),--no-train) $(if $(FRESH_PORTS),--fresh-ports)
 
 demo: setup  ## the main job, start to end (DATA=FOLDER: with other ratings; KEEP=1: the pages stay up until Ctrl-C)
 	$(PY) -m local.demo --data $(DATA) $(if $(KEEP),--keep)

@@ -8,9 +8,7 @@ In the end everything has to be as if nothing had happened: exit code 1 where it
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -24,9 +22,10 @@ from local import chaos_checks as checks
 from local import chaos_faults as faults
 from local.chaos_actors import Keeper, Watcher, Writer
 from local.chaos_report import report
-from local.demo import say
 from local.reader import Reader
+from local.signals import interrupt_on_signals
 from local.stack import ROOT, Stack, StackError
+from local.up import say
 
 MINIMUM_CHANGES = 5
 PARAMETERS = {
@@ -53,7 +52,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT / "emulator-data", help="an export to begin with")
     parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder for logs and chaos.json")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything that was started is ended
+    interrupt_on_signals()
     stack = Stack(
         data=arguments.data,
         logs=arguments.out,
@@ -122,10 +121,7 @@ class Chaos:
 
     def _train_first(self) -> float:
         began, log = time.monotonic(), self._stack.logs / "trainer.log"
-        environment = {**os.environ, **self._stack.addresses.environment}
-        trainer = self._stack.processes.start(
-            [sys.executable, "-m", "trainer", "run"], log=log, cwd=ROOT, env=environment
-        )
+        trainer = self._stack.start_trainer("run", log=log)
         try:
             code = trainer.wait(600)
         except subprocess.TimeoutExpired as problem:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +17,7 @@ from bookrec.lease import read_lease
 from bookrec.manifest import parse_pointer
 from local.chaos_checks import read_whole
 from local.reader import Reader
-from local.stack import ROOT, Stack
+from local.stack import Stack
 
 LARGEST_SHELF = 25
 """A reader with more books than this removes one."""
@@ -120,13 +118,9 @@ class Keeper(Background):
             self.failed += 1
         is_parked = self._stack.admin_get(f"{paths.STATUS}/training/parked") is not None
         if is_parked and read_lease(self._stack.admin_get(paths.LEASE)).failures:
-            environment = {**os.environ, **self._stack.addresses.environment}
-            command = [sys.executable, "-m", "trainer", "release"]
-            released = self._stack.processes.start(
-                command, log=self._stack.logs / "release.log", cwd=ROOT, env=environment
-            )
+            released = self._stack.start_trainer("release", log=self._stack.logs / "release.log")
             if code := released.wait(120):
-                raise subprocess.CalledProcessError(code, command)
+                raise subprocess.CalledProcessError(code, released.args)
             self.releases += 1
         self.pause(self._every_s)
 

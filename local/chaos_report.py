@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from local.demo import say
+from local.up import say
 
 
 def report(result: dict[str, Any], problems: list[str], out: Path) -> None:

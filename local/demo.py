@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -19,10 +15,11 @@ from typing import Any
 
 from bookrec.catalogue import parse_catalogue
 from bookrec.ranking import LIST_SIZE
-from local.accounts import ACCOUNTS, READERS
+from local.accounts import READERS
 from local.reader import Reader
-from local.schedule import reconciling
+from local.signals import interrupt_on_signals
 from local.stack import ROOT, Stack, StackError
+from local.up import PROBLEMS, say, show, started, stay
 
 FIRST_BOOKS = 5
 """Books that the demo's reader rates: as many changes as make a retraining worth while under the emulators."""
@@ -39,20 +36,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder for logs and demo.json")
     parser.add_argument("--keep", action="store_true", help="leave everything running, and the pages up, until Ctrl-C")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything that was started is ended
+    interrupt_on_signals()
     try:
         return Demo(arguments.out, keep=arguments.keep).run(arguments.data)
-    except (StackError, TimeoutError, subprocess.CalledProcessError, FileNotFoundError) as problem:
+    except PROBLEMS as problem:
         say(f"The demo failed: {problem}\nLogs: {arguments.out}/*.log")
         return 1
     except KeyboardInterrupt:
         say("\nStopped; nothing is left running.")
         return 130
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    print(line, flush=True)  # noqa: T201
 
 
 class Demo:
@@ -64,11 +56,8 @@ class Demo:
         self.result: dict[str, Any] = {"write_to_list_ms": []}
 
     def run(self, data: Path) -> int:
-        """Play all scenes; return 0 where the lists are as promised."""
-        export = self._export(data)
-        self._step("Starting the Emulator Suite and Cloud Storage")
-        # As in a project: what an event or a run has left undone is found and done.
-        with Stack(data=export, logs=self._out, say=lambda line: say(f"   {line}")) as stack, reconciling(stack):
+        """Play all scenes; return 0 if the lists are as promised."""
+        with started(data, self._out, ui=self._keep) as stack:
             self.result["train_s"] = self._train_first(stack)
             reader, keys = self._rate_books(stack)
             self._change_and_remove(reader, keys)
@@ -84,23 +73,10 @@ class Demo:
             say("To see it for yourself, in a browser: make demo KEEP=1")
         return 1 if left else 0
 
-    def _export(self, data: Path) -> Path:
-        if (data / "firebase-export-metadata.json").exists():
-            return data
-        self._step(f"Turning {data} into a database")
-        out = self._out / "import"
-        shutil.rmtree(out, ignore_errors=True)  # an earlier demo's: the command overwrites nothing
-        command = [sys.executable, "-m", "trainer", "import", str(data.resolve()), "--out", str(out.resolve())]
-        subprocess.run(command, cwd=ROOT, check=True)
-        return out
-
     def _train_first(self, stack: Stack) -> float:
         self._step("Training and publishing a first model (python -m trainer run)")
         began = time.monotonic()
-        environment = {**os.environ, **stack.addresses.environment}
-        trainer = stack.processes.start(
-            [sys.executable, "-m", "trainer", "run"], log=self._out / "trainer.log", cwd=ROOT, env=environment
-        )
+        trainer = stack.start_trainer("run", log=self._out / "trainer.log")
         while trainer.poll() is None:
             time.sleep(0.2)
             self._tick(began)
@@ -187,7 +163,6 @@ class Demo:
         raise TimeoutError(f"the lists were not refreshed with {version} after {patience_s:.0f} s")
 
     def _keep_up(self, stack: Stack) -> None:
-        self._step("The pages")
         stack.sign_up_accounts()
         for number, account in enumerate(READERS):
             reader = Reader(stack.addresses, account.email, account.password)
@@ -195,15 +170,8 @@ class Demo:
             for isbn, rating in zip(self._taste(stack, rank=5 + 25 * number), STARS, strict=True):
                 reader.shelve(isbn, rating)
             reader.wait_for_list()
-        say(f"   {stack.web}/           for readers: rate a book, and see the list follow")
-        say(f"   {stack.web}/operator   for operators: the model, its training, what readers make of it\n")
-        for account in ACCOUNTS:
-            say(f"   {account.email:22} {account.password}")
-        say("\nEverything stays up until Ctrl-C.")
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            say("\nStopping.")
+        show(stack)
+        stay(stack)
 
     def _await_list(self, reader: Reader, began: float, what: str) -> None:
         reader.wait_for_list()

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,8 +18,10 @@ from typing import Any
 
 import requests
 
-from local import accounts, pages
+from local import accounts, kept_data, pages, signals
+from local.bucket import Bucket
 from local.database_emulator import under_emulator
+from local.kept_data import KeptData
 from local.processes import Processes, free_port, is_free
 from local.vendor import VendorError
 
@@ -27,6 +30,7 @@ EMULATORS = ("auth", "functions", "database", "tasks", "hosting")
 SUPPORTING = ("hub", "logging", "eventarc")
 STORAGE_PORT = 4443
 READY_AFTER_S = 180.0
+EXPORT_S = 120.0
 ADMIN = accounts.ADMIN
 
 
@@ -39,8 +43,10 @@ class Addresses:
     """Where the services of a running stack listen (``host:port``).
 
     Attributes:
+        hub: the Emulator Suite's own service: what runs, and exports.
         storage: Cloud Storage, as functions and trainer use it.
         firebase_storage: the same files as clients see them, through ``storage.rules``.
+        ui: the Emulator UI, or None if it does not run.
     """
 
     project: str
@@ -49,8 +55,10 @@ class Addresses:
     functions: str
     tasks: str
     hosting: str
+    hub: str
     storage: str
     firebase_storage: str
+    ui: str | None = None
 
     @property
     def namespace(self) -> str:
@@ -78,10 +86,12 @@ class Stack:
     """A context manager that starts everything, waits until it answers, and leaves nothing running.
 
     Args:
-        data: an export to import (a folder with ``firebase-export-metadata.json``), or None for an empty database.
+        data: an export to import (a folder with ``firebase-export-metadata.json``, and the bucket's objects if
+            ``export`` wrote it), or None for an empty database.
         logs: where the programs' output goes.
         fresh_ports: take free ports although those of ``firebase.json`` are free, so that stacks can run side by side.
-        parameters: what is to be otherwise than ``functions/.env.local`` says, for this stack only.
+        parameters: parameters of the functions that replace those of ``functions/.env.local``, for this stack only.
+        ui: start the Emulator UI; its files must be there (``emulator_ui``).
         say: called with one line of progress at a time.
     """
 
@@ -92,13 +102,15 @@ class Stack:
         logs: Path,
         fresh_ports: bool = False,
         parameters: Mapping[str, str] | None = None,
+        ui: bool = False,
         say: Callable[[str], object] = print,
     ) -> None:
         self.data, self.logs, self._fresh_ports, self._say = data, logs.resolve(), fresh_ports, say
         self.processes = Processes()
         self._config = ROOT / f".firebase-{self.processes.mark[:8]}.json"
         self._folder = self._config.with_suffix("")
-        self._parameters = parameters or {}
+        self._parameters, self._ui = parameters or {}, ui
+        self._services: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Stack:
         try:
@@ -115,10 +127,52 @@ class Stack:
         self.stop()
 
     def stop(self) -> None:
-        """End every process of the stack."""
-        self.processes.stop()
-        self._config.unlink(missing_ok=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """End every process of the stack; a signal that comes meanwhile takes effect afterwards."""
+        with signals.held_back():
+            self.processes.stop()
+            self._config.unlink(missing_ok=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def check(self) -> None:
+        """Raise StackError if one of the stack's programs has ended."""
+        for name, process in self._services.items():
+            if process.poll() is not None:
+                raise StackError(f"{name} ended with code {process.returncode}; its log is in {self.logs}")
+
+    def export(self, kept: KeptData) -> None:
+        """Write database, accounts and the bucket's objects to a folder, which keeps what it held if that fails.
+
+        Raises:
+            StackError: saying why it failed.
+        """
+        body = {"path": str(kept.part), "initiatedBy": "local", "targets": ["database", "auth"]}
+        try:
+            with signals.held_back():
+                shutil.rmtree(kept.part, ignore_errors=True)
+                answer = requests.post(f"http://{self.addresses.hub}/_admin/export", json=body, timeout=EXPORT_S)
+                if not answer.ok:
+                    raise StackError(f"{kept.folder} was not written: {answer.text[:500]}")
+                # After the database: the files of a model are uploaded before the pointer to them is set.
+                self.bucket.save(kept.part / kept_data.BUCKET)
+                kept.replace()
+        except (OSError, requests.RequestException) as problem:
+            raise StackError(f"{kept.folder} was not written: {problem}") from problem
+
+    def start_trainer(self, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+        """Start ``python -m trainer`` with this stack's services; it ends with the stack."""
+        environment = {**os.environ, **self.addresses.environment}
+        command = [sys.executable, "-m", "trainer", *arguments]
+        return self.processes.start(command, log=log, cwd=ROOT, env=environment)
+
+    @property
+    def bucket(self) -> Bucket:
+        """The project's default bucket."""
+        return Bucket(self.addresses.storage, self.addresses.bucket)
+
+    @property
+    def emulators_log(self) -> Path:
+        """What firebase-tools and the functions print."""
+        return self.logs / "emulators.log"
 
     @property
     def web(self) -> str:
@@ -126,7 +180,7 @@ class Stack:
         return f"http://{self.addresses.hosting}"
 
     def sign_up_accounts(self) -> dict[str, str]:
-        """Make the accounts that one can sign in with on the pages; return their user ids by e-mail address."""
+        """Make the accounts for the pages; return their user ids by e-mail address."""
         where = self.addresses.project, self.addresses.auth
         return {account.email: accounts.sign_up(account, *where) for account in accounts.ACCOUNTS}
 
@@ -145,7 +199,7 @@ class Stack:
         answer.raise_for_status()
 
     def call_scheduled(self, name: str, region: str = "us-central1") -> None:
-        """Run a scheduled function now: without the Pub/Sub emulator nobody else does."""
+        """Run a scheduled function now: nothing else does without the Pub/Sub emulator."""
         project = self.addresses.project
         url = f"http://{self.addresses.functions}/functions/projects/{project}/triggers/{region}-{name}-0"
         requests.post(url, json={}, timeout=120).raise_for_status()
@@ -154,14 +208,16 @@ class Stack:
         config = json.loads((ROOT / "firebase.json").read_text())
         project = json.loads((ROOT / ".firebaserc").read_text())["projects"]["default"]
         ports: dict[str, int] = {}
-        for name in (*EMULATORS, *SUPPORTING):
+        for name in (*EMULATORS, *SUPPORTING, "ui"):
             wanted = config["emulators"][name]["port"]
             ports[name] = free_port() if self._fresh_ports or not is_free(wanted) else wanted
             config["emulators"][name]["port"] = ports[name]
         for name, wanted in (("storage", STORAGE_PORT), ("firebase_storage", config["emulators"]["storage"]["port"])):
             ports[name] = free_port() if self._fresh_ports or not is_free(wanted) else wanted
-        at = {name: f"127.0.0.1:{ports[name]}" for name in (*EMULATORS, "storage", "firebase_storage")}
-        addresses = Addresses(project=project, **at)
+        at = {name: f"127.0.0.1:{ports[name]}" for name in (*EMULATORS, "hub", "storage", "firebase_storage")}
+        # Without its files, firebase-tools would try to download the UI, and end if that fails.
+        config["emulators"]["ui"]["enabled"] = self._ui
+        addresses = Addresses(project=project, ui=f"127.0.0.1:{ports['ui']}" if self._ui else None, **at)
         if self._parameters:
             config["functions"][0]["configDir"] = self._folder.name
             self._write_parameters()
@@ -181,7 +237,7 @@ class Stack:
         return pages.hosting_for(hosting, str(folder.relative_to(ROOT)), list(emulators.values()))
 
     def _write_parameters(self) -> None:
-        """Write them where firebase-tools looks for this stack; of two lines for one parameter, the last holds."""
+        """Write the file that firebase-tools reads for this stack; of two lines for one parameter, the last holds."""
         text = (ROOT / "functions" / ".env.local").read_text()
         self._folder.mkdir()
         lines = [f"{name}={value}" for name, value in self._parameters.items()]
@@ -191,17 +247,21 @@ class Stack:
         host, port = self.addresses.storage.split(":")
         url = f"http://{self.addresses.storage}"
         command = [str(storage_program()), "-scheme", "http", "-backend", "memory", "-host", host, "-port", port]
-        self.processes.start([*command, "-external-url", url, "-public-host", self.addresses.storage],
-                             log=self.logs / "storage.log")  # fmt: skip
+        command += ["-external-url", url, "-public-host", self.addresses.storage]
+        self._services["Cloud Storage"] = self.processes.start(command, log=self.logs / "storage.log")
         self._wait_for("Cloud Storage", lambda: requests.get(f"{url}/storage/v1/b", timeout=2).ok, 30)
-        requests.post(f"{url}/storage/v1/b", json={"name": self.addresses.bucket}, timeout=10).raise_for_status()
+        self.bucket.create()
+        # Before the database: a model's files are there when its pointer is imported.
+        if self.data is not None and (self.data / kept_data.BUCKET).is_dir():
+            self.bucket.load(self.data / kept_data.BUCKET)
 
     def _start_firebase_storage(self) -> None:
-        """Start the façade; it is up long before the suite is."""
+        """Start the façade; it is ready long before the suite is."""
         port = self.addresses.firebase_storage.split(":")[1]
         command = [sys.executable, "-m", "local.storage_facade", "--port", port, "--behind", self.addresses.storage]
-        self.processes.start([*command, "--project", self.addresses.project],
-                             log=self.logs / "firebase-storage.log", cwd=ROOT)  # fmt: skip
+        command += ["--project", self.addresses.project]
+        facade = self.processes.start(command, log=self.logs / "firebase-storage.log", cwd=ROOT)
+        self._services["the façade of Cloud Storage"] = facade
 
     def _start_suite(self) -> None:
         firebase = ROOT / "node_modules" / ".bin" / "firebase"
@@ -211,12 +271,14 @@ class Stack:
         command += ["--config", str(self._config), "--only", ",".join(EMULATORS)]
         if self.data is not None:
             command += ["--import", str(self.data.resolve())]
-        log = self.logs / "emulators.log"
+        log = self.emulators_log
         log.unlink(missing_ok=True)
         env = {**os.environ, **self.addresses.environment, "CI": "1"}
         env.setdefault("TRAINER_LOG", str(self.logs / "trainer.log"))
         # The workers talk to the database through the address that firebase-tools gives them.
-        suite = self.processes.start(under_emulator(command), log=log, cwd=ROOT, env=env)
+        suite = self._services["the Emulator Suite"] = self.processes.start(
+            under_emulator(command), log=log, cwd=ROOT, env=env
+        )
 
         def ready() -> bool:
             if suite.poll() is not None:
