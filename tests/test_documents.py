@@ -31,6 +31,7 @@ def test_every_link_and_folder_that_a_document_names_exists(document):
 
 RUN_BY = {
     "make test": ".ci/run",
+    "make up": "tests/e2e/test_up.py::test_it_reloads_functions_ends_on_a_signal_and_keeps_its_data",
     "make demo": "tests/newcomer/test_first_change.py::test_twelve_books_instead_of_ten",
     "make clients": "tests/newcomer/test_first_change.py::test_twelve_books_instead_of_ten",
     "pytest": "tests/newcomer/test_first_change.py::test_twelve_books_instead_of_ten",

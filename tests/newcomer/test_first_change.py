@@ -1,13 +1,10 @@
 """A newcomer's first change, followed step by step as CONTRIBUTING describes it, in a clone of this checkout."""
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -15,12 +12,11 @@ from playwright.sync_api import expect, sync_playwright
 from local.accounts import READERS
 from local.processes import Processes
 from tests.browser import chromium
+from tests.clone import ROOT, clone_into, environment_of
 from tests.missing import skip_without
 from tests.web.reader_page import picture, recommended, sign_in
 
-ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- newcomer: tests/newcomer follows this section -->", "<!-- newcomer: end -->"
-INSTALLED = (".venv", "functions/venv", "node_modules")
 PATIENCE_S = 500
 
 
@@ -39,23 +35,7 @@ def steps():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """Return a folder with the files of this checkout, and links to what `make setup` has installed here."""
-    folder = tmp_path_factory.mktemp("newcomer") / "project"
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
-    for name in INSTALLED:
-        (folder / name).symlink_to(ROOT / name)
-    (folder / ".setup").mkdir()
-    for stamp in ("dev", "functions", "node"):
-        (folder / ".setup" / stamp).touch()
-    return folder
-
-
-def environment(clone):
-    # `make setup` adds a clone's functions/ to the path of its environment; here the environment is this checkout's.
-    return {**os.environ, "PYTHONPATH": str(clone / "functions")}
+    return clone_into(tmp_path_factory.mktemp("newcomer") / "project")
 
 
 def change(clone, diff):
@@ -72,7 +52,9 @@ def change(clone, diff):
 
 
 def run(clone, words):
-    done = subprocess.run(words.split(), cwd=clone, env=environment(clone), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        words.split(), cwd=clone, env=environment_of(clone), capture_output=True, text=True, timeout=300
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -106,7 +88,7 @@ def see(clone, words):
     if program is None:
         skip_without("no Chromium on this machine: install one, or name it in CHROMIUM")
     processes, log = Processes(), clone / "out" / "demo.log"
-    demo = processes.start(words.split(), log=log, cwd=clone, env=environment(clone))
+    demo = processes.start(words.split(), log=log, cwd=clone, env=environment_of(clone))
     try:
         web = address(demo, log)
         with sync_playwright() as playwright:
