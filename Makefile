@@ -18,12 +18,13 @@ help:  ## what there is
 
 setup: .setup/dev .setup/functions .setup/node  ## install everything, once
 
+# With exec, a signal that make hands on reaches the program, and not a shell that dies without it.
 up: setup  ## the local stack until Ctrl-C; functions reload (KEEP_DATA=FOLDER: keep the data; TRAIN=0: no first model)
-	$(PY) -m local.up --data $(DATA) $(if $(KEEP_DATA),--keep-data "$(KEEP_DATA)") \
+	exec $(PY) -m local.up --data "$(DATA)" $(if $(KEEP_DATA),--keep-data "$(KEEP_DATA)") \
 	  $(if $(filter 0,$(TRAIN)),--no-train) $(if $(FRESH_PORTS),--fresh-ports)
 
 demo: setup  ## the main job, start to end (DATA=FOLDER: with other ratings; KEEP=1: the pages stay up until Ctrl-C)
-	$(PY) -m local.demo --data $(DATA) $(if $(KEEP),--keep)
+	exec $(PY) -m local.demo --data "$(DATA)" $(if $(KEEP),--keep)
 
 test: setup .setup/conformance lint  ## all tests (TESTS=tests/unit: some of them)
 	$(PY) -m pytest $(WORKERS) $(TESTS)
@@ -41,7 +42,7 @@ mutants: setup  ## deliberate faults in the code, each to be found by the simula
 	PYTHONPATH=functions:. $(PY) -m tests.simulation.mutants
 
 chaos: setup  ## the real stack with lost events, killed runs and restarts (KILLS=20 SEED=1; about 20 minutes)
-	$(PY) -m local.chaos --kills $(KILLS) --seed $(SEED)
+	exec $(PY) -m local.chaos --kills $(KILLS) --seed $(SEED)
 
 deploy: setup  ## deploy a project, or go on with it; prints each step and changes nothing without RUN=1 (PROJECT= REGION=)
 	$(PY) -m deploy $(if $(RUN),apply,plan) --project "$(PROJECT)" --region "$(REGION)"

@@ -58,7 +58,7 @@ def main() -> int:
             stack.sign_up_accounts()
             write_profiles(stack)
             show(stack)
-            stay(stack, trainer=None if arguments.no_train else train_first(stack))
+            stay(stack, trainer=train_first(stack, is_wanted=not arguments.no_train))
         say("Stopped; nothing is left running.")
         return 0
     except PROBLEMS as problem:
@@ -155,11 +155,14 @@ def show(stack: Stack) -> None:
     say("               .venv/bin/python -m trainer status")
 
 
-def train_first(stack: Stack) -> subprocess.Popen[bytes] | None:
-    """Start to train a first model unless one is live; return the run."""
+def train_first(stack: Stack, *, is_wanted: bool) -> subprocess.Popen[bytes] | None:
+    """Say which model is live; if none is, start to train one if that is wanted, and return the run."""
     version = stack.admin_get(f"{paths.MODEL}/version")
     if version is not None:
         say(f"\nModel {version} is live.")
+        return None
+    if not is_wanted:
+        say("\nNo model is live: lists have popular books. The operator's page has a button that trains one.")
         return None
     say("\nNo model is live yet: lists have popular books until a first one is trained, about a minute from now.")
     return stack.start_trainer("run", log=stack.logs / "trainer.log")
