@@ -183,7 +183,7 @@ def test_it_reloads_functions_ends_on_a_signal_and_keeps_its_data(clone, start, 
     assert job.processes() == []
 
 
-def test_a_folder_that_holds_something_else_is_refused_before_anything_starts(start, tmp_path):
+def test_a_folder_that_holds_something_else_is_rejected_before_anything_starts(start, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "to a friend.txt").write_text("Dear")
     job = start(f"KEEP_DATA={tmp_path / 'letters'}")

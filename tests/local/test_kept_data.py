@@ -63,7 +63,7 @@ def test_a_half_written_export_is_not_used(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_holds_anything_else_is_refused_and_stays_as_it_is(tmp_path):
+def test_a_folder_that_holds_anything_else_is_rejected_and_stays_as_it_is(tmp_path):
     kept = KeptData(write_export(tmp_path / "kept"))
     (kept.folder / "letters").mkdir()
     with pytest.raises(KeptDataError, match=r"kept holds something else \(letters\), which would be lost"):
@@ -72,7 +72,7 @@ def test_a_folder_that_holds_anything_else_is_refused_and_stays_as_it_is(tmp_pat
     assert content(kept.folder) == "{}"
 
 
-def test_the_repositorys_own_data_are_refused():
+def test_the_repositorys_own_data_are_rejected():
     with pytest.raises(KeptDataError, match=r"something else \(generate.py"):
         KeptData(ROOT / "emulator-data").prepare()
 
@@ -80,19 +80,19 @@ def test_the_repositorys_own_data_are_refused():
 @pytest.mark.parametrize(
     "metadata", ["", "[]", "{}", '{"database": 1}', '{"database": {"path": "elsewhere"}}', '{"firestore": {}}']
 )
-def test_an_export_that_is_not_whole_is_refused(tmp_path, metadata):
+def test_an_export_that_is_not_whole_is_rejected(tmp_path, metadata):
     (tmp_path / METADATA).write_text(metadata)
     with pytest.raises(KeptDataError, match="is not a whole export"):
         KeptData(tmp_path).prepare()
 
 
-def test_a_file_is_refused(tmp_path):
+def test_a_file_is_rejected(tmp_path):
     (tmp_path / "kept").write_text("text")
     with pytest.raises(KeptDataError, match="is not a folder"):
         KeptData(tmp_path / "kept").prepare()
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+def test_a_place_that_cannot_be_written_is_rejected(tmp_path):
     (tmp_path / "file").write_text("text")
     with pytest.raises(KeptDataError, match="cannot be written"):
         KeptData(tmp_path / "file" / "kept").prepare()

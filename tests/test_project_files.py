@@ -1,0 +1,99 @@
+"""Files for the machines and tools around the project: they can be read, and agree with what they repeat."""
+
+import configparser
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+RUN = (ROOT / ".ci/run").read_text()
+CONTAINER = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+DOCKERFILE = (ROOT / ".devcontainer/Dockerfile").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NODE = json.loads((ROOT / "package.json").read_text())["engines"]["node"].removeprefix(">=")
+FORWARDED = ("auth", "database", "functions", "hosting", "hub", "logging", "storage", "ui")
+"""What a browser outside the development container talks to."""
+
+
+def locked(package):
+    return re.search(rf"^{package}==(\S+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)[1]
+
+
+def test_the_workflow_runs_what_the_projects_own_ci_runs():
+    [job] = CI["jobs"].values()
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands[-1] == "bash .ci/run"
+    assert [step["uses"].split("@")[0] for step in job["steps"][:2]] == ["actions/checkout", "actions/setup-node"]
+    assert str(job["steps"][1]["with"]["node-version"]) == NODE
+    assert CI["permissions"] == {"contents": "read"}
+
+
+def test_workflow_and_development_container_have_a_python_that_the_project_supports():
+    [job] = CI["jobs"].values()
+    image = re.search(r"^FROM (python:\S+)$", DOCKERFILE, re.MULTILINE)[1]
+    assert job["container"] == image
+    version = re.fullmatch(r"python:(\d+\.\d+)-bookworm", image)[1]
+    assert SpecifierSet(PROJECT["project"]["requires-python"]).contains(f"{version}.1")
+
+
+def test_the_development_container_has_the_node_and_the_packages_that_ci_asks_for():
+    assert f"FROM node:{NODE}-bookworm" in DOCKERFILE
+    needed = set(re.findall(r"apt-get install [^;]*?([\w.-]+);", RUN))
+    assert needed == {"chromium", "libgomp1"}
+    installed = re.search(r"apt-get install ([^&]*)", DOCKERFILE.replace("\\\n", " "))[1].split()
+    assert needed <= set(installed)
+    assert (ROOT / ".devcontainer" / CONTAINER["build"]["dockerfile"]).exists()
+    assert CONTAINER["postCreateCommand"] == "make setup"
+
+
+def test_the_development_container_forwards_the_ports_of_the_emulators():
+    emulators = json.loads((ROOT / "firebase.json").read_text())["emulators"]
+    labels = {int(port): attributes["label"] for port, attributes in CONTAINER["portsAttributes"].items()}
+    assert labels == {emulators[name]["port"]: name for name in FORWARDED}
+    assert CONTAINER["forwardPorts"] == sorted(labels)
+
+
+def test_the_hooks_check_with_the_ruff_that_the_requirements_lock():
+    [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    hooks = {hook["id"]: hook for hook in repository["hooks"]}
+    assert sorted(hooks) == ["ruff-check", "ruff-format"]
+    for hook in hooks.values():
+        program, *arguments = hook["entry"].split()
+        assert hook["language"] == "system"
+        done = subprocess.run([ROOT / program, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["ruff", locked("ruff")]
+        checked = [ROOT / program, *(word for word in arguments if word != "--fix"), __file__]
+        assert subprocess.run(checked, cwd=ROOT, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "expected"), [("*.{kt,py}", "indent_size", "4"), ("Makefile", "indent_style", "tab")]
+)
+def test_editors_indent_as_the_files_do(section, name, expected):
+    assert editors()[section][name] == expected
+
+
+def test_editors_and_ruff_have_the_same_longest_line():
+    assert int(editors()["*.py"]["max_line_length"]) == PROJECT["tool"]["ruff"]["line-length"]
+
+
+def editors():
+    found = configparser.ConfigParser()
+    found.read_string("[top]\n" + (ROOT / ".editorconfig").read_text())
+    assert found["top"]["root"] == "true"
+    return found
+
+
+def test_the_security_policy_names_a_way_that_every_repository_has_and_no_address():
+    policy = (ROOT / "SECURITY.md").read_text()
+    assert "Report a vulnerability" in policy
+    assert "docs/security.md" in policy
+    assert "@" not in policy
