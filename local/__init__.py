@@ -1,1 +1,1 @@
-"""The whole product on one machine: the Emulator Suite, Cloud Storage, and a reader to drive them."""
+"""The whole product on one machine: the Emulator Suite, Cloud Storage, the pages, and a reader who uses them."""

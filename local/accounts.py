@@ -9,15 +9,15 @@ from typing import Any
 import requests
 
 ADMIN = {"Authorization": "Bearer owner"}
-"""Whom every emulator takes for an admin."""
+"""The header by which every emulator recognizes an admin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account; its password is no secret, since it exists under the emulators only.
+    """One account; its password is not a secret, since the account exists under the emulators only.
 
     Attributes:
-        claims: what its token says beside the usual, as the Admin SDK sets it.
+        claims: custom claims of its token, as the Admin SDK sets them.
     """
 
     email: str
@@ -34,10 +34,10 @@ ACCOUNTS = (*READERS, OPERATOR)
 
 
 def sign_in(email: str, password: str, auth: str) -> dict[str, Any]:
-    """Sign somebody in to the Auth emulator at ``auth`` (``host:port``), making the account where it is missing.
+    """Sign in to the Auth emulator at ``auth`` (``host:port``); make the account if it is missing.
 
     Returns:
-        the service's answer: ``localId`` is the user id, ``idToken`` what other services ask for.
+        the service's answer: ``localId`` is the user id, ``idToken`` the token for other services.
     """
     toolkit = f"http://{auth}/identitytoolkit.googleapis.com/v1"
     body = {"email": email, "password": password, "returnSecureToken": True}
@@ -45,12 +45,12 @@ def sign_in(email: str, password: str, auth: str) -> dict[str, Any]:
     if answer.status_code == 400 and answer.json()["error"]["message"] == "EMAIL_EXISTS":
         answer = requests.post(f"{toolkit}/accounts:signInWithPassword?key=emulator", json=body, timeout=30)
     answer.raise_for_status()
-    found: dict[str, Any] = answer.json()
-    return found
+    user: dict[str, Any] = answer.json()
+    return user
 
 
 def sign_up(account: Account, project: str, auth: str) -> str:
-    """Make an account with its claims, unless it is there; return its user id."""
+    """Make an account with its claims unless it exists; return its user id."""
     uid = str(sign_in(account.email, account.password, auth)["localId"])
     if account.claims:
         update = {"localId": uid, "customAttributes": json.dumps(account.claims)}

@@ -2,7 +2,7 @@
 
 python -m local.chaos [--kills 20] [--seed 1] [--data emulator-data] [--out out]
 
-In the end everything has to be as if nothing had happened: exit code 1 where it is not.
+In the end everything must be as if nothing had happened; exit code 1 if it is not.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PARAMETERS = {
     "LEASE_SECONDS": "6",
     "FANOUT_SHARD_SIZE": "10",
 }
-"""Shorter than by default, so that twenty runs can die in a quarter of an hour; parking is soon reached."""
+"""Shorter than the defaults: twenty runs can die in a quarter of an hour, and retraining is soon parked."""
 
 READERS = 6
 RECONCILE_EVERY_S = 3.0
@@ -48,8 +48,8 @@ def main() -> int:
     """Run the chaos; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.chaos", description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=20, help="training runs to kill")
-    parser.add_argument("--seed", type=int, default=1, help="of what readers write, and of what goes wrong")
-    parser.add_argument("--data", type=Path, default=ROOT / "emulator-data", help="an export to begin with")
+    parser.add_argument("--seed", type=int, default=1, help="seed of what readers write and of what goes wrong")
+    parser.add_argument("--data", type=Path, default=ROOT / "emulator-data", help="the export to start with")
     parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder for logs and chaos.json")
     arguments = parser.parse_args()
     interrupt_on_signals()
@@ -75,11 +75,11 @@ def main() -> int:
 
 
 class Chaos:
-    """One run over a stack that is up.
+    """One run on a stack that is up.
 
     Attributes:
-        result: what ``chaos.json`` holds.
-        problems: what is wrong.
+        result: the content of ``chaos.json``.
+        problems: everything that is wrong.
     """
 
     def __init__(self, stack: Stack, kills: int, seed: int) -> None:
@@ -90,7 +90,7 @@ class Chaos:
         self.problems: list[str] = []
 
     def run(self) -> None:
-        """Do all of it."""
+        """Run all steps."""
         faults.set_deliveries(self._stack, self._seed)
         self._step("A first training run, unharmed")
         run_s = self._train_first()
@@ -100,7 +100,7 @@ class Chaos:
             actor.start()
         try:
             self._kill_all(run_s, writers)
-            self._step("The readers stop, nothing goes wrong any more: everything has to come to rest")
+            self._step("The readers stop, and nothing goes wrong any more: everything must come to rest")
             self._await_rest()
         finally:
             for actor in (keeper, watcher):
@@ -125,7 +125,7 @@ class Chaos:
         try:
             code = trainer.wait(600)
         except subprocess.TimeoutExpired as problem:
-            raise StackError(f"the first run was not over after {problem.timeout:.0f} s; its log is {log}") from problem
+            raise StackError(f"the first run has not ended in {problem.timeout:.0f} s; its log is {log}") from problem
         if code:
             raise StackError(f"the first run ended with code {code}; its log is {log}")
         seconds = self.result["first_run_s"] = round(time.monotonic() - began, 1)
@@ -157,7 +157,7 @@ class Chaos:
             moment = faults.Moment(self._chance.uniform(0, run_s))
 
     def _await_rest(self) -> None:
-        """Wait until two looks in a row find nothing wrong, or patience ends: then the check says what is."""
+        """Wait until two checks in a row find nothing wrong, or patience ends."""
         began, good = time.monotonic(), 0
         while good < 2 and time.monotonic() - began < QUIET_PATIENCE_S:
             time.sleep(2)

@@ -1,4 +1,4 @@
-"""Who is at work during the chaos: readers who write, the scheduler and the operator, a watcher of the pointer."""
+"""The actors of the chaos: readers who write, the scheduler and the operator, a watcher of the pointer."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LARGEST_SHELF = 25
 
 
 class Background(threading.Thread):
-    """Does one step after the other until it is told to finish; a failure ends it, and is kept.
+    """Repeats a step until it is told to finish; a failure ends it and is kept.
 
     Attributes:
-        problems: what was found wrong.
+        problems: everything that was wrong.
     """
 
     def __init__(self, name: str) -> None:
@@ -48,20 +48,20 @@ class Background(threading.Thread):
         raise NotImplementedError
 
     def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until it is told to finish."""
+        """Wait, but only until it is told to finish."""
         self._told.wait(seconds)
 
     def finish(self) -> None:
-        """Wait for the end of the present step."""
+        """Wait for the end of the current step."""
         self._told.set()
         self.join()
 
 
 class Writer(Background):
-    """A reader who sits down now and then, and changes some entries.
+    """A reader who changes some entries now and then.
 
     Attributes:
-        writes: how many of each kind.
+        writes: the number of writes of each kind.
     """
 
     def __init__(self, reader: Reader, isbns: Sequence[str], chance: random.Random) -> None:
@@ -71,7 +71,7 @@ class Writer(Background):
         self.writes: Counter[str] = Counter()
 
     def step(self) -> None:
-        """Write some times, then rest."""
+        """Write a few times, then rest."""
         for _ in range(self._chance.randint(1, 6)):
             self._write()
             self.pause(self._chance.uniform(0.1, 0.4))
@@ -96,12 +96,12 @@ class Writer(Background):
 
 
 class Keeper(Background):
-    """Cloud Scheduler and the operator: calls ``reconcile``, and releases retraining where it is parked.
+    """Cloud Scheduler and the operator: calls ``reconcile``, and releases retraining if it is parked.
 
     Attributes:
-        calls: how often ``reconcile`` was called.
-        failed: how many of those calls failed.
-        releases: how often retraining was released.
+        calls: the number of calls of ``reconcile``.
+        failed: the number of these calls that failed.
+        releases: the number of times that retraining was released.
     """
 
     def __init__(self, stack: Stack, every_s: float) -> None:
@@ -110,7 +110,7 @@ class Keeper(Background):
         self.calls = self.failed = self.releases = 0
 
     def step(self) -> None:
-        """Call, look, and wait."""
+        """Call, release, and wait."""
         self.calls += 1
         try:
             self._stack.call_scheduled("reconcile")
@@ -126,10 +126,10 @@ class Keeper(Background):
 
 
 class Watcher(Background):
-    """Looks at the pointer all the time: its fence only grows, and what it names is whole from the first moment on.
+    """Checks the pointer all the time: its fence must only grow, and the files that it names must be complete at once.
 
     Attributes:
-        published: version and fence of every model that was live.
+        published: version and fence of each model that was live.
     """
 
     def __init__(self, stack: Stack) -> None:
@@ -139,14 +139,14 @@ class Watcher(Background):
         self.published: list[tuple[str, int]] = []
 
     def step(self) -> None:
-        """Look once."""
+        """Check once."""
         node = self._stack.admin_get(paths.MODEL)
         if node != self._seen:
             self._seen = node
             try:
                 self._note(node)
             except BadModel as problem:
-                self.problems.append(f"the pointer named something that is not whole: {problem}")
+                self.problems.append(f"the pointer named files that are not complete: {problem}")
         self.pause(0.1)
 
     def _note(self, node: Any) -> None:

@@ -1,4 +1,4 @@
-"""What must hold once everything is quiet, whatever happened before."""
+"""Checks that must pass once everything is quiet, whatever happened before."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from trainer.publishing.versions import read_version
 
 
 def read_whole(stack: Stack, pointer: Pointer) -> dict[str, bytes]:
-    """Return the files of a version by name, as the bucket has them.
+    """Return the files of a version by name, as they are in the bucket.
 
     Raises:
-        BadModel: where manifest or files are not the ones that the pointer vouches for.
+        BadModel: if manifest or files are not the ones whose hash the pointer names.
     """
     return read_version(partial(_object, stack), pointer.version, pointer.manifest_sha256)[1]
 
 
 def check_model(stack: Stack) -> list[str]:
-    """Return what is wrong with the live model: it has to be whole, and to answer in tflite-runtime."""
+    """Return what is wrong with the live model: it must be complete, and answer in tflite-runtime."""
     from trainer.pipeline import answers
 
     try:
@@ -50,7 +50,7 @@ def check_model(stack: Stack) -> list[str]:
 
 
 def check_database(stack: Stack, minimum_changes: int) -> tuple[list[str], int]:
-    """Return what is wrong in the database, and how many readers' lists were looked at."""
+    """Return what is wrong in the database, and how many lists were checked."""
     nodes = stack.admin_get(paths.USER_BOOK) or {}
     users = stack.admin_get(paths.USERS) or {}
     catalogue, _ = parse_catalogue(stack.admin_get(paths.ARCHIVE))
@@ -60,8 +60,8 @@ def check_database(stack: Stack, minimum_changes: int) -> tuple[list[str], int]:
     readers = sorted(owners | {uid for uid, node in users.items() if parse_reader(node, None).has_profile})
     problems = []
     for user_id in readers:
-        found = children(children(users.get(user_id)).get("recommendations"))
-        wrong = list(_wrong_in(found, build_shelf(user_id, entries), live, catalogue))
+        recommendations = children(children(users.get(user_id)).get("recommendations"))
+        wrong = list(_wrong_in(recommendations, build_shelf(user_id, entries), live, catalogue))
         if wrong:
             problems.append(f"the list of {user_id}: {'; '.join(wrong)}")
     return problems + check_retraining(stack, minimum_changes), len(readers)
@@ -85,7 +85,7 @@ def check_retraining(stack: Stack, minimum_changes: int) -> list[str]:
 
 
 def _live(stack: Stack) -> Recommender | None:
-    """Load the live model; None where there is none, or none that loads: ``check_model`` says why."""
+    """Load the live model; None if no model is live or it cannot be loaded (``check_model`` says why)."""
     try:
         pointer = parse_pointer(stack.admin_get(paths.MODEL))
         files = read_whole(stack, pointer) if pointer else {}
@@ -94,22 +94,23 @@ def _live(stack: Stack) -> Recommender | None:
         return None
 
 
-def _wrong_in(found: Any, shelf: Shelf, live: Recommender | None, catalogue: Catalogue) -> Iterator[str]:
-    if not found:
-        yield "there is none"
+def _wrong_in(recommendations: Any, shelf: Shelf, live: Recommender | None, catalogue: Catalogue) -> Iterator[str]:
+    if not recommendations:
+        yield "there is no list"
         return
-    if children(found.get("basedOn")).get("digest") != shelf.digest:
-        yield "it is of another shelf than the present one"
-    isbns = [children(item).get("isbn") for item in found.get("items", ())]
-    is_of_live = live is not None and found.get("modelVersion") == live.version
+    if children(recommendations.get("basedOn")).get("digest") != shelf.digest:
+        yield "it is for an earlier shelf"
+    isbns = [children(item).get("isbn") for item in recommendations.get("items", ())]
+    is_of_live = live is not None and recommendations.get("modelVersion") == live.version
     if not is_of_live and tuple(isbns) != make_list(shelf, live, catalogue).isbns:
-        yield f"it is of model {found.get('modelVersion')}, {live.version if live else None} gives other books"
+        version = recommendations.get("modelVersion")
+        yield f"it is from model {version}; {live.version if live else None} gives other books"
     if len(isbns) != LIST_SIZE or len(set(isbns)) != LIST_SIZE:
         yield f"it has {len(set(isbns))} different books of {LIST_SIZE}"
     if set(isbns) & set(shelf.ratings):
         yield "it has books of the shelf"
     if not all(isbn in catalogue for isbn in isbns):
-        yield "it has books that the catalogue lacks"
+        yield "it has books that are not in the catalogue"
 
 
 def _object(stack: Stack, name: str) -> bytes:

@@ -21,19 +21,19 @@ DELIVERIES = {"drop": 1 / 3, "duplicate": 1 / 3, "delay_ms": [0, 2000], "reorder
 TRIGGERS = ("on_user_book_written", "on_model_published")
 
 START_PATIENCE_S, FREE_PATIENCE_S = 180.0, 120.0
-"""How long a run may be awaited, and how long the lease of a dead one may stay held."""
+"""How long a run may take to start, and how long the lease of a dead run may stay held."""
 
 Event = Literal["uploading", "published"]
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a run is to be killed.
+    """When to kill a run.
 
     Attributes:
-        delay_s: so long after it began, or after the event.
-        after: the event that is waited for first, if any.
-        restart_s: the functions are restarted so long after the beginning, if at all.
+        delay_s: seconds after its start, or after the event.
+        after: the event to wait for first, if any.
+        restart_s: seconds after its start at which the functions are restarted, if they are.
     """
 
     delay_s: float
@@ -46,11 +46,11 @@ class Kill:
     """A run that was killed.
 
     Attributes:
-        run: the lease's holder.
-        after_s: how long it had been seen at work.
-        step: what it had noted last; ``starting`` before its first renewal, ``published`` once it was live.
-        outcome: what the lease said in the end.
-        free_after_s: how long it took until another run could have the lease.
+        run: the lease holder.
+        after_s: seconds for which it had been seen at work.
+        step: the step that it had noted last; ``starting`` before its first renewal, ``published`` once it was live.
+        outcome: the outcome on the lease in the end.
+        free_after_s: seconds until another run could take the lease.
     """
 
     run: str
@@ -61,9 +61,9 @@ class Kill:
 
 
 def draw_moments(kills: int, run_s: float, chance: random.Random) -> list[Moment]:
-    """Return so many moments, in random order, spread over a run of ``run_s`` seconds.
+    """Return a moment for each kill, in random order, spread over a run of ``run_s`` seconds.
 
-    One in five waits for the upload or for the switch of the pointer, which chance alone would hardly meet.
+    One in five waits for the upload or for the switch of the pointer, which chance alone would hardly hit.
     """
     aimed: list[Event] = ["uploading", "published"] * kills
     aimed = aimed[: kills // 5]
@@ -79,18 +79,18 @@ def draw_moments(kills: int, run_s: float, chance: random.Random) -> list[Moment
 
 
 def set_deliveries(stack: Stack, seed: int) -> None:
-    """Have deliveries dropped, doubled, delayed and reordered from now on."""
+    """Have deliveries dropped, duplicated, delayed and reordered from now on."""
     plan = {"seed": seed, "rules": [{"trigger": trigger, **DELIVERIES} for trigger in TRIGGERS]}
     requests.put(_address(stack), json=plan, headers=ADMIN, timeout=60).raise_for_status()
 
 
 def clear_deliveries(stack: Stack) -> dict[str, dict[str, int]]:
-    """Have everything delivered again; return by trigger what was decided until now."""
+    """Have everything delivered again; return the decisions so far by trigger."""
     answer = requests.get(_address(stack), headers=ADMIN, timeout=60)
     answer.raise_for_status()
     requests.delete(_address(stack), headers=ADMIN, timeout=60).raise_for_status()
-    found: dict[str, dict[str, int]] = answer.json()["counts"]["triggers"]
-    return {trigger: counts for name, counts in found.items() for trigger in TRIGGERS if trigger in name}
+    by_name: dict[str, dict[str, int]] = answer.json()["counts"]["triggers"]
+    return {trigger: counts for name, counts in by_name.items() for trigger in TRIGGERS if trigger in name}
 
 
 def trainer_runs(stack: Stack) -> list[psutil.Process]:
@@ -108,7 +108,7 @@ def await_run(stack: Stack) -> psutil.Process:
     """Return the next training run that the functions start.
 
     Raises:
-        TimeoutError: saying how retraining stands.
+        TimeoutError: with the status of retraining.
     """
     deadline = time.monotonic() + START_PATIENCE_S
     while time.monotonic() < deadline:
@@ -116,18 +116,18 @@ def await_run(stack: Stack) -> psutil.Process:
             if "--fence" in _words(process):
                 return process
         time.sleep(0.2)
-    stands = {name: stack.admin_get(path) for name, path in (("lease", paths.LEASE), ("training", _TRAINING))}
-    raise TimeoutError(f"no training run was started in {START_PATIENCE_S:.0f} s: {stands}")
+    status = {name: stack.admin_get(path) for name, path in (("lease", paths.LEASE), ("training", _TRAINING))}
+    raise TimeoutError(f"no training run was started in {START_PATIENCE_S:.0f} s: {status}")
 
 
 def kill_at(stack: Stack, process: psutil.Process, moment: Moment) -> tuple[Kill | None, int]:
     """Kill a run at a moment.
 
     Returns:
-        None where it had ended by itself before; and how many workers of functions were killed meanwhile.
+        the kill, or None if the run had ended by itself; and how many workers of functions were killed meanwhile.
 
     Raises:
-        TimeoutError: where the lease of the dead run stays held.
+        TimeoutError: if the lease of the dead run stays held.
     """
     words = _words(process)
     began = time.monotonic()
@@ -146,7 +146,7 @@ def kill_at(stack: Stack, process: psutil.Process, moment: Moment) -> tuple[Kill
     killed_at = time.monotonic()
     if not fence or not _kill(process):
         return None, restarted
-    # It may have gone on between the look and the kill: only the pointer can tell what is irrevocable.
+    # It may have gone on between the check and the kill: only the pointer says what is irrevocable.
     step = "published" if _is_live(stack, fence) else step
     outcome = _await_free(stack, fence)
     kill = Kill(f"run-{fence}", round(killed_at - began, 1), step, outcome, round(time.monotonic() - killed_at, 1))
@@ -182,11 +182,11 @@ def _sleep_until(at: float) -> None:
 
 
 def _kill(process: psutil.Process) -> bool:
-    """Kill one process of the stack and wait for its end; tell whether it still lived."""
+    """Kill one process of the stack and wait for its end; return True if it was still alive."""
     if not _is_alive(process):
         return False
     try:
-        process.kill()  # psutil refuses where the id belongs to another process by now
+        process.kill()  # psutil raises if the id belongs to another process by now
         process.wait(20)
     except psutil.NoSuchProcess:
         return False

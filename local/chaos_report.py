@@ -1,4 +1,4 @@
-"""The account of a chaos: what was done, and what was found."""
+"""The report of a chaos run: what was done, and the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.up import say
 
 
 def report(result: dict[str, Any], problems: list[str], out: Path) -> None:
-    """Say what was done and what was found, and write ``chaos.json``."""
+    """Print what was done and the result, and write ``chaos.json``."""
     steps = Counter(kill["step"] for kill in result["kills"])
     outcomes = Counter(kill["outcome"] for kill in result["kills"])
     result |= {"kills_by_step": dict(steps), "kills_by_outcome": dict(outcomes), "problems": problems}
@@ -26,14 +26,14 @@ def report(result: dict[str, Any], problems: list[str], out: Path) -> None:
         say(f"   reconcile: {reconcile['calls']} calls, {reconcile['failed']} failed; "
             f"repaired: {_listed(reconcile['repaired'])}")  # fmt: skip
         say(f"   retraining released: {result['releases']} times; models published: {len(result['published'])}")
-        say(f"   {result['seconds']} s in all, of these {result.get('rest_after_s', '-')} s until rest")
-    say("\n== What was found")
+        say(f"   {result['seconds']} s in all; {result.get('rest_after_s', '-')} s of these until rest")
+    say("\n== The result")
     for problem in problems:
         say(f"   WRONG: {problem}")
     if not problems:
-        say(f"   {result['lists_checked']} lists are those of the last shelves and of the live model, ten books each")
-        say("   every model was whole from its first moment, its fence greater than all before; the last one answers")
-        say("   the lease is free, no run is on record as running, no process is left")
+        say(f"   {result['lists_checked']} lists are for the last shelves and from the live model, with ten books each")
+        say("   every model was complete at once, with a fence greater than all before; the last one answers")
+        say("   the lease is free, no run is recorded as running, no process is left")
     path = out / "chaos.json"
     path.write_text(json.dumps(result, indent=1))
     say(f"\nWrote {path}")

@@ -22,7 +22,7 @@ from local.stack import ROOT, Stack, StackError
 from local.up import PROBLEMS, say, show, started, stay
 
 FIRST_BOOKS = 5
-"""Books that the demo's reader rates: as many changes as make a retraining worth while under the emulators."""
+"""The number of books that the demo's reader rates: enough changes for a retraining under the emulators."""
 
 STARS = (5, 4.5, 4, 5, 0)
 
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 class Demo:
-    """One run; ``result`` is what ``demo.json`` holds."""
+    """One run; ``result`` is the content of ``demo.json``."""
 
     def __init__(self, out: Path, *, keep: bool = False) -> None:
         self._out, self._keep = out, keep
@@ -107,7 +107,7 @@ class Demo:
         return reader, keys
 
     def _taste(self, stack: Stack, rank: int = 0) -> list[str]:
-        """Return books that belong together: those most shelved by the readers of one that many have shelved."""
+        """Return books of one taste: those that the readers of a popular book have shelved most."""
         entries = list(stack.admin_get("User_Book").values())
         catalogue, _ = parse_catalogue(stack.admin_get("archive"))
         counts = Counter(entry["isbn"] for entry in entries if entry["isbn"] in catalogue)
@@ -146,7 +146,7 @@ class Demo:
         shelf = set(reader.shelf().ratings)
         isbns = [item["isbn"] for item in self.result["list_after"]["items"]]
         if len(set(isbns)) != LIST_SIZE or shelf & set(isbns) or not all(isbn in catalogue for isbn in isbns):
-            raise StackError(f"the list is not {LIST_SIZE} books of the catalogue outside the shelf: {isbns}")
+            raise StackError(f"the list is not {LIST_SIZE} books of the catalogue that are not on the shelf: {isbns}")
         say(f"\n{LIST_SIZE} books, none of them on the reader's shelf, each in the catalogue.")
 
     def _wait_for_fanout(self, stack: Stack, version: str, patience_s: float = 300.0) -> None:
@@ -179,9 +179,9 @@ class Demo:
         self.result["write_to_list_ms"].append(round(milliseconds, 1))
         say(f"   {milliseconds:7.0f} ms from write to list   {what}")
 
-    def _show(self, found: dict[str, Any], titles: dict[str, str]) -> None:
-        say(f"\n   The list ({found['source']}, model {found['modelVersion']}):")
-        for rank, item in enumerate(found["items"], start=1):
+    def _show(self, recommendations: dict[str, Any], titles: dict[str, str]) -> None:
+        say(f"\n   The list ({recommendations['source']}, model {recommendations['modelVersion']}):")
+        for rank, item in enumerate(recommendations["items"], start=1):
             reasons = ", ".join(titles.get(isbn, isbn)[:30] for isbn in item.get("because", []))
             stars = f"{item['predictedRating']:.1f}" if "predictedRating" in item else "-"
             reason = f"because of {reasons}" if reasons else item["source"]

@@ -1,4 +1,4 @@
-"""The pages as one stack serves them: the files of ``web/`` with a configuration and headers of that stack's own."""
+"""The pages of one stack: the files of ``web/`` with the stack's own configuration and headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLICY = "Content-Security-Policy"
 
 
 def lay_out(folder: Path, configuration: Mapping[str, object]) -> None:
-    """Make a hosting folder: links to the files of ``web/``, so that an edit shows at once, and ``config.json``."""
+    """Make a hosting folder: ``config.json``, and links to the files of ``web/``, where an edit shows at once."""
     vendor.copy()
     folder.mkdir(parents=True)
     for file in WEB.iterdir():
@@ -25,7 +25,7 @@ def lay_out(folder: Path, configuration: Mapping[str, object]) -> None:
 
 
 def client_configuration(project: str, namespace: str, bucket: str, emulators: Mapping[str, str]) -> dict[str, object]:
-    """Return what a page needs to know; ``emulators`` are addresses (``host:port``) by service."""
+    """Return the configuration of a page; ``emulators`` are addresses (``host:port``) by service."""
     return {
         "apiKey": "emulator",
         "authDomain": f"{project}.firebaseapp.com",
@@ -38,7 +38,7 @@ def client_configuration(project: str, namespace: str, bucket: str, emulators: M
 
 
 def hosting_for(hosting: Mapping[str, Any], folder: str, emulators: Sequence[str]) -> dict[str, Any]:
-    """Return the hosting section for a stack: its own folder, and a policy that lets pages talk to its emulators."""
+    """Return the hosting section for a stack: its own folder, and a policy that allows its emulators."""
     local = " ".join(f"{scheme}://{address}" for address in emulators for scheme in ("http", "ws"))
 
     def allowing(header: Mapping[str, str]) -> dict[str, str]:

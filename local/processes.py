@@ -1,4 +1,4 @@
-"""Processes that end with whoever started them, children and grandchildren included."""
+"""Processes that end with the program that started them, including children and grandchildren."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 
 MARK = "BOOKREC_STACK"
-"""Environment variable by which every process of one stack is told; children inherit it."""
+"""Environment variable that identifies every process of one stack; children inherit it."""
 
 
 class Processes:
     """Starts programs and ends exactly those, by id.
 
-    firebase-tools leaves Python workers behind, and a training run lives in a session of its own; all of
-    them carry the mark of the stack that they belong to.
+    firebase-tools leaves Python workers behind, and a training run has a session of its own; all of them carry
+    the mark of their stack.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Processes:
         return process
 
     def stop(self, patience_s: float = 20.0) -> None:
-        """End all of them: the programs by SIGINT in reverse order, then whatever they left behind."""
+        """End all of them: the programs by SIGINT in reverse order, then every process that they left behind."""
         for process in reversed(self._started):
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a loopback port can be listened on."""
+    """Return True if a loopback port is free to listen on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

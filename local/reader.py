@@ -1,4 +1,4 @@
-"""A reader as the app sees one: signed in through Auth, reading and writing through the security rules."""
+"""A reader with the app's rights: signed in through Auth, reading and writing through the security rules."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Reader:
 
     Attributes:
         uid: the Firebase user id.
-        email: what the account was made with, to sign in elsewhere too.
-        token: what Firebase's services ask for; it holds for an hour.
+        email: the account's address, to sign in elsewhere too.
+        token: the ID token for Firebase's services; it is valid for an hour.
     """
 
     def __init__(self, addresses: Addresses, email: str, password: str = "a password for the emulator") -> None:
         self._addresses, self.email = addresses, email
         self._session = requests.Session()
-        found = sign_in(email, password, addresses.auth)
-        self.uid: str = found["localId"]
-        self.token: str = found["idToken"]
+        user = sign_in(email, password, addresses.auth)
+        self.uid: str = user["localId"]
+        self.token: str = user["idToken"]
 
     def request(self, method: str, path: str, value: object = None, **query: str) -> requests.Response:
-        """Send one database request as this reader; refusals come back as they are (401)."""
+        """Send one database request as this reader; a denied one is returned as it is (401)."""
         parameters = {"ns": self._addresses.namespace, "auth": self.token, **query}
         url = f"http://{self._addresses.database}/{path}.json"
         return self._session.request(method, url, params=parameters, json=value, timeout=30)
@@ -54,7 +54,7 @@ class Reader:
         self.request("PATCH", f"User_Book/{entry_key}", {"myRate": rating}).raise_for_status()
 
     def replace(self, entry_key: str, isbn: str) -> None:
-        """Make an entry that of another book."""
+        """Change the book of an entry."""
         self.request("PATCH", f"User_Book/{entry_key}", {"isbn": isbn}).raise_for_status()
 
     def remove(self, entry_key: str) -> None:
@@ -68,7 +68,7 @@ class Reader:
         return build_shelf(self.uid, sort_out(answer.json())[0])
 
     def recommendations(self) -> dict[str, Any] | None:
-        """Return the list as it stands in the database."""
+        """Return the list in the database, or None."""
         answer = self.request("GET", f"Users/{self.uid}/recommendations")
         answer.raise_for_status()
         value: dict[str, Any] | None = answer.json()
@@ -77,18 +77,18 @@ class Reader:
     def wait_for_list(
         self, accept: Callable[[dict[str, Any]], bool] = lambda _: True, patience_s: float = 60.0
     ) -> tuple[dict[str, Any], float]:
-        """Wait until the list is the one for the present shelf; return it and the milliseconds that took.
+        """Wait until the list is the one for the current shelf; return it and the milliseconds that took.
 
         Raises:
-            TimeoutError: naming the list that stands there instead.
+            TimeoutError: naming the list that is there instead.
         """
         began = time.monotonic()
         digest = self.shelf().digest
-        found = None
+        recommendations = None
         while time.monotonic() - began < patience_s:
-            found = self.recommendations()
-            if found and found["basedOn"]["digest"] == digest and accept(found):
-                return found, (time.monotonic() - began) * 1000
+            recommendations = self.recommendations()
+            if recommendations and recommendations["basedOn"]["digest"] == digest and accept(recommendations):
+                return recommendations, (time.monotonic() - began) * 1000
             time.sleep(0.01)
-        seen = {k: found[k] for k in ("modelVersion", "basedOn", "source")} if found else None
-        raise TimeoutError(f"no list for the present shelf after {patience_s:.0f} s; the database holds {seen}")
+        seen = {k: recommendations[k] for k in ("modelVersion", "basedOn", "source")} if recommendations else None
+        raise TimeoutError(f"no list for the current shelf after {patience_s:.0f} s; the database holds {seen}")

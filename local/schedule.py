@@ -1,4 +1,4 @@
-"""What Cloud Scheduler does in a project: the scheduled function is run again and again, while somebody looks."""
+"""The part of Cloud Scheduler: the scheduled function runs again and again while the stack is up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def reconciling(stack: Stack, every_s: float = EVERY_S) -> Iterator[None]:
 
     def run() -> None:
         while not ended.wait(every_s):
-            # A run that failed is in the functions' log, and the next one makes up for it.
+            # A failed run is in the functions' log, and the next one makes up for it.
             with suppress(requests.RequestException):
                 stack.call_scheduled("reconcile")
 

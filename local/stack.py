@@ -72,7 +72,7 @@ class Addresses:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the Google clients need in order to talk to this stack."""
+        """Environment variables with which Google's clients use this stack."""
         return {
             "GCLOUD_PROJECT": self.project,
             "GOOGLE_CLOUD_PROJECT": self.project,

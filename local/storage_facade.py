@@ -2,10 +2,10 @@
 
 python -m local.storage_facade --port PORT --behind HOST:PORT --project PROJECT
 
-Phones and pages read models through Firebase's SDKs, and these ask ``/v0/b/{bucket}/o/{name}``. The suite's own
-Storage emulator would answer, but is a download, and the trainer's conditional writes need the other one. So this
-program answers the two questions that the SDKs ask about a file (what it is, and its bytes) with what lies behind it,
-and lets pass what ``storage.rules`` lets pass: a signed-in user gets a file of a model by its name, but not its report.
+Phones and pages read models through Firebase's SDKs, which request ``/v0/b/{bucket}/o/{name}``. The suite's own
+Storage emulator would answer, but it is a download and lacks the conditional writes that the trainer needs. This
+program answers the two requests that the SDKs make for a file, metadata and bytes, from ``fake-gcs-server``. It allows
+what ``storage.rules`` allow: a signed-in user gets a file of a model by its name, but not the report.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib.parse import quote
 from aiohttp import ClientSession, web
 
 MODEL_FILE = re.compile(r"models/[^/]+/(?!report\.html$)[^/]+")
-"""The objects that ``storage.rules`` lets a signed-in user get."""
+"""The objects that ``storage.rules`` let a signed-in user get."""
 
 KEPT = ("name", "bucket", "generation", "metageneration", "contentType", "timeCreated", "updated", "size", "md5Hash")
 PROJECT = web.AppKey("project", str)
@@ -37,7 +37,7 @@ OPEN_TO_PAGES = {
 
 
 def signed_in(header: str, project: str, now_s: float) -> bool:
-    """Tell whether a request carries a token of this project's Auth emulator, whose tokens are unsigned."""
+    """Return True if a request has a token of this project's Auth emulator, whose tokens are unsigned."""
     scheme, _, token = header.partition(" ")
     parts = token.split(".")
     if scheme not in ("Firebase", "Bearer") or len(parts) != 3:
@@ -50,7 +50,7 @@ def signed_in(header: str, project: str, now_s: float) -> bool:
 
 
 def may_get(name: str, authorization: str, project: str, now_s: float) -> bool:
-    """Say what ``storage.rules`` says about getting this object."""
+    """Return True if ``storage.rules`` allow getting this object."""
     return MODEL_FILE.fullmatch(name) is not None and signed_in(authorization, project, now_s)
 
 
@@ -58,12 +58,12 @@ async def get_object(request: web.Request) -> web.StreamResponse:
     """Answer with an object's metadata or, with ``alt=media``, its bytes."""
     bucket, name = request.match_info["bucket"], request.match_info["name"]
     if not may_get(name, request.headers.get("Authorization", ""), request.app[PROJECT], time.time()):
-        return _refusal(403, "Permission denied.")
+        return _error(403, "Permission denied.")
     media = request.query.get("alt") == "media"
     url = f"{request.app[BEHIND]}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
     async with request.app[SESSION].get(url, params={"alt": "media"} if media else {}) as answer:
         if answer.status == 404:
-            return _refusal(404, "Not Found.")
+            return _error(404, "Not Found.")
         answer.raise_for_status()
         if media:
             kind = answer.headers.get("Content-Type", "application/octet-stream")
@@ -71,18 +71,18 @@ async def get_object(request: web.Request) -> web.StreamResponse:
         return web.json_response(_metadata(await answer.json()))
 
 
-async def refuse(request: web.Request) -> web.Response:
-    """Refuse all else: the rules let nobody list, write or delete."""
-    return _refusal(403, "Permission denied.")
+async def deny(request: web.Request) -> web.Response:
+    """Deny every other request: the rules let no client list, write or delete."""
+    return _error(403, "Permission denied.")
 
 
 async def allow_pages(request: web.Request, response: web.StreamResponse) -> None:
-    """Let pages of other origins read the answers, as the real service does."""
+    """Allow pages of other origins to read the answers, as the real service does."""
     response.headers.update(OPEN_TO_PAGES)
 
 
 async def preflight(request: web.Request) -> web.Response:
-    """Answer a browser that asks before it asks."""
+    """Answer a browser's preflight request."""
     return web.Response(status=204)
 
 
@@ -99,15 +99,15 @@ def application(project: str, behind: str) -> web.Application:
     app.on_response_prepare.append(allow_pages)
     app.router.add_route("OPTIONS", "/{any:.*}", preflight)
     app.router.add_get("/v0/b/{bucket}/o/{name:.+}", get_object, allow_head=False)
-    app.router.add_route("*", "/{any:.*}", refuse)
+    app.router.add_route("*", "/{any:.*}", deny)
     return app
 
 
-def _metadata(found: dict[str, Any]) -> dict[str, Any]:
-    return {key: found[key] for key in KEPT if key in found} | {"downloadTokens": ""}
+def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {key: metadata[key] for key in KEPT if key in metadata} | {"downloadTokens": ""}
 
 
-def _refusal(status: int, message: str) -> web.Response:
+def _error(status: int, message: str) -> web.Response:
     return web.json_response({"error": {"code": status, "message": message}}, status=status)
 
 

@@ -1,4 +1,4 @@
-"""Firebase's browser modules beside the pages: copied from npm's package, since the pages have no build step.
+"""Firebase's browser modules for the pages: copied from npm's package, since the pages have no build step.
 
 python -m local.vendor [FOLDER]
 """
@@ -13,21 +13,21 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "web" / "vendor"
 PACKAGE = ROOT / "node_modules" / "firebase"
 MODULES = ("app", "auth", "database", "storage", "functions")
-"""The parts of the SDK that a page may import; each is one file without dependencies but ``firebase-app.js``."""
+"""The parts of the SDK that a page may import; each is one file that depends on ``firebase-app.js`` alone."""
 
 
 class VendorError(RuntimeError):
-    """The SDK is not there to be copied; the message says what to do."""
+    """The SDK is not installed; the message says what to do."""
 
 
 def copy(folder: Path = FOLDER, package: Path = PACKAGE) -> None:
-    """Copy what is missing or another version; stacks that start at the same time may do it at the same time."""
+    """Copy the modules that are missing or of another version; stacks may do it at the same time."""
     if not package.exists():
         raise VendorError("the Firebase SDK is not installed: run `make setup` first")
     folder.mkdir(parents=True, exist_ok=True)
     for module in MODULES:
         name = f"firebase-{module}.js"
-        # Its source map would be asked for by a browser's tools, and is not here.
+        # A browser's tools would ask for the source map, which is not here.
         text = (package / name).read_text().split("\n//# sourceMappingURL=")[0] + "\n"
         copied = folder / name
         if not copied.exists() or copied.read_text() != text:
