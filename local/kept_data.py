@@ -20,7 +20,7 @@ class KeptData:
     """A folder that is replaced as a whole: what it held stays until the new export is complete."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
+        self.folder = folder.expanduser().resolve()
         self.part = self.folder.with_name(f".{self.folder.name}.part")
         self._previous = self.folder.with_name(f".{self.folder.name}.previous")
 
