@@ -6,11 +6,12 @@ import importlib.resources
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,11 +32,19 @@ SUPPORTING = ("hub", "logging", "eventarc")
 STORAGE_PORT = 4443
 READY_AFTER_S = 180.0
 EXPORT_S = 120.0
+ATTEMPTS = 3
+"""Starts of a stack whose ports are free when they are chosen, and taken when its programs listen."""
+
+PORT_TAKEN = re.compile(r"port taken|address already in use", re.IGNORECASE)
 ADMIN = accounts.ADMIN
 
 
 class StackError(RuntimeError):
     """The local stack could not be started; the message says what to do."""
+
+
+class PortTakenError(StackError):
+    """Another program has taken a port that was free a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +119,29 @@ class Stack:
         self._config = ROOT / f".firebase-{self.processes.mark[:8]}.json"
         self._folder = self._config.with_suffix("")
         self._parameters, self._ui = parameters or {}, ui
-        self._services: dict[str, subprocess.Popen[bytes]] = {}
+        self._services: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
 
     def __enter__(self) -> Stack:
-        try:
-            self.addresses = self._choose_ports()
-            self._start_storage()
-            self._start_firebase_storage()
-            self._start_suite()
-        except BaseException:
-            self.stop()
-            raise
-        return self
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._start()
+                return self
+            except PortTakenError as problem:
+                self.stop()
+                if attempt == ATTEMPTS:
+                    raise
+                self._say(f"{str(problem).splitlines()[0]}: starting again with other ports")
+            except BaseException:
+                self.stop()
+                raise
+        raise AssertionError("not reached")
+
+    def _start(self) -> None:
+        self.addresses = self._choose_ports()
+        self._services.clear()
+        self._start_storage()
+        self._start_firebase_storage()
+        self._start_suite()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
@@ -135,9 +155,11 @@ class Stack:
 
     def check(self) -> None:
         """Raise StackError if one of the stack's programs has ended."""
-        for name, process in self._services.items():
+        for name, (process, log) in self._services.items():
             if process.poll() is not None:
-                raise StackError(f"{name} ended with code {process.returncode}; its log is in {self.logs}")
+                tail = _tail(log)
+                kind = PortTakenError if PORT_TAKEN.search(tail) else StackError
+                raise kind(f"{name} ended with code {process.returncode}; its log is {log}:\n{tail}")
 
     def export(self, kept: KeptData) -> None:
         """Write database, accounts and the bucket's objects to a folder, which keeps what it held if that fails.
@@ -248,7 +270,7 @@ class Stack:
         url = f"http://{self.addresses.storage}"
         command = [str(storage_program()), "-scheme", "http", "-backend", "memory", "-host", host, "-port", port]
         command += ["-external-url", url, "-public-host", self.addresses.storage]
-        self._services["Cloud Storage"] = self.processes.start(command, log=self.logs / "storage.log")
+        self._start_service("Cloud Storage", command, self.logs / "storage.log")
         self._wait_for("Cloud Storage", lambda: requests.get(f"{url}/storage/v1/b", timeout=2).ok, 30)
         self.bucket.create()
         # Before the database: a model's files are there when its pointer is imported.
@@ -260,8 +282,7 @@ class Stack:
         port = self.addresses.firebase_storage.split(":")[1]
         command = [sys.executable, "-m", "local.storage_facade", "--port", port, "--behind", self.addresses.storage]
         command += ["--project", self.addresses.project]
-        facade = self.processes.start(command, log=self.logs / "firebase-storage.log", cwd=ROOT)
-        self._services["the façade of Cloud Storage"] = facade
+        self._start_service("the façade of Cloud Storage", command, self.logs / "firebase-storage.log")
 
     def _start_suite(self) -> None:
         firebase = ROOT / "node_modules" / ".bin" / "firebase"
@@ -272,26 +293,24 @@ class Stack:
         if self.data is not None:
             command += ["--import", str(self.data.resolve())]
         log = self.emulators_log
-        log.unlink(missing_ok=True)
         env = {**os.environ, **self.addresses.environment, "CI": "1"}
         env.setdefault("TRAINER_LOG", str(self.logs / "trainer.log"))
         # The workers talk to the database through the address that firebase-tools gives them.
-        suite = self._services["the Emulator Suite"] = self.processes.start(
-            under_emulator(command), log=log, cwd=ROOT, env=env
+        self._start_service("the Emulator Suite", under_emulator(command), log, env)
+        self._wait_for(
+            "the Emulator Suite", lambda: "All emulators ready" in log.read_text(errors="replace"), READY_AFTER_S
         )
 
-        def ready() -> bool:
-            if suite.poll() is not None:
-                raise StackError(
-                    f"the Emulator Suite ended with code {suite.returncode}; its log is {log}:\n{_tail(log)}"
-                )
-            return "All emulators ready" in log.read_text(errors="replace")
-
-        self._wait_for("the Emulator Suite", ready, READY_AFTER_S)
+    def _start_service(
+        self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        log.unlink(missing_ok=True)
+        self._services[name] = self.processes.start(command, log=log, cwd=ROOT, env=env), log
 
     def _wait_for(self, what: str, ready: Callable[[], bool], patience_s: float) -> None:
         began = time.monotonic()
         while time.monotonic() - began < patience_s:
+            self.check()
             try:
                 if ready():
                     self._say(f"{what} is up after {time.monotonic() - began:.1f} s")
