@@ -35,7 +35,7 @@ EXPORT_S = 120.0
 ATTEMPTS = 3
 """Starts of a stack whose ports are free when they are chosen, and taken when its programs listen."""
 
-PORT_TAKEN = re.compile(r"port taken|address already in use", re.IGNORECASE)
+PORT_TAKEN = re.compile(r"port taken|already in use", re.IGNORECASE)
 ADMIN = accounts.ADMIN
 
 
@@ -122,19 +122,20 @@ class Stack:
         self._services: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
 
     def __enter__(self) -> Stack:
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts = 1
+        while True:
             try:
                 self._start()
                 return self
             except PortTakenError as problem:
                 self.stop()
-                if attempt == ATTEMPTS:
+                if attempts == ATTEMPTS:
                     raise
-                self._say(f"{str(problem).splitlines()[0]}: starting again with other ports")
+                attempts += 1
+                self._say(f"{str(problem).splitlines()[0].rstrip(':')}; starting again with other ports")
             except BaseException:
                 self.stop()
                 raise
-        raise AssertionError("not reached")
 
     def _start(self) -> None:
         self.addresses = self._choose_ports()

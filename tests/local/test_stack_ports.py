@@ -56,6 +56,7 @@ def test_it_gives_up_in_the_end_and_leaves_nothing_running(start, taken):
     "line",
     [
         "Error: Could not start Database Emulator, port taken.",
+        "Database Emulator has exited because its configured port 9000 is already in use.",
         "listen tcp 127.0.0.1:4443: bind: address already in use",
         "OSError: [Errno 98] error while attempting to bind on address ('127.0.0.1', 9199): address already in use",
     ],
