@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from emulator.process import free_port
 from local import stack as stacks
+from local.processes import free_port
 from local.stack import ATTEMPTS, PORT_TAKEN, PortTakenError, Stack
 
 
