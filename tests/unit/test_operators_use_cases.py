@@ -250,4 +250,4 @@ def test_a_lease_that_was_lost_is_not_given_back(world, caplog):
         with pytest.raises(LeaseLost, match="held by run run-4 under fence 4"):
             lease.check()
     assert world.database.lease() == other
-    assert "no longer this run's" in caplog.text
+    assert "this run no longer holds it" in caplog.text

@@ -168,7 +168,7 @@ def test_the_order_in_which_ranges_end_does_not_matter(filled):
     expected = read_pages(partial(pages, filled), "database")
 
     def backwards(path, size):
-        return reversed(list(filled.pages(path, 17)))
+        return reversed(list(pages(filled, path, 17)))
 
     snapshot = read_pages(backwards, "database")
     assert snapshot.ratings.equals(expected.ratings)
