@@ -81,7 +81,7 @@ class Database(Protocol):
         ...
 
     def clear_changes(self, until: int) -> int:
-        """Remove marks of changes up to ``until`` (ms) that were not renewed, the oldest first; return how many."""
+        """Remove marks of changes up to ``until`` (ms) that were not renewed, all or some; return how many."""
         ...
 
     def lease(self) -> Lease:
