@@ -33,7 +33,7 @@ lint: setup  ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy emulator/src local trainer deploy clients benchmarks emulator-data/generate.py
-	cd functions && ../.venv/bin/mypy --config-file ../pyproject.toml bookrec backend main.py
+	cd functions && ../.venv/bin/mypy --config-file ../pyproject.toml bookrec bookrec_database bookrec_operations backend main.py
 
 simulate: setup  ## whole histories under faults, all invariants checked (SEEDS=10000; about half an hour on two cores)
 	PYTHONPATH=functions $(PY) -m tests.simulation --seeds $(SEEDS)

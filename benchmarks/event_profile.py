@@ -16,7 +16,7 @@ import requests
 from firebase_admin import db
 
 from backend import composition, list_writes, lists
-from backend.adapters import firebase_database, system, tflite_model
+from backend.adapters import tflite_model
 from backend.handlers.entry_written import EntryWritten
 from backend.parameters import read_settings
 from benchmarks.data import OUT
@@ -25,6 +25,7 @@ from bookrec import paths
 from bookrec.ranking import RecommendationList
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
+from bookrec_database import concurrency, database
 from local.processes import Processes
 
 READERS = 20
@@ -89,7 +90,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("firebase-admin's sorting of a query's answer", db._Sorter, "__init__"),
     ("parsing entries and readers", lists, "sort_out"),
     ("parsing entries and readers", lists, "build_shelf"),
-    ("parsing entries and readers", firebase_database, "parse_reader"),
+    ("parsing entries and readers", database, "parse_reader"),
     ("the shelf's digest", Shelf, "digest"),
     ("candidates, list and its node", Recommender, "candidates"),
     ("candidates, list and its node", list_writes, "top_list"),
@@ -140,7 +141,7 @@ def profile(seed: int, events: int) -> dict[str, Any]:
 
 def _run(ready: Stage, shelves: dict[str, dict[str, Any]], watch: Stopwatch, events: int) -> None:
     settings, one_by_one = read_settings(), lambda calls: [call() for call in calls]
-    with mock.patch.object(system, "run_concurrently", one_by_one):
+    with mock.patch.object(concurrency, "run_concurrently", one_by_one):
         services = composition.connect(settings)
     handle = watch.timed(REST, composition.build(settings, services).entry_written)
     for number in range(WARM_UP + events):

@@ -20,11 +20,13 @@ import requests
 from benchmarks import synthetic
 from benchmarks.data import keep
 from bookrec import paths
+from bookrec_database.concurrency import run_concurrently
+from bookrec_database.connection import connect, disconnect
+from bookrec_database.database import FirebaseDatabase
 from local.database_emulator import DatabaseEmulator, running
 from trainer.data.ingest.folders import LocalFolder
 from trainer.data.ingest.increments import Snapshots
 from trainer.data.ingest.pages import PAGE_SIZE, Reading, pages, parallel_pages
-from trainer.publishing.adapters import Database, connect, disconnect
 
 MEMORY_MB = 400.0
 """What the process may hold that turns a backup of any size into Parquet."""
@@ -135,11 +137,11 @@ def put(emulator: DatabaseEmulator, node: str, body: str, method: str = "PUT") -
 
 
 @contextmanager
-def database(emulator: DatabaseEmulator) -> Iterator[Database]:
+def database(emulator: DatabaseEmulator) -> Iterator[FirebaseDatabase]:
     """Connect to the emulator as the trainer does."""
     os.environ["FIREBASE_DATABASE_EMULATOR_HOST"] = emulator.address
     try:
-        yield Database(connect("demo", f"http://{emulator.address}?ns={NAMESPACE}"))
+        yield FirebaseDatabase(connect("demo", f"http://{emulator.address}?ns={NAMESPACE}"), run_concurrently)
     finally:
         disconnect()
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import main
 
-from backend.adapters.firebase_database import FirebaseDatabase
 from backend.handlers.entry_written import EntryWritten, EntryWrittenHandler
 from bookrec.reader import LIST
+from bookrec_database.database import FirebaseDatabase
 
 _times = Path(os.environ["BENCH_TIMES"])
 _lock = threading.Lock()

@@ -5,12 +5,16 @@ import json
 import queue
 import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import requests
 
+from bookrec_database.concurrency import run_concurrently
+from bookrec_database.connection import connect, disconnect
+from bookrec_database.database import FirebaseDatabase
 from local.database_emulator import running
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +52,19 @@ def token(uid, **claims):
         base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, body)
     ]
     return ".".join([*parts, ""])
+
+
+def references(server):
+    """Connect to a server's namespace, with the project's rules."""
+    assert server.request("PUT", ".settings/rules", data=(ROOT / "database.rules.json").read_bytes()).ok
+    return connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}")
+
+
+@contextmanager
+def connected(server):
+    """The real adapter over a server's namespace, with the project's rules."""
+    yield FirebaseDatabase(references(server), run_concurrently)
+    disconnect()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from backend.adapters.firebase_database import FirebaseDatabase
 from backend.composition import Backend, Services, build
 from backend.parameters import Settings
 from bookrec import paths
@@ -16,6 +15,7 @@ from bookrec.errors import BadModel, StoreUnavailable
 from bookrec.manifest import MANIFEST, FileEntry, Manifest, sha256
 from bookrec.recommender import Items, Recommender, parse_items
 from bookrec.retraining import Policy
+from bookrec_database.database import FirebaseDatabase
 from tests.memory_database import MemoryDatabase
 
 POLICY = Policy(quiet_ms=3_000, minimum_changes=5, maximum_age_ms=3_600_000)
@@ -49,6 +49,11 @@ class FakeClock:
 def one_by_one(calls):
     """Run calls, which could run concurrently, in order."""
     return [call() for call in calls]
+
+
+def database_of(memory: MemoryDatabase, *others: MemoryDatabase) -> FirebaseDatabase:
+    """The real adapter over databases in memory: the first, and others whose readers are read with its own."""
+    return FirebaseDatabase(memory.reference, one_by_one, others=[other.reference for other in others])
 
 
 class FakeDatabase(FirebaseDatabase):

@@ -1,7 +1,7 @@
 """The Realtime Database in this process, behind the interface of firebase-admin's references.
 
 It is the database emulator's own tree, queries, indexes and rules without the wire, so that the real adapters run over
-it as they are. ``tests/adapters/test_database_port.py`` runs one suite over both.
+it as they are. ``tests/adapters/test_database.py`` runs one suite over both.
 """
 
 import json

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from bookrec.errors import BadModel, BookrecError, LeaseLost
-from bookrec.manifest import FileEntry, Pointer, parse_manifest, sha256
+from bookrec.manifest import FileEntry, Pointer, parse_manifest, sha256, usable_pointer
 from trainer.data.exchange.new_folder import new_folder
-from trainer.data.sources import Snapshot
+from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
 from trainer.evaluation.report import MODEL_CARD, REPORT
 from trainer.metrics import finite
-from trainer.model.sharing import nothing
 from trainer.publishing.versions import Bucket
 from trainer.run import Make, Order, Product, Read, RefusedModelError, Services, read_snapshot, run
 
@@ -99,7 +98,7 @@ def train(services: Services, make: Make, read: Read | None, folder: Path, step:
         step("reading")
         snapshot, taken = read_snapshot(services.database, read)
         name = f"{datetime.fromtimestamp(services.now_ms() / 1000, UTC):%Y%m%dT%H%M%SZ}-candidate"
-        live = services.database.pointer()
+        live = usable_pointer(services.database.pointer())
         compared = (live.version, live.manifest_sha256) if live else None
         candidate = Candidate(name, taken, compared, False, "", {}, {})
         try:
@@ -180,12 +179,12 @@ def publish(services: Services, folder: Path) -> Pointer:
     if not candidate.passed:
         raise RefusedModelError(f"{folder}: the gate refused this model: {candidate.reason}")
     files = _files(folder, candidate)
-    problem = _stale(folder, candidate, services.database.pointer())
+    problem = _stale(folder, candidate, usable_pointer(services.database.pointer()))
     if problem:
         raise StaleCandidateError(problem)
 
     def read(database: object, taken: int) -> Snapshot:
-        return replace(nothing(), source=f"folder {folder.name}", taken=candidate.snapshot_at)
+        return replace(empty_snapshot(f"folder {folder.name}"), taken=candidate.snapshot_at)
 
     def make(order: Order, step: Callable[[str], None]) -> Product:
         problem = _stale(folder, candidate, order.live)

@@ -20,14 +20,13 @@ from bookrec.shelf import Shelf
 from trainer.config import Config
 from trainer.data import dataset
 from trainer.data.dataset import Ratings
-from trainer.data.sources import Snapshot
+from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
 from trainer.evaluation import baselines, gate, report
 from trainer.evaluation.cold_start import cold_start
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.metrics import finite
 from trainer.model import distributed
 from trainer.model.fit import Choices, fit, refit
-from trainer.model.sharing import nothing, shared
 from trainer.publishing import versions
 from trainer.run import Order, Product, RefusedModelError
 from trainer.serving import tflite
@@ -68,7 +67,7 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
         RefusedModelError: with the gate's reason.
         BadModel: where the exported files do not agree with TensorFlow.
     """
-    snapshot = shared(order.snapshot)
+    snapshot = distributed.shared(order.snapshot)
     if config.lists:
         require_keys(snapshot.ratings)
     ratings, dropped = _clean(snapshot)
@@ -107,7 +106,7 @@ def help_out(config: Config) -> None:
     def read(name: str) -> bytes:
         raise BadModel(f"{name} is for the chief to read")
 
-    make(config, Order("", nothing(), 0, None, read), lambda step: log.info("%s", step))
+    make(config, Order("", empty_snapshot("the chief"), 0, None, read), lambda step: log.info("%s", step))
 
 
 def answers(version: str, model: bytes, items: bytes) -> None:

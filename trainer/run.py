@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bookrec import paths
-from bookrec.errors import BadModel, BookrecError, LeaseLost
-from bookrec.manifest import Pointer
+from bookrec.environment import whole
+from bookrec.errors import BookrecError, LeaseLost
+from bookrec.manifest import Manifest, Pointer, usable_pointer
+from bookrec.server_values import TIMESTAMP, increment
+from bookrec_operations.lease_holder import Heart, LeaseHolder
+from bookrec_operations.switch import switch
+from trainer.data.ingest.pages import pages
 from trainer.data.sources import Snapshot, read_pages
 from trainer.publishing import versions
-from trainer.publishing.lease_holder import Heart, LeaseHolder
 
 if TYPE_CHECKING:
-    from trainer.publishing.adapters import Database
+    from bookrec_database.database import FirebaseDatabase
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +51,29 @@ class Services:
         heart: renews the lease while the run works.
     """
 
-    database: Database
+    database: FirebaseDatabase
     bucket: versions.Bucket
     answers: versions.Answers
     now_ms: Callable[[], int]
     heart: Heart
+
+    def lease(self, *, purpose: str = "manual", run_id: str = "", fence: int | None = None) -> LeaseHolder:
+        """Return the lease for a run, not taken yet.
+
+        How long a run may be silent, and how long it may take in all, is in ``LEASE_SECONDS`` and
+        ``TRAINER_TIMEOUT_SECONDS``: the functions hand down their settings.
+        """
+        lease_ms, limit_ms = (
+            whole(name, os.environ.get(name), default) * 1000
+            for name, default in (("LEASE_SECONDS", 120), ("TRAINER_TIMEOUT_SECONDS", 3_600))
+        )
+        return LeaseHolder(
+            self.database, self.now_ms, self.heart, lease_ms, limit_ms, purpose=purpose, run_id=run_id, fence=fence
+        )
+
+    def verify(self, version: str, manifest_sha256: str) -> Manifest:
+        """Read a version back whole, and let its model answer; raise ``BadModel`` if it is not what it should be."""
+        return versions.verify(self.bucket, version, manifest_sha256, self.answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +109,7 @@ class Product:
     lists: Callable[[versions.Bucket], int] | None = None
 
 
-Read = Callable[["Database", int], Snapshot]
+Read = Callable[["FirebaseDatabase", int], Snapshot]
 """Reads the training data, given the database and its clock before reading (milliseconds since 1970)."""
 
 Make = Callable[[Order, Callable[[str], None]], Product]
@@ -113,7 +137,7 @@ def run(
         LeaseLost: another run is live, or has published.
         BadModel: the files are damaged, before or after the upload.
     """
-    with LeaseHolder(services.database, services.now_ms, services.heart, run_id=run_id, fence=fence) as lease:
+    with services.lease(run_id=run_id, fence=fence) as lease:
         record = _Record(services.database, lease, services.now_ms())
         try:
             pointer = _train_and_publish(services, make, lease, record, read)
@@ -145,7 +169,8 @@ def _train_and_publish(
     snapshot, snapshot_at = read_snapshot(database, read)
     version = versions.version_name(services.now_ms(), lease.fence)
     try:
-        product = make(Order(version, snapshot, snapshot_at, database.pointer(), bucket.read), record.step)
+        live = usable_pointer(database.pointer())
+        product = make(Order(version, snapshot, snapshot_at, live, bucket.read), record.step)
     except RefusedModelError:
         # The same entries would give the same model.
         _afterwards(lambda: database.clear_marks(paths.CHANGES, snapshot_at), "clearing the changes")
@@ -169,28 +194,11 @@ def _train_and_publish(
     return pointer
 
 
-def read_snapshot(database: Database, read: Read | None) -> tuple[Snapshot, int]:
+def read_snapshot(database: FirebaseDatabase, read: Read | None) -> tuple[Snapshot, int]:
     """Return the training data, and when reading began by the database's clock (milliseconds since 1970)."""
     began = database.server_time()
-    snapshot = read(database, began) if read else read_pages(database.pages, "database")
+    snapshot = read(database, began) if read else read_pages(partial(pages, database), "database")
     return snapshot.without(database.gone()), min(began, snapshot.taken or began)
-
-
-def switch(database: Database, pointer: Pointer, *, is_rollback: bool = False) -> Pointer:
-    """Make a version live; return the present pointer.
-
-    Raises:
-        LeaseLost, BadModel: as ``publishing.next_pointer`` does.
-    """
-    try:
-        return database.publish(pointer, is_rollback=is_rollback)
-    except (LeaseLost, BadModel):
-        raise
-    except Exception:
-        live = database.pointer()  # the write may have succeeded and its answer been lost
-        if live is None or live.fence != pointer.fence:
-            raise
-        return live
 
 
 def _afterwards(work: Callable[[], object], what: str) -> None:
@@ -204,7 +212,7 @@ def _afterwards(work: Callable[[], object], what: str) -> None:
 class _Record:
     """``/Recommender/status/training/run``: the run's status. It is for people: failing to write it fails no run."""
 
-    def __init__(self, database: Database, lease: LeaseHolder, started_at: int) -> None:
+    def __init__(self, database: FirebaseDatabase, lease: LeaseHolder, started_at: int) -> None:
         self._database, self._lease, self._started_at = database, lease, started_at
 
     def step(self, name: str) -> None:
@@ -219,4 +227,14 @@ class _Record:
 
     def write(self, **state: object) -> None:
         run = {"runId": self._lease.run_id, "fence": self._lease.fence, "startedAt": self._started_at, **state}
-        _afterwards(lambda: self._database.record_run(run), "recording the run")
+        _afterwards(lambda: self._database.update(run_record(run)), "recording the run")
+
+
+def run_record(run: Mapping[str, object]) -> dict[str, object]:
+    """Return the values by path that record how a run stands, and count its outcome."""
+    training, node = f"{paths.STATUS}/training", {**run, "at": TIMESTAMP}
+    values: dict[str, object] = {f"{training}/run": node}
+    if run["outcome"] != "running":
+        values[f"{training}/outcomes/{run['outcome']}"] = increment(1)
+        values[f"{training}/runs/{run['fence']}"] = node  # the functions forget the oldest
+    return values

@@ -11,7 +11,10 @@ from deploy.target import JOB, REPOSITORY, Target
 
 CLEANUP = "deploy/files/cleanup.json"
 BUILD = "deploy/files/cloudbuild.yaml"
-IMAGE_SOURCE = ("trainer", "functions/bookrec", ".dockerignore")
+SHARED = ("functions/bookrec", "functions/bookrec_database", "functions/bookrec_operations")
+"""The packages that the functions and the trainer share."""
+
+IMAGE_SOURCE = ("trainer", *SHARED, ".dockerignore")
 """What the image depends on: its Dockerfile, which is in the first folder, and all that it copies."""
 
 

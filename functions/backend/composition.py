@@ -150,10 +150,12 @@ def connect(settings: Settings) -> Services:
     """Return the real services. Their clients are imported here, so that discovery does not wait for them."""
     from backend.adapters.cloud_storage import CloudModelStore
     from backend.adapters.cloud_tasks import CloudTaskQueue
-    from backend.adapters.firebase_database import FirebaseDatabase, instance_name
-    from backend.adapters.firebase_database import connect as connect_database
-    from backend.adapters.system import SystemClock, run_concurrently
+    from backend.adapters.system import SystemClock
     from backend.adapters.tflite_model import load_recommender
+    from bookrec_database.concurrency import run_concurrently
+    from bookrec_database.connection import connect as connect_database
+    from bookrec_database.connection import instance_name
+    from bookrec_database.database import FirebaseDatabase
 
     first = connect_database(settings.project, settings.database_url)
     return Services(

@@ -9,14 +9,8 @@ from bookrec.lease import Lease
 from bookrec.reader import Reader
 from bookrec.recommender import Recommender
 from bookrec.retraining import Pending
-
-TIMESTAMP: Mapping[str, str] = {".sv": "timestamp"}
-"""What the database replaces by its own clock (milliseconds since 1970)."""
-
-
-def increment(step: int) -> Mapping[str, object]:
-    """Return the value that makes the database add ``step`` to the present number."""
-    return {".sv": {"increment": step}}
+from bookrec.server_values import TIMESTAMP as TIMESTAMP
+from bookrec.server_values import increment as increment
 
 
 class Database(Protocol):
@@ -87,7 +81,7 @@ class Database(Protocol):
         ...
 
     def clear_changes(self, until: int) -> int:
-        """Remove marks of changes up to ``until`` (ms) that were not renewed, the oldest first; return how many."""
+        """Remove marks of changes up to ``until`` (ms) that were not renewed, all or some; return how many."""
         ...
 
     def lease(self) -> Lease:

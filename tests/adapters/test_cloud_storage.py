@@ -9,7 +9,7 @@ from backend.adapters import cloud_storage
 from bookrec.errors import BadModel, StoreUnavailable
 from local.processes import free_port
 from tests.fakes import FakeBucket, FakeClock
-from trainer.publishing.adapters import Bucket
+from trainer.publishing.bucket import CloudBucket
 
 
 class Both:
@@ -33,7 +33,7 @@ def bucket(request, monkeypatch):
         f"{request.getfixturevalue('storage_url')}/storage/v1/b", json={"name": name}, timeout=5
     ).raise_for_status()
     store = cloud_storage.CloudModelStore(name)
-    return Both(store.download, Bucket("demo-bookrec", name))
+    return Both(store.download, CloudBucket("demo-bookrec", name))
 
 
 _numbers = iter(range(1_000))

@@ -1,13 +1,12 @@
 """The database in memory beside firebase-admin's references over the wire: the same requests, the same answers."""
 
-import firebase_admin
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.adapters.firebase_database import connect
-from tests.database_server import Server
-from tests.memory_database import RULES, MemoryDatabase
+from bookrec_database.connection import disconnect
+from tests.database_server import Server, references
+from tests.memory_database import MemoryDatabase
 
 KEYS = st.sampled_from(["a", "b", "0", "1", "-N1", "u&v", "50%", "at"])
 SCALARS = st.one_of(st.booleans(), st.integers(-3, 3), st.sampled_from([0.5, 1.5, "x", "here", "gone", ""]))
@@ -76,10 +75,8 @@ def query(node_at, order, filters, limit, is_last):
 
 @pytest.fixture(scope="module")
 def over_the_wire(port):
-    server = Server(port, "references")
-    assert server.request("PUT", ".settings/rules", data=RULES).ok
-    yield connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}")
-    firebase_admin.delete_app(firebase_admin.get_app("backend"))
+    yield references(Server(port, "references"))
+    disconnect()
 
 
 @given(requests=REQUESTS)

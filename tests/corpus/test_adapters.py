@@ -1,20 +1,18 @@
 """The real adapters with the corpus on a real server: nothing in the database stops a read."""
 
 import json
+from functools import partial
 
-import firebase_admin
 import pytest
 
-from backend.adapters.firebase_database import FirebaseDatabase, connect
-from backend.adapters.system import run_concurrently
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.entries import user_id_of
 from bookrec.shelf import sort_out
 from tests.corpus import corpus
-from tests.database_server import ROOT, Server
+from tests.database_server import Server, connected
+from trainer.data.ingest.pages import pages
 from trainer.data.sources import read_pages
-from trainer.publishing.adapters import Database
 
 ENTRIES = [item for item in corpus.entries() if item.rules != "unsendable" and "/" not in item.key]
 HELD = [item for item in ENTRIES if item.stored != corpus.GONE]
@@ -25,20 +23,14 @@ REASONS = {item.key: item.stored for item in HELD if item.stored is not None}
 
 
 @pytest.fixture(scope="module")
-def node_at(port):
+def database(port):
     server = Server(port, "corpus-adapters")
-    assert server.request("PUT", ".settings/rules", data=(ROOT / "database.rules.json").read_bytes()).ok
     for path, items in ((paths.USER_BOOK, ENTRIES), (paths.ARCHIVE, BOOKS)):
         nodes = {item.key: item.value for item in items}
         answer = server.request("PATCH", path, data=json.dumps(nodes).encode())
         assert answer.ok, answer.text
-    yield connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}")
-    firebase_admin.delete_app(firebase_admin.get_app("backend"))
-
-
-@pytest.fixture(scope="module")
-def database(node_at):
-    return FirebaseDatabase(node_at, run_concurrently)
+    with connected(server) as found:
+        yield found
 
 
 @pytest.mark.parametrize("size", [7, 100])
@@ -77,8 +69,8 @@ def test_the_catalogue_is_read_with_all_its_odd_books(database):
     }
 
 
-def test_the_trainer_reads_the_same(node_at):
-    snapshot = read_pages(Database(node_at).pages, "database")
+def test_the_trainer_reads_the_same(database):
+    snapshot = read_pages(partial(pages, database), "database")
     counts = {kind: number for kind, number in snapshot.rejected.items() if kind.startswith("entry:")}
     assert sum(counts.values()) == len(REASONS)
     assert len(snapshot.ratings) == len(HELD) - len(REASONS)

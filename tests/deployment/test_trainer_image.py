@@ -7,14 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from deploy.parts import trainer
 from tests.test_architecture import imports_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = (ROOT / "trainer" / "Dockerfile").read_text().splitlines()
+COPIED = [line.split()[1:] for line in LINES if line.startswith("COPY ")]
 
 
 def packages(file):
@@ -24,13 +27,11 @@ def packages(file):
 @pytest.fixture
 def image(tmp_path):
     """/app of the image."""
-    for line in LINES:
-        if line.startswith("COPY "):
-            source, target = line.split()[1:]
-            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-            (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
-            options = {"dirs_exist_ok": True} if copy is shutil.copytree else {}
-            copy(ROOT / source, tmp_path / target, **options)
+    for source, target in COPIED:
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
+        options = {"dirs_exist_ok": True} if copy is shutil.copytree else {}
+        copy(ROOT / source, tmp_path / target, **options)
     return tmp_path
 
 
@@ -61,10 +62,12 @@ def test_the_image_has_the_versions_that_the_tests_use():
 
 def test_the_image_installs_all_that_the_copied_files_import():
     installed = {re.sub("[-_.]+", "-", name).lower() for name in packages("trainer/requirements.txt")}
+    copied = [source for source, _ in COPIED if (ROOT / source).is_dir()]
+    assert set(trainer.SHARED) < set(copied)
     distributions = importlib.metadata.packages_distributions()
-    for file, name in [*imports_of("trainer"), *imports_of("functions/bookrec")]:
+    for file, name in chain.from_iterable(map(imports_of, copied)):
         top = name.split(".")[0]
-        if top in sys.stdlib_module_names or top in {"trainer", "bookrec"}:
+        if top in sys.stdlib_module_names or top in {Path(folder).name for folder in copied}:
             continue
         owners = {re.sub("[-_.]+", "-", owner).lower() for owner in distributions[top]}
         assert owners & installed, f"{file} imports {name}"

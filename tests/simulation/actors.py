@@ -4,15 +4,18 @@ import hashlib
 import json
 from contextlib import suppress
 
+from bookrec import lease as leases
 from bookrec import paths
-from bookrec.errors import BadModel, BookrecError, LeaseLost
+from bookrec.errors import BadModel, BookrecError
 from bookrec.manifest import ITEMS, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.push_keys import first_key
 from bookrec.recommender import Items
+from bookrec_database.database import FirebaseDatabase
+from bookrec_operations.release import release
+from bookrec_operations.rollback import roll_back
 from rtdb_emulator.testing import ADMIN, PermissionDeniedError, user
-from trainer import operations as operate
+from tests.fakes import database_of
 from trainer import run
-from trainer.publishing.adapters import Database
 from trainer.run import Product, RefusedModelError, Services
 
 BAD = [
@@ -173,9 +176,10 @@ class Trainer:
 
             return stop
 
-        database = Database(world.platform.database.reference)
+        platform = world.platform
+        database = FirebaseDatabase(platform.database.reference, platform.concurrently)
         skew_ms = world.rng.randrange(-1_500, 1_500)
-        return Services(database, world.platform.bucket, world.answers, lambda: world.scheduler.now + skew_ms, heart)
+        return Services(database, platform.bucket, world.answers, lambda: world.scheduler.now + skew_ms, heart)
 
     def start(self, run_id, fence):
         """Start the job; the run begins after a while."""
@@ -254,12 +258,14 @@ class Operator:
             return
 
         def work():
-            with suppress(BookrecError, LeaseLost):
-                operate.rollback(self._trainer.services("operator"), version)
+            services = self._trainer.services("operator")
+            lease = services.lease(purpose=leases.ROLLBACK)
+            with suppress(BookrecError):
+                roll_back(services.database, services.verify, lease, services.now_ms, version)
                 self._world.note("rolled back to", version)
 
         self._world.scheduler.spawn("operator rolls back", work, "operator")
 
     def release(self):
         """Release a parked retraining."""
-        operate.release(Database(self._world.platform.database.reference))
+        release(database_of(self._world.platform.database))

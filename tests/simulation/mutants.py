@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "simulation.md"
 BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
+PACKAGES = [f"functions/{name}" for name in ("bookrec", "bookrec_database", "bookrec_operations", "backend")]
 SEEDS = 2_000
 """How many histories it may take to catch a mutant."""
 
@@ -200,7 +201,7 @@ def hunt(mutant, seeds):
     """Return (invariant, first seed that catches the mutant), or None if none of ``seeds`` does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("functions/bookrec", "functions/backend", "trainer", "tests", "database.rules.json"):
+        for part in (*PACKAGES, "trainer", "tests", "database.rules.json"):
             source, target = ROOT / part, folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():

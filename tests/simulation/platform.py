@@ -132,7 +132,7 @@ class Platform:
         name = f"functions-{number}"
         if name not in self._backends:
             clock = Clock(self.scheduler, self._skews[number])
-            from backend.adapters.firebase_database import FirebaseDatabase
+            from bookrec_database.database import FirebaseDatabase
 
             services = Services(
                 database=FirebaseDatabase(self.database.reference, self.concurrently),

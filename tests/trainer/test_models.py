@@ -21,7 +21,7 @@ from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.data.features import item_facts
 from trainer.evaluation.baselines import compare
-from trainer.evaluation.evaluate import evaluate, shelves_of
+from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.gate import judge
 from trainer.metrics import rmse, user_metrics
 from trainer.model.ease import ease
@@ -154,7 +154,7 @@ def test_the_exported_file_gives_the_scores_of_the_formula(small):
     serving = replace(trained.serving, reranker=None)
     model = tflite.load(tflite.export(serving), "v")
     scores, ratings = serving.blend(built.matrix()), serving.ratings(built.star_matrix())
-    for user, (user_id, shelf) in enumerate(sorted(shelves_of(built).items())):
+    for user, (user_id, shelf) in enumerate(sorted(dataset.shelves_of(built).items())):
         assert built.user_ids[user] == user_id
         for candidate in model.candidates(shelf):
             item = built.isbns.index(candidate.isbn)
@@ -171,7 +171,7 @@ def test_the_reranker_adds_what_a_calculation_by_hand_gives(small):
     none, one = np.zeros(len(FEATURES), np.float32), np.ones(len(FEATURES), np.float32)
     serving = replace(trained.serving, reranker=Reranker(none, one, *weights))
     model = tflite.load(tflite.export(serving), "v")
-    shelf = shelves_of(built)["reader-07"]
+    shelf = dataset.shelves_of(built)["reader-07"]
     known = [built.isbns.index(isbn) for isbn in shelf.ratings]
     user = built.user_ids.index("reader-07")
     stars, shelves = built.star_matrix()[user], built.matrix()[user]
@@ -255,7 +255,7 @@ def test_the_reranker_learns_what_the_blend_does_not_say():
 def test_reasons_name_the_books_that_contributed_most(small):
     built, _, trained, files = small
     model, serving = tflite.load(files, "v"), trained.serving
-    shelf = shelves_of(built)["reader-07"]
+    shelf = dataset.shelves_of(built)["reader-07"]
     known = [built.isbns.index(isbn) for isbn in shelf.ratings]
     left = np.setdiff1d(np.arange(len(built.isbns)), known)
     matrices = [table.matrix.toarray() for table in serving.tables]
@@ -410,7 +410,7 @@ def test_the_files_by_user_give_each_reader_the_list_and_the_rating_of_the_model
     serving = replace(trained.serving, interaction=0.5)
     model = tflite.load(tflite.export(serving), "v")
     by_user_files = export_by_user(serving, model, built, 20)
-    shelf = shelves_of(built)["reader-07"]
+    shelf = dataset.shelves_of(built)["reader-07"]
     for runtime in tflite.RUNTIMES:
         recommend, rate = (
             tflite.interpreter(by_user_files[name], runtime).get_signature_runner()

@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 
 from bookrec.manifest import parse_manifest, sha256
+from bookrec_operations.lease_holder import beat_in_thread
+from tests.database_server import connected
 from tests.fakes import FakeBucket, FakeClock
 from tests.memory_database import RULES
 from tests.trainer.small_ratings import clusters
+from trainer.cloud import now_ms
 from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.evaluation import report
 from trainer.metrics import finite
 from trainer.pipeline import _judge, answers, make
-from trainer.publishing.adapters import Database, connect, disconnect, now_ms
-from trainer.publishing.lease_holder import beat_in_thread
 from trainer.run import Services, run
 from trainer.serving.by_user import user_key
 
@@ -38,10 +39,9 @@ class Bucket(FakeBucket):
 
 
 @pytest.fixture
-def database(server, monkeypatch):
-    monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", server.host)
-    yield Database(connect("demo", f"http://{server.host}?ns={server.namespace}"))
-    disconnect()
+def database(server):
+    with connected(server) as found:
+        yield found
 
 
 def services(database, bucket):

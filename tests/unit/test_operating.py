@@ -6,7 +6,7 @@ from backend import models
 from backend.handlers import retrain
 from bookrec import lease as leases
 from bookrec import paths
-from bookrec.errors import BadArgument, BadModel, LeaseLost, NotNow, StoreUnavailable
+from bookrec.errors import BadArgument, BadModel, NotNow, StoreUnavailable
 from bookrec.experiment import Experiment
 from bookrec.lease import Lease
 from bookrec.manifest import parse_pointer
@@ -103,11 +103,6 @@ def test_what_is_no_versions_name_is_a_bad_argument(world, version):
         operating(world).experiment({"version": version, "share": 0.5})
 
 
-def test_a_version_that_is_not_kept_is_named_with_those_that_are(world):
-    with pytest.raises(BadModel, match="version v9 is not kept; these are: v1, v2"):
-        operating(world).rollback("v9")
-
-
 def test_a_rollback_is_refused_while_a_run_is_live(world):
     operating(world).retrain()
     with pytest.raises(NotNow, match="a run is live"):
@@ -115,39 +110,17 @@ def test_a_rollback_is_refused_while_a_run_is_live(world):
     assert pointer(world).version == "v2"
 
 
-@pytest.mark.parametrize("damage", ["altered", "missing", "broken", "away"])
-def test_a_version_that_is_not_whole_does_not_go_live_again_and_the_lease_is_free(world, damage):
-    name = paths.model_object("v1", "recommend.tflite")
-    if damage == "altered":
-        world.store.objects[name] = b"v0"
-    elif damage == "missing":
-        world.store.delete(name)
-    elif damage == "broken":
-        world.backend.operating._model._load = _refuse
-    else:
-        world.store.is_away = True
-    with pytest.raises(StoreUnavailable if damage == "away" else BadModel):
+@pytest.mark.parametrize("is_away", [True, False])
+def test_a_version_that_cannot_be_loaded_does_not_go_live_again_and_the_lease_is_free(world, is_away):
+    world.store.is_away = is_away
+    world.backend.operating._model._load = _refuse
+    with pytest.raises(StoreUnavailable if is_away else BadModel):
         operating(world).rollback("v1")
     assert (pointer(world).version, world.database.lease().holder) == ("v2", None)
 
 
 def _refuse(*files):
     raise BadModel("it does not load")
-
-
-def test_a_rollback_never_replaces_what_a_later_run_has_published(world):
-    load = world.backend.operating._model.try_out
-
-    def slow(version, manifest_sha256):
-        world.clock.now += 600_000  # the lease expires, and somebody else publishes
-        world.database.change_lease(lambda held: leases.acquire(held, "run", world.clock.now, 1, 1, 3))
-        world.publish("v3", 4)
-        return load(version, manifest_sha256)
-
-    world.backend.operating._model.try_out = slow
-    with pytest.raises(LeaseLost):
-        operating(world).rollback("v1")
-    assert pointer(world).version == "v3"
 
 
 # -- a release -------------------------------------------------------------------------------------------------------
@@ -320,19 +293,6 @@ def test_an_event_of_what_was_live_before_leaves_the_fan_out_of_what_is_live_now
     while_users_are_read(readers, another_instead)
     readers.restarted().model_published()
     assert_all_lists_are_said_to_follow(readers)
-
-
-def test_only_a_version_that_loads_is_tried_on_readers(world):
-    world.store.objects[paths.model_object("v1", "items.json")] = b"{}"
-    with pytest.raises(BadModel):
-        experiment(world)
-    assert pointer(world).experiment is None
-
-
-@pytest.mark.parametrize("share", [None, 0, 1, -0.5, 2, True, "0.5", float("nan"), [0.5]])
-def test_a_share_that_is_none_is_a_bad_argument(world, share):
-    with pytest.raises(BadArgument):
-        operating(world).experiment({"version": "v1", "share": share})
 
 
 def test_a_share_without_a_version_does_not_end_the_experiment(world):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from backend import composition
-from backend.adapters.firebase_database import FirebaseDatabase, instance_name
 from backend.handlers.entry_written import EntryWritten
 from backend.list_writes import make_list
 from bookrec import paths
@@ -14,6 +13,8 @@ from bookrec.list_shards import INDEX, ShardEntry, ShardIndex, pack, shard_name,
 from bookrec.manifest import sha256
 from bookrec.retraining import Pending
 from bookrec.shelf import build_shelf, sort_out
+from bookrec_database.connection import instance_name
+from bookrec_database.database import FirebaseDatabase
 from tests.fakes import SETTINGS, World, entry, load_fake, one_by_one
 from tests.memory_database import MemoryDatabase
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from trainer.command_line.errors import SettingError
 
 if TYPE_CHECKING:
-    from trainer.publishing.adapters import Database, NodeAt
+    from bookrec_database.connection import NodeAt
+    from bookrec_database.database import FirebaseDatabase
     from trainer.run import Services
 
 
@@ -25,7 +26,7 @@ class Databases:
     """
 
     project: str
-    database: Database
+    database: FirebaseDatabase
     instances: Sequence[tuple[str, NodeAt]]
 
 
@@ -36,41 +37,43 @@ def project_databases() -> Iterator[Databases]:
     Raises:
         SettingError: naming the variable that is missing or wrong.
     """
-    import os
-
-    from trainer.publishing.adapters import Database, connect, connect_others, disconnect, project_id
+    from bookrec_database.concurrency import run_concurrently
+    from bookrec_database.connection import disconnect
+    from bookrec_database.database import FirebaseDatabase
+    from trainer.cloud import database_url, other_database_urls, project_id
 
     try:
         project = project_id()
     except RuntimeError as problem:
         raise SettingError(str(problem)) from problem
-    first, others = connect(project), connect_others(project)
     try:
-        urls = [url.strip() for url in os.environ.get("DATABASES", "").split(",") if url.strip()]
-        instances = [("", first), *zip(urls, others, strict=True)]
-        for name, node_at in instances:
-            _check(node_at, "DATABASES" if name else "DATABASE_URL")
-        yield Databases(project, Database(first, others), instances)
+        first = _connect(project, database_url(project), "DATABASE_URL")
+        others = [(url, _connect(project, url, "DATABASES")) for url in other_database_urls()]
+        database = FirebaseDatabase(first, run_concurrently, others=[node_at for _, node_at in others])
+        yield Databases(project, database, [("", first), *others])
     finally:
         disconnect()
 
 
-def _check(node_at: NodeAt, variable: str) -> None:
-    """Have the client check its address, without a request."""
+def _connect(project: str, url: str, variable: str) -> NodeAt:
+    """Return the references of a database; the client checks the address, without a request."""
+    from bookrec_database.connection import connect
+
     try:
-        node_at("Recommender")
+        return connect(project, url, uses_proxies=True)
     except ValueError as problem:
         raise SettingError(f"{variable}: {problem}") from problem
 
 
 def services_of(databases: Databases) -> Services:
     """Return the services of a project whose databases are connected."""
+    from bookrec_operations.lease_holder import beat_in_thread
+    from trainer.cloud import now_ms
     from trainer.pipeline import answers
-    from trainer.publishing.adapters import Bucket, now_ms
-    from trainer.publishing.lease_holder import beat_in_thread
+    from trainer.publishing.bucket import CloudBucket
     from trainer.run import Services
 
-    return Services(databases.database, Bucket(databases.project), answers, now_ms, beat_in_thread)
+    return Services(databases.database, CloudBucket(databases.project), answers, now_ms, beat_in_thread)
 
 
 @contextmanager

@@ -45,25 +45,25 @@ def _start(version: str, share: float) -> Done:
     if not is_share(share):
         raise ValueError("--share: give more than 0 and less than 1")
     with project_databases() as databases:
-        from trainer.experiment import start
+        from bookrec_operations.experiment import start_experiment
 
-        services, node_at = services_of(databases), databases.instances[0][1]
-        begun = start(node_at, services.bucket, services.answers, version, share, services.now_ms())
+        services = services_of(databases)
+        begun = start_experiment(databases.database, services.verify, version, share, services.now_ms())
     text = f"experiment {begun.id}: {share:.0%} of the readers get the lists of {version}; end it with: experiment end"
     return Done(text, {"experiment": begun.to_node()})
 
 
 def _end(databases: Databases) -> Done:
-    from trainer.experiment import end
+    from bookrec_operations.experiment import end_experiment
 
-    ended = end(databases.instances[0][1])
+    ended = end_experiment(databases.database)
     text = f"experiment {ended.id} is over: all readers get the live model's lists" if ended else NONE
     return Done(text, {"experiment": None, "ended": ended.to_node() if ended else None})
 
 
 def _show(databases: Databases) -> Done:
+    from trainer.cloud import now_ms
     from trainer.commands.status import hit_rates
-    from trainer.publishing.adapters import now_ms
     from trainer.publishing.status import age, look
 
     facts = look(databases.instances, now_ms()).facts

@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     with project_databases() as databases:
-        from trainer.operations import release
+        from bookrec_operations.release import release
 
         failures = release(databases.database)
     text = f"released after {failures} failures in a row; the next check starts a run" if failures else "not parked"

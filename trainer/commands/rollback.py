@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from bookrec.manifest import usable_pointer
 from trainer.command_line.connections import project_databases, project_services
 from trainer.command_line.options import Done, declare
 from trainer.commands.run import published
@@ -30,15 +31,17 @@ def run(arguments: argparse.Namespace) -> Done:
     if not arguments.version:
         return _kept()
     with project_services() as services:
-        from trainer.operations import rollback
+        from bookrec import lease as leases
+        from bookrec_operations.rollback import roll_back
 
-        pointer = rollback(services, arguments.version)
+        lease = services.lease(purpose=leases.ROLLBACK)
+        pointer = roll_back(services.database, services.verify, lease, services.now_ms, arguments.version)
     return Done(pointer.version, published(pointer))
 
 
 def _kept() -> Done:
     with project_databases() as databases:
-        live = databases.database.pointer()
+        live = usable_pointer(databases.database.pointer())
     kept = sorted(live.kept, reverse=True) if live else []
     shown = [f"{version} (live)" if live and version == live.version else version for version in kept]
     return Done("\n".join(shown), {"live": live.version if live else None, "kept": kept})

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     with project_databases() as databases:
-        from trainer.publishing.adapters import now_ms
+        from trainer.cloud import now_ms
         from trainer.publishing.status import look
 
         status = look(databases.instances, now_ms())

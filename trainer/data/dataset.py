@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from bookrec.entries import parse_isbn, parse_rating, parse_user_id
+from bookrec.entries import Entry, parse_isbn, parse_rating, parse_user_id
 from bookrec.errors import BadData
+from bookrec.shelf import Shelf
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -208,6 +209,18 @@ def _indexed(column: pd.Series[Any], more: set[str]) -> tuple[tuple[str, ...], I
     places = np.zeros(len(different), np.int32)
     places[used] = [index[str(different[code])] for code in used]
     return texts, places[codes]
+
+
+def shelves_of(ratings: Ratings, user_ids: Collection[str] | None = None) -> dict[str, Shelf]:
+    """Return the shelves of some users, or of every one, as the functions would read them."""
+    wanted = np.array([user_ids is None or user_id in user_ids for user_id in ratings.user_ids], bool)
+    rows = np.flatnonzero(wanted[ratings.users])
+    entries: dict[str, list[Entry]] = {}
+    columns = (rows, ratings.users[rows], ratings.items[rows], ratings.stars[rows])
+    for row, user, item, stars in zip(*(column.tolist() for column in columns), strict=True):
+        user_id = ratings.user_ids[user]
+        entries.setdefault(user_id, []).append(Entry(f"{row:09d}", user_id, ratings.isbns[item], stars))
+    return {user_id: Shelf(user_id, tuple(found)) for user_id, found in entries.items()}
 
 
 def holdout(ratings: Ratings, fraction: float, seed: int, *, by_time: bool = True) -> npt.NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bookrec.entries import Entry
 from bookrec.ranking import Candidate
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
-from trainer.data.dataset import Ratings
+from trainer.data.dataset import Ratings, shelves_of
 from trainer.metrics import list_metrics, relevant_items, rmse, rmse_interval, summarise, user_metrics
 
 
@@ -35,18 +34,6 @@ class Evaluation:
     users: Sequence[str]
     top: Mapping[str, Sequence[Candidate]]
     predicted: Sequence[float]
-
-
-def shelves_of(ratings: Ratings, user_ids: Collection[str] | None = None) -> dict[str, Shelf]:
-    """Return the shelves of some or all users, as the functions would read them."""
-    wanted = np.array([user_ids is None or user_id in user_ids for user_id in ratings.user_ids], bool)
-    rows = np.flatnonzero(wanted[ratings.users])
-    entries: dict[str, list[Entry]] = {}
-    columns = (rows, ratings.users[rows], ratings.items[rows], ratings.stars[rows])
-    for row, user, item, stars in zip(*(column.tolist() for column in columns), strict=True):
-        user_id = ratings.user_ids[user]
-        entries.setdefault(user_id, []).append(Entry(f"{row:09d}", user_id, ratings.isbns[item], stars))
-    return {user_id: Shelf(user_id, tuple(shelf)) for user_id, shelf in entries.items()}
 
 
 def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: int) -> Evaluation:

@@ -9,6 +9,7 @@ that round differently cannot part ways.
 from __future__ import annotations
 
 import faulthandler
+import io
 import json
 import logging
 import os
@@ -19,13 +20,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from bookrec.environment import whole
 from bookrec.errors import BookrecError
+from trainer.data.ingest.snapshot import RATING_COLUMNS, Snapshot
 
 WORDS_AT_A_TIME = 1 << 24
 """What is shared goes in pieces of 64 MB."""
 
+LEARNED_FROM = [name for name in RATING_COLUMNS if name != "key"]
+
+_LENGTH = 8
+"""Bytes that say how long the part of a snapshot that follows is."""
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +120,41 @@ def share(content: bytes) -> bytes:
     words = np.frombuffer((content if is_chief() else b"").ljust(-(-size // 4) * 4, b"\0"), np.int32)
     parts = [_from_chief(words[start : start + WORDS_AT_A_TIME]) for start in range(0, len(words), WORDS_AT_A_TIME)]
     return np.concatenate(parts).tobytes()[:size] if parts else b""
+
+
+def shared(snapshot: Snapshot) -> Snapshot:
+    """Return the chief's snapshot on every worker; alone, what it was given.
+
+    Raises:
+        WorkerLost: where a worker is no longer there.
+    """
+    if len(workers()) <= 1:
+        return snapshot
+    content = share(to_bytes(snapshot) if is_chief() else b"")
+    return snapshot if is_chief() else from_bytes(content)
+
+
+def to_bytes(snapshot: Snapshot) -> bytes:
+    """Return what is learned from a snapshot: all but the keys of its entries."""
+    columns = [name for name in LEARNED_FROM if name in snapshot.ratings]
+    parts = [json.dumps({"refused": dict(snapshot.rejected), "source": snapshot.source}).encode()]
+    for frame in (snapshot.ratings[columns], snapshot.books):
+        parquet = io.BytesIO()
+        frame.to_parquet(parquet, index=False)
+        parts.append(parquet.getvalue())
+    return b"".join(len(part).to_bytes(_LENGTH, "big") + part for part in parts)
+
+
+def from_bytes(content: bytes) -> Snapshot:
+    """Return the snapshot that ``to_bytes`` was given, without the keys."""
+    parts = []
+    while content:
+        size = int.from_bytes(content[:_LENGTH], "big")
+        parts.append(content[_LENGTH : _LENGTH + size])
+        content = content[_LENGTH + size :]
+    about = json.loads(parts[0])
+    ratings, books = (pd.read_parquet(io.BytesIO(part)) for part in parts[1:])
+    return Snapshot(ratings, books, about["refused"], about["source"])
 
 
 def _from_chief(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,1 +1,1 @@
-"""Makes files a live version: the lease, the bucket, the pointer, and the status for operators."""
+"""Makes files a live version: the bucket, the versions, and the status for operators."""

@@ -15,8 +15,7 @@ import numpy.typing as npt
 
 from bookrec.errors import BadModel
 from bookrec.recommender import Recommender
-from trainer.data.dataset import Ratings
-from trainer.evaluation.evaluate import shelves_of
+from trainer.data.dataset import Ratings, shelves_of
 from trainer.serving.item_item import ServingModel, strongest
 from trainer.serving.tflite import RUNTIMES, convert, interpreter
 

@@ -2,20 +2,20 @@
 
 import json
 from collections import Counter
+from functools import partial
 
 import pandas as pd
 import pytest
 
 from bookrec import paths
 from bookrec.push_keys import first_key, push_time
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, database_of
 from tests.memory_database import MemoryDatabase
 from tests.trainer.commands.command_line import PROJECT, command, fill, project, storage_url
 from tests.trainer.small_ratings import clusters
 from trainer.data.exchange.database_copy import anonymous, copy
-from trainer.data.ingest.pages import Reading
+from trainer.data.ingest.pages import Reading, pages
 from trainer.data.sources import RATINGS, read_csv, read_export, read_pages
-from trainer.publishing.adapters import Database
 
 __all__ = ["command", "project", "storage_url"]
 
@@ -47,7 +47,7 @@ def database():
         "Books/secret-0": {"title": "T", "isbn": "i0", "myRate": 1},
     }
     memory.update(values)
-    return Database(memory.reference)
+    return database_of(memory)
 
 
 def told(node, number):
@@ -61,7 +61,7 @@ def test_a_run_can_train_on_an_export(database, tmp_path):
         "entry:isbn_missing": 1, "entry:isbn_invalid": 1, "entry:reader_gone": 1, "book:not_an_object": 1,
     }  # fmt: skip
     exported = read_export(tmp_path)
-    expected = read_pages(database.pages, "database").without({"reader-left"})
+    expected = read_pages(partial(pages, database), "database").without({"reader-left"})
     assert exported.ratings.equals(expected.ratings)
     assert set(exported.books["isbn"]) == {"i1", "i2"}
     assert json.loads((tmp_path / "firebase-export-metadata.json").read_text())["database"]["path"] == "database_export"
@@ -146,7 +146,7 @@ def test_pages_are_reported_as_they_come_and_read_again_if_they_fail(database, t
 
 
 def test_an_empty_database_is_an_empty_export(tmp_path):
-    copied = copy(Database(MemoryDatabase(lambda: 0).reference), tmp_path, "emulator", told)
+    copied = copy(database_of(MemoryDatabase(lambda: 0)), tmp_path, "emulator", told)
     assert (copied.entries, copied.books, copied.left_out) == (0, 0, {})
     file = next(tmp_path.glob("database_export/*.json"))
     assert json.loads(file.read_text()) == {paths.USER_BOOK: {}, paths.ARCHIVE: {}}

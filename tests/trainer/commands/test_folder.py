@@ -11,17 +11,16 @@ from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
 from bookrec.manifest import parse_manifest, parse_pointer
-from tests.fakes import FakeBucket, FakeClock
+from bookrec_operations.rollback import roll_back
+from tests.fakes import FakeBucket, FakeClock, database_of
 from tests.memory_database import MemoryDatabase
 from tests.trainer.commands.command_line import command, fill, project, storage_url
 from tests.trainer.small_ratings import clusters
 from trainer import candidate as candidates
-from trainer import operations as operate
 from trainer.candidate import RECORD, NoCandidateError, StaleCandidateError, WatchedBucket, read_candidate
 from trainer.command_line.progress import Progress
 from trainer.commands.train import STEPS, Told
 from trainer.data.exchange.new_folder import FolderError, new_folder
-from trainer.publishing.adapters import Database
 from trainer.run import Product, RefusedModelError, Services, run
 
 __all__ = ["command", "project", "storage_url"]
@@ -40,7 +39,7 @@ class World:
         self.memory = MemoryDatabase(self.clock.now_ms)
         self.bucket = FakeBucket(self.clock)
         self.services = Services(
-            Database(self.memory.reference),
+            database_of(self.memory),
             self.bucket,
             lambda *files: None,
             self.clock.now_ms,
@@ -135,7 +134,9 @@ def test_a_model_that_was_compared_with_another_one_is_not_published_and_the_err
         world.publish()
     assert world.live() == second
     assert (world.services.database.lease().outcome, world.services.database.lease().failures) == ("published", 0)
-    operate.rollback(world.services, first.version)
+    services = world.services
+    lease = services.lease(purpose=leases.ROLLBACK)
+    roll_back(services.database, services.verify, lease, services.now_ms, first.version)
     assert world.publish().fence == second.fence + 2
 
 

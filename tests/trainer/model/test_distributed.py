@@ -10,7 +10,7 @@ import pytest
 
 from local.processes import free_port
 from trainer.model import distributed
-from trainer.model.sharing import from_bytes, to_bytes
+from trainer.model.distributed import from_bytes, to_bytes
 
 TIMEOUT_S = 240
 

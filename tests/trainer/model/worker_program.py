@@ -13,9 +13,8 @@ from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.data.features import item_features
-from trainer.data.sources import Snapshot
+from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
 from trainer.model import distributed
-from trainer.model.sharing import nothing, shared
 from trainer.model.train_loop import learn
 from trainer.model.validation import Validation
 from trainer.pipeline import help_out, make
@@ -33,7 +32,7 @@ def snapshot():
 
 
 def train(out):
-    found = shared(snapshot() if distributed.is_chief() else nothing())
+    found = distributed.shared(snapshot() if distributed.is_chief() else empty_snapshot("the chief"))
     assert found.rejected == {"entry:isbn_missing": 2}
     ratings = dataset.build(dataset.clean(found.ratings)[0], found.books)
     held = dataset.holdout(ratings, 0.2, 1)

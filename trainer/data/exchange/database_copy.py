@@ -12,7 +12,7 @@ import hmac
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
@@ -22,8 +22,7 @@ from bookrec.entries import Entry, parse_entry
 from bookrec.errors import BadData
 from bookrec.push_keys import CHARS, LENGTH, push_time
 from trainer.data.exchange.database_export import ARCHIVE_FIELDS, PROJECT, write_metadata
-from trainer.data.ingest.keys import KeyRange
-from trainer.data.ingest.pages import PAGE_SIZE, Page, Reading, pages
+from trainer.data.ingest.pages import PAGE_SIZE, Nodes, Reading, pages
 
 Format = Literal["emulator", "csv"]
 
@@ -33,18 +32,10 @@ TIME_DIGITS = 8
 _CSV_BOOKS = {"isbn": "isbn", "title": "title", "authors": "author", "genre": "genre", "year": "publishedYear"}
 
 
-class Source(Protocol):
+class Source(Nodes, Protocol):
     """The part of the database that a copy needs."""
 
-    def page(self, path: str, size: int, keys: KeyRange, after: str | None) -> Page:
-        """Return the first ``size`` children of a node in a range of keys, or the first after the key ``after``."""
-        ...
-
-    def last_key(self, path: str, bound: str) -> str | None:
-        """Return the last child key up to ``bound``, or None if there is none."""
-        ...
-
-    def gone(self) -> frozenset[str]:
+    def gone(self) -> Collection[str]:
         """Return the readers who have left."""
         ...
 
@@ -120,7 +111,7 @@ def copy(
     return _write_export(folder, project, hidden, books, left_out)
 
 
-def _entries(nodes: Iterator[tuple[str, Any]], gone: frozenset[str], left_out: Counter[str]) -> Iterator[Entry]:
+def _entries(nodes: Iterator[tuple[str, Any]], gone: Collection[str], left_out: Counter[str]) -> Iterator[Entry]:
     for key, node in nodes:
         try:
             entry = parse_entry(key, node)

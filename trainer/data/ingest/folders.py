@@ -11,8 +11,8 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed
 
+from trainer.cloud import project_id, storage_client
 from trainer.data.ingest.snapshot import SourceError
-from trainer.publishing.adapters import project_id, storage_client
 
 CHUNK = 8 << 20
 """Bytes of an object in memory while it is read or written."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,11 +19,11 @@ from bookrec import paths
 from bookrec.entries import user_id_of
 from bookrec.errors import LeaseLost
 from bookrec.push_keys import first_key
+from bookrec_database.key_range import KeyRange
 from trainer.data.ingest import parts, rows
 from trainer.data.ingest.backup import sections, time_of_backup
 from trainer.data.ingest.books import Books
 from trainer.data.ingest.folders import Folder, open_file
-from trainer.data.ingest.keys import KeyRange
 from trainer.data.ingest.pages import Nodes, Page, Reading, pages, parallel_pages, read_concurrently
 from trainer.data.ingest.snapshot import READER_GONE, Snapshot, SourceError
 from trainer.data.ingest.state import STATE, Delta, State, parse_state
@@ -44,11 +44,11 @@ log = logging.getLogger(__name__)
 class ChangingDatabase(Nodes, Protocol):
     """The part of the database that updating a snapshot needs."""
 
-    def gone(self) -> frozenset[str]:
+    def gone(self) -> Collection[str]:
         """Return the readers who have left but whose entries are still there."""
         ...
 
-    def dirty(self) -> frozenset[str]:
+    def dirty_readers(self) -> Collection[str]:
         """Return the readers whose shelf has changed since the last published model's snapshot."""
         ...
 
@@ -56,8 +56,8 @@ class ChangingDatabase(Nodes, Protocol):
         """Return the time up to which marks of dirty readers may have been removed (milliseconds since 1970)."""
         ...
 
-    def shelf_nodes(self, user_id: str) -> Page:
-        """Return one reader's entries by key."""
+    def shelf_nodes(self, user_ids: Sequence[str]) -> Page:
+        """Return the entries of some readers by key."""
         ...
 
 
@@ -113,7 +113,7 @@ class Snapshots:
             state = self._from_backup(self.backup, gone)
             reason = self._why_not(state, database.cleared(), taken)
         if state is not None and not reason:
-            changed = self._changed(database, state) | gone
+            changed = self._changed(database, state) | set(gone)
             if len(changed) * ROWS_A_SHELF <= max(state.rows, ROWS_A_SHELF):
                 return self._increment(database, state, taken, changed, gone)
             reason = "too many readers have changed"
@@ -157,7 +157,7 @@ class Snapshots:
 
     def _changed(self, database: ChangingDatabase, state: State) -> set[str]:
         """Return the readers whose shelves may have changed: those with a mark or with new entries."""
-        changed = set(database.dirty())
+        changed = set(database.dirty_readers())
         new = KeyRange(first_key(max(state.taken - SETTLE_MS, 0)))
         for page in pages(database, paths.USER_BOOK, keys=new, how=self.how):
             changed.update(user_id for node in page.values() if (user_id := user_id_of(node)) is not None)
@@ -171,7 +171,7 @@ class Snapshots:
             return replace(state, taken=taken)
 
         def shelf(user_id: str) -> list[Page]:
-            return [self.how.with_retries(lambda: database.shelf_nodes(user_id), "a reader's shelf")]
+            return [self.how.with_retries(lambda: database.shelf_nodes([user_id]), "a reader's shelf")]
 
         shelves = read_concurrently(shelf, sorted(set(changed) - set(gone)), self.how.workers)
         stem = _stem(taken)

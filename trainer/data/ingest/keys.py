@@ -2,30 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from bookrec.paths import key_order
 from bookrec.push_keys import first_key
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRange:
-    """The keys from ``first`` to before ``end``, in the database's order; None means no bound."""
-
-    first: str | None = None
-    end: str | None = None
-
-    def __contains__(self, key: str) -> bool:
-        """Return whether a key is in the range, given that it does not come before ``first``."""
-        return self.end is None or key_order(key) < key_order(self.end)
-
-    def __str__(self) -> str:
-        """Return the range for messages."""
-        return f"keys from {self.first or 'the first'} to before {self.end or 'the end'}"
-
-
-WHOLE = KeyRange()
-"""All keys."""
+from bookrec_database.key_range import KeyRange
 
 
 def cut(first_ms: int, last_ms: int, number: int) -> list[KeyRange]:

@@ -18,7 +18,8 @@ from google.api_core.retry import Retry
 from bookrec.errors import BookrecError
 from bookrec.paths import key_order
 from bookrec.push_keys import first_key, push_time
-from trainer.data.ingest.keys import WHOLE, KeyRange, cut
+from bookrec_database.key_range import WHOLE, KeyRange
+from trainer.data.ingest.keys import cut
 
 PAGE_SIZE = 2_000
 """Nodes per read: a page of entries is about 250 kB, a page of catalogue nodes with descriptions about 2 MB."""
@@ -51,8 +52,8 @@ class ReadError(BookrecError):
 class Nodes(Protocol):
     """The part of the database that reading in pages needs; safe for threads."""
 
-    def page(self, path: str, size: int, keys: KeyRange, after: str | None) -> Page:
-        """Return the first ``size`` children of a node in a range of keys, or the first after the key ``after``."""
+    def page(self, path: str, after: str, size: int, keys: KeyRange = WHOLE) -> Page:
+        """Return the first ``size`` children of a node in a range of keys that follow the key ``after``, or all ""."""
         ...
 
     def last_key(self, path: str, bound: str) -> str | None:
@@ -115,9 +116,9 @@ def pages(
     Raises:
         ReadError: as ``Reading.with_retries`` does.
     """
-    after: str | None = None
+    after = ""
     while True:
-        request = partial(nodes.page, path, size, keys, after)
+        request = partial(nodes.page, path, after, size, keys)
         page = how.with_retries(request, f"/{path}, {keys}, after {after or 'nothing'},") if how else request()
         if page:
             yield page
@@ -135,7 +136,7 @@ def parallel_pages(nodes: Nodes, path: str, size: int = PAGE_SIZE, how: Reading 
         ReadError: as ``Reading.with_retries`` does, after the other workers have ended.
     """
     how = how or Reading()
-    start = how.with_retries(partial(nodes.page, path, size, WHOLE, None), f"/{path}, its first page,")
+    start = how.with_retries(partial(nodes.page, path, "", size), f"/{path}, its first page,")
     if len(start) < size:
         yield from filter(None, [start])
         return

@@ -47,5 +47,10 @@ class Snapshot:
         return replace(self, ratings=kept, rejected={**self.rejected, READER_GONE: gone})
 
 
+def empty_snapshot(source: str) -> Snapshot:
+    """Return a snapshot without an entry or a book."""
+    return Snapshot(pd.DataFrame(columns=RATING_COLUMNS), pd.DataFrame(columns=BOOK_COLUMNS), {}, source)
+
+
 READER_GONE = "entry:reader_gone"
 """The reason for rejecting entries of readers who have left."""

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import pyarrow.parquet as pq
@@ -24,15 +25,15 @@ from bookrec import paths
 from bookrec.errors import LeaseLost
 from bookrec.push_keys import first_key
 from bookrec.reader import GONE, HERE
+from tests.fakes import database_of
 from tests.memory_database import MemoryDatabase
 from trainer.data.ingest import increments, parts
 from trainer.data.ingest.folders import LocalFolder, open_folder
 from trainer.data.ingest.increments import DAY_MS, SETTLE_MS, Snapshots
-from trainer.data.ingest.pages import Reading
+from trainer.data.ingest.pages import Reading, pages
 from trainer.data.ingest.snapshot import SourceError
 from trainer.data.ingest.state import STATE, parse_state
 from trainer.data.sources import read_pages
-from trainer.publishing.adapters import Database
 
 NOW = 1_790_000_000_000
 QUICK = Reading(workers=2, spans=4, attempts=2, wait_s=0.001, longest_wait_s=0.01)
@@ -44,7 +45,7 @@ class World:
     def __init__(self):
         self.now, self.number, self.reads = NOW, 0, []
         self.memory = MemoryDatabase(lambda: self.now)
-        self.database = Database(self.memory.reference)
+        self.database = database_of(self.memory)
 
     def add(self, user, isbn, stars=4, at=None, is_marked=True):
         self.number += 1
@@ -67,7 +68,7 @@ class World:
 
     def whole(self):
         """Return the snapshot of a full read."""
-        return read_pages(self.database.pages, "database").without(self.database.gone())
+        return read_pages(partial(pages, self.database), "database").without(self.database.gone())
 
     def read(self, snapshots):
         """Return the snapshot that a run trains on."""

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from bookrec import paths
 from bookrec.push_keys import CHARS, first_key
+from bookrec_database.key_range import WHOLE
 from trainer.data.ingest.keys import cut
 from trainer.data.ingest.pages import ReadError, Reading, _ranges, pages, parallel_pages, read_concurrently
 from trainer.data.sources import read_database, read_pages
@@ -64,7 +66,7 @@ def test_a_small_node_is_one_request_and_a_wrong_clock_makes_no_range_empty():
     read = []
 
     class Small:
-        def page(self, path, size, keys, after):
+        def page(self, path, after, size, keys=WHOLE):
             read.append(keys)
             return {"-a": 1}
 
@@ -104,7 +106,7 @@ def fail(server, probability, status=504):
 
 
 def test_pages_with_transient_failures_are_read_again(server, filled):
-    expected = read_pages(filled.pages, "database")
+    expected = read_pages(partial(pages, filled), "database")
     fail(server, 0.4)
     # The order of the threads decides which requests fail: 40 attempts in a row fail once in 10¹⁵ pages.
     patient = replace(QUICK, attempts=40)
@@ -128,10 +130,10 @@ def test_a_range_that_fails_is_named_and_ends_the_others(server, filled):
     class OneRangeFails:
         last_key = filled.last_key
 
-        def page(self, path, size, keys, after):
+        def page(self, path, after, size, keys=WHOLE):
             if keys.first is not None and size > 1 and keys.first > first_key(1_700_000_000_000 + 100 * 60_000):
                 raise ConnectionError("no route to u3")
-            return filled.page(path, size, keys, after)
+            return filled.page(path, after, size, keys)
 
     with pytest.raises(ReadError, match=r"/User_Book, keys from -\S+ to before .* in 8 attempts: ConnectionError$"):
         list(parallel_pages(OneRangeFails(), paths.USER_BOOK, 10, QUICK))
@@ -163,10 +165,10 @@ def test_each_worker_reads_at_most_two_results_ahead():
 
 
 def test_the_order_in_which_ranges_end_does_not_matter(filled):
-    expected = read_pages(filled.pages, "database")
+    expected = read_pages(partial(pages, filled), "database")
 
     def backwards(path, size):
-        return reversed(list(filled.pages(path, 17)))
+        return reversed(list(pages(filled, path, 17)))
 
     snapshot = read_pages(backwards, "database")
     assert snapshot.ratings.equals(expected.ratings)

@@ -1,19 +1,21 @@
 """Runs with each way of reading, over the database on the wire: their snapshots, and the marks that they clear."""
 
 import json
+from functools import partial
 
 import pytest
 
 from bookrec import paths
 from bookrec.push_keys import first_key
+from bookrec_operations.lease_holder import beat_in_thread
 from tests.fakes import FakeBucket, FakeClock
+from trainer.cloud import now_ms
 from trainer.commands import run as command
 from trainer.data.ingest.folders import LocalFolder
 from trainer.data.ingest.increments import Snapshots
+from trainer.data.ingest.pages import pages
 from trainer.data.ingest.state import STATE, parse_state
 from trainer.data.sources import SourceError, read_database, read_files, read_pages
-from trainer.publishing.adapters import now_ms
-from trainer.publishing.lease_holder import beat_in_thread
 from trainer.run import Product, Services, run
 
 
@@ -62,7 +64,7 @@ def test_a_run_with_snapshots_trains_on_the_database_and_clears_the_marks(
     filled.put(f"User_Book/{first_key(now_ms())}{'x' * 12}", entry("u v&%", "i78"))
     filled.put("Recommender/readers", {"u3": "gone"})
     snapshot = given(snapshots.read)
-    expected = read_pages(database.pages, "database").without({"u3"})
+    expected = read_pages(partial(pages, database), "database").without({"u3"})
     assert snapshot.ratings.equals(expected.ratings)
     assert len(snapshot.ratings) == 42
     assert len(parse_state((tmp_path / STATE).read_bytes()).deltas) == 1

@@ -3,12 +3,8 @@
 from dataclasses import replace
 from functools import partial
 
-import firebase_admin
 import pytest
 
-from backend.adapters.firebase_database import FirebaseDatabase
-from backend.adapters.firebase_database import connect as connect_backend
-from backend.adapters.system import run_concurrently
 from backend.adapters.tflite_model import load_recommender
 from backend.composition import Services as BackendServices
 from backend.composition import build
@@ -16,14 +12,15 @@ from backend.list_writes import make_list
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.shelf import build_shelf, sort_out
+from bookrec_database.concurrency import run_concurrently
+from bookrec_operations.lease_holder import beat_in_thread
+from tests.database_server import connected
 from tests.fakes import SETTINGS, FakeBucket, FakeClock, FakeJobs, FakeTasks
-from tests.memory_database import RULES
 from tests.trainer.small_ratings import clusters
+from trainer.cloud import now_ms
 from trainer.config import DEFAULTS
 from trainer.pipeline import answers, make
 from trainer.publishing import versions
-from trainer.publishing.adapters import Database, connect, disconnect, now_ms
-from trainer.publishing.lease_holder import beat_in_thread
 from trainer.run import Services, run
 from trainer.serving.batch import shards
 
@@ -42,17 +39,12 @@ class WallClock(FakeClock):
 
 
 @pytest.fixture
-def database(server, monkeypatch):
-    monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", server.host)
-    server.request("PUT", ".settings/rules", data=RULES)
-    url = f"http://{server.host}?ns={server.namespace}"
-    yield Database(connect("demo", url)), FirebaseDatabase(connect_backend("demo-bookrec", url), run_concurrently)
-    disconnect()
-    firebase_admin.delete_app(firebase_admin.get_app("backend"))
+def database(server):
+    with connected(server) as found:
+        yield found
 
 
 def test_a_run_with_lists_reaches_every_reader_through_shards_and_an_event_wins(server, database, monkeypatch):
-    ours, theirs = database
     monkeypatch.setattr(shards, "SHARD_READERS", 8)
     ratings, books = clusters(readers=READERS)
     entries = {
@@ -66,10 +58,10 @@ def test_a_run_with_lists_reaches_every_reader_through_shards_and_an_event_wins(
     server.put("archive", archive)
     clock = WallClock()
     bucket, tasks = FakeBucket(clock), FakeTasks()
-    pointer = run(Services(ours, bucket, answers, now_ms, beat_in_thread), partial(make, CONFIG))
+    pointer = run(Services(database, bucket, answers, now_ms, beat_in_thread), partial(make, CONFIG))
     assert pointer.lists == -(-READERS // 8)
     late = next(iter(set(books["isbn"]) - {e["isbn"] for e in entries.values() if e["userId"] == "reader-07"}))
-    theirs.update(
+    database.update(
         {
             "User_Book/-k99999": {"userId": "reader-07", "bookId": "b", "isbn": late, "myRate": 5},
             f"{paths.DIRTY}/reader-07": {"at": now_ms()},
@@ -77,7 +69,7 @@ def test_a_run_with_lists_reaches_every_reader_through_shards_and_an_event_wins(
     )
 
     services = BackendServices(
-        database=theirs, store=bucket, load=load_recommender, tasks=tasks, jobs=FakeJobs(), clock=clock,
+        database=database, store=bucket, load=load_recommender, tasks=tasks, jobs=FakeJobs(), clock=clock,
         concurrently=run_concurrently,
     )  # fmt: skip
     backend = build(SETTINGS, services)

@@ -1,16 +1,15 @@
-"""An operator's manual actions, over the real database adapter in memory."""
+"""How runs end, and what they leave behind, over the real database adapter in memory."""
 
 import pytest
 
-from bookrec import lease as leases
 from bookrec import paths
-from bookrec.errors import BadModel, LeaseLost
+from bookrec.errors import LeaseLost
 from bookrec.manifest import parse_pointer
-from tests.fakes import FakeBucket, FakeClock
+from bookrec_operations.lease_holder import never_beat
+from bookrec_operations.release import release
+from tests.fakes import FakeBucket, FakeClock, database_of
 from tests.memory_database import MemoryDatabase
-from trainer import operations as operate
 from trainer.publishing import versions
-from trainer.publishing.adapters import Database
 from trainer.run import Product, RefusedModelError, Services, run
 
 
@@ -26,7 +25,7 @@ class World:
         self.clock = FakeClock()
         self.memory = MemoryDatabase(self.clock.now_ms)
         self.bucket = FakeBucket(self.clock)
-        self.database = Database(self.memory.reference)
+        self.database = database_of(self.memory)
         self.answers = lambda version, model, items: None
         entry = {"userId": "u", "bookId": "b", "isbn": "1", "myRate": 4}
         self.memory.update({f"{paths.USER_BOOK}/k1": entry, f"{paths.CHANGES}/k1": {"at": self.clock.now}})
@@ -38,7 +37,7 @@ class World:
             self.bucket,
             lambda *files: self.answers(*files),
             self.clock.now_ms,
-            lambda beat, every_s: lambda: None,
+            never_beat,
         )
 
     def publish(self, problem=None, metrics=None):
@@ -57,59 +56,16 @@ class World:
         return parse_pointer(self.memory.get(paths.MODEL))
 
 
-def test_a_rollback_is_a_publish_of_a_kept_version_under_a_new_fence(world):
-    first, second = world.publish(), world.publish()
-    back = operate.rollback(world.services, first.version)
-    assert back == world.live()
-    assert (back.version, back.fence, back.snapshot_at) == (first.version, second.fence + 1, first.snapshot_at)
-    assert second.version in back.kept
-    lease = world.database.lease()
-    assert (lease.holder, lease.outcome) == (None, "published")
-
-
-def test_the_error_for_an_unkept_version_names_the_kept_ones(world):
-    live = world.publish()
-    with pytest.raises(BadModel, match=f"version v0 is not kept; these are: {live.version}"):
-        operate.rollback(world.services, "v0")
-    assert world.live() == live
-
-
-@pytest.mark.parametrize("damage", ["altered", "missing", "no answer"])
-def test_a_damaged_version_does_not_go_live_again(world, damage):
-    first, second = world.publish(), world.publish()
-    name = paths.model_object(first.version, "recommend.tflite")
-    if damage == "altered":
-        world.bucket.objects[name] = b"n"
-    elif damage == "missing":
-        world.bucket.delete(name)
-    else:
-
-        def no_answer(*files):
-            raise BadModel("no answer")
-
-        world.answers = no_answer
-    with pytest.raises(BadModel):
-        operate.rollback(world.services, first.version)
-    assert world.live() == second
-
-
-def test_a_rollback_fails_while_a_run_is_live(world):
-    first = world.publish()
-    world.database.change_lease(lambda held: leases.acquire(held, "run", world.clock.now, 10_000, 10_000, first.fence))
-    with pytest.raises(LeaseLost, match="the lease is held by run run-2"):
-        operate.rollback(world.services, first.version)
-
-
-def test_a_release_clears_failures_and_returns_how_many(world):
+def test_failed_runs_in_a_row_are_counted_until_they_are_forgiven(world):
     for _ in range(2):
         with pytest.raises(RuntimeError):
             world.publish(RuntimeError("out of memory"))
     run_record = world.memory.get(f"{paths.STATUS}/training")
     assert (run_record["run"]["outcome"], run_record["run"]["reason"]) == ("failed", "out of memory")
     assert run_record["outcomes"] == {"failed": 2}
-    assert operate.release(world.database) == 2
+    assert release(world.database) == 2
     assert world.database.lease().failures == 0
-    assert operate.release(world.database) == 0
+    assert release(world.database) == 0
 
 
 def test_a_refused_model_counts_its_entries_as_trained_on_and_is_not_a_failure(world):
@@ -148,11 +104,11 @@ def test_a_run_without_figures_is_recorded_without_them(world, metrics):
 
 
 def test_a_publish_whose_answer_was_lost_is_a_publish(world):
-    def lose_the_answer(pointer, *, is_rollback=False):
-        publish_now(pointer, is_rollback=is_rollback)
+    def lose_the_answer(change):
+        change_pointer(change)
         raise ConnectionError("reset by peer")
 
-    publish_now, world.database.publish = world.database.publish, lose_the_answer
+    change_pointer, world.database.change_pointer = world.database.change_pointer, lose_the_answer
     assert world.publish() == world.live()
     assert world.database.lease().outcome == "published"
 

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from backend.adapters import system
-from backend.adapters.system import run_concurrently
+from bookrec_database import concurrency
+from bookrec_database.concurrency import run_concurrently
 
 
 def test_results_come_in_the_order_of_the_calls():
@@ -51,4 +51,4 @@ def test_nested_calls_never_wait_for_a_thread_that_is_not_free():
     began = time.monotonic()
     assert nest(5) == 4**5  # far more calls than threads, and each call waits for others
     assert time.monotonic() - began < 60
-    assert len(system._threads._threads) <= system.MAX_THREADS
+    assert len(concurrency._threads._threads) <= concurrency.MAX_THREADS

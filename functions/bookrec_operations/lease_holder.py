@@ -1,36 +1,22 @@
-"""The lease holder: takes the lease for a training run, keeps renewing it, and notices its loss."""
+"""The lease holder: takes the lease for a run, keeps renewing it, and notices its loss."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
 
 from bookrec import lease as leases
-from bookrec.environment import whole
 from bookrec.errors import LeaseLost
 from bookrec.lease import Lease, Outcome
-from bookrec.manifest import Pointer
+from bookrec.manifest import usable_pointer
+from bookrec_operations.ports import Database
 
 log = logging.getLogger(__name__)
 
 Heart = Callable[[Callable[[], bool], float], Callable[[], None]]
 """Calls a function at an interval in seconds until it returns False; returns a function that stops the calls."""
-
-
-class Database(Protocol):
-    """The lease and the pointer."""
-
-    def pointer(self) -> Pointer | None:
-        """Return the live pointer."""
-        ...
-
-    def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease:
-        """Change the lease in a transaction; raise ``LeaseLost`` if ``change`` returns None."""
-        ...
 
 
 def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], None]:
@@ -51,14 +37,19 @@ def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], Non
     return stop
 
 
+def never_beat(beat: Callable[[], bool], every_s: float) -> Callable[[], None]:
+    """Implement ``Heart`` for work that is shorter than its lease."""
+    return lambda: None
+
+
 class LeaseHolder:
     """A context manager that takes the lease, or takes over the one that the functions took for this run.
 
-    ``LEASE_SECONDS`` is how long a run may be silent, ``TRAINER_TIMEOUT_SECONDS`` how long it may take: the functions
-    pass their settings on.
-
     Args:
         now_ms: the clock, in milliseconds since 1970.
+        heart: keeps renewing the lease.
+        lease_ms: how long the run may be silent.
+        limit_ms: how long it may take in all.
         purpose: purpose of a new lease, if ``fence`` is None: its holder is named after it.
         run_id: the holder of the lease that was taken for this run, with its ``fence``.
 
@@ -73,15 +64,16 @@ class LeaseHolder:
         database: Database,
         now_ms: Callable[[], int],
         heart: Heart,
+        lease_ms: int,
+        limit_ms: int,
         *,
         purpose: str = "manual",
         run_id: str = "",
         fence: int | None = None,
     ) -> None:
         self._database, self._now_ms, self._heart = database, now_ms, heart
+        self._lease_ms, self._limit_ms = lease_ms, limit_ms
         self._purpose, self.run_id, self._given_fence = purpose, run_id, fence
-        self._lease_ms = whole("LEASE_SECONDS", os.environ.get("LEASE_SECONDS"), 120) * 1000
-        self._limit_ms = whole("TRAINER_TIMEOUT_SECONDS", os.environ.get("TRAINER_TIMEOUT_SECONDS"), 3_600) * 1000
         self._is_lost = False
         self.outcome: Outcome | None = None
 
@@ -89,16 +81,14 @@ class LeaseHolder:
         """Take the lease; raise ``LeaseLost`` if another run holds it."""
         now = self._now_ms()
         if self._given_fence is None:
-            live = self._database.pointer()
+            live = usable_pointer(self._database.pointer())
             live_fence = live.fence if live else 0
-            taken = self._database.change_lease(
+            taken = self._change(
                 lambda held: leases.acquire(held, self._purpose, now, self._lease_ms, self._limit_ms, live_fence)
             )
         else:
             fence = self._given_fence
-            taken = self._database.change_lease(
-                lambda held: leases.renew(held, self.run_id, fence, now, self._lease_ms)
-            )
+            taken = self._change(lambda held: leases.renew(held, self.run_id, fence, now, self._lease_ms))
         self.run_id, self.fence = taken.holder or "", taken.fence
         self._stop = self._heart(self._beat, self._lease_ms / 4000)
         return self
@@ -107,7 +97,7 @@ class LeaseHolder:
         self._stop()
         now = self._now_ms()
         try:
-            self._database.change_lease(lambda held: leases.release(held, self.run_id, self.fence, self.outcome, now))
+            self._change(lambda held: leases.release(held, self.run_id, self.fence, self.outcome, now))
         except LeaseLost:
             log.warning("the lease could not be released: this run no longer holds it")
         except Exception as problem:  # the run's work is done; the lease will expire
@@ -121,7 +111,7 @@ class LeaseHolder:
 
     def _renew(self) -> None:
         now = self._now_ms()
-        self._database.change_lease(lambda held: leases.renew(held, self.run_id, self.fence, now, self._lease_ms))
+        self._change(lambda held: leases.renew(held, self.run_id, self.fence, now, self._lease_ms))
 
     def _beat(self) -> bool:
         try:
@@ -131,3 +121,17 @@ class LeaseHolder:
         except Exception as problem:  # the database may be away for a while; the lease outlasts some failed renewals
             log.warning("the lease could not be renewed: %s", problem)
         return not self._is_lost
+
+    def _change(self, change: Callable[[Lease], Lease | None]) -> Lease:
+        """Change the lease; raise ``LeaseLost``, which names its holder, if ``change`` returns None."""
+        present = Lease()
+
+        def noting(held: Lease) -> Lease | None:
+            nonlocal present
+            present = held
+            return change(held)
+
+        changed = self._database.change_lease(noting)
+        if changed is None:
+            raise LeaseLost(f"the lease is held by run {present.holder} under fence {present.fence}")
+        return changed

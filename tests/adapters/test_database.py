@@ -1,22 +1,27 @@
-"""One suite over the in-memory database and over the real adapter, so that the twin cannot drift."""
+"""One suite over the in-memory database and over the wire, so that the twin cannot drift."""
 
 from functools import partial
 
-import firebase_admin
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.adapters.firebase_database import FirebaseDatabase, connect
-from backend.adapters.system import run_concurrently
-from backend.ports import TIMESTAMP, increment
 from bookrec import lease as leases
 from bookrec import paths
-from bookrec.errors import BadModel
+from bookrec.errors import BadModel, LeaseLost
+from bookrec.manifest import usable_pointer
 from bookrec.reader import GONE, HERE, Reader
-from tests.database_server import ROOT
-from tests.fakes import FakeClock, FakeDatabase, entry
+from bookrec.server_values import TIMESTAMP, increment
+from bookrec_database.concurrency import run_concurrently
+from bookrec_database.database import FirebaseDatabase
+from bookrec_database.key_range import KeyRange
+from bookrec_operations.switch import switch
+from tests.database_server import connected
+from tests.fakes import FakeClock, FakeDatabase, database_of, entry
 from tests.memory_database import MemoryDatabase
+from trainer.data.ingest.pages import pages
+from trainer.publishing import versions
+from trainer.run import run_record
 
 
 @pytest.fixture(params=["in memory", "real"])
@@ -24,11 +29,8 @@ def database(request):
     if request.param == "in memory":
         yield FakeDatabase(FakeClock())
         return
-    server = request.getfixturevalue("server")
-    rules = (ROOT / "database.rules.json").read_bytes()
-    assert server.request("PUT", ".settings/rules", data=rules).ok
-    yield FirebaseDatabase(connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}"), run_concurrently)
-    firebase_admin.delete_app(firebase_admin.get_app("backend"))
+    with connected(request.getfixturevalue("server")) as found:
+        yield found
 
 
 def shelve(database, **entries):
@@ -49,6 +51,9 @@ def test_nothing_is_there_at_first(database):
     assert database.pointer() is None
     assert database.pending().changes == 0
     assert database.status("model") is None
+    assert list(database.dirty_readers()) == []
+    assert database.last_key(paths.USER_BOOK, "k") is None
+    assert database.cleared() == 0
     assert list(database.rejected_keys()) == []
     assert database.record("k") is None
     assert database.catalogue("")[0] == {}
@@ -73,6 +78,26 @@ def test_pages_meet_every_entry_once_also_with_keys_that_look_like_numbers(datab
         assert len(page) <= size
     assert sorted(met) == sorted(keys)
     assert met == sorted(keys, key=paths.key_order)
+
+
+@pytest.mark.parametrize(
+    "keys", [["a", "b", "c", "d", "e"], ["0", "1", "2", "3"], ["2", "10", "a", "b"], ["a&b", "c%d", "e+f"], ["x"], []]
+)
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_pages_of_the_trainer_give_each_child_once_whatever_the_keys(database, keys, size):
+    if keys:
+        database.update({f"{paths.ARCHIVE}/{key}": {"isbn": key} for key in keys})
+    found = list(pages(database, paths.ARCHIVE, size))
+    assert [key for page in found for key in page] == sorted(keys, key=paths.key_order)
+    assert all(0 < len(page) <= size for page in found)
+
+
+def test_a_range_of_keys_has_a_first_one_and_ends_before_its_end(database):
+    shelve(database, **{key: entry("u", "1") for key in "abcdef"})
+    assert list(database.page(paths.USER_BOOK, "", 9, KeyRange("b", "e"))) == ["b", "c", "d"]
+    assert list(database.page(paths.USER_BOOK, "c", 9, KeyRange("b", "e"))) == ["d"]
+    assert list(database.page(paths.USER_BOOK, "", 2, KeyRange(None, "e"))) == ["a", "b"]
+    assert database.last_key(paths.USER_BOOK, "dd") == "d"
 
 
 def test_a_page_is_whole_also_where_the_entry_that_it_follows_is_gone(database):
@@ -108,12 +133,9 @@ def test_all_that_is_read_of_some_readers_is_read_at_the_same_time():
 
 
 def test_the_connections_of_many_events_are_kept(server, caplog):
-    database = FirebaseDatabase(
-        connect("demo-bookrec", f"http://{server.host}?ns={server.namespace}"), run_concurrently
-    )
-    run_concurrently([partial(database.entry, f"k{number}") for number in range(200)], at_most=48)
+    with connected(server) as database:
+        run_concurrently([partial(database.entry, f"k{number}") for number in range(200)], at_most=48)
     assert "pool is full" not in caplog.text
-    firebase_admin.delete_app(firebase_admin.get_app("backend"))
 
 
 def test_who_is_gone_is_found_by_the_mark(database):
@@ -126,12 +148,20 @@ def test_whose_shelf_has_changed_is_found_by_the_mark(database):
     database.update({f"{paths.DIRTY}/a": {"at": 1}, f"{paths.DIRTY}/b": {"at": 2}})
     assert list(database.dirty(["b", "c", "a"])) == ["b", "a"]
     assert list(database.dirty([])) == []
+    assert list(database.dirty_readers()) == ["a", "b"]
 
 
 def test_marks_up_to_a_time_are_cleared_and_later_ones_stay(database):
     database.update({f"{paths.CHANGES}/{key}": {"at": at} for key, at in (("a", 1), ("b", 2), ("c", 3))})
     assert database.clear_changes(2) == 2
     assert database.pending().changes == 1
+    assert database.clear_marks(paths.CHANGES, 3) == 1
+    assert database.pending().changes == 0
+
+
+def test_the_clock_is_the_databases_own(database):
+    first, second = database.server_time(), database.server_time()
+    assert 1_600_000_000_000 < first <= second
 
 
 def test_numbers_are_added_where_they_are(database):
@@ -176,6 +206,28 @@ def test_the_pointer_is_changed_only_where_the_change_allows_it(database):
     assert database.pointer() == {"version": "v1"}
 
 
+def test_the_pointer_moves_forward_only(database):
+    assert usable_pointer(database.pointer()) is None
+    second = switch(database, versions.make_pointer("v2", b"", 2, 2, 2))
+    assert usable_pointer(database.pointer()) == second
+    with pytest.raises(LeaseLost):
+        switch(database, versions.make_pointer("v1", b"", 1, 1, 1))
+    third = switch(database, versions.make_pointer("v3", b"", 3, 3, 3))
+    assert set(third.kept) == {"v2", "v3"}
+    database.update({paths.MODEL: "damaged"})
+    assert usable_pointer(database.pointer()) is None
+    assert switch(database, versions.make_pointer("v1", b"", 1, 1, 1)).version == "v1"
+
+
+def test_a_run_is_recorded_and_its_outcome_counted(database):
+    for outcome in ("running", "failed", "running", "timed out", "running", "failed"):
+        database.update(run_record({"runId": "r", "fence": 1, "outcome": outcome}))
+    training = database.status("training")
+    assert training["outcomes"] == {"failed": 2, "timed out": 1}
+    assert (training["run"]["outcome"], training["run"]["runId"]) == ("failed", "r")
+    assert training["run"]["at"] > 1_600_000_000_000
+
+
 def test_a_quarantine_moves_exactly_the_entry_that_was_seen(database):
     forged, record = entry("victim", "1"), {"reason": "user_forged", "message": "m", "at": TIMESTAMP}
     shelve(database, k1=forged)
@@ -187,6 +239,30 @@ def test_a_quarantine_moves_exactly_the_entry_that_was_seen(database):
     assert database.record("k1")["reason"] == "user_forged"
     assert list(database.rejected_keys()) == ["k1"]
     assert not database.reject("k1", None, record)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+def test_several_instances_are_read_and_cleared_as_one(size):
+    clock = FakeClock()
+    instances = [MemoryDatabase(clock.now_ms) for _ in range(3)]
+    for number in range(20):
+        home, user = instances[number % 7 % 3], f"u{number % 7}"
+        home.update({f"{paths.USER_BOOK}/k{number:02}": entry(user, "1"), f"{paths.DIRTY}/{user}": {"at": number}})
+    instances[0].update({"archive/a": {"isbn": "i"}})
+    instances[2].update({"archive/b": {"isbn": "not read"}, f"{paths.READERS}/left": "gone"})
+    database = database_of(*instances)
+    assert [key for page in pages(database, paths.USER_BOOK, size) for key in page] == [
+        f"k{number:02}" for number in range(20)
+    ]
+    assert [key for page in pages(database, paths.ARCHIVE, size) for key in page] == ["a"]
+    assert database.last_key(paths.USER_BOOK, "k15") == "k15"
+    assert set(database.shelf_nodes(["u3"])) == {"k03", "k10", "k17"}
+    assert list(database.dirty_readers()) == [f"u{number}" for number in range(7)]
+    assert list(database.gone()) == ["left"]
+    assert database.clear_marks(paths.DIRTY, 17) == 5
+    assert list(database.dirty_readers()) == ["u4", "u5"]
+    assert [instance.get(f"{paths.STATUS}/training/cleared/dirty") for instance in instances] == [17, None, None]
+    assert database.cleared() == 17
 
 
 @given(

@@ -1,0 +1,241 @@
+"""The database adapter: nodes in the terms of the domain, of one instance or of several as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bookrec import paths
+from bookrec.lease import Lease, read_lease
+from bookrec.manifest import usable_pointer
+from bookrec.paths import children, in_query
+from bookrec.reader import GONE, Reader, parse_reader
+from bookrec.retraining import Pending
+from bookrec.server_values import TIMESTAMP
+from bookrec_database import marks
+from bookrec_database.concurrency import Concurrently
+from bookrec_database.connection import NodeAt
+from bookrec_database.key_range import WHOLE, KeyRange
+from bookrec_database.pages import last_key, read_page
+
+OF_READERS = (paths.USER_BOOK, paths.CHANGES, paths.DIRTY)
+"""What is read from several instances as one: their readers' own. All else that is asked for is in the first one."""
+
+TRAINING = f"{paths.STATUS}/training"
+CLEARED = f"{TRAINING}/cleared"
+"""By kind of mark, until when they were removed: who keeps up by marks has to know."""
+
+
+class _NoChangeError(Exception):
+    """Ends a transaction without a write."""
+
+
+class FirebaseDatabase:
+    """The nodes that functions and trainer read and write. Implements ``backend.ports.Database``.
+
+    Args:
+        node_at: the instance.
+        concurrently: makes requests at the same time.
+        first: the instance that has the catalogue, the pointer and the lease, if that is another.
+        others: further instances whose readers are read, and whose marks are cleared, with this one's.
+    """
+
+    def __init__(
+        self, node_at: NodeAt, concurrently: Concurrently, first: NodeAt | None = None, others: Sequence[NodeAt] = ()
+    ) -> None:
+        self._node, self._concurrently, self._first = node_at, concurrently, first or node_at
+        self._all = (node_at, *others)
+
+    # -- entries and readers -----------------------------------------------------------------------------------------
+
+    def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, Any]:
+        """One indexed query a user, at the same time; bad entries are returned too."""
+        nodes = [node_at(paths.USER_BOOK) for node_at in self._all]
+        pages = self._concurrently(  # a query object keeps its filters, so each user gets one
+            [node.order_by_child("userId").equal_to(in_query(user_id)).get for node in nodes for user_id in user_ids]
+        )
+        return {key: value for page in pages for key, value in children(page).items()}
+
+    def entry(self, key: str) -> object:
+        """Read one entry."""
+        return self._read(f"{paths.USER_BOOK}/{key}")
+
+    def page(self, path: str, after: str, size: int, keys: KeyRange = WHOLE) -> Mapping[str, Any]:
+        """Read the children of ``path`` that follow the key ``after``: of several instances more than ``size``."""
+        return read_page(self._nodes(path), after, size, keys)
+
+    def last_key(self, path: str, bound: str) -> str | None:
+        """Return the last key under ``path`` up to ``bound``, or None if there is none."""
+        return last_key(self._nodes(path), bound)
+
+    def user_ids(self) -> Sequence[str]:
+        """Read the keys of ``/Users`` without what is below them."""
+        return sorted(children(self._node(paths.USERS).get(shallow=True)))
+
+    def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
+        """Two reads a user, all at the same time: profile with list, and mark."""
+        places = [f"{parent}/{user_id}" for parent in (paths.USERS, paths.READERS) for user_id in user_ids]
+        nodes = self._concurrently([self._node(place).get for place in places])
+        rows = zip(user_ids, nodes[: len(user_ids)], nodes[len(user_ids) :], strict=True)
+        return {user_id: parse_reader(node, mark) for user_id, node, mark in rows}
+
+    def readers_page(self, after: str, size: int) -> Mapping[str, Reader]:
+        """Read whole nodes, since a page cannot be shallow; and the marks of the same range."""
+        page = self.page(paths.USERS, after, size)
+        if not page:
+            return {}
+        keys = list(page)
+        known = children(
+            self._node(paths.READERS).order_by_key().start_at(in_query(keys[0])).end_at(in_query(keys[-1])).get()
+        )
+        return {user_id: parse_reader(node, known.get(user_id)) for user_id, node in page.items()}
+
+    def gone(self) -> Sequence[str]:
+        """Query the marks of those who have left, and whose entries are still there, by their value."""
+        queries = [node_at(paths.READERS).order_by_value().equal_to(GONE) for node_at in self._all]
+        return sorted({user_id for query in queries for user_id in children(query.get())})
+
+    # -- marks -------------------------------------------------------------------------------------------------------
+
+    def pending(self) -> Pending:
+        """Read the number of marks, the oldest and the newest."""
+        node = self._node(paths.CHANGES)
+        first, last = node.order_by_child("at").limit_to_first(1), node.order_by_child("at").limit_to_last(1)
+        keys, oldest, newest = self._concurrently([lambda: node.get(shallow=True), first.get, last.get])
+        return Pending(len(children(keys)), _at(oldest), _at(newest))
+
+    def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Read the mark of each, at the same time."""
+        found = self._concurrently([self._node(f"{paths.DIRTY}/{user_id}").get for user_id in user_ids])
+        return [user_id for user_id, mark in zip(user_ids, found, strict=True) if mark is not None]
+
+    def dirty_readers(self) -> Sequence[str]:
+        """Return all readers whose shelf has changed since the last published model's snapshot."""
+        return sorted({key for node_at in self._all for key in children(node_at(paths.DIRTY).get(shallow=True))})
+
+    def clear_changes(self, until: int) -> int:
+        """Clear marks of changes in one round, which takes seconds; the next call goes on."""
+        return self.clear_marks(paths.CHANGES, until, rounds=1)
+
+    def clear_marks(self, path: str, until: int, rounds: int = marks.ROUNDS) -> int:
+        """Remove the marks under ``path`` that were made up to ``until`` (ms); return how many.
+
+        A mark that is renewed meanwhile stays. If there is none, this is one request an instance; else two more, which
+        first note until when marks are removed, and what ``marks.clear`` costs: seven in all, as a rule.
+        """
+        nodes = [node_at for node_at in self._all if marks.are_there(node_at(path), until)]
+        if not nodes:
+            return 0
+        noted = self._first(f"{CLEARED}/{path.rpartition('/')[2]}")
+        noted.transaction(lambda before: max(_whole(before), until))
+        return sum(marks.clear(node_at, path, until, self._concurrently, rounds) for node_at in nodes)
+
+    def cleared(self) -> int:
+        """Return until when marks of dirty readers may have been removed (milliseconds since 1970)."""
+        pointer = usable_pointer(self.pointer())
+        noted = children(self._first(CLEARED).get()).get(paths.DIRTY.rpartition("/")[2])
+        return max(_whole(noted), pointer.snapshot_at if pointer else 0)
+
+    # -- catalogue, pointer and lease --------------------------------------------------------------------------------
+
+    def catalogue(self, etag: str) -> tuple[Mapping[str, object] | None, str]:
+        """Read the catalogue; an unchanged one is not transferred."""
+        node = self._first(paths.ARCHIVE)
+        if not etag:
+            value, etag = node.get(etag=True)
+            return children(value), etag
+        changed, value, new_etag = node.get_if_changed(etag)
+        return (children(value), str(new_etag)) if changed else (None, etag)
+
+    def pointer(self) -> object:
+        """Read the pointer's node as it is."""
+        return self._first(paths.MODEL).get()
+
+    def change_pointer(self, change: Callable[[object], Mapping[str, object] | None]) -> object:
+        """A transaction on the pointer."""
+        try:
+            return self._change(paths.MODEL, change)
+        except _NoChangeError:
+            return self.pointer()
+
+    def lease(self) -> Lease:
+        """Read the lease."""
+        return read_lease(self._first(paths.LEASE).get())
+
+    def change_lease(self, change: Callable[[Lease], Lease | None]) -> Lease | None:
+        """A transaction on the lease's node."""
+
+        def changed(node: object) -> Mapping[str, object] | None:
+            lease = change(read_lease(node))
+            return lease.to_node() if lease else None
+
+        try:
+            return read_lease(self._change(paths.LEASE, changed))
+        except _NoChangeError:
+            return None
+
+    def _change(self, path: str, change: Callable[[object], Mapping[str, object] | None]) -> object:
+        """Change a node of the first instance in a transaction; ``_NoChangeError`` if ``change`` returns None."""
+
+        def transition(node: object) -> dict[str, object]:
+            changed = change(node)
+            if changed is None:
+                raise _NoChangeError
+            return dict(changed)
+
+        return self._first(path).transaction(transition)
+
+    # -- records, status and writes ----------------------------------------------------------------------------------
+
+    def status(self, path: str) -> Any:
+        """Read a node of the status."""
+        return self._read(f"{paths.STATUS}/{path}")
+
+    def server_time(self) -> int:
+        """Return the database's own clock in milliseconds: the one by which changes are stamped."""
+        node = self._node(f"{TRAINING}/clock")
+        node.set(dict(TIMESTAMP))
+        return int(node.get())
+
+    def rejected_keys(self) -> Sequence[str]:
+        """Read the keys of the records."""
+        return list(children(self._node(paths.REJECTED).get(shallow=True)))
+
+    def records(self) -> Mapping[str, object]:
+        """Read all records; their number is bounded."""
+        return children(self._read(paths.REJECTED))
+
+    def record(self, key: str) -> object:
+        """Read one record."""
+        return self._read(f"{paths.REJECTED}/{key}")
+
+    def reject(self, key: str, node: object, record: Mapping[str, object]) -> bool:
+        """Write the record first, then remove the entry if it still is that entry."""
+        entry = self._node(f"{paths.USER_BOOK}/{key}")
+        value, etag = entry.get(etag=True)
+        if value is None or value != node:
+            return False
+        self.update({f"{paths.REJECTED}/{key}": dict(record)})
+        removed, _, _ = entry.set_if_unchanged(etag, {})  # an empty object is no node: a conditional delete
+        if not removed:
+            self.update({f"{paths.REJECTED}/{key}": None})
+        return bool(removed)
+
+    def update(self, values: Mapping[str, object]) -> None:
+        """One multi-path update at the root: all or nothing."""
+        self._node("/").update(dict(values))
+
+    def _read(self, path: str) -> Any:
+        return self._node(path).get()
+
+    def _nodes(self, path: str) -> Sequence[Any]:
+        return [node_at(path) for node_at in (self._all if path in OF_READERS else self._all[:1])]
+
+
+def _at(found: object) -> int:
+    times = [mark.get("at") for mark in children(found).values() if isinstance(mark, Mapping)]
+    return int(times[0]) if times and isinstance(times[0], (int, float)) else 0
+
+
+def _whole(node: object) -> int:
+    return node if isinstance(node, int) and not isinstance(node, bool) else 0

@@ -1,0 +1,85 @@
+"""Clearing marks: those up to a time, without removing one that is renewed meanwhile.
+
+A mark says that something changed at a time, and a later change replaces it. The service has no conditional write for
+several children, so that many marks go by one conditional write of their parent. It fails while others write there.
+If it keeps failing, a bounded number of marks goes one at a time, each by its own conditional write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from bookrec.paths import children
+from bookrec_database.concurrency import Concurrently
+
+FEW = 8
+"""So many marks or fewer go one at a time at once: two small requests each, whatever the size of the node."""
+
+LARGEST = 200_000
+"""Marks in a node that is still read and replaced as a whole: 9 MB to read, and some 130 MB of memory meanwhile."""
+
+TRIES = 4
+"""How often the whole node is tried to be replaced, in each round."""
+
+BATCH = 1_000
+"""How many marks go one at a time in a round, the oldest: 2,000 requests, eight at a time, some seconds."""
+
+ROUNDS = 10
+"""How many rounds a caller that can wait a minute makes."""
+
+
+def clear(node_at: Callable[[str], Any], path: str, until: int, concurrently: Concurrently, rounds: int) -> int:
+    """Remove the marks under ``path`` that were made up to ``until`` (ms); return how many.
+
+    It takes four requests, however many marks there are, unless others write to the node all the time: then at most
+    ``rounds * (2 * BATCH + TRIES + 3)``. What is left is for the next call.
+    """
+    node, cleared = node_at(path), 0
+    for _ in range(rounds):
+        oldest = list(children(_up_to(node, until).limit_to_first(BATCH).get()))
+        if len(oldest) > FEW and len(children(node.get(shallow=True))) <= LARGEST:
+            replaced = _replace(node, until)
+            if replaced is not None:
+                return cleared + replaced
+        cleared += sum(concurrently([partial(_remove, node_at(f"{path}/{key}"), until) for key in oldest]))
+        if len(oldest) < BATCH:
+            break
+    return cleared
+
+
+def are_there(node: Any, until: int) -> bool:
+    """Return whether a node has marks that were made up to ``until`` (ms)."""
+    return bool(children(_up_to(node, until).limit_to_first(1).get()))
+
+
+def _up_to(node: Any, until: int) -> Any:
+    return node.order_by_child("at").end_at(until)
+
+
+def _replace(node: Any, until: int) -> int | None:
+    """Replace the node by its later marks if nobody has written to it meanwhile; return how many marks went.
+
+    None says that somebody has, each time.
+    """
+    present, etag = node.get(etag=True)
+    for _ in range(TRIES):
+        marks = children(present)
+        later = {key: mark for key, mark in marks.items() if not _is_due(mark, until)}
+        # An empty object removes the node. Of a write that fails, the answer is the node as it is now.
+        is_done, present, etag = node.set_if_unchanged(etag, later)
+        if is_done:
+            return len(marks) - len(later)
+    return None
+
+
+def _remove(node: Any, until: int) -> bool:
+    """Remove one mark if it still is what was read."""
+    mark, etag = node.get(etag=True)
+    return _is_due(mark, until) and bool(node.set_if_unchanged(etag, {})[0])
+
+
+def _is_due(mark: object, until: int) -> bool:
+    at = mark.get("at", 0) if isinstance(mark, Mapping) else None
+    return isinstance(at, (int, float)) and at <= until
