@@ -64,7 +64,7 @@ def test_the_database_emulator_and_its_tests_know_nothing_of_the_project():
 
 
 def test_only_adapters_import_google_clients():
-    clients = {"firebase_admin", "google", "tflite_runtime"}
+    clients = {"firebase_admin", "google", "ai_edge_litert", "tflite_runtime"}
     users = {str(file.parent) for file, name in imports_of("functions") if name.split(".")[0] in clients}
     assert users == {"functions/backend/adapters"}
 
