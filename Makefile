@@ -1,14 +1,17 @@
-# Two commands for a fresh machine with Python 3.11, Node 20 and make: `make demo` and `make test`; to develop: `make up`.
+# Two commands for a fresh machine with Python 3.11, 3.12 or 3.13, Node 20 and make: `make demo` and `make test`; to develop: `make up`.
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo test lint simulate mutants chaos deploy doctor bench bench-quality bench-train bench-emulator data clients lock clean
 
-PYTHON ?= python3.11
+# The newest that is there; `make PYTHON=/path/to/python3.12` takes another.
+PYTHON ?= $(shell local/find-python 3.13 3.12 3.11)
 PY := .venv/bin/python
 DATA ?= emulator-data
 TESTS ?= tests emulator/tests
 SEEDS ?= 1000
 KILLS ?= 20
-LOCK := uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
+# One version of each package for all three Pythons.
+LOCK := uv pip compile -q --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-header --no-annotate
+PIP := --quiet --disable-pip-version-check --require-hashes
 SEED ?= 1
 # All tests by two processes; some of them by one.
 WORKERS ?= $(if $(filter tests,$(TESTS)),-n 2 --dist loadscope --no-loadscope-reorder --durations 30)
@@ -16,7 +19,7 @@ WORKERS ?= $(if $(filter tests,$(TESTS)),-n 2 --dist loadscope --no-loadscope-re
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-setup: .setup/dev .setup/functions .setup/node  ## install everything, once
+setup: .setup/dev .setup/functions .setup/tflite .setup/node  ## install everything, once
 
 # With exec, a signal that make hands on reaches the program, and not a shell that dies without it.
 up: setup  ## the local stack until Ctrl-C; functions reload (KEEP_DATA=FOLDER: keep the data; TRAIN=0: no first model)
@@ -72,18 +75,26 @@ clients: setup  ## write the data classes for TypeScript, Kotlin and Swift anew
 lock:  ## resolve the requirements anew, all to the same versions (needs uv)
 	$(LOCK) -o requirements-dev.txt requirements-dev.in
 	$(LOCK) -c requirements-dev.txt -o trainer/requirements.txt trainer/requirements.in
+	$(LOCK) -c requirements-dev.txt -o trainer/requirements-baselines.txt trainer/requirements-baselines.in
 	$(LOCK) -c requirements-dev.txt -o functions/requirements.txt functions/requirements.in
+	$(LOCK) -o trainer/requirements-tflite.txt trainer/requirements-tflite.in
 
 clean:  ## remove what was installed and written
-	rm -rf .venv functions/venv node_modules emulator/tests/conformance/node_modules emulator/src/*.egg-info web/vendor .setup out
+	rm -rf .venv .venv-tflite functions/venv node_modules emulator/tests/conformance/node_modules emulator/src/*.egg-info web/vendor .setup out
+
+# Makes an environment, or makes it again if it has another Python.
+define environment
+[ "$$($1/bin/python -V 2> /dev/null)" = "$$($2 -V)" ] || $2 -m venv --clear $1
+endef
 
 # One stamp an environment: a second `make` installs nothing.
 .setup/dev: requirements-dev.txt emulator/pyproject.toml
-	@echo "== Installing the trainer, tests and tools into .venv (about 2.5 GB, some minutes the first time)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "Python 3.11 is needed; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@echo "== Installing the trainer, tests and tools into .venv (about 3 GB, some minutes the first time)"
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null || \
+	  { echo "Python 3.11, 3.12 or 3.13 with venv is needed (Debian: apt-get install python3-venv);" \
+	    "say which with: make PYTHON=/path/to/python3.13"; exit 1; }
+	$(call environment,.venv,$(PYTHON))
+	.venv/bin/pip install $(PIP) -r requirements-dev.txt
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e emulator
 	@# The domain lives in functions/, which is deployed as it is; the trainer imports it from there.
 	@echo "$(CURDIR)/functions" > $$($(PY) -c 'import site; print(site.getsitepackages()[0])')/bookrec.pth
@@ -91,9 +102,18 @@ clean:  ## remove what was installed and written
 
 .setup/functions: functions/requirements.txt
 	@echo "== Installing the functions' own environment into functions/venv"
-	$(PYTHON) -m venv functions/venv
-	functions/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r functions/requirements.txt
+	$(call environment,functions/venv,$(PYTHON))
+	functions/venv/bin/pip install $(PIP) -r functions/requirements.txt
 	@mkdir -p .setup && touch $@
+
+# tflite-runtime, which older phones carry, has no wheels for Pythons after 3.11.
+.setup/tflite: trainer/requirements-tflite.txt
+	@python=$$(local/find-python 3.11) || \
+	  { echo "== No Python 3.11: models are checked in LiteRT alone, not in the tflite-runtime of older phones"; exit 0; }; \
+	echo "== Installing tflite-runtime into .venv-tflite (about 110 MB)"; \
+	{ $(call environment,.venv-tflite,$$python); } && \
+	.venv-tflite/bin/pip install $(PIP) -r trainer/requirements-tflite.txt && \
+	mkdir -p .setup && touch $@
 
 .setup/node: package-lock.json
 	@echo "== Installing firebase-tools into node_modules (about 300 MB)"

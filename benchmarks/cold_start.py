@@ -29,7 +29,6 @@ OURS, WITH_TENSORFLOW, DEPLOYED = "without TensorFlow", "with TensorFlow", "func
 CHILD = """
 import json, sys, time
 if sys.argv[1] == "with TensorFlow":
-    import tflite_runtime.interpreter  # has to come first
     import tensorflow
     import tensorflow_recommenders
 from functions_framework import create_app

@@ -222,7 +222,7 @@ def _in_batches(search: Search, queries: Floats) -> Ranked:
 
 
 def _scann(queries: Floats, items: Floats, expected: Ranked, rate: Callable[[], float]) -> dict[str, Any]:
-    """Measure ScaNN, which needs NumPy 2, with ``BASELINES_PYTHON``; without it, return no figures."""
+    """Measure ScaNN with ``BASELINES_PYTHON``; without it, return no figures."""
     python = os.environ.get("BASELINES_PYTHON")
     if not python:
         return {"missing": "BASELINES_PYTHON does not name an environment with ScaNN"}

@@ -134,7 +134,7 @@ def make(entries: int, seed: int = 42, readers: int | None = None, books: int | 
         raise ValueError(f"{entries} entries are too many for {readers} readers and {books} books: raise one of them")
     rng = np.random.default_rng(seed)
     clusters = rng.integers(0, max(1, books // BOOKS_A_CLUSTER), books).astype(np.int32)
-    weights = (rng.permutation(books) + FLATTENED_RANKS) ** -SKEW
+    weights = np.asarray((rng.permutation(books) + FLATTENED_RANKS) ** -SKEW, np.float64)
     pairs = _pairs(rng, entries, readers, clusters, weights)
     users, items = (pairs // books).astype(np.int32), (pairs % books).astype(np.int32)
     at = np.sort(rng.integers(FIRST_MS, LAST_MS, entries))

@@ -1,7 +1,7 @@
 """Training: ratings per second, time to the target, memory and growth, compared with the notebook and other libraries.
 
-Each row is measured in a separate process, because of its peak memory. LensKit needs another version of NumPy than
-TensorFlow Recommenders: ``BASELINES_PYTHON`` names a Python with ``lenskit==2025.8.1``.
+Each row is measured in a separate process, because of its peak memory. LensKit is not among the requirements:
+``BASELINES_PYTHON`` names a Python with ``lenskit==2025.8.1``.
 """
 
 from __future__ import annotations

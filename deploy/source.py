@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,18 @@ def parameters(settings: Path | None = None) -> dict[str, str]:
             arguments = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg == "default"}
             defaults[str(ast.literal_eval(node.args[0]))] = str(arguments.get("default", ""))
     return defaults
+
+
+def runtime(environment: Path | None = None) -> str | None:
+    """Return the runtime of the functions' environment, such as ``python313``, or None if there is no environment.
+
+    firebase-tools runs the functions, also to find them for a deployment, with the Python that the runtime names.
+    """
+    file = (environment or ROOT / "functions" / "venv") / "pyvenv.cfg"
+    if not file.is_file():
+        return None
+    version = re.search(r"^version *= *(\d+)\.(\d+)", file.read_text(), re.MULTILINE)
+    return f"python{version[1]}{version[2]}" if version else None
 
 
 def digest(*paths: str, also: str = "") -> str:

@@ -35,7 +35,7 @@ def read_whole(stack: Stack, pointer: Pointer) -> dict[str, bytes]:
 
 
 def check_model(stack: Stack) -> list[str]:
-    """Return what is wrong with the live model: it must be complete, and answer in tflite-runtime."""
+    """Return what is wrong with the live model: it must be complete, and answer."""
     from trainer.pipeline import answers
 
     try:

@@ -19,6 +19,7 @@ from typing import Any
 
 import requests
 
+from deploy.source import runtime
 from local import accounts, kept_data, pages, signals
 from local.bucket import Bucket
 from local.database_emulator import under_emulator
@@ -241,6 +242,7 @@ class Stack:
         # Without its files, firebase-tools would try to download the UI, and end if that fails.
         config["emulators"]["ui"]["enabled"] = self._ui
         addresses = Addresses(project=project, ui=f"127.0.0.1:{ports['ui']}" if self._ui else None, **at)
+        config["functions"][0]["runtime"] = runtime() or config["functions"][0]["runtime"]
         if self._parameters:
             config["functions"][0]["configDir"] = self._folder.name
             self._write_parameters()

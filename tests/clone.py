@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-INSTALLED = (".venv", "functions/venv", "node_modules")
+INSTALLED = (".venv", ".venv-tflite", "functions/venv", "node_modules")
 
 
 def clone_into(folder):
@@ -15,10 +15,10 @@ def clone_into(folder):
     for name in filter(None, names.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
-    for name in INSTALLED:
+    for name in filter(lambda name: (ROOT / name).exists(), INSTALLED):  # without Python 3.11 there is no .venv-tflite
         (folder / name).symlink_to(ROOT / name)
     (folder / ".setup").mkdir()
-    for stamp in ("dev", "functions", "node"):
+    for stamp in ("dev", "functions", "tflite", "node"):
         (folder / ".setup" / stamp).touch()
     return folder
 

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-import tflite_runtime.interpreter  # noqa: F401  (before TensorFlow: see trainer/__init__.py)
+import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.missing import skip_without_tflite_runtime
+from trainer.serving.runtimes import LITERT, TFLITE_RUNTIME, run_litert, run_tflite_runtime
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
@@ -42,3 +45,11 @@ def _folder(file):
 
 def _rank(folder):
     return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+
+@pytest.fixture(params=[LITERT, TFLITE_RUNTIME])
+def runtime(request):
+    """One of the runtimes of model files, as ``runtimes()`` returns them."""
+    if request.param == TFLITE_RUNTIME:
+        skip_without_tflite_runtime()
+    return {request.param: {LITERT: run_litert, TFLITE_RUNTIME: run_tflite_runtime}[request.param]}

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from bookrec.errors import BadModel
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL, REQUIRED_FILES, Pointer
-from bookrec.recommender import Recommender
-from bookrec.shelf import Shelf
+from bookrec.manifest import RECOMMEND_MODEL, REQUIRED_FILES, Pointer
+from bookrec.recommender import UNKNOWN, Recommender, parse_items
 from trainer.config import Config
 from trainer.data import dataset
 from trainer.data.dataset import Ratings
@@ -33,6 +32,7 @@ from trainer.serving import tflite
 from trainer.serving.batch.making import require_keys
 from trainer.serving.batch.shards import publish_lists
 from trainer.serving.by_user import export_by_user
+from trainer.serving.runtimes import Call, runtimes
 
 HOLDOUT = 0.2
 """The newest part of each reader's entries, on which the gate judges."""
@@ -66,7 +66,10 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
     Raises:
         RefusedModelError: with the gate's reason.
         BadModel: where the exported files do not agree with TensorFlow.
+        BadSetting: a runtime that the files have to be checked in is missing.
     """
+    if distributed.is_chief():
+        runtimes()  # a missing one is known before anything is fitted
     snapshot = distributed.shared(order.snapshot)
     if config.lists:
         require_keys(snapshot.ratings)
@@ -83,10 +86,11 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
         return Product({}, {})
     step("exporting")
     files = tflite.export(serving)
-    tflite.verify(serving, files, tflite.sample_shelves(serving, PARITY_SHELVES, config.seed))
+    verified_in = tflite.verify(serving, files, tflite.sample_shelves(serving, PARITY_SHELVES, config.seed))
     if config.by_user:
         files |= export_by_user(serving, tflite.load(files, "by user"), ratings, config.by_user)
     details = _details(ratings, snapshot, dropped, config, judged, order.snapshot_at)
+    details["verifiedIn"] = verified_in
     named = {**details, "version": order.version}
     files["metrics.json"] = json.dumps(finite({**details, "histories": judged.histories}), indent=1).encode()
     files[report.REPORT] = report.render(named, judged.histories, judged.examples, judged.changes).encode()
@@ -110,15 +114,30 @@ def help_out(config: Config) -> None:
 
 
 def answers(version: str, model: bytes, items: bytes) -> None:
-    """Raise ``BadModel`` where a model does not load in tflite-runtime, or does not answer."""
-    try:
-        loaded = tflite.load({RECOMMEND_MODEL: model, ITEMS: items}, version)
-        found = loaded.candidates(Shelf("", ()))
-        found_ratings = loaded.predicted_ratings(Shelf("", ()), [loaded.items.isbns[0], "unknown"])
-    except (ValueError, RuntimeError, KeyError) as problem:
-        raise BadModel(f"the uploaded model of version {version} does not answer: {problem}") from problem
-    if not found or not np.isfinite([c.score for c in found] + found_ratings).all():
-        raise BadModel(f"the uploaded model of version {version} answers with nothing, or nothing finite")
+    """Check that an uploaded model loads and answers in each runtime.
+
+    Raises:
+        BadModel: saying which runtime, and why.
+        BadSetting: a runtime that the model has to be checked in is missing.
+    """
+    known = parse_items(items)
+    empty = {"items": np.array([UNKNOWN], np.int32), "ratings": np.zeros(1, np.float32)}
+    targets = np.array([0, UNKNOWN], np.int32)
+    calls = [Call(RECOMMEND_MODEL, "recommend", empty), Call(RECOMMEND_MODEL, "rate", {**empty, "targets": targets})]
+    for runtime, run in runtimes().items():
+        try:
+            listed, rated = run({RECOMMEND_MODEL: model}, calls)
+            books = listed["indices"] != UNKNOWN
+            indices, scores = listed["indices"][books], listed["scores"][books]
+            ratings = rated["predicted_ratings"]
+        except (BadModel, KeyError) as problem:
+            raise BadModel(f"the uploaded model of version {version} does not answer: {problem}") from problem
+        if not books.any() or not np.isfinite(scores).all() or not np.isfinite(ratings).all():
+            raise BadModel(
+                f"the uploaded model of version {version} answers with nothing, or nothing finite, in {runtime}"
+            )
+        if indices.min() < 0 or indices.max() >= len(known.isbns):
+            raise BadModel(f"the uploaded model of version {version} answers with unknown books in {runtime}")
 
 
 def _clean(snapshot: Snapshot) -> tuple[Ratings, dict[str, int]]:

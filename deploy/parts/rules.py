@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from deploy.commands import Command, firebase, rest
+from deploy.source import runtime
 from deploy.steps import Check, LocalFile, Question, Step
 from deploy.target import ROOT, Target
 
@@ -22,11 +23,12 @@ def deploy(target: Target, only: str, *words: str) -> Command:
 
 
 def firebase_configuration(target: Target) -> str:
-    """Return firebase.json with this project's instance and bucket, and without the emulators."""
+    """Return firebase.json without the emulators, with this project's instance and bucket and the functions' Python."""
     configuration = json.loads((ROOT / "firebase.json").read_text())
     configuration.pop("emulators", None)
     configuration["database"] = [{"instance": target.instance, "rules": configuration["database"]["rules"]}]
     configuration["storage"] = [{"bucket": target.bucket, "rules": configuration["storage"]["rules"]}]
+    configuration["functions"][0]["runtime"] = runtime() or configuration["functions"][0]["runtime"]
     return json.dumps(configuration, indent=2) + "\n"
 
 

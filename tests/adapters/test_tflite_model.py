@@ -1,17 +1,25 @@
-"""A real TensorFlow Lite file, made here, with the functions' runtime."""
+"""A real TensorFlow Lite file, made here, with the functions' runtime and with tflite-runtime.
+
+Without TensorFlow, MODEL_FILES names a folder with the files, which ``write_files`` made elsewhere.
+"""
 
 import json
 import math
+import os
+import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from backend.adapters.tflite_model import load_recommender
+from backend.adapters.tflite_model import load_interpreter, load_recommender
 from bookrec.entries import parse_entry
 from bookrec.errors import BadModel
 from bookrec.shelf import build_shelf
 from tests.fakes import entry
+from tests.missing import skip_without_tflite_runtime
+from trainer.serving.runtimes import tflite_python
 
 ISBNS = [f"isbn{number}" for number in range(6)]
 ITEMS = json.dumps({"isbns": ISBNS, "popular": ISBNS[:3]}).encode()
@@ -57,9 +65,24 @@ def make_file(score=1.0, beyond=0):
         return converter.convert()
 
 
+def write_files(folder):
+    """Write the files that the tests need."""
+    (folder / "model.tflite").write_bytes(make_file())
+    (folder / "nan.tflite").write_bytes(make_file(score=math.nan))
+
+
 @pytest.fixture(scope="module")
-def model():
-    return make_file()
+def files(tmp_path_factory):
+    if "MODEL_FILES" in os.environ:
+        return Path(os.environ["MODEL_FILES"])
+    folder = tmp_path_factory.mktemp("models")
+    write_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(files):
+    return (files / "model.tflite").read_bytes()
 
 
 def shelf_of(*isbns):
@@ -107,6 +130,46 @@ def test_a_model_with_more_books_than_its_items_is_rejected(model):
         load_recommender("v1", model, fewer)
 
 
-def test_a_model_that_answers_without_numbers_is_rejected():
+def test_a_model_that_answers_without_numbers_is_rejected(files):
     with pytest.raises(BadModel, match="finite"):
-        load_recommender("v1", make_file(score=math.nan), ITEMS)
+        load_recommender("v1", (files / "nan.tflite").read_bytes(), ITEMS)
+
+
+def test_litert_runs_the_files_if_it_is_installed(model):
+    assert type(load_interpreter(model)).__module__.startswith("ai_edge_litert")
+
+
+ALONE = """
+import json, sys
+from pathlib import Path
+from backend.adapters.tflite_model import load_interpreter, load_recommender
+from bookrec.errors import BadModel
+from bookrec.shelf import Shelf
+files, items = Path(sys.argv[1]), sys.argv[2].encode()
+model = (files / "model.tflite").read_bytes()
+recommender = load_recommender("v1", model, items)
+candidates = [[c.isbn, c.score, c.predicted_rating] for c in recommender.candidates(Shelf("u", ()))]
+problems = []
+for content in (b"text", (files / "nan.tflite").read_bytes()):
+    try:
+        load_recommender("v1", content, items)
+    except BadModel as problem:
+        problems.append(str(problem))
+ratings = recommender.predicted_ratings(Shelf("u", ()), ["isbn5", "unknown"])
+print(json.dumps([type(load_interpreter(model)).__module__, candidates, ratings, problems]))
+"""
+
+
+def test_tflite_runtime_runs_the_files_where_it_alone_is_installed(files, model):
+    skip_without_tflite_runtime()
+    functions = Path(__file__).resolve().parents[2] / "functions"
+    words = [tflite_python(), "-c", ALONE, str(files), ITEMS.decode()]
+    environment = {"PYTHONPATH": str(functions), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    runtime, candidates, ratings, problems = json.loads(done.stdout)
+    assert runtime == "tflite_runtime.interpreter"
+    recommender = load_recommender("v1", model, ITEMS)
+    assert candidates == [[c.isbn, c.score, c.predicted_rating] for c in recommender.candidates(shelf_of())]
+    assert ratings == pytest.approx(recommender.predicted_ratings(shelf_of(), ["isbn5", "unknown"]))
+    assert len(problems) == 2

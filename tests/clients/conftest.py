@@ -113,7 +113,7 @@ def javascript(contract_js, tmp_path_factory):
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "main.js").write_text((HERE / "js" / "main.js").read_text())
     (folder / "node_modules").symlink_to(NODE_MODULES)
-    program = Program(["node", str(folder / "main.js")], "ai_edge_litert")
+    program = Program(["node", str(folder / "main.js")])
     yield program
     program.end()
 

@@ -10,14 +10,14 @@ import subprocess
 
 import numpy as np
 
-from trainer.serving.tflite import interpreter
+from trainer.serving.runtimes import interpreter
 
 
 @functools.cache
-def model(path, runtime):
-    """Return a file in one of the two runtimes."""
+def model(path):
+    """Return a file in LiteRT."""
     with open(path, "rb") as file:  # noqa: PTH123 -- the path is the program's text
-        return interpreter(file.read(), runtime)
+        return interpreter(file.read())
 
 
 def plain(value):
@@ -25,9 +25,9 @@ def plain(value):
     return [plain(child) for child in value] if isinstance(value, list) else getattr(value, "decode", lambda: value)()
 
 
-def run_signature(path, signature, inputs, runtime="tflite_runtime"):
+def run_signature(path, signature, inputs):
     """Run one signature of a file, with inputs as JSON, and return its outputs as arrays."""
-    runner = model(path, runtime).get_signature_runner(signature)
+    runner = model(path).get_signature_runner(signature)
     kinds = {name: detail["dtype"] for name, detail in runner.get_input_details().items()}
     assert set(inputs) == set(kinds)
     return runner(
@@ -43,12 +43,11 @@ def run_signature(path, signature, inputs, runtime="tflite_runtime"):
 class Program:
     """A running program and its calls."""
 
-    def __init__(self, command, runtime="tflite_runtime", **more):
+    def __init__(self, command, **more):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FIREBASE_")}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, **more
         )
-        self._runtime = runtime
 
     def __call__(self, call, **fields):
         """Make a call and return its result."""
@@ -70,9 +69,9 @@ class Program:
 
     def _answer(self, file, signature, inputs=None, output=None):
         if output is not None:
-            details = model(file, self._runtime).get_signature_runner(signature).get_output_details()
+            details = model(file).get_signature_runner(signature).get_output_details()
             return [int(size) for size in details[output]["shape"]]
-        outputs = run_signature(file, signature, inputs, self._runtime)
+        outputs = run_signature(file, signature, inputs)
         return {name: plain(value.tolist()) for name, value in outputs.items()}
 
     def _tell(self, value):

@@ -22,7 +22,7 @@ from tests.clients.shelves import BOOKS, as_shelf, catalogue_json, functions_lis
 from tests.clients.test_contract import as_stored, full_and_bare_list
 from trainer.publishing.versions import make_pointer
 from trainer.serving.by_user import user_key
-from trainer.serving.tflite import RUNTIMES
+from trainer.serving.runtimes import Call
 
 UIDS = ["ana", "3avc3TUJioP8", "zażółć", "読者", "r" * 128]
 
@@ -44,17 +44,24 @@ def fetched(published):
     return files
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_steps_of_the_guide_give_the_functions_candidates(published, runtime):
     files = fetched(published)
     items = json.loads(files["items.json"])
     assert list(contract.problems(contract.ITEMS, items)) == []
     index = {isbn: place for place, isbn in enumerate(items["isbns"])}
-    path = str(published.files / "recommend.tflite")
+    (run,) = runtime.values()
+    calls = []
     for stars in shelves(published):
         books = list(stars) or [""]
-        inputs = {"items": [index.get(isbn, -1) for isbn in books], "ratings": [stars.get(isbn, 0) for isbn in books]}
-        outputs = run_signature(path, "recommend", inputs, runtime)
+        inputs = {
+            "items": np.array([index.get(isbn, -1) for isbn in books], np.int32),
+            "ratings": np.array([stars.get(isbn, 0) for isbn in books], np.float32),
+        }
+        calls.append(Call("recommend.tflite", "recommend", inputs))
+        calls.append(Call("recommend.tflite", "rate", {**inputs, "targets": np.array([0, -1, 3], np.int32)}))
+    answers = run(files, calls)
+    for stars, outputs, rated in zip(shelves(published), answers[::2], answers[1::2], strict=True):
+        books = list(stars) or [""]
         count = min(100, len(items["isbns"]))
         shapes = {name: (value.dtype, value.shape) for name, value in outputs.items()}
         assert shapes == {
@@ -70,9 +77,9 @@ def test_the_steps_of_the_guide_give_the_functions_candidates(published, runtime
         assert [tuple(books[place] for place in outputs["because"][row] if place >= 0) for row in rows] == [
             candidate.because for candidate in expected
         ]
-        rated = run_signature(path, "rate", {**inputs, "targets": [0, -1, 3]}, runtime)["predicted_ratings"]
-        assert (rated.dtype, rated.shape) == (np.float32, (3,))
-        assert ((rated >= 0.5) & (rated <= 5)).all()
+        ratings = rated["predicted_ratings"]
+        assert (ratings.dtype, ratings.shape) == (np.float32, (3,))
+        assert ((ratings >= 0.5) & (ratings <= 5)).all()
 
 
 def test_the_guides_manifest_matches_the_codes(published):
@@ -141,7 +148,7 @@ def test_the_kotlin_gives_the_functions_candidates_and_lists(phone, published):
         assert rated == pytest.approx(published.model.predicted_ratings(as_shelf(stars), asked), abs=1e-4)
 
 
-def test_the_kotlin_reads_the_files_with_a_user_key(kotlin, published):
+def test_the_kotlin_reads_the_files_with_a_user_key(kotlin, published, runtime):
     file, rating = (str(published.files / name) for name in ("by_user.tflite", "rating.tflite"))
     reader = published.ratings.user_ids[3]
     candidates = kotlin("byUser", file=file, uid=reader)
@@ -151,13 +158,12 @@ def test_the_kotlin_reads_the_files_with_a_user_key(kotlin, published):
     stranger = [isbn for isbn, _ in kotlin("byUser", file=file, uid="a stranger")]
     assert stranger == list(published.model.items.popular[:20])
     isbn = published.model.items.isbns[0]
-    inputs = {"isbn": [isbn], "user_key": [user_key(reader)]}
-    for runtime in RUNTIMES:
-        stars = run_signature(rating, "serving_default", inputs, runtime)["output_1"]
-        assert (stars.shape, stars.dtype) == ((1, 1), np.float32)
-        assert kotlin("predictedRating", file=rating, isbn=isbn, uid=reader) == pytest.approx(
-            float(stars[0, 0]), abs=1e-4
-        )
+    inputs = {"isbn": np.array([isbn.encode()]), "user_key": np.array([user_key(reader).encode()])}
+    (run,) = runtime.values()
+    files = {"rating.tflite": (published.files / "rating.tflite").read_bytes()}
+    stars = run(files, [Call("rating.tflite", "serving_default", inputs)])[0]["output_1"]
+    assert (stars.shape, stars.dtype) == ((1, 1), np.float32)
+    assert kotlin("predictedRating", file=rating, isbn=isbn, uid=reader) == pytest.approx(float(stars[0, 0]), abs=1e-4)
 
 
 def test_user_keys_match_the_trainers(kotlin):

@@ -120,8 +120,17 @@ def test_the_firebase_configuration_names_this_projects_bucket_and_instance():
     original = json.loads((ROOT / "firebase.json").read_text())
     assert configuration["database"] == [{"instance": TARGET.instance, "rules": "database.rules.json"}]
     assert configuration["storage"] == [{"bucket": TARGET.bucket, "rules": "storage.rules"}]
+    original["functions"][0]["runtime"] = source.runtime() or original["functions"][0]["runtime"]
     assert configuration["functions"] == original["functions"]
     assert "emulators" not in configuration
+
+
+def test_the_runtime_is_that_of_the_functions_environment(tmp_path):
+    assert source.runtime(tmp_path) is None
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.12.1\n")
+    assert source.runtime(tmp_path) == "python312"
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    assert source.runtime(tmp_path) is None
 
 
 def test_the_job_and_the_functions_have_the_same_timeout():
@@ -133,9 +142,8 @@ def test_the_job_and_the_functions_have_the_same_timeout():
 
 def test_the_image_tag_changes_only_with_what_the_dockerfile_copies(original, monkeypatch):
     monkeypatch.setattr(source, "ROOT", original)
-    copied = [
-        line.split()[1] for line in (ROOT / "trainer" / "Dockerfile").read_text().splitlines() if line[:4] == "COPY"
-    ]
+    lines = (ROOT / "trainer" / "Dockerfile").read_text().splitlines()
+    copied = [line.split()[1] for line in lines if line.startswith("COPY ") and "--from=" not in line]
     assert all(any(path.startswith(part) for part in trainer.IMAGE_SOURCE) for path in copied)
     before = trainer.tag()
     added = original / "trainer" / "new.py"

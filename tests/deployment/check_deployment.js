@@ -7,7 +7,7 @@ const { endpointsAreValid } = require("firebase-tools/lib/deploy/functions/valid
 const { ParamValue } = require("firebase-tools/lib/deploy/functions/params.js");
 const yaml = require("yaml");
 
-const build = yamlToBuild(yaml.parse(readFileSync(0, "utf8")), "demo-bookrec", "us-central1", "python311");
+const build = yamlToBuild(yaml.parse(readFileSync(0, "utf8")), "demo-bookrec", "us-central1", "python313");
 const kinds = { string: true, number: true, boolean: true, list: false };
 const values = Object.fromEntries(build.params.map((p) => [p.name, new ParamValue(String(p.default ?? ""), false, kinds)]));
 values.REGION = new ParamValue("europe-west1", false, kinds);

@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from deploy.parts import trainer
+from tests.missing import skip_without_tflite_runtime
 from tests.test_architecture import imports_of
+from trainer.serving.runtimes import tflite_python
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = (ROOT / "trainer" / "Dockerfile").read_text().splitlines()
-COPIED = [line.split()[1:] for line in LINES if line.startswith("COPY ")]
+COPIED = [line.split()[1:] for line in LINES[LINES.index("WORKDIR /app") :] if line.startswith("COPY ")]
+"""Source and target, below /app."""
 
 
 def packages(file):
@@ -40,6 +43,7 @@ def entry_point(image, *words):
     assert start[0] == "python"
     # -I would hide the working folder; this hides the checkout's packages instead.
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    environment |= {"TFLITE_PYTHON": str(tflite_python()), "TFLITE_REQUIRED": "1"}
     hide = "import sys; sys.path[:] = [p for p in sys.path if not p.endswith('/functions')]; "
     run = f"import runpy; sys.argv = {['trainer', *words]!r}; runpy.run_module('trainer', run_name='__main__')"
     return subprocess.run(
@@ -53,11 +57,24 @@ def test_the_image_runs_as_an_unprivileged_user():
     assert users[-1] != "root"
 
 
-def test_the_image_has_the_versions_that_the_tests_use():
-    image, here = packages("trainer/requirements.txt"), packages("requirements-dev.txt")
-    assert {name: version for name, version in image.items() if here.get(name) != version} == {}
-    functions = packages("functions/requirements.txt")
-    assert {name: version for name, version in functions.items() if here.get(name) != version} == {}
+@pytest.mark.parametrize("folder", ["trainer", "functions"])
+def test_the_image_has_the_versions_that_the_tests_use(folder):
+    deployed, here = packages(f"{folder}/requirements.txt"), packages("requirements-dev.txt")
+    assert {name: version for name, version in deployed.items() if here.get(name) != version} == {}
+
+
+def test_a_model_that_was_not_checked_in_tflite_runtime_is_not_published_from_the_image():
+    settings = dict(word.split("=") for line in LINES if line.startswith("ENV ") for word in line.split()[1:])
+    assert settings["TFLITE_REQUIRED"] == "1"
+    first, last = (line.split()[1] for line in LINES if line.startswith("FROM "))
+    assert first.startswith("python:3.11-")
+    assert first.rpartition("-")[2] == last.rpartition("-")[2]  # of one Debian: the Python copied needs its libraries
+    copied = next(line.split()[2:] for line in LINES if line.startswith("COPY --from=tflite"))
+    assert copied == ["/usr/local", settings["TFLITE_PYTHON"].removesuffix("/bin/python3.11")]
+
+
+BASELINES = {"implicit", "surprise"}
+"""What `evaluate` compares with, and the image does not have."""
 
 
 def test_the_image_installs_all_that_the_copied_files_import():
@@ -69,11 +86,18 @@ def test_the_image_installs_all_that_the_copied_files_import():
         top = name.split(".")[0]
         if top in sys.stdlib_module_names or top in {Path(folder).name for folder in copied}:
             continue
+        if top in BASELINES:
+            assert file.name == "baselines.py"
+            continue
+        if top == "tflite_runtime":
+            assert file.name == "tflite_runtime_program.py"  # which another Python runs
+            continue
         owners = {re.sub("[-_.]+", "-", owner).lower() for owner in distributions[top]}
         assert owners & installed, f"{file} imports {name}"
 
 
 def test_the_copied_files_train_evaluate_and_export(image, tmp_path):
+    skip_without_tflite_runtime()
     done = entry_point(image, "--help")
     assert done.returncode == 0, done.stderr
     rows = [
@@ -87,3 +111,4 @@ def test_the_copied_files_train_evaluate_and_export(image, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "model" / "recommend.tflite").stat().st_size > 1000
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["verified_in"] == ["LiteRT", "tflite-runtime"]

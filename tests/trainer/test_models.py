@@ -40,6 +40,7 @@ from trainer.serving.item_item import (
     standardised,
 )
 from trainer.serving.reranker_features import FEATURES
+from trainer.serving.runtimes import Call
 
 ROOT = Path(__file__).parents[2]
 CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)))
@@ -280,18 +281,18 @@ def test_two_tables_are_blended_reader_by_reader(small):
     np.testing.assert_allclose(one, two, atol=1e-4)
 
 
-def test_both_runtimes_agree_with_tensorflow_also_for_odd_shelves(small):
+def test_the_runtimes_agree_with_tensorflow_also_for_odd_shelves(small, runtime):
     built, _, trained, files = small
     shelves = tflite.sample_shelves(trained.serving, 40, seed=2)
     every = np.arange(len(built.isbns), dtype=np.int32)
     shelves.append((every[:-3], np.full(len(every) - 3, 4.0, np.float32)))
     shelves.append((every, np.zeros(len(every), np.float32)))
     with_interaction = replace(trained.serving, interaction=0.5)
-    tflite.verify(trained.serving, files, shelves)
-    tflite.verify(with_interaction, tflite.export(with_interaction), shelves[:10])
-    for runtime in ("tflite_runtime", "ai_edge_litert"):
-        out = tflite.load(files, "v", runtime).recommend(items=every, ratings=np.ones(len(every), np.float32))
-        assert (out["indices"] == -1).all()
+    assert tflite.verify(trained.serving, files, shelves, checked_in=runtime) == list(runtime)
+    tflite.verify(with_interaction, tflite.export(with_interaction), shelves[:10], checked_in=runtime)
+    (run,) = runtime.values()
+    call = Call("recommend.tflite", "recommend", {"items": every, "ratings": np.ones(len(every), np.float32)})
+    assert (run(files, [call])[0]["indices"] == -1).all()
 
 
 def test_books_that_the_model_does_not_know_leave_the_ranking_as_it_is():
@@ -308,18 +309,20 @@ def test_books_that_the_model_does_not_know_leave_the_ranking_as_it_is():
         np.testing.assert_array_equal(found["indices"][:10], expected["indices"][:10])
 
 
-@pytest.mark.parametrize("runtime", tflite.RUNTIMES)
 def test_padding_changes_nothing_and_a_longer_shelf_counts_by_its_last_books(small, runtime):
     built, _, trained, files = small
-    model, fixed = (tflite.load(files, "v", runtime, ending) for ending in ("", tflite.FIXED))
+    (run,) = runtime.values()
     targets, _ = tflite.padded(np.arange(len(built.isbns), dtype=np.int32), np.zeros(len(built.isbns), np.float32))
+    calls = []
     for items, ratings in tflite.sample_shelves(trained.serving, 20, seed=4):
-        places, stars = tflite.padded(items, ratings)
-        expected = model.rate(items=items, ratings=ratings, targets=targets)["predicted_ratings"]
-        found = fixed.rate(items=places, ratings=stars, targets=targets)["predicted_ratings"]
-        np.testing.assert_allclose(found, expected, atol=1e-4)
-        reasons = fixed.recommend(items=places, ratings=stars)["because"]
-        np.testing.assert_array_equal(reasons[:10], model.recommend(items=items, ratings=ratings)["because"][:10])
+        for ending, (places, stars) in (("", (items, ratings)), (tflite.FIXED, tflite.padded(items, ratings))):
+            shelf = {"items": places, "ratings": stars}
+            calls.append(Call("recommend.tflite", f"rate{ending}", {**shelf, "targets": targets}))
+            calls.append(Call("recommend.tflite", f"recommend{ending}", shelf))
+    outputs = run(files, calls)
+    for rated, listed, rated_fixed, listed_fixed in zip(*(outputs[n::4] for n in range(4)), strict=True):
+        np.testing.assert_allclose(rated_fixed["predicted_ratings"], rated["predicted_ratings"], atol=1e-4)
+        np.testing.assert_array_equal(listed_fixed["because"][:10], listed["because"][:10])
     long = np.tile(np.arange(len(built.isbns), dtype=np.int32), 9)[-(tflite.FIXED_SIZE + 3) :]
     places, stars = tflite.padded(long, np.ones(len(long), np.float32))
     np.testing.assert_array_equal(places, long[3:])
@@ -346,11 +349,11 @@ def test_the_order_of_a_hash_does_not_reach_the_model(tmp_path):
     assert first == second
 
 
-def test_a_file_that_differs_from_tensorflow_is_refused(small):
+def test_a_file_that_differs_from_tensorflow_is_refused(small, runtime):
     _, _, trained, files = small
     other = replace(trained.serving, popularity_weight=5.0, popularity=trained.serving.popularity[::-1].copy())
-    with pytest.raises(BadModel, match=r"tflite_runtime, shelf \d+: (ranked|other scores)"):
-        tflite.verify(other, files, tflite.sample_shelves(other, 20, seed=3))
+    with pytest.raises(BadModel, match=rf"{next(iter(runtime))}, shelf \d+: (ranked|other scores)"):
+        tflite.verify(other, files, tflite.sample_shelves(other, 20, seed=3), checked_in=runtime)
 
 
 @pytest.mark.parametrize(
@@ -405,30 +408,31 @@ def test_a_catalogue_without_metadata_and_a_single_reader_still_give_a_model():
     assert isinstance(serving, ServingModel)
 
 
-def test_the_files_by_user_give_each_reader_the_list_and_the_rating_of_the_model(small):
+def test_the_files_by_user_give_each_reader_the_list_and_the_rating_of_the_model(small, runtime):
     built, _, trained, _ = small
     serving = replace(trained.serving, interaction=0.5)
     model = tflite.load(tflite.export(serving), "v")
     by_user_files = export_by_user(serving, model, built, 20)
     shelf = dataset.shelves_of(built)["reader-07"]
-    for runtime in tflite.RUNTIMES:
-        recommend, rate = (
-            tflite.interpreter(by_user_files[name], runtime).get_signature_runner()
-            for name in ("by_user.tflite", "rating.tflite")
-        )
-        key = np.array([user_key("reader-07").encode()])
-        found = recommend(user_key=key)
-        candidates = model.candidates(shelf)[:20]
-        assert found["output_2"].shape == (1, 20)
-        assert [isbn.decode() for isbn in found["output_2"][0]] == [candidate.isbn for candidate in candidates]
-        np.testing.assert_allclose(found["output_1"][0], [candidate.score for candidate in candidates], rtol=1e-6)
-        for candidate in candidates[:5]:
-            rating = rate(isbn=np.array([candidate.isbn.encode()]), user_key=key)["output_1"]
-            assert rating.shape == (1, 1)
-            assert rating[0, 0] == pytest.approx(candidate.predicted_rating, abs=1e-3)
-        stranger = recommend(user_key=np.array([b"nobody"]))["output_2"][0]
-        assert [isbn.decode() for isbn in stranger] == list(serving.popular[:20])
-        unknown = rate(isbn=np.array([b"no book"]), user_key=np.array([b"nobody"]))["output_1"]
-        assert unknown[0, 0] == pytest.approx(serving.biases.mean, abs=1e-4)
+    (run,) = runtime.values()
+
+    def call(file, **inputs):
+        texts = {name: np.array([text.encode()]) for name, text in inputs.items()}
+        return run(by_user_files, [Call(file, "serving_default", texts)])[0]
+
+    key = user_key("reader-07")
+    listed = call("by_user.tflite", user_key=key)
+    candidates = model.candidates(shelf)[:20]
+    assert listed["output_2"].shape == (1, 20)
+    assert [isbn.decode() for isbn in listed["output_2"][0]] == [candidate.isbn for candidate in candidates]
+    np.testing.assert_allclose(listed["output_1"][0], [candidate.score for candidate in candidates], rtol=1e-6)
+    for candidate in candidates[:5]:
+        rating = call("rating.tflite", isbn=candidate.isbn, user_key=key)["output_1"]
+        assert rating.shape == (1, 1)
+        assert rating[0, 0] == pytest.approx(candidate.predicted_rating, abs=1e-3)
+    stranger = call("by_user.tflite", user_key="nobody")["output_2"][0]
+    assert [isbn.decode() for isbn in stranger] == list(serving.popular[:20])
+    unknown = call("rating.tflite", isbn="no book", user_key="nobody")["output_1"]
+    assert unknown[0, 0] == pytest.approx(serving.biases.mean, abs=1e-4)
     for content in by_user_files.values():
         assert not [user_id for user_id in built.user_ids if user_id.encode() in content]

@@ -22,6 +22,7 @@ from trainer.metrics import finite
 from trainer.pipeline import _judge, answers, make
 from trainer.run import Services, run
 from trainer.serving.by_user import user_key
+from trainer.serving.runtimes import runtimes
 
 CONFIG = replace(DEFAULTS, epochs=3, folds=1, embedding_dims=(("batch", 16),))
 
@@ -69,6 +70,7 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_reports_changes(
     }  # fmt: skip
     manifest = parse_manifest(json.loads(published["manifest.json"]))
     assert manifest.version == first.version
+    assert manifest.details["verifiedIn"] == list(runtimes())
     for name, entry in manifest.files.items():
         assert sha256(published[name]) == entry.sha256
     assert bucket.types[f"models/{first.version}/report.html"] == "text/html; charset=utf-8"
@@ -100,6 +102,7 @@ def test_the_smallest_databases_are_judged_without_an_error(stars, readers):
         "createdAt": "2026-01-01",
         "data": data,
         "choices": judged.choices.to_json(),
+        "verifiedIn": ["LiteRT"],
         "metrics": finite(judged.metrics),
     }
     assert "Against other models" in report.render(details, judged.histories, judged.examples, judged.changes)

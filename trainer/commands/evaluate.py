@@ -110,7 +110,7 @@ def evaluate_split(
     fitted = time.monotonic()
     step("exporting")
     files = tflite.export(trained.serving)
-    tflite.verify(trained.serving, files, tflite.sample_shelves(trained.serving, 50, config.seed))
+    verified_in = tflite.verify(trained.serving, files, tflite.sample_shelves(trained.serving, 50, config.seed))
     tflite.write(files, out / "model")
     exported = time.monotonic()
     step("scoring")
@@ -144,6 +144,7 @@ def evaluate_split(
         "seconds": {"fit": fitted - began, "export": exported - fitted, "score": scored - exported},
         "peak_memory_mb": memory,
         "model_bytes": len(files["recommend.tflite"]),
+        "verified_in": verified_in,
         "histories": trained.histories,
     }
     _write(out, metrics, result, test)
@@ -151,6 +152,7 @@ def evaluate_split(
         "createdAt": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": metrics["data"],
         "choices": metrics["choices"],
+        "verifiedIn": verified_in,
         "metrics": {"model": result.metrics, "baselines": metrics["baselines"], "coldStart": curve},
     }
     shown = report.examples(result.top, ratings, books, config.seed)

@@ -104,8 +104,8 @@ def render(
     """Return the report as HTML.
 
     Args:
-        details: the manifest's details: ``metrics`` (``model``, ``baselines``, ``coldStart``), ``data``, ``choices``
-            and, if a gate judged the model, ``gate``.
+        details: the manifest's details: ``metrics`` (``model``, ``baselines``, ``coldStart``), ``data``, ``choices``,
+            ``verifiedIn`` and, if a gate judged the model, ``gate``.
         histories: the curves, by variant and measure.
         shown: the result of ``examples``.
         changed: the result of ``changes``; None without a live model.

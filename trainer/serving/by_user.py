@@ -17,7 +17,8 @@ from bookrec.errors import BadModel
 from bookrec.recommender import Recommender
 from trainer.data.dataset import Ratings, shelves_of
 from trainer.serving.item_item import ServingModel, strongest
-from trainer.serving.tflite import RUNTIMES, convert, interpreter
+from trainer.serving.runtimes import Call, runtimes
+from trainer.serving.tflite import convert
 
 BY_USER_MODEL = "by_user.tflite"
 RATING_MODEL = "rating.tflite"
@@ -37,7 +38,7 @@ def user_key(user_id: str) -> str:
 
 
 def export_by_user(serving: ServingModel, model: Recommender, ratings: Ratings, count: int) -> dict[str, bytes]:
-    """Return both files, checked in both runtimes.
+    """Return both files, checked in the runtimes.
 
     ``by_user.tflite``: a key, string [1] → scores float32 [1, count] and ISBNs string [1, count].
     ``rating.tflite``: an ISBN, string [1], and a key, string [1] → the predicted rating, float32 [1, 1].
@@ -152,20 +153,21 @@ def _verify(
 ) -> None:
     rng = np.random.default_rng(0)
     some = [*rng.choice(len(keys), min(sample, len(keys)), replace=False).tolist(), len(keys)]
-    for runtime in RUNTIMES:
-        recommend, rate = (
-            interpreter(files[name], runtime).get_signature_runner("serving_default")
-            for name in (BY_USER_MODEL, RATING_MODEL)
-        )
-        for row in some:
-            key = np.array([keys[row] if row < len(keys) else "nobody"], np.bytes_)
-            found = recommend(user_key=key)
-            names = [serving.isbns[item].encode() if item >= 0 else b"" for item in lists[0][row]]
-            if found["output_2"][0].tolist() != names or not np.allclose(found["output_1"][0], lists[1][row]):
+    asked = rng.integers(len(serving.isbns), size=len(some))
+    calls = []
+    for row, item in zip(some, asked, strict=True):
+        key = np.array([keys[row] if row < len(keys) else "nobody"], np.bytes_)
+        calls.append(Call(BY_USER_MODEL, "serving_default", {"user_key": key}))
+        isbn = np.array([serving.isbns[item].encode()])
+        calls.append(Call(RATING_MODEL, "serving_default", {"isbn": isbn, "user_key": key}))
+    for runtime, run in runtimes().items():
+        outputs = run(files, calls)
+        for row, item, listed, rated in zip(some, asked, outputs[::2], outputs[1::2], strict=True):
+            names = [serving.isbns[place].encode() if place >= 0 else b"" for place in lists[0][row]]
+            if listed["output_2"][0].tolist() != names or not np.allclose(listed["output_1"][0], lists[1][row]):
                 raise BadModel(f"{runtime} gives another list in {BY_USER_MODEL}")
-            item = int(rng.integers(len(serving.isbns)))
             taste = tastes[1][row][tastes[0][row] == item].sum()
             expected = np.clip(serving.biases.mean + serving.biases.items[item] + user_bias[row] + taste, 0.5, 5.0)
-            rating = rate(isbn=np.array([serving.isbns[item].encode()]), user_key=key)["output_1"]
+            rating = rated["output_1"]
             if rating.shape != (1, 1) or abs(float(rating[0, 0]) - expected) > 1e-4:
                 raise BadModel(f"{runtime} predicts another rating in {RATING_MODEL}")

@@ -23,9 +23,7 @@ from bookrec.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.ranking import LIST_SIZE
 from bookrec.recommender import UNKNOWN, Items, Recommender, Tensors, parse_items
 from trainer.serving.item_item import ServingModel
-
-RUNTIMES = ("tflite_runtime", "ai_edge_litert")
-"""Phones carry both; the functions run the first."""
+from trainer.serving.runtimes import Call, Run, interpreter, runtimes
 
 SAVED_MODEL = "saved_model.zip"
 
@@ -94,25 +92,15 @@ def export(serving: ServingModel) -> dict[str, bytes]:
     return {RECOMMEND_MODEL: model, SAVED_MODEL: saved, ITEMS: json.dumps(items, separators=(",", ":")).encode()}
 
 
-def interpreter(model: bytes, runtime: str) -> Any:
-    """Return one of the ``RUNTIMES`` with a file loaded, on one thread."""
-    if runtime == "ai_edge_litert":
-        from ai_edge_litert.interpreter import Interpreter
-    else:
-        from tflite_runtime.interpreter import Interpreter
-    return Interpreter(model_content=model, num_threads=1)
-
-
-def load(files: dict[str, bytes], version: str, runtime: str = "tflite_runtime", ending: str = "") -> Recommender:
-    """Return exported files as the functions use them.
+def load(files: Mapping[str, bytes], version: str, ending: str = "") -> Recommender:
+    """Return exported files as the functions use them, in LiteRT.
 
     Args:
         files: as ``export`` returns them.
         version: the model's name.
-        runtime: one of ``RUNTIMES``.
         ending: ``FIXED`` for the signatures that take padded inputs alone, which is up to the caller.
     """
-    loaded = interpreter(files[RECOMMEND_MODEL], runtime)
+    loaded = interpreter(files[RECOMMEND_MODEL])
     runners = [loaded.get_signature_runner(f"{name}{ending}") for name in ("recommend", "rate")]
     return Recommender(version, parse_items(files[ITEMS]), *runners)
 
@@ -125,26 +113,43 @@ def padded(items: npt.NDArray[np.int32], ratings: npt.NDArray[np.float32]) -> Sh
     return places, stars
 
 
-def verify(serving: ServingModel, files: dict[str, bytes], shelves: Sequence[Shelf], tolerance: float = 1e-4) -> None:
-    """Check that both runtimes agree with TensorFlow on some shelves: the same top ten, and the same scores.
+def verify(
+    serving: ServingModel,
+    files: Mapping[str, bytes],
+    shelves: Sequence[Shelf],
+    tolerance: float = 1e-4,
+    checked_in: Mapping[str, Run] | None = None,
+) -> list[str]:
+    """Check that the runtimes agree with TensorFlow on some shelves: the same top ten, and the same scores.
 
     Both signatures that recommend are asked, that with fixed sizes where the shelf has no more books than these. Scores
     and predicted ratings may differ by ``tolerance``, and books whose scores do by no more may change places.
 
+    Args:
+        checked_in: the runtimes by name; None takes those that are here.
+
+    Returns:
+        The names of the runtimes that agree.
+
     Raises:
         BadModel: naming the runtime and the shelf that differ.
+        BadSetting: a runtime is missing or broken.
     """
+    checked_in = runtimes() if checked_in is None else checked_in
     module = make_module(serving)
-    answers = [module.recommend(items, ratings) for items, ratings in shelves]
-    expected = [{name: value.numpy() for name, value in answer.items()} for answer in answers]
-    for runtime in RUNTIMES:
-        run, run_fixed = (load(files, "check", runtime, ending).recommend for ending in ("", FIXED))
-        for number, (items, ratings) in enumerate(shelves):
-            _compare(expected[number], run(items=items, ratings=ratings), f"{runtime}, shelf {number}", tolerance)
-            if len(items) <= FIXED_SIZE:
-                places, stars = padded(items, ratings)
-                found = run_fixed(items=places, ratings=stars)
-                _compare(expected[number], found, f"{runtime}, shelf {number} with padding", tolerance)
+    expected, calls = [], []
+    for number, (items, ratings) in enumerate(shelves):
+        answer = {name: value.numpy() for name, value in module.recommend(items, ratings).items()}
+        places = {"": ("recommend", items, ratings)}
+        if len(items) <= FIXED_SIZE:
+            places[" with padding"] = (f"recommend{FIXED}", *padded(items, ratings))
+        for how, (signature, books, stars) in places.items():
+            expected.append((f"shelf {number}{how}", answer))
+            calls.append(Call(RECOMMEND_MODEL, signature, {"items": books, "ratings": stars}))
+    for runtime, run in checked_in.items():
+        for (where, answer), outputs in zip(expected, run(files, calls), strict=True):
+            _compare(answer, outputs, f"{runtime}, {where}", tolerance)
+    return list(checked_in)
 
 
 def _compare(expected: Tensors, found: Tensors, where: str, tolerance: float) -> None:

@@ -1,8 +1,9 @@
-"""TFLite models through tflite-runtime. It is imported where a model is loaded, while the catalogue is on its way."""
+"""TFLite models through LiteRT. It is imported where a model is loaded, while the catalogue is on its way."""
 
 from __future__ import annotations
 
 import threading
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,25 @@ def load_recommender(version: str, model: bytes, items: bytes) -> Recommender:
     Raises:
         BadModel: where the bytes are no model, lack a signature, or do not answer.
     """
-    from tflite_runtime.interpreter import Interpreter
-
     known = parse_items(items)
     lock = threading.Lock()
     try:
-        interpreter = Interpreter(model_content=model, num_threads=1)
+        interpreter = load_interpreter(model)
         recommend, rate = (_locked(interpreter.get_signature_runner(name), lock) for name in SIGNATURES)
         for item in (UNKNOWN, 0):
             _try_out(recommend, rate, item, len(known.isbns))
     except (ValueError, RuntimeError, KeyError, TypeError) as problem:
         raise BadModel(f"recommend.tflite does not load or answer: {problem}") from problem
     return Recommender(version, known, recommend, rate)
+
+
+def load_interpreter(model: bytes) -> Any:
+    """Return the interpreter of LiteRT, or of tflite-runtime where that alone is installed; both work alike."""
+    if find_spec("ai_edge_litert"):
+        from ai_edge_litert.interpreter import Interpreter
+    else:
+        from tflite_runtime.interpreter import Interpreter
+    return Interpreter(model_content=model, num_threads=1)
 
 
 def _locked(run: SignatureRunner, lock: threading.Lock) -> SignatureRunner:

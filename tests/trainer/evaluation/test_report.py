@@ -33,6 +33,7 @@ def run():
         "createdAt": "2026-01-01T00:00:00+00:00",
         "data": {"fingerprint": built.fingerprint(), "entries": len(built.users), "users": 60, "items": 80},
         "choices": trained.choices.to_json(),
+        "verifiedIn": ["LiteRT", "tflite-runtime"],
         "gate": {"passed": True, "reason": "not worse than <popularity>"},
         "metrics": {
             "model": result.metrics,
@@ -75,6 +76,15 @@ def test_the_model_card_lists_files_and_figures(run):
     assert "| **this model** |" in card
     assert f"`recommend.tflite` | {len(files['recommend.tflite']):,} |" in card
     assert details["data"]["fingerprint"] in card
+
+
+def test_report_and_model_card_say_which_runtime_the_files_were_not_checked_in(run):
+    _, _, trained, files, _, details = run
+    for checked, missing in ((["LiteRT", "tflite-runtime"], False), (["LiteRT"], True)):
+        told = {**details, "verifiedIn": checked}
+        for text in (report.render(told, trained.histories, []), report.model_card(told, files)):
+            assert f"agree with TensorFlow in {' and '.join(checked)}" in text
+            assert ("not checked in tflite-runtime" in text.replace("\n", " ")) == missing
 
 
 def test_the_cold_start_curve_removes_readers_and_gives_all_models_the_same_shelves(run):
