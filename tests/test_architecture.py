@@ -145,11 +145,8 @@ TRAINER_CLIENTS = {
 
 
 def test_few_files_of_the_trainer_import_google_clients():
-    users = {
-        str(file)
-        for file, name in imports_of("trainer")
-        if name.split(".")[0] in GOOGLE - {"ai_edge_litert", "tflite_runtime"}
-    }
+    clients = GOOGLE - {"ai_edge_litert", "tflite_runtime"}
+    users = {str(file) for file, name in imports_of("trainer") if name.split(".")[0] in clients}
     assert users <= TRAINER_CLIENTS
 
 
