@@ -10,7 +10,7 @@ from tests.adapters.test_tflite_model import ISBNS, ITEMS, make_file
 from tests.missing import skip_without_tflite_runtime
 from tests.trainer.serving.batch.models import random_model
 from trainer.config import DEFAULTS
-from trainer.model.sharing import nothing
+from trainer.data.ingest.snapshot import empty_snapshot
 from trainer.pipeline import answers, make
 from trainer.run import Order
 from trainer.serving import runtimes, tflite
@@ -96,7 +96,7 @@ def test_a_missing_runtime_is_known_before_anything_is_fitted(monkeypatch, tmp_p
     monkeypatch.setenv("TFLITE_REQUIRED", "1")
     monkeypatch.setattr(runtimes, "ENVIRONMENT", tmp_path)
     with pytest.raises(BadSetting, match="does not exist"):
-        make(DEFAULTS, Order("v", nothing(), 0, None, pytest.fail), pytest.fail)
+        make(DEFAULTS, Order("v", empty_snapshot("nobody"), 0, None, pytest.fail), pytest.fail)
 
 
 def test_a_python_that_is_named_has_to_be_there(monkeypatch, tmp_path):
