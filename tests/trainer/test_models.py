@@ -26,7 +26,7 @@ from trainer.evaluation.gate import judge
 from trainer.metrics import rmse, user_metrics
 from trainer.model.ease import ease
 from trainer.model.fit import fit
-from trainer.model.reranker import Examples, choose_epochs
+from trainer.model.reranker import Examples, Networks, choose_epochs
 from trainer.serving import tflite
 from trainer.serving.biases import fit_biases
 from trainer.serving.by_user import export_by_user, user_key
@@ -43,7 +43,7 @@ from trainer.serving.reranker_features import FEATURES
 from trainer.serving.runtimes import Call
 
 ROOT = Path(__file__).parents[2]
-CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)))
+CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)), baselines=True)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_the_model_beats_popularity_where_readers_have_a_taste(small):
     built, held_out, trained, files = small
     _, books = clusters()
     result = evaluate(tflite.load(files, "v"), built, held_out, seed=1)
-    baselines = compare(built, books, held_out, CONFIG)
+    baselines = compare(built, books, held_out, CONFIG).models
     assert result.metrics["ndcg"]["mean"] > 2 * baselines["popularity"]["metrics"]["ndcg"]["mean"]
     assert result.metrics["rmse"] < baselines["mean"]["metrics"]["rmse"]
     assert set(baselines) >= {"item-kNN", "iALS", "EASE", "CEASE", "SVD", "biases"}
@@ -246,11 +246,12 @@ def test_the_reranker_learns_what_the_blend_does_not_say():
     blend = rng.normal(size=(200, 30)).astype(np.float32)
     readers = np.arange(200, dtype=np.int32)
     found = Examples(readers, features, blend, labels, np.ones(200))
-    epochs, figures = choose_epochs([found], DEFAULTS)
+    networks = Networks(DEFAULTS)
+    epochs, figures = choose_epochs([found], networks)
     assert epochs > 0
     assert figures[epochs] > figures[0] + 0.3
     noise = replace(found, features=rng.normal(size=features.shape).astype(np.float32), blend=labels + 0.1 * blend)
-    assert choose_epochs([noise], DEFAULTS)[0] == 0
+    assert choose_epochs([noise], networks)[0] == 0
 
 
 def test_reasons_name_the_books_that_contributed_most(small):

@@ -94,16 +94,16 @@ def test_the_smallest_databases_are_judged_without_an_error(stars, readers):
     built = dataset.build(dataset.clean(ratings.assign(myRate=stars))[0], None)
     judged = _judge(built, pd.DataFrame({"isbn": list(built.isbns)}), CONFIG, None)
     assert judged.verdict.passed
-    assert judged.choices.reranker is None
+    assert judged.trained.choices.reranker is None
     if readers > 1:
         assert np.isnan(judged.metrics["model"]["rmse"]) == (stars == "0")
     data = {"fingerprint": built.fingerprint(), "entries": 4, "users": readers, "items": len(built.isbns)}
     details = {
         "createdAt": "2026-01-01",
         "data": data,
-        "choices": judged.choices.to_json(),
+        "choices": judged.trained.choices.to_json(),
         "verifiedIn": ["LiteRT"],
         "metrics": finite(judged.metrics),
     }
-    assert "Against other models" in report.render(details, judged.histories, judged.examples, judged.changes)
+    assert "Against other models" in report.render(details, judged.trained.histories, judged.examples, judged.changes)
     assert "| **this model** |" in report.model_card(details, {})

@@ -63,7 +63,7 @@ def project(server, storage_url, monkeypatch):
         "MODEL_BUCKET": server.bucket,
     }.items():
         monkeypatch.setenv(name, value)
-    for name in ("DATABASES", "SNAPSHOTS", "BY_USER", "BATCH_LISTS", "TF_CONFIG"):
+    for name in ("DATABASES", "SNAPSHOTS", "BY_USER", "BATCH_LISTS", "BASELINES", "TF_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     yield server
     assert server.get(f"{paths.LEASE}/holder") is None, "a command kept the lease"
