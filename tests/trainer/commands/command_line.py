@@ -9,9 +9,10 @@ import requests
 from bookrec import paths
 from tests.memory_database import RULES
 from tests.storage_server import storage_url
+from tests.trainer.tiny import COMMANDS, TINY
 from trainer.__main__ import main
 
-__all__ = ["command", "project", "storage_url"]
+__all__ = ["command", "project", "storage_url", "tiny"]
 
 PROJECT = "demo-commands"
 
@@ -44,6 +45,13 @@ def command(capsys):
         return Ended(code, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Has commands train in seconds."""
+    for module in COMMANDS:
+        monkeypatch.setattr(f"{module}.DEFAULTS", TINY)
 
 
 _numbers = iter(range(10_000))
