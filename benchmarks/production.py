@@ -20,8 +20,8 @@ import requests
 from benchmarks.data import OUT, keep
 from benchmarks.stage import ADMIN, BUCKET, NAMESPACE, PROJECT, ROOT, start_storage
 from bookrec import paths
-from emulator.process import free_port, running
-from local.processes import Processes
+from local.database_emulator import running
+from local.processes import Processes, free_port
 from trainer.config import DEFAULTS
 
 TARGET_S = 30.0
