@@ -42,6 +42,12 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+def pytest_configure(config):
+    """Do not even import what `make test` leaves out: some of it needs more than `make setup` installs."""
+    if config.option.markexpr == "not whole":
+        config.option.ignore = [*(config.option.ignore or ()), *(str(ROOT / place) for place in WHOLE)]
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items):
     """Mark what is left to `make test-all`, and put the tests that take longest first."""

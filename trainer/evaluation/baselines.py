@@ -114,20 +114,20 @@ def ranking_baselines(
     Without ``config.baselines``, and above ``BASELINES_LIMIT`` entries, it is popularity alone, which the gate needs:
     fitting the others would take longer than the model does.
     """
-    found: dict[str, Callable[[], Baseline]] = {"popularity": partial(popularity_baseline, ratings)}
+    fits: dict[str, Callable[[], Baseline]] = {"popularity": partial(popularity_baseline, ratings)}
     if not config.baselines or len(ratings.users) > BASELINES_LIMIT:
-        return found
-    found |= {"item-kNN": partial(item_knn, ratings), "iALS": partial(ials, ratings, config.seed)}
+        return fits
+    fits |= {"item-kNN": partial(item_knn, ratings), "iALS": partial(ials, ratings, config.seed)}
     if len(ratings.isbns) <= config.ease_limit:
-        found["EASE"] = partial(ease_baseline, ratings, None, "EASE")
+        fits["EASE"] = partial(ease_baseline, ratings, None, "EASE")
         features = item_features(ratings.isbns, books, config.features)
         if features.nnz:
-            found["CEASE"] = partial(ease_baseline, ratings, features, "CEASE")
-    return found
+            fits["CEASE"] = partial(ease_baseline, ratings, features, "CEASE")
+    return fits
 
 
 def attempt(work: Mapping[str, Callable[[], Made]]) -> tuple[dict[str, Made], dict[str, str]]:
-    """Return by name what could be made, and why the rest could not: no run fails for want of a comparison.
+    """Return by name what could be made, and why the rest could not: no run fails because a comparison does.
 
     Unless a library cannot be imported, the reason is the kind of the error alone: its message might name a reader.
 
@@ -200,14 +200,14 @@ def surprise_baselines(
     rows = train.stars > 0
     if not config.baselines or not rows.any() or len(rows) > BASELINES_LIMIT:
         return {}
-    found: dict[str, tuple[str, dict[str, Any]]] = {
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
         "SVD": ("SVD", {"random_state": config.seed}),
         "BaselineOnly": ("BaselineOnly", {"verbose": False}),
     }
     if every:
-        found["SVD++"] = ("SVDpp", {"random_state": config.seed})
-        found["KNNBaseline"] = ("KNNBaseline", {"sim_options": {"name": "pearson_baseline"}, "verbose": False})
-    return {name: partial(_surprise, *model, train, held_out, config.seed) for name, model in found.items()}
+        kinds["SVD++"] = ("SVDpp", {"random_state": config.seed})
+        kinds["KNNBaseline"] = ("KNNBaseline", {"sim_options": {"name": "pearson_baseline"}, "verbose": False})
+    return {name: partial(_surprise, *model, train, held_out, config.seed) for name, model in kinds.items()}
 
 
 def _surprise(
@@ -279,9 +279,9 @@ def compare(
         return rank(fit(), train, held_out, config.seed)
 
     rankers = dict(ranking_baselines(train, books, config))
-    found = {"popularity": ranked(rankers.pop("popularity"))}
-    slow = surprise_baselines(train, held_out, config, every=every)
+    popularity_alone = {"popularity": ranked(rankers.pop("popularity"))}
+    raters = surprise_baselines(train, held_out, config, every=every)
     others, missing = attempt({name: partial(ranked, fit) for name, fit in rankers.items()})
-    rated, missing_too = attempt(slow)
+    rated, missing_too = attempt(raters)
     own = rating_baselines(train, held_out, config)
-    return Comparison({**found, **others, **own, **rated}, {**missing, **missing_too})
+    return Comparison({**popularity_alone, **others, **own, **rated}, {**missing, **missing_too})
