@@ -145,6 +145,8 @@ def attempt(work: Mapping[str, Callable[[], Made]]) -> tuple[dict[str, Made], di
             reason = str(problem) if isinstance(problem, ImportError) else ""
             left_out[name] = reason or type(problem).__name__
             hint = " (on Debian: apt-get install libgomp1)" if "libgomp" in reason else ""
+            if isinstance(problem, ModuleNotFoundError):
+                hint = " (pip install -r trainer/requirements-baselines.txt)"
             log.warning("%s is left out of the comparison: %s%s", name, left_out[name], hint)
     return made, left_out
 
