@@ -1,20 +1,22 @@
 # Two commands for a fresh machine with Python 3.11, 3.12 or 3.13, Node 20 and make: `make demo` and `make test`; to develop: `make up`.
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test lint simulate mutants chaos deploy doctor bench bench-quality bench-train bench-emulator data clients lock clean
+.PHONY: help setup up demo test test-all test-more lint simulate mutants chaos deploy doctor bench bench-quality bench-train bench-emulator data clients lock clean
 
 # The newest that is there; `make PYTHON=/path/to/python3.12` takes another.
 PYTHON ?= $(shell local/find-python 3.13 3.12 3.11)
 PY := .venv/bin/python
 DATA ?= emulator-data
-TESTS ?= tests emulator/tests
+ALL := tests emulator/tests
+TESTS ?=
+NEED_CLIENTS := tests tests/web% tests/clients% emulator/tests%
 SEEDS ?= 1000
 KILLS ?= 20
 # One version of each package for all three Pythons.
 LOCK := uv pip compile -q --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-header --no-annotate
 PIP := --quiet --disable-pip-version-check --require-hashes
 SEED ?= 1
-# All tests by two processes; some of them by one.
-WORKERS ?= $(if $(filter tests,$(TESTS)),-n 2 --dist loadscope --no-loadscope-reorder --durations 30)
+# All tests by two processes; some of them by one. What is marked as whole is left to `make test-more`.
+BY_TWO := -n 2 --dist loadscope --no-loadscope-reorder --durations 30
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -29,8 +31,13 @@ up: setup  ## the local stack until Ctrl-C; functions reload (KEEP_DATA=FOLDER: 
 demo: setup  ## the main job, start to end (DATA=FOLDER: with other ratings; KEEP=1: the pages stay up until Ctrl-C)
 	exec $(PY) -m local.demo --data "$(DATA)" $(if $(KEEP),--keep)
 
-test: setup .setup/conformance lint  ## all tests (TESTS=tests/unit: some of them)
-	$(PY) -m pytest $(WORKERS) $(TESTS)
+test: setup $(if $(filter $(NEED_CLIENTS),$(TESTS)),.setup/conformance) lint  ## style, types and the tests of every day (TESTS=tests/web: any tests)
+	$(PY) -m pytest $(if $(TESTS),$(WORKERS) $(TESTS),$(or $(WORKERS),$(BY_TWO)) -m "not whole" $(ALL))
+
+test-all: test test-more  ## all tests
+
+test-more: setup .setup/conformance  ## what test-all adds to test; CONTRIBUTING.md has the list
+	$(PY) -m pytest $(or $(WORKERS),$(BY_TWO)) -m whole $(ALL)
 
 lint: setup  ## style and types
 	.venv/bin/ruff check .

@@ -45,8 +45,8 @@ def main() -> None:
 
 def _measure(split: str, seed: int) -> dict[str, Any]:
     train, test, books = read_split(split)
-    config = replace(DEFAULTS, seed=seed)
-    metrics = evaluate_split(train, test, books, config, OUT / "quality" / split, with_baselines=True)
+    config = replace(DEFAULTS, seed=seed, baselines=True)
+    metrics = evaluate_split(train, test, books, config, OUT / "quality" / split)
     show(metrics)
     ratings = dataset.build(dataset.clean(train, foreign=True)[0], books, foreign=True)
     held_out = test[["userId", "isbn"]].assign(myRate=test["myRate"].astype(float))

@@ -73,7 +73,7 @@ def stage(seed: int, processes: Processes, logs: Path) -> Iterator[Stage]:
     functions, storage = free_port(), free_port()
     options = ["--functions_emulator_port", str(functions), "--in-flight", str(IN_FLIGHT)]
     with running(*options) as emulator, _tasks() as (tasks_port, tasks):
-        _start_storage(processes, storage, logs)
+        start_storage(processes, storage, logs)
         environment = {
             "GCLOUD_PROJECT": PROJECT,
             "FIREBASE_CONFIG": json.dumps({"projectId": PROJECT, "storageBucket": BUCKET}),
@@ -146,7 +146,8 @@ def _publish(stage: Stage) -> None:
     stage.request("PUT", paths.MODEL, next_pointer(None, pointer))
 
 
-def _start_storage(processes: Processes, port: int, logs: Path) -> None:
+def start_storage(processes: Processes, port: int, logs: Path) -> None:
+    """Start an empty Cloud Storage with the project's bucket."""
     url = f"http://127.0.0.1:{port}"
     command = [str(storage_program()), "-scheme", "http", "-backend", "memory", "-host", "127.0.0.1"]
     command += ["-port", str(port), "-external-url", url, "-public-host", f"127.0.0.1:{port}"]

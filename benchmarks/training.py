@@ -136,7 +136,7 @@ def _ours(kind: Any, ratings: Ratings, books: Any, seed: int, epochs: int) -> di
     from dataclasses import replace
 
     from trainer.data.features import item_features
-    from trainer.model.train_loop import learn
+    from trainer.model.train_loop import Steps, learn
     from trainer.model.validation import Validation
 
     config = replace(DEFAULTS, seed=seed)
@@ -144,7 +144,7 @@ def _ours(kind: Any, ratings: Ratings, books: Any, seed: int, epochs: int) -> di
     part = ratings.select(~held)
     validation = Validation(part, ratings.select(held))
     features = item_features(ratings.isbns, books, config.features)
-    learned = learn(part, features, config, kind, validation, epochs)
+    learned = learn(part, Steps(features, config, keep=False), kind, validation, epochs)
     figures, seconds = learned.history["ndcg"], learned.seconds
     reached = next(n for n, figure in enumerate(figures, 1) if figure >= TARGET_SHARE * max(figures))
     return {

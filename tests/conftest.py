@@ -13,10 +13,20 @@ settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
 ROOT = Path(__file__).resolve().parents[1]
-TOGETHER = ("web", "clients", "deploy")
+
+WHOLE = (
+    "tests/web", "tests/newcomer", "emulator/tests/conformance", "tests/clients", "tests/deploy", "tests/deployment",
+    "tests/benchmarks", "tests/e2e/test_chaos.py", "tests/e2e/test_up.py",
+)  # fmt: skip
+"""Of these, `make test` runs nothing and `make test-all` everything: CONTRIBUTING.md has the reasons."""
+
+TOGETHER = ("tests/web", "tests/clients", "tests/deploy")
 """Folders whose tests share what takes long to start; of all others, those of a file do."""
 
-FIRST = ("web", "newcomer", "e2e", "deploy", "trainer", "clients", "simulation", "conformance")
+FIRST = (
+    "tests/web", "tests/newcomer", "tests/e2e", "tests/deploy", "tests/deployment", "tests/benchmarks", "tests/trainer",
+    "tests/clients", "tests/simulation", "emulator/tests/conformance",
+)  # fmt: skip
 """What takes longest, so that two processes end at about the same time."""
 
 
@@ -25,26 +35,40 @@ class Scheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         file = nodeid.split("::")[0]
-        folder = _folder(Path(file))
-        return folder if folder in TOGETHER else file
+        return _among(file, TOGETHER) or file
 
 
 def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+def pytest_configure(config):
+    """Do not even import what `make test` leaves out: some of it needs more than `make setup` installs."""
+    if config.option.markexpr == "not whole":
+        config.option.ignore = [*(config.option.ignore or ()), *(str(ROOT / place) for place in WHOLE)]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items):
-    """Put the tests that take longest first."""
-    items.sort(key=lambda item: _rank(_folder(item.path.relative_to(ROOT))))
+    """Mark what is left to `make test-all`, and put the tests that take longest first."""
+    for item in items:
+        if _among(_file(item), WHOLE):
+            item.add_marker(pytest.mark.whole)
+    items.sort(key=_rank)
 
 
-def _folder(file):
-    """The folder of a test below its tree: ``tests/FOLDER/…`` or ``emulator/tests/FOLDER/…``."""
-    return file.parts[2 if file.parts[0] == "emulator" else 1]
+def _file(item):
+    return item.path.relative_to(ROOT).as_posix()
 
 
-def _rank(folder):
-    return FIRST.index(folder) if folder in FIRST else len(FIRST)
+def _rank(item):
+    folder = _among(_file(item), FIRST)
+    return FIRST.index(folder) if folder else len(FIRST)
+
+
+def _among(file, places):
+    """Return which of some folders and files a file is in or is, or None."""
+    return next((place for place in places if f"{file}/".startswith(f"{place}/")), None)
 
 
 @pytest.fixture(params=[LITERT, TFLITE_RUNTIME])

@@ -66,6 +66,8 @@ class Config:
         reranker_parts: partial shelves per reader.
         by_user: books per list in the files that take a reader's key; 0 publishes no such files.
         lists: whether the run makes all readers' lists; otherwise the functions do.
+        baselines: whether the field's baselines, the notebook's three variants and the cold-start curve are also
+            computed; they are for people and decide nothing.
         seed: seed of all randomness.
     """
 
@@ -104,6 +106,7 @@ class Config:
     reranker_parts: int = 2
     by_user: int = 0
     lists: bool = False
+    baselines: bool = False
     seed: int = 42
     features: FeatureWeights = field(default_factory=FeatureWeights)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,11 @@ def user_metrics(ranked: npt.NDArray[np.int32], relevant: set[int], liked: set[i
     for k in ACCURACY_CUTOFFS:
         metrics[f"top_{k}_accuracy"] = hits[:k].sum() / len(relevant)
     return metrics
+
+
+def ndcg(ranked: npt.NDArray[np.int32], relevant: Set[int]) -> float:
+    """Return what ``user_metrics`` calls ``ndcg``, alone."""
+    return _ndcg(np.array([item in relevant for item in ranked[:CUTOFF].tolist()], bool), len(relevant))
 
 
 def summarise(rows: Sequence[Mapping[str, float]], seed: int, resamples: int = 1000) -> dict[str, dict[str, float]]:

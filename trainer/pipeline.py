@@ -25,13 +25,14 @@ from trainer.evaluation.cold_start import cold_start
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.metrics import finite
 from trainer.model import distributed
-from trainer.model.fit import Choices, fit, refit
+from trainer.model.fit import Trained, fit, refit
 from trainer.publishing import versions
 from trainer.run import Order, Product, RefusedModelError
 from trainer.serving import tflite
 from trainer.serving.batch.making import require_keys
 from trainer.serving.batch.shards import publish_lists
 from trainer.serving.by_user import export_by_user
+from trainer.serving.item_item import ServingModel
 from trainer.serving.runtimes import Call, runtimes
 
 HOLDOUT = 0.2
@@ -52,8 +53,7 @@ log = logging.getLogger(__name__)
 class Judged:
     """What was learned about the model before it was fitted to everything."""
 
-    choices: Choices
-    histories: Mapping[str, Any]
+    trained: Trained
     metrics: Mapping[str, Any]
     verdict: gate.Verdict
     examples: Sequence[Mapping[str, Any]]
@@ -81,19 +81,21 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
         raise RefusedModelError(judged.verdict.reason, judged.metrics)
     log.info("the gate lets it pass: %s", judged.verdict.reason)
     step("fitting")
-    serving = refit(ratings, snapshot.books, config, judged.choices)
+    serving = refit(ratings, snapshot.books, config, judged.trained.choices, judged.trained.steps)
     if not distributed.is_chief():
         return Product({}, {})
     step("exporting")
-    files = tflite.export(serving)
-    verified_in = tflite.verify(serving, files, tflite.sample_shelves(serving, PARITY_SHELVES, config.seed))
+    module = tflite.make_module(serving)
+    files = tflite.export(serving, module)
+    shelves = tflite.sample_shelves(serving, PARITY_SHELVES, config.seed)
+    verified_in = tflite.verify(serving, files, shelves, module=module)
     if config.by_user:
         files |= export_by_user(serving, tflite.load(files, "by user"), ratings, config.by_user)
     details = _details(ratings, snapshot, dropped, config, judged, order.snapshot_at)
     details["verifiedIn"] = verified_in
     named = {**details, "version": order.version}
-    files["metrics.json"] = json.dumps(finite({**details, "histories": judged.histories}), indent=1).encode()
-    files[report.REPORT] = report.render(named, judged.histories, judged.examples, judged.changes).encode()
+    files["metrics.json"] = json.dumps(finite({**details, "histories": judged.trained.histories}), indent=1).encode()
+    files[report.REPORT] = report.render(named, judged.trained.histories, judged.examples, judged.changes).encode()
     files[report.MODEL_CARD] = report.model_card(named, files).encode()
     lists = partial(publish_lists, serving, order.version, snapshot) if config.lists else None
     return Product(files, details, lists)
@@ -154,17 +156,14 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
     train, test = ratings.select(~held), ratings.select(held)
     test = test.select(np.isin(test.users, dataset.sample_readers(test, JUDGED_READERS, config.seed)))
     trained = fit(train, books, config)
-    candidate = tflite.load(tflite.export(trained.serving), "candidate")
+    candidate = tflite.as_served(trained.serving, "candidate")
     rows = _frame(test)
     result = evaluate(candidate, train, rows, config.seed)
     found = baselines.compare(train, books, rows, config)
-    verdict = gate.judge(result.rows, {"popularity": found["popularity"]["rows"]}, config.seed)
-    curve = cold_start(train, books, config, lambda part: refit(part, books, config, trained.choices))
-    metrics = {
-        "model": result.metrics,
-        "baselines": {name: baseline["metrics"] for name, baseline in found.items()},
-        "coldStart": curve,
-    }
+    verdict = gate.judge(result.rows, {"popularity": found.models["popularity"]["rows"]}, config.seed)
+    metrics: dict[str, Any] = {"model": result.metrics, "baselines": found.metrics}
+    if config.baselines:
+        metrics |= _cold_start(train, books, config, trained, found.left_out)
     changes = None
     if live is not None:
         model, pointer = live
@@ -172,7 +171,21 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
         if verdict.passed:
             verdict = _against_live(candidate, live, train, test, config, verdict)
     shown = report.examples(result.top, train, books, config.seed)
-    return Judged(trained.choices, trained.histories, metrics, verdict, shown, changes)
+    return Judged(trained, metrics, verdict, shown, changes)
+
+
+def _cold_start(
+    train: Ratings, books: pd.DataFrame, config: Config, trained: Trained, left_out: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the cold-start curve, and by name what of the comparison is left out, and why."""
+    name = "the cold-start curve"
+
+    def fit_again(part: Ratings) -> ServingModel:
+        return refit(part, books, config, trained.choices, trained.steps)
+
+    draw = partial(cold_start, train, books, config, fit_again)
+    curves, missing = baselines.attempt({name: draw})
+    return {"coldStart": curves.get(name), "baselinesLeftOut": {**left_out, **missing}}
 
 
 def _against_live(
@@ -237,7 +250,7 @@ def _details(
             "snapshotAt": snapshot_at,
         },
         "config": asdict(config),
-        "choices": judged.choices.to_json(),
+        "choices": judged.trained.choices.to_json(),
         "metrics": finite(dict(judged.metrics)),
         "gate": judged.verdict.to_json(),
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__, "pandas": pd.__version__},

@@ -37,6 +37,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bookrec import paths
 
 FOLDER = Path(__file__).resolve().parent
@@ -129,6 +131,35 @@ def books():
         )
         for number, row in enumerate(rows)
     )
+
+
+def kind_of(item):
+    """Return what an item is an example of: its reason and the rules' answer, or which fields of a book are odd."""
+    if isinstance(item, EntryItem):
+        return item.reason, item.rules, item.stored
+    return item.rejected, item.is_sendable, tuple(sorted(item.kept or ()))
+
+
+@functools.cache
+def sampled():
+    """Return the ``what`` of the items that `make test` takes one by one: the smallest of each kind."""
+    smallest = {}
+    for item in (*entries(), *books()):
+        kind = (type(item), *kind_of(item))
+        if kind not in smallest or size_of(item.value) < size_of(smallest[kind].value):
+            smallest[kind] = item
+    return frozenset((type(item), item.what) for item in smallest.values())
+
+
+def is_sampled(item):
+    """Tell whether `make test` takes an item; `make test-all` takes all."""
+    return (type(item), item.what) in sampled()
+
+
+def each(items):
+    """Return the decorator that calls a test with each item; all but the sample is left to `make test-all`."""
+    params = [pytest.param(item, id=item.what, marks=() if is_sampled(item) else pytest.mark.whole) for item in items]
+    return pytest.mark.parametrize("item", params)
 
 
 def expand(value):

@@ -45,7 +45,7 @@ def test_pages_have_every_entry_once_and_a_reason_for_each_bad_one(database, siz
     assert {key: problem.reason for key, problem in rejected.items()} == REASONS
 
 
-@pytest.mark.parametrize("item", [pytest.param(item, id=item.what) for item in ODD_KEYS])
+@corpus.each(ODD_KEYS)
 def test_an_entry_with_any_key_is_read_and_paged_past(database, item):
     assert sort_out({item.key: database.entry(item.key)})[1].keys() == REASONS.keys() & {item.key}
     assert database.record(item.key) is None

@@ -3,8 +3,6 @@
 import json
 from urllib.parse import quote
 
-import pytest
-
 from bookrec.entries import parse_entry
 from bookrec.errors import BadData
 from tests.corpus import corpus
@@ -12,10 +10,6 @@ from tests.database_server import ADMIN, token
 
 STATUS = {"passes": 200, "denied": 401, "unsendable": 400}
 ENTRIES, BOOKS = corpus.entries(), corpus.books()
-
-
-def named(items):
-    return pytest.mark.parametrize("item", items, ids=lambda item: item.what)
 
 
 def write(database, path, key, value, headers):
@@ -38,12 +32,12 @@ def user(uid, **claims):
     return {"Authorization": f"Bearer {token(uid, **claims)}"}
 
 
-@named(ENTRIES)
+@corpus.each(ENTRIES)
 def test_a_client_can_write_an_entry_only_if_the_corpus_says_so(shared, item):
     assert write_entry(shared, item, user(item.client)) == STATUS[item.rules]
 
 
-@named([item for item in ENTRIES if item.rules == "passes"])
+@corpus.each([item for item in ENTRIES if item.rules == "passes"])
 def test_what_the_rules_allow_is_good_or_lacks_only_its_isbn(shared, item):
     write_entry(shared, item, user(item.client))
     node = read_entry(shared, item)
@@ -55,7 +49,7 @@ def test_what_the_rules_allow_is_good_or_lacks_only_its_isbn(shared, item):
         assert item.stored == "isbn_missing"
 
 
-@named([item for item in ENTRIES if item.rules == "denied"])
+@corpus.each([item for item in ENTRIES if item.rules == "denied"])
 def test_what_the_rules_deny_an_admin_can_write_and_the_validator_judges(shared, item):
     assert write_entry(shared, item, ADMIN) == 200
     node = read_entry(shared, item)
@@ -67,12 +61,12 @@ def test_what_the_rules_deny_an_admin_can_write_and_the_validator_judges(shared,
     assert reason == item.stored
 
 
-@named([item for item in ENTRIES if item.rules == "unsendable"])
+@corpus.each([item for item in ENTRIES if item.rules == "unsendable"])
 def test_what_the_database_cannot_hold_an_admin_cannot_write_either(shared, item):
     assert write_entry(shared, item, ADMIN) == 400
 
 
-@named(BOOKS)
+@corpus.each(BOOKS)
 def test_readers_cannot_write_catalogue_nodes_and_admins_can_if_they_can_be_sent(shared, item):
     expected = (401, 200, 200) if item.is_sendable else (400, 400, 400)
     callers = (user("reader"), user("editor", admin=True), ADMIN)

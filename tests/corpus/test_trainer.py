@@ -81,7 +81,7 @@ def test_good_entries_and_books_are_read_unchanged(snapshot):
     assert rows(books, BOOK_COLUMNS) == sorted(expected)
 
 
-@pytest.mark.parametrize("item", [item for item in corpus.books() if not item.rejected], ids=lambda item: item.what)
+@corpus.each([item for item in corpus.books() if not item.rejected])
 def test_an_odd_book_is_read_with_bad_fields_emptied_or_cleaned(item):
     books = read_pages(in_pages({}, {"a": item.value}), "corpus").books
     fields = {**corpus.SOUND_BOOK, **item.kept}

@@ -21,10 +21,6 @@ ATTRIBUTES = {**SHOWN, "rating": "average_rating", "isbn": "isbn"}
 WINDOW = 8
 
 
-def named(items):
-    return pytest.mark.parametrize("item", items, ids=lambda item: item.what)
-
-
 def test_the_corpus_is_large_and_names_each_item_and_each_key_once():
     assert len(BAD) >= 200
     assert len(BOOKS) >= 50
@@ -39,6 +35,16 @@ def test_the_corpus_is_large_and_names_each_item_and_each_key_once():
     }
 
 
+@pytest.mark.parametrize(
+    ("items", "field"), [(ENTRIES, "reason"), (ENTRIES, "rules"), (ENTRIES, "stored"), (BOOKS, "rejected")]
+)
+def test_the_sample_of_the_corpus_has_every_reason_and_every_answer_of_the_rules(items, field):
+    sample = [item for item in items if corpus.is_sampled(item)]
+    assert {getattr(item, field) for item in sample} == {getattr(item, field) for item in items}
+    assert {corpus.kind_of(item) for item in sample} == {corpus.kind_of(item) for item in items}
+    assert len(sample) < len(items)
+
+
 @pytest.mark.parametrize("name", ["entries.json", "catalogue.json"])
 def test_the_corpus_is_strict_json_in_ascii(name):
     def reject(constant):
@@ -48,21 +54,21 @@ def test_the_corpus_is_strict_json_in_ascii(name):
     json.loads(text, parse_constant=reject)
 
 
-@named(BAD)
+@corpus.each(BAD)
 def test_a_bad_entry_has_exactly_its_reason(item):
     with pytest.raises(BadData) as caught:
         parse_entry(item.key, item.value)
     assert caught.value.reason == item.reason
 
 
-@named([item for item in ENTRIES if not item.is_bad])
+@corpus.each([item for item in ENTRIES if not item.is_bad])
 def test_an_entry_that_only_looks_odd_is_accepted_unchanged(item):
     entry = parse_entry(item.key, item.value)
     assert (entry.key, entry.user_id, entry.isbn) == (item.key, item.value["userId"], item.value["isbn"])
     assert entry.rating == item.value["myRate"]
 
 
-@named([*BAD, *REJECTED])
+@corpus.each([*BAD, *REJECTED])
 def test_a_reason_is_a_readable_sentence_that_repeats_nothing_of_the_value(item):
     parse = parse_book if isinstance(item, corpus.BookItem) else lambda value: parse_entry(item.key, value)
     with pytest.raises(BadData) as caught:
@@ -77,7 +83,7 @@ def test_a_reason_is_a_readable_sentence_that_repeats_nothing_of_the_value(item)
     assert not [window for window in windows if any(window in text for text in values)]
 
 
-@named(ENTRIES)
+@corpus.each(ENTRIES)
 def test_the_claimed_owner_of_every_node_is_returned(item):
     user_id = user_id_of(item.value)
     if item.reason is None:
@@ -106,7 +112,7 @@ def test_minus_zero_stars_are_zero_and_give_the_same_shelf():
     assert repr(parse_rating(-0.0)) == repr(UNRATED)
 
 
-@named(REJECTED)
+@corpus.each(REJECTED)
 def test_a_catalogue_node_is_rejected_only_without_a_usable_isbn(item):
     with pytest.raises(BadData) as caught:
         parse_book(item.value)
@@ -114,7 +120,7 @@ def test_a_catalogue_node_is_rejected_only_without_a_usable_isbn(item):
     assert item.rejected == "not_an_object" or item.rejected.startswith("isbn_")
 
 
-@named(KEPT)
+@corpus.each(KEPT)
 def test_any_other_catalogue_node_is_kept_with_bad_fields_emptied_or_cleaned(item):
     expected = {
         ATTRIBUTES[name]: value for name, value in {**corpus.SOUND_BOOK, **item.kept}.items() if name in ATTRIBUTES

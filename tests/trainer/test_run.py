@@ -14,8 +14,8 @@ from tests.database_server import connected
 from tests.fakes import FakeBucket, FakeClock
 from tests.memory_database import RULES
 from tests.trainer.small_ratings import clusters
+from tests.trainer.tiny import TINY
 from trainer.cloud import now_ms
-from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.evaluation import report
 from trainer.metrics import finite
@@ -23,8 +23,6 @@ from trainer.pipeline import _judge, answers, make
 from trainer.run import Services, run
 from trainer.serving.by_user import user_key
 from trainer.serving.runtimes import runtimes
-
-CONFIG = replace(DEFAULTS, epochs=3, folds=1, embedding_dims=(("batch", 16),))
 
 
 class Bucket(FakeBucket):
@@ -62,7 +60,7 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_reports_changes(
     }
     server.put("archive", archive)
     bucket = Bucket()
-    first = run(services(database, bucket), partial(make, replace(CONFIG, by_user=10)))
+    first = run(services(database, bucket), partial(make, replace(TINY, by_user=10)))
     published = {name.rsplit("/", 1)[1]: content for name, content in bucket.objects.items()}
     assert set(published) == {
         "recommend.tflite", "items.json", "by_user.tflite", "rating.tflite", "saved_model.zip",
@@ -81,7 +79,7 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_reports_changes(
     page = published["report.html"].decode()
     assert first.version in page
     assert "No model was live to compare with." in page
-    second = run(services(database, bucket), partial(make, CONFIG))
+    second = run(services(database, bucket), partial(make, TINY))
     page = bucket.read(f"models/{second.version}/report.html").decode()
     assert f"Compared with version {first.version}" in page
     assert f"models/{second.version}/by_user.tflite" not in bucket.objects
@@ -92,18 +90,18 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_reports_changes(
 def test_the_smallest_databases_are_judged_without_an_error(stars, readers):
     ratings, _ = clusters(readers=readers, books=20, per_reader=4)
     built = dataset.build(dataset.clean(ratings.assign(myRate=stars))[0], None)
-    judged = _judge(built, pd.DataFrame({"isbn": list(built.isbns)}), CONFIG, None)
+    judged = _judge(built, pd.DataFrame({"isbn": list(built.isbns)}), TINY, None)
     assert judged.verdict.passed
-    assert judged.choices.reranker is None
+    assert judged.trained.choices.reranker is None
     if readers > 1:
         assert np.isnan(judged.metrics["model"]["rmse"]) == (stars == "0")
     data = {"fingerprint": built.fingerprint(), "entries": 4, "users": readers, "items": len(built.isbns)}
     details = {
         "createdAt": "2026-01-01",
         "data": data,
-        "choices": judged.choices.to_json(),
+        "choices": judged.trained.choices.to_json(),
         "verifiedIn": ["LiteRT"],
         "metrics": finite(judged.metrics),
     }
-    assert "Against other models" in report.render(details, judged.histories, judged.examples, judged.changes)
+    assert "Against other models" in report.render(details, judged.trained.histories, judged.examples, judged.changes)
     assert "| **this model** |" in report.model_card(details, {})

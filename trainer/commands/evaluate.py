@@ -67,11 +67,9 @@ def run(arguments: argparse.Namespace) -> Done:
         books = snapshot.books
     else:
         train, test = (read_csv(path, RATINGS) for path in (arguments.train, arguments.test))
-    config = replace(Config(), variant=arguments.variant, seed=arguments.seed)
+    config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed, baselines=arguments.baselines)
     with Progress("evaluating") as progress:
-        metrics = evaluate_split(
-            train, test, books, config, arguments.out, with_baselines=arguments.baselines, step=progress.step
-        )
+        metrics = evaluate_split(train, test, books, config, arguments.out, step=progress.step)
     told = {name: metrics[name] for name in ("model", "baselines", "choices", "data", "seconds")}
     return Done("\n".join(_shown(metrics)), {"out": str(arguments.out), **finite(told)})
 
@@ -83,13 +81,14 @@ def evaluate_split(
     config: Config,
     out: Path,
     *,
-    with_baselines: bool = False,
     step: Callable[[str], object] = lambda name: None,
 ) -> dict[str, Any]:
     """Fit to ``train``, score ``test``, write figures, lists, model and report; return what ``metrics.json`` holds.
 
     Args:
-        with_baselines: also fit and score the models of the field.
+        train, test, books: the data; ``books`` may be None.
+        config: options; with ``baselines``, the models of the field are fitted and scored too.
+        out: a folder.
         step: is told of each step as it begins.
     """
     from trainer.data import dataset
@@ -109,8 +108,10 @@ def evaluate_split(
     trained = fit(ratings, books, config)
     fitted = time.monotonic()
     step("exporting")
-    files = tflite.export(trained.serving)
-    verified_in = tflite.verify(trained.serving, files, tflite.sample_shelves(trained.serving, 50, config.seed))
+    module = tflite.make_module(trained.serving)
+    files = tflite.export(trained.serving, module)
+    shelves = tflite.sample_shelves(trained.serving, 50, config.seed)
+    verified_in = tflite.verify(trained.serving, files, shelves, module=module)
     tflite.write(files, out / "model")
     exported = time.monotonic()
     step("scoring")
@@ -120,16 +121,15 @@ def evaluate_split(
     scored = time.monotonic()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     step("comparing")
-    if with_baselines:
-        found = baselines.compare(ratings, books, held_out, config, every=True)
-        curve = cold_start(ratings, books, config, lambda part: fit(part, books, config).serving)
-    else:
-        popularity = baselines.rank(baselines.popularity_baseline(ratings), ratings, held_out, config.seed)
-        found = {"popularity": popularity, **baselines.rating_baselines(ratings, held_out, config)}
-        curve = None
+    found = baselines.compare(ratings, books, held_out, config, every=True)
+    curve = None
+    if config.baselines:
+        plain = replace(config, baselines=False)
+        curve = cold_start(ratings, books, config, lambda part: fit(part, books, plain).serving)
     metrics = {
         "model": result.metrics,
-        "baselines": {name: baseline["metrics"] for name, baseline in found.items()},
+        "baselines": found.metrics,
+        "baselines_left_out": dict(found.left_out),
         "cold_start": curve,
         "choices": trained.choices.to_json(),
         "config": asdict(config),
@@ -153,7 +153,12 @@ def evaluate_split(
         "data": metrics["data"],
         "choices": metrics["choices"],
         "verifiedIn": verified_in,
-        "metrics": {"model": result.metrics, "baselines": metrics["baselines"], "coldStart": curve},
+        "metrics": {
+            "model": result.metrics,
+            "baselines": found.metrics,
+            "baselinesLeftOut": metrics["baselines_left_out"],
+            "coldStart": curve,
+        },
     }
     shown = report.examples(result.top, ratings, books, config.seed)
     (out / report.REPORT).write_text(report.render(details, trained.histories, shown))
@@ -189,6 +194,8 @@ def _shown(metrics: dict[str, Any]) -> Iterator[str]:
         cells = [row[measure]["mean"] if measure in row else None for measure in ("ndcg", "recall", "hit_rate")]
         cells += [row.get("coverage"), row.get("rmse")]
         yield " ".join([f"{name:14}", *("       -" if cell is None else f"{cell:8.4f}" for cell in cells)])
+    for name, reason in metrics["baselines_left_out"].items():
+        yield f"{name:14} left out: {reason}"
     choices = metrics["choices"]
     yield (
         f"learned with negatives from the {choices['negatives']}, share {choices['share']}, popularity "

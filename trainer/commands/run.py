@@ -65,6 +65,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("BATCH_LISTS", "") not in ("", "0"),
         help="also make all readers' lists, as shards that the functions publish (default: $BATCH_LISTS, or not)",
     )
+    model.add_argument(
+        "--baselines",
+        action=argparse.BooleanOptionalAction,
+        default=os.environ.get("BASELINES", "") not in ("", "0"),
+        help="also compute the field's baselines, the notebook's variants and the cold-start curve, for the report "
+        "(default: $BASELINES, or not)",
+    )
     model.add_argument("--seed", type=int, default=DEFAULTS.seed, help="random seed")
 
 
@@ -88,7 +95,7 @@ def config_of(arguments: argparse.Namespace) -> Config:
     Raises:
         BadSetting: if ``BY_USER`` is needed and is not a number.
     """
-    options = {name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists")}
+    options = {name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists", "baselines")}
     if arguments.by_user is None:
         options["by_user"] = whole("BY_USER", os.environ.get("BY_USER"), DEFAULTS.by_user, least=0)
     return replace(DEFAULTS, **options)

@@ -6,7 +6,8 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pandas as pd
 import scipy.sparse as sp
 from tqdm import tqdm
 
+from bookrec.errors import BookrecError
 from trainer.config import Config
 from trainer.data.dataset import Ratings
 from trainer.data.features import item_features
@@ -23,6 +25,8 @@ from trainer.serving.biases import Biases, fit_biases
 from trainer.serving.item_item import MASKED, popularity
 
 log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 Floats = npt.NDArray[np.float32]
 
@@ -94,32 +98,57 @@ def ials(ratings: Ratings, seed: int, factors: int = 128) -> Baseline:
     return Baseline("iALS", scores)
 
 
-def ease_baselines(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> list[Baseline]:
-    """Return EASE and, where there is metadata, CEASE, as they were published; none for too large a catalogue."""
-    if len(ratings.isbns) > config.ease_limit:
-        return []
-    shelves, features = ratings.matrix(), item_features(ratings.isbns, books, config.features)
-    nothing = sp.csr_matrix((features.shape[0], 1), dtype=np.float32)
-    baselines = [_item_item("EASE", ease(shelves, nothing, REGULARISATION, 0.0))]
-    if features.nnz:
-        baselines.append(_item_item("CEASE", ease(shelves, features, REGULARISATION, FEATURE_WEIGHT)))
-    return baselines
+def ease_baseline(ratings: Ratings, features: sp.csr_matrix | None, name: str) -> Baseline:
+    """Return EASE, or with the books' features CEASE, as they were published."""
+    nothing = sp.csr_matrix((len(ratings.isbns), 1), dtype=np.float32)
+    weight = 0.0 if features is None else FEATURE_WEIGHT
+    weights = ease(ratings.matrix(), nothing if features is None else features, REGULARISATION, weight)
+    return Baseline(name, lambda shelves: shelves @ weights)
 
 
-def ranking_baselines(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> list[Baseline]:
-    """Return all ranking baselines, fitted to ``ratings``; without ``implicit``'s where it cannot be loaded.
+def ranking_baselines(
+    ratings: Ratings, books: pd.DataFrame | None, config: Config
+) -> Mapping[str, Callable[[], Baseline]]:
+    """Return by name what fits each ranking baseline to ``ratings``.
 
-    Above ``BASELINES_LIMIT`` entries it is popularity alone, which the gate needs: fitting the others would take longer
-    than the model does.
+    Without ``config.baselines``, and above ``BASELINES_LIMIT`` entries, it is popularity alone, which the gate needs:
+    fitting the others would take longer than the model does.
     """
-    baselines = [popularity_baseline(ratings)]
-    if len(ratings.users) > BASELINES_LIMIT:
-        return baselines
-    try:
-        baselines += [item_knn(ratings), ials(ratings, config.seed)]
-    except ImportError as problem:  # a comparison is no reason to train nothing
-        log.warning("item-kNN and iALS are left out: %s (on Debian: apt-get install libgomp1)", problem)
-    return [*baselines, *ease_baselines(ratings, books, config)]
+    fits: dict[str, Callable[[], Baseline]] = {"popularity": partial(popularity_baseline, ratings)}
+    if not config.baselines or len(ratings.users) > BASELINES_LIMIT:
+        return fits
+    fits |= {"item-kNN": partial(item_knn, ratings), "iALS": partial(ials, ratings, config.seed)}
+    if len(ratings.isbns) <= config.ease_limit:
+        fits["EASE"] = partial(ease_baseline, ratings, None, "EASE")
+        features = item_features(ratings.isbns, books, config.features)
+        if features.nnz:
+            fits["CEASE"] = partial(ease_baseline, ratings, features, "CEASE")
+    return fits
+
+
+def attempt(work: Mapping[str, Callable[[], Made]]) -> tuple[dict[str, Made], dict[str, str]]:
+    """Return by name what could be made, and why the rest could not: no run fails because a comparison does.
+
+    Unless a library cannot be imported, the reason is the kind of the error alone: its message might name a reader.
+
+    Raises:
+        BookrecError: what ends a run.
+    """
+    made: dict[str, Made] = {}
+    left_out: dict[str, str] = {}
+    for name, make in tqdm(work.items(), desc="baselines", leave=False, disable=None if work else True):
+        try:
+            made[name] = make()
+        except BookrecError:
+            raise
+        except Exception as problem:
+            reason = str(problem) if isinstance(problem, ImportError) else ""
+            left_out[name] = reason or type(problem).__name__
+            hint = " (on Debian: apt-get install libgomp1)" if "libgomp" in reason else ""
+            if isinstance(problem, ModuleNotFoundError):
+                hint = " (pip install -r trainer/requirements-baselines.txt)"
+            log.warning("%s is left out of the comparison: %s%s", name, left_out[name], hint)
+    return made, left_out
 
 
 def rank(baseline: Baseline, train: Ratings, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
@@ -156,11 +185,13 @@ def rating_baselines(train: Ratings, held_out: pd.DataFrame, config: Config) -> 
     return {name: _errors(values, rated, config.seed) for name, values in predicted.items()}
 
 
-def surprise_baselines(train: Ratings, held_out: pd.DataFrame, config: Config, *, every: bool) -> dict[str, Any]:
-    """Return the errors of Surprise's models, with its own settings, on the rated rows of ``held_out``.
+def surprise_baselines(
+    train: Ratings, held_out: pd.DataFrame, config: Config, *, every: bool
+) -> Mapping[str, Callable[[], dict[str, Any]]]:
+    """Return by name what gives the errors of each of Surprise's models, with its own settings, on the rated rows.
 
-    Source: Koren, "Factorization Meets the Neighborhood" (KDD 2008), by ``scikit-surprise``. None above
-    ``BASELINES_LIMIT`` entries.
+    Source: Koren, "Factorization Meets the Neighborhood" (KDD 2008), by ``scikit-surprise``. None without
+    ``config.baselines``, nor above ``BASELINES_LIMIT`` entries.
 
     Args:
         train: what they are fitted to.
@@ -169,28 +200,36 @@ def surprise_baselines(train: Ratings, held_out: pd.DataFrame, config: Config, *
         every: also the slow ones.
     """
     rows = train.stars > 0
-    if not rows.any() or len(rows) > BASELINES_LIMIT:
+    if not config.baselines or not rows.any() or len(rows) > BASELINES_LIMIT:
         return {}
-    from surprise import SVD, BaselineOnly, Dataset, KNNBaseline, Reader, SVDpp
-
-    frame = pd.DataFrame({"user": train.users[rows], "item": train.items[rows], "stars": train.stars[rows]})
-    data = Dataset.load_from_df(frame, Reader(rating_scale=(0.5, 5.0))).build_full_trainset()
-    models = {"SVD": SVD(random_state=config.seed), "BaselineOnly": BaselineOnly(verbose=False)}
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "SVD": ("SVD", {"random_state": config.seed}),
+        "BaselineOnly": ("BaselineOnly", {"verbose": False}),
+    }
     if every:
-        models["SVD++"] = SVDpp(random_state=config.seed)
-        models["KNNBaseline"] = KNNBaseline(sim_options={"name": "pearson_baseline"}, verbose=False)
+        kinds["SVD++"] = ("SVDpp", {"random_state": config.seed})
+        kinds["KNNBaseline"] = ("KNNBaseline", {"sim_options": {"name": "pearson_baseline"}, "verbose": False})
+    return {name: partial(_surprise, *model, train, held_out, config.seed) for name, model in kinds.items()}
+
+
+def _surprise(
+    kind: str, options: Mapping[str, Any], train: Ratings, held_out: pd.DataFrame, seed: int
+) -> dict[str, Any]:
+    import surprise
+
+    rows = train.stars > 0
+    frame = pd.DataFrame({"user": train.users[rows], "item": train.items[rows], "stars": train.stars[rows]})
+    data = surprise.Dataset.load_from_df(frame, surprise.Reader(rating_scale=(0.5, 5.0))).build_full_trainset()
+    model = getattr(surprise, kind)(**options)
+    model.fit(data)
     rated = held_out[held_out["myRate"] > 0]
     users = {user: row for row, user in enumerate(train.user_ids)}
     items = {isbn: item for item, isbn in enumerate(train.isbns)}
-    found = {}
-    for name, model in models.items():
-        model.fit(data)
-        predicted = [
-            model.predict(users.get(user), items.get(isbn)).est
-            for user, isbn in zip(rated["userId"], rated["isbn"], strict=True)
-        ]
-        found[name] = _errors(np.array(predicted), rated, config.seed)
-    return found
+    predicted = [
+        model.predict(users.get(user), items.get(isbn)).est
+        for user, isbn in zip(rated["userId"], rated["isbn"], strict=True)
+    ]
+    return _errors(np.array(predicted), rated, seed)
 
 
 def _errors(predicted: npt.NDArray[np.float64], rated: pd.DataFrame, seed: int) -> dict[str, Any]:
@@ -207,28 +246,44 @@ def _bias(biases: Biases, train: Ratings, rated: pd.DataFrame) -> npt.NDArray[np
     return np.array([by_isbn.get(isbn, 0.0) + by_user.get(user, 0.0) for user, isbn in pairs], np.float64)
 
 
-def _item_item(name: str, weights: Floats) -> Baseline:
-    return Baseline(name, lambda shelves: shelves @ weights)
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The baselines' figures.
+
+    Attributes:
+        models: by name each one's ``metrics``, and ``rows`` where it ranks.
+        left_out: why a baseline could not be fitted, by name.
+    """
+
+    models: Mapping[str, Mapping[str, Any]]
+    left_out: Mapping[str, str]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Each baseline's metrics, by name."""
+        return {name: model["metrics"] for name, model in self.models.items()}
 
 
 def compare(
     train: Ratings, books: pd.DataFrame | None, held_out: pd.DataFrame, config: Config, *, every: bool = False
-) -> Mapping[str, Any]:
-    """Return every baseline's ``metrics`` (and ``rows`` where it ranks), by name, fitted to ``train``.
+) -> Comparison:
+    """Return the figures of the baselines, fitted to ``train``: popularity, mean and biases, and what is asked for.
 
     Args:
         train: the entries.
         books: the catalogue's metadata, or None.
         held_out: what is to be found and predicted.
-        config: options.
-        every: also Surprise's slow ones.
+        config: options; ``baselines`` asks for the models of the field.
+        every: among these, also Surprise's slow ones.
     """
-    ranked = {
-        baseline.name: rank(baseline, train, held_out, config.seed)
-        for baseline in tqdm(ranking_baselines(train, books, config), desc="baselines", leave=False, disable=None)
-    }
-    return {
-        **ranked,
-        **rating_baselines(train, held_out, config),
-        **surprise_baselines(train, held_out, config, every=every),
-    }
+
+    def ranked(fit: Callable[[], Baseline]) -> dict[str, Any]:
+        return rank(fit(), train, held_out, config.seed)
+
+    rankers = dict(ranking_baselines(train, books, config))
+    popularity_alone = {"popularity": ranked(rankers.pop("popularity"))}
+    raters = surprise_baselines(train, held_out, config, every=every)
+    others, missing = attempt({name: partial(ranked, fit) for name, fit in rankers.items()})
+    rated, missing_too = attempt(raters)
+    own = rating_baselines(train, held_out, config)
+    return Comparison({**popularity_alone, **others, **own, **rated}, {**missing, **missing_too})

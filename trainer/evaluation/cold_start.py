@@ -14,7 +14,7 @@ from bookrec.entries import Entry
 from bookrec.shelf import Shelf
 from trainer.config import Config
 from trainer.data.dataset import Ratings
-from trainer.evaluation.baselines import ranking_baselines
+from trainer.evaluation.baselines import attempt, ranking_baselines
 from trainer.metrics import CUTOFF, OURS, interval, user_metrics
 from trainer.serving import tflite
 from trainer.serving.item_item import ServingModel
@@ -62,7 +62,7 @@ def cold_start(
     others = ratings.select(~np.isin(ratings.users, unseen))
     histories = [_history(ratings, user, rng) for user in unseen]
     serving = fit(others)
-    model = tflite.load(tflite.export(serving), "cold start")
+    model = tflite.as_served(serving, "cold start")
     index = {isbn: item for item, isbn in enumerate(ratings.isbns)}
 
     def ours(shelf: tuple[Ints, npt.NDArray[np.float32]]) -> Ints:
@@ -71,7 +71,7 @@ def cold_start(
         return np.array([index[c.isbn] for c in model.candidates(Shelf("reader", entries))[:CUTOFF]], np.int32)
 
     tops = {OURS: [[ours((items[:n], stars[:n])) for items, stars in histories] for n in SIZES]}
-    for baseline in ranking_baselines(others, books, config):
+    for baseline in attempt(ranking_baselines(others, books, config))[0].values():
         tops[baseline.name] = [list(baseline.top(_shelves(histories, n, ratings.shape[1]), CUTOFF)) for n in SIZES]
     result["models"] = {name: _curve(found, histories, config.seed) for name, found in tops.items()}
     return result

@@ -104,8 +104,8 @@ def render(
     """Return the report as HTML.
 
     Args:
-        details: the manifest's details: ``metrics`` (``model``, ``baselines``, ``coldStart``), ``data``, ``choices``,
-            ``verifiedIn`` and, if a gate judged the model, ``gate``.
+        details: the manifest's details: ``metrics`` (``model``, ``baselines`` and, on request, ``coldStart`` and
+            ``baselinesLeftOut``), ``data``, ``choices``, ``verifiedIn`` and, if a gate judged the model, ``gate``.
         histories: the curves, by variant and measure.
         shown: the result of ``examples``.
         changed: the result of ``changes``; None without a live model.
@@ -138,6 +138,8 @@ def render(
         plots=drawn,
         examples=shown,
         changes=changed,
+        left_out=metrics.get("baselinesLeftOut", {}),
+        variants=len(histories),
         cutoffs=ACCURACY_CUTOFFS,
         ours=OURS,
     )

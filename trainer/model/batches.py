@@ -66,6 +66,7 @@ class Feed:
     Args:
         shelves: the shelves of all readers.
         biases: the biases that residuals are relative to.
+        popularity: float32 [items], each book's share of all entries: its probability among a batch's targets.
         config: sizes and seed.
         negatives: for ``catalogue``, a large catalogue is sampled again for each group.
         groups: number of groups per step, for all workers.
@@ -76,12 +77,13 @@ class Feed:
         self,
         shelves: Shelves,
         biases: Biases,
+        popularity: npt.NDArray[np.float32],
         config: Config,
         negatives: Negatives,
         groups: int = 1,
         share: slice = slice(None),
     ) -> None:
-        self._shelves, self._biases, self._config = shelves, biases, config
+        self._shelves, self._biases, self._popularity, self._config = shelves, biases, popularity, config
         self._groups, self._share = groups, share
         self._items = len(biases.items)
         self._negatives = negatives
@@ -124,8 +126,11 @@ class Feed:
             "rows": rows[chosen],
             "targets": shelf[chosen],
             "stars": stars[chosen],
+            "mean": np.float32(biases.mean),
             "columns": columns,
             "column_weights": weights,
+            "column_bias": biases.items[columns],
+            "column_popularity": self._popularity[columns],
         }
 
     def _columns(

@@ -18,7 +18,7 @@ from trainer.data.features import Facts, item_facts, item_features
 from trainer.metrics import rmse
 from trainer.model import distributed, reranker
 from trainer.model.ease import ease
-from trainer.model.train_loop import learn
+from trainer.model.train_loop import Steps, learn
 from trainer.model.validation import Validation
 from trainer.serving.biases import fit_biases
 from trainer.serving.item_item import (
@@ -70,12 +70,15 @@ class Trained:
     Attributes:
         serving: what is exported.
         choices: what validation chose, with the figures.
-        histories: by variant and by measure, a value an epoch: the notebook's curves.
+        histories: by variant and by measure, a value an epoch: the notebook's curves of the configuration's variant,
+            and with ``config.baselines`` of all three.
+        steps: with which the same catalogue's model may be fitted to other entries.
     """
 
     serving: ServingModel
     choices: Choices
     histories: Mapping[str, Mapping[str, list[float]]]
+    steps: Steps
 
 
 def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained:
@@ -86,42 +89,50 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained
         books: the catalogue's metadata, or None.
         config: options.
     """
-    features, facts = item_features(ratings.isbns, books, config.features), item_facts(ratings.isbns, books)
-    folds = [_Fold(ratings, features, config, fold) for fold in range(_fold_count(ratings, config))]
+    facts, count = item_facts(ratings.isbns, books), _fold_count(ratings, config)
+    is_small = count > 1 and len(ratings.isbns) <= config.ease_limit
+    steps = Steps(item_features(ratings.isbns, books, config.features), config, keep=is_small)
+    folds = [_Fold(ratings, steps, fold) for fold in range(count)]
     choices = _choose_rating(folds, facts, _choose_blend(folds, config), config)
     choices = _train_reranker(folds, facts, choices, config)
-    serving = _fitted(ratings, features, facts, config, choices)
-    return Trained(serving, choices, _compare_variants(folds[0], features, config))
+    serving = _fitted(ratings, steps, facts, choices)
+    return Trained(serving, choices, _histories(folds[0], steps), steps)
 
 
-def refit(ratings: Ratings, books: pd.DataFrame | None, config: Config, choices: Choices) -> ServingModel:
-    """Return the model that ``choices`` name, fitted to all of ``ratings``."""
-    features, facts = item_features(ratings.isbns, books, config.features), item_facts(ratings.isbns, books)
-    return _fitted(ratings, features, facts, config, choices)
+def refit(
+    ratings: Ratings, books: pd.DataFrame | None, config: Config, choices: Choices, steps: Steps | None = None
+) -> ServingModel:
+    """Return the model that ``choices`` name, fitted to all of ``ratings``.
+
+    ``steps``: of the same catalogue and options, if there are any.
+    """
+    steps = steps or Steps(item_features(ratings.isbns, books, config.features), config, keep=False)
+    return _fitted(ratings, steps, item_facts(ratings.isbns, books), choices)
 
 
-def _fitted(ratings: Ratings, features: sp.csr_matrix, facts: Facts, config: Config, choices: Choices) -> ServingModel:
-    vectors = learn(ratings, features, config, choices.negatives, None, choices.epochs).vectors
-    tables = [_table_of_vectors(ratings, vectors, config), *_ease_tables(ratings, features, config)]
+def _fitted(ratings: Ratings, steps: Steps, facts: Facts, choices: Choices) -> ServingModel:
+    config = steps.config
+    vectors = learn(ratings, steps, choices.negatives, None, choices.epochs).vectors
+    tables = [_table_of_vectors(ratings, vectors, config), *_ease_tables(ratings, steps.features, config)]
     return _serving(ratings, tables, vectors, facts, choices, config)
 
 
-def _compare_variants(fold: _Fold, features: sp.csr_matrix, config: Config) -> dict[str, dict[str, list[float]]]:
-    """Return the curves of the notebook's three variants, all with the same negatives, on not too many readers."""
-    negatives = config.embedding_dims[0][0]
+def _histories(fold: _Fold, steps: Steps) -> dict[str, dict[str, list[float]]]:
+    """Return the curves of the variants that are wanted, all with the same negatives and on not too many readers."""
+    config, negatives = steps.config, steps.config.embedding_dims[0][0]
+    histories: dict[str, dict[str, list[float]]] = {config.variant: fold.learned[negatives].history}
+    if not config.baselines:
+        return histories
     part, validation = fold.part, fold.validation
     readers = sample_readers(part, COMPARED_READERS, config.seed)
-    histories: dict[str, dict[str, list[float]]] = {}
-    if len(readers) == len(np.unique(part.users)):
-        histories[config.variant] = fold.learned[negatives].history
-    else:
+    if len(readers) < len(np.unique(part.users)):
         held = validation.held
         part = part.select(np.isin(part.users, readers))
         validation = Validation(part, held.select(np.isin(held.users, readers)))
+        histories = {}
     for variant in LOSS_WEIGHTS:
         if variant not in histories:
-            other = replace(config, variant=variant)
-            histories[variant] = learn(part, features, other, negatives, validation, config.epochs).history
+            histories[variant] = learn(part, steps, negatives, validation, config.epochs, variant).history
     return histories
 
 
@@ -132,16 +143,17 @@ def _fold_count(ratings: Ratings, config: Config) -> int:
 class _Fold:
     """One split of the training entries, with every candidate fitted to its greater part."""
 
-    def __init__(self, ratings: Ratings, features: sp.csr_matrix, config: Config, number: int) -> None:
+    def __init__(self, ratings: Ratings, steps: Steps, number: int) -> None:
+        config = steps.config
         seed, by_time = config.seed + number, number == 0
         held = holdout(ratings, config.validation_fraction, seed, by_time=by_time)
         self.part = ratings.select(~held)
         self.validation = Validation(self.part, ratings.select(held))
         self.learned = {
-            negatives: learn(self.part, features, config, negatives, self.validation, config.epochs)
+            negatives: learn(self.part, steps, negatives, self.validation, config.epochs)
             for negatives, _ in config.embedding_dims
         }
-        closed = _ease_tables(self.part, features, config)
+        closed = _ease_tables(self.part, steps.features, config)
         self.tables = {
             negatives: [_table_of_vectors(self.part, learned.vectors, config), *closed]
             for negatives, learned in self.learned.items()
@@ -222,8 +234,9 @@ def _train_reranker(folds: Sequence[_Fold], facts: Facts, choices: Choices, conf
             found.append(reranker.examples(Graph(fold.serving(facts, choices, config)), asked))
     if not found:
         return choices
-    epochs, figures = reranker.choose_epochs(found, config)
-    trained = reranker.train(found, config, [epochs])[0][1] if epochs else None
+    networks = reranker.Networks(config)
+    epochs, figures = reranker.choose_epochs(found, networks)
+    trained = reranker.train(found, networks, [epochs])[0][1] if epochs else None
     return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
 
 

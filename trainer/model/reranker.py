@@ -7,8 +7,9 @@ of the blend.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ from trainer.metrics import CUTOFF, DISCOUNTS
 from trainer.serving.item_item import MASKED, Reranker
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from trainer.serving.tf_graph import Graph
 
 Floats = npt.NDArray[np.float32]
@@ -114,7 +117,11 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
     """Return the candidates that a model retrieves for the queries."""
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)])
+    @partial(
+        tf.function,
+        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)],
+        autograph=False,
+    )
     def see(items: tf.Tensor, ratings: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         rows = graph.rows(items)
         indices, known = graph.retrieve(rows)
@@ -137,7 +144,7 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
     )
 
 
-def choose_epochs(by_fold: Sequence[Examples], config: Config) -> tuple[int, dict[int, float]]:
+def choose_epochs(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, dict[int, float]]:
     """Return the number of epochs to train, by cross-validation over readers, and the NDCG@10 of each choice.
 
     Source: Breiman et al., "Classification and Regression Trees" (1984), section 3.4.3: one standard error, here of the
@@ -145,8 +152,9 @@ def choose_epochs(by_fold: Sequence[Examples], config: Config) -> tuple[int, dic
 
     Args:
         by_fold: examples from each fold of the training entries.
-        config: options.
+        networks: the networks to train, with their options.
     """
+    config = networks.config
     figures: dict[int, list[float]] = {epochs: [] for epochs in config.reranker_epochs}
     readers = np.unique(np.concatenate([part.readers for part in by_fold]))
     if len(readers) < MINIMUM_READERS:
@@ -156,7 +164,7 @@ def choose_epochs(by_fold: Sequence[Examples], config: Config) -> tuple[int, dic
         tested = readers[groups == group]
         trained = [part.select(~np.isin(part.readers, tested)) for part in by_fold]
         judged = [part.select(np.isin(part.readers, tested)) for part in by_fold]
-        for epochs, reranker in train(trained, config, config.reranker_epochs):
+        for epochs, reranker in train(trained, networks, config.reranker_epochs):
             for part in judged:
                 figures[epochs].extend(part.ndcg(reranker.corrections(part.features)).tolist())
     means = {epochs: float(np.mean(values)) for epochs, values in figures.items()}
@@ -169,14 +177,67 @@ def choose_epochs(by_fold: Sequence[Examples], config: Config) -> tuple[int, dic
     return best, means
 
 
-def train(by_fold: Sequence[Examples], config: Config, stops: Sequence[int]) -> list[tuple[int, Reranker]]:
+class Networks:
+    """The networks that are trained, with their compiled step, which several trainings use."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._variables: Sequence[tf.Variable] = ()
+        self._step: Callable[..., None] | None = None
+
+    def start(self, blank: Reranker) -> None:
+        """Begin to train with untrained networks."""
+        import tensorflow as tf
+
+        weights = (blank.hidden, blank.bias, blank.out)
+        if self._step is None:
+            self._variables = [tf.Variable(part) for part in weights]
+            self._optimiser = tf.keras.optimizers.legacy.Adam(self.config.reranker_learning_rate)
+            self._step = tf.function(self._make_step, reduce_retracing=True, autograph=False)
+            return
+        for variable, part in zip(self._variables, weights, strict=True):
+            variable.assign(part)
+        for variable in self._optimiser.variables():
+            variable.assign(tf.zeros_like(variable))
+
+    def step(self, features: Floats, blend: Floats, labels: Floats) -> None:
+        """Make one step of the optimiser on queries, as in ``Examples``, with standardised features."""
+        import tensorflow as tf
+
+        assert self._step is not None
+        self._step(tf.constant(features), tf.constant(blend), tf.constant(labels))
+
+    def _make_step(self, seen: tf.Tensor, base: tf.Tensor, wanted: tf.Tensor) -> None:
+        import tensorflow as tf
+
+        variables = self._variables
+        with tf.GradientTape() as tape:
+            hidden, bias, out = variables
+            # All networks in one product: [queries · C, features] by [features, networks · width].
+            joined = tf.reshape(tf.transpose(hidden, [1, 0, 2]), [seen.shape[2], -1])
+            active = tf.nn.relu(tf.matmul(tf.reshape(seen, [-1, seen.shape[2]]), joined) + tf.reshape(bias, [-1]))
+            parts = tf.reshape(active * tf.reshape(out, [-1]), [-1, seen.shape[1], *out.shape])
+            scores = base[:, :, None] + tf.reduce_sum(parts, axis=3)
+            shares = tf.nn.log_softmax(scores, axis=1)
+            losses = -tf.reduce_sum(shares * wanted[:, :, None], axis=1) / tf.reduce_sum(wanted, axis=1)[:, None]
+            loss = tf.reduce_sum(tf.reduce_mean(losses, axis=0))
+        self._optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        for variable in variables:
+            variable.assign(variable * (1 - self.config.reranker_decay * self.config.reranker_learning_rate))
+
+    def trained(self, blank: Reranker) -> Reranker:
+        """Return the networks as they are now; ``blank`` gives what features are standardised by."""
+        hidden, bias, out = (variable.numpy() for variable in self._variables)
+        return Reranker(blank.mean, blank.deviation, hidden, bias, out)
+
+
+def train(by_fold: Sequence[Examples], networks: Networks, stops: Sequence[int]) -> list[tuple[int, Reranker]]:
     """Return the networks after each number of epochs in ``stops``, which ascend.
 
     The loss is the cross-entropy between the softmax of the scores and the relevant candidates.
     Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach" (ICML 2007), section 4.
     """
-    import tensorflow as tf
-
+    config = networks.config
     features = np.concatenate([part.features for part in by_fold])
     blend = np.concatenate([part.blend for part in by_fold])
     labels = np.concatenate([part.labels for part in by_fold]) * (blend > MASKED / 2)
@@ -189,33 +250,16 @@ def train(by_fold: Sequence[Examples], config: Config, stops: Sequence[int]) -> 
     blank = Reranker.blank(
         features.shape[2], config.reranker_members, config.reranker_width, mean, deviation, config.seed
     )
-    variables = [tf.Variable(part) for part in (blank.hidden, blank.bias, blank.out)]
-    optimiser = tf.keras.optimizers.legacy.Adam(config.reranker_learning_rate)
-
-    @tf.function(reduce_retracing=True)
-    def step(seen: tf.Tensor, base: tf.Tensor, wanted: tf.Tensor) -> None:
-        with tf.GradientTape() as tape:
-            hidden, bias, out = variables
-            # All networks in one product: [queries · C, features] by [features, networks · width].
-            joined = tf.reshape(tf.transpose(hidden, [1, 0, 2]), [seen.shape[2], -1])
-            active = tf.nn.relu(tf.matmul(tf.reshape(seen, [-1, seen.shape[2]]), joined) + tf.reshape(bias, [-1]))
-            parts = tf.reshape(active * tf.reshape(out, [-1]), [-1, seen.shape[1], *out.shape])
-            scores = base[:, :, None] + tf.reduce_sum(parts, axis=3)
-            shares = tf.nn.log_softmax(scores, axis=1)
-            losses = -tf.reduce_sum(shares * wanted[:, :, None], axis=1) / tf.reduce_sum(wanted, axis=1)[:, None]
-            loss = tf.reduce_sum(tf.reduce_mean(losses, axis=0))
-        optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        for variable in variables:
-            variable.assign(variable * (1 - config.reranker_decay * config.reranker_learning_rate))
-
+    networks.start(blank)
     rng, snapshots = np.random.default_rng(config.seed), []
     scaled = blank.scaled(features)
     for epoch in range(max(stops) + 1):
         if epoch in stops:
-            hidden, bias, out = (variable.numpy() for variable in variables)
-            snapshots.append((epoch, Reranker(blank.mean, blank.deviation, hidden, bias, out)))
+            snapshots.append((epoch, networks.trained(blank)))
+        if epoch == max(stops):
+            break
         order = rng.permutation(len(scaled))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            step(tf.constant(scaled[rows]), tf.constant(blend[rows]), tf.constant(labels[rows]))
+            networks.step(scaled[rows], blend[rows], labels[rows])
     return snapshots

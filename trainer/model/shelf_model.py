@@ -10,16 +10,15 @@ the whole catalogue, in which all books of a shelf are positives and none of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from trainer.config import LOSS_WEIGHTS, Config, Negatives
 from trainer.model.batches import Group
-from trainer.serving.biases import Biases
 
 GROUP = {
     "readers": tf.TensorSpec([], tf.int32),
@@ -29,10 +28,14 @@ GROUP = {
     "rows": tf.TensorSpec([None], tf.int32),
     "targets": tf.TensorSpec([None], tf.int32),
     "stars": tf.TensorSpec([None], tf.float32),
+    "mean": tf.TensorSpec([], tf.float32),
     "columns": tf.TensorSpec([None], tf.int32),
     "column_weights": tf.TensorSpec([None], tf.float32),
+    "column_bias": tf.TensorSpec([None], tf.float32),
+    "column_popularity": tf.TensorSpec([None], tf.float32),
 }
-"""One group of readers: their number; ``columns``, the group's items, ascending, and how many books each represents;
+"""One group of readers: their number; ``columns``, the group's items, ascending, how many books each represents,
+their biases and their shares of all entries; ``mean``, of all ratings, in stars;
 for each entry of their shelves the reader (0 to readers − 1, ascending), the item, and the stars minus mean and item
 bias (0 if unrated); for each target the reader, the item and the stars (0: not rated). Items are places in ``columns``.
 """
@@ -73,35 +76,22 @@ class ShelfModel(tfrs.Model):
 
     Args:
         features: F, CSR [items, features].
-        popularity: float32 [items], each book's share of all entries: its probability among a batch's targets.
-        biases: the biases that the rating task adds its interaction to.
-        config: width, sharpness, and the loss weights of its variant.
+        config: width, sharpness, seed, shrinkage, and the loss weights of its variant.
         negatives: which books the retrieval task ranks a reader's books against.
     """
 
-    def __init__(
-        self,
-        features: sp.csr_matrix,
-        popularity: npt.NDArray[np.float32],
-        biases: Biases,
-        config: Config,
-        negatives: Negatives,
-    ) -> None:
+    def __init__(self, features: sp.csr_matrix, config: Config, negatives: Negatives) -> None:
         super().__init__()
         embedding_dim = dict(config.embedding_dims)[negatives]
         self._rating_weight, self._retrieval_weight = LOSS_WEIGHTS[config.variant]
         self._features = _sparse(features)
-        self._item_bias = tf.constant(biases.items)
-        self._mean, self._user_shrinkage = biases.mean, biases.user_shrinkage
-        initial = tf.keras.initializers.RandomNormal(stddev=embedding_dim**-0.5, seed=config.seed)
-        shape = (features.shape[0], embedding_dim)
-        self.id_vectors = self.add_weight(name="id_vectors", shape=shape, initializer=initial)
-        shape = (features.shape[1], embedding_dim)
-        self.feature_vectors = self.add_weight(name="feature_vectors", shape=shape, initializer=initial)
-        self.interaction = self.add_weight(name="interaction", shape=(), initializer="zeros")
-        scale = tf.keras.initializers.Constant(config.sharpness)
-        self.scale = self.add_weight(name="scale", shape=(), initializer=scale)
-        self._popularity = tf.constant(popularity)
+        self._user_shrinkage = config.user_shrinkage
+        random = tf.keras.initializers.RandomNormal(stddev=embedding_dim**-0.5, seed=config.seed)
+        self._initial: list[tuple[tf.Variable, Any]] = []
+        self.id_vectors = self._weight("id_vectors", (features.shape[0], embedding_dim), random)
+        self.feature_vectors = self._weight("feature_vectors", (features.shape[1], embedding_dim), random)
+        self.interaction = self._weight("interaction", (), tf.keras.initializers.Zeros())
+        self.scale = self._weight("scale", (), tf.keras.initializers.Constant(config.sharpness))
         if negatives == "catalogue":
             self._retrieve, self.retrieval_task = self._from_catalogue, ShelfRetrieval()
         else:
@@ -111,6 +101,16 @@ class ShelfModel(tfrs.Model):
             loss=tf.keras.losses.MeanSquaredError(reduction=tf.keras.losses.Reduction.SUM),
             metrics=[tf.keras.metrics.RootMeanSquaredError()],
         )
+
+    def start_again(self) -> None:
+        """Make the weights what they were before training."""
+        for weight, initial in self._initial:
+            weight.assign(initial(weight.shape))
+
+    def _weight(self, name: str, shape: tuple[int, ...], initial: Any) -> tf.Variable:
+        weight = self.add_weight(name=name, shape=shape, initializer=initial)
+        self._initial.append((weight, initial))
+        return weight
 
     def item_vectors(self) -> tf.Tensor:
         """Return all books' vectors, float32 [items, embedding_dim], each of length 1."""
@@ -161,7 +161,7 @@ class ShelfModel(tfrs.Model):
         total = self.retrieval_task(
             query_embeddings=tf.math.l2_normalize(readers, axis=1),
             candidate_embeddings=target_vectors,
-            candidate_sampling_probability=tf.gather(self._popularity, tf.gather(group["columns"], targets)),
+            candidate_sampling_probability=tf.gather(group["column_popularity"], targets),
             candidate_ids=targets,
             compute_metrics=False,
         )
@@ -171,15 +171,15 @@ class ShelfModel(tfrs.Model):
         """Return mean + item bias + reader's bias + interaction, all without the target's own stars [pairs]."""
         rows, targets, residuals = group["rows"], group["targets"], group["residuals"]
         target_vectors = tf.gather(vectors, targets)
-        item_bias = tf.gather(self._item_bias, tf.gather(group["columns"], targets))
-        own = tf.where(group["stars"] > 0, group["stars"] - self._mean - item_bias, 0.0)
+        mean, item_bias = group["mean"], tf.gather(group["column_bias"], targets)
+        own = tf.where(group["stars"] > 0, group["stars"] - mean - item_bias, 0.0)
         totals = tf.gather(self._per_reader(group, residuals), rows) - own
         rated = tf.gather(self._per_reader(group, tf.cast(residuals != 0, tf.float32)), rows)
         rated = tf.maximum(rated - tf.cast(group["stars"] > 0, tf.float32), 0.0)
         user_bias = totals / (rated + self._user_shrinkage)
         taste = tf.gather(self._summed(group, residuals, vectors), rows) - own[:, None] * target_vectors
         likeness = tf.reduce_sum(taste * target_vectors, axis=1) / (rated + self._user_shrinkage)
-        return self._mean + item_bias + user_bias + self.interaction * likeness
+        return mean + item_bias + user_bias + self.interaction * likeness
 
     def _summed(self, group: Group, summands: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
         """Return each reader's sum of the shelf's vectors times ``summands``, float32 [readers, embedding_dim]."""

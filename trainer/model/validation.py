@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.data.dataset import Ratings
-from trainer.metrics import rmse, user_metrics
+from trainer.metrics import ndcg, rmse
 from trainer.serving.biases import Biases
 from trainer.serving.item_item import MASKED
 from trainer.serving.topk import top_inner_products
@@ -35,7 +35,8 @@ class Validation:
     def __init__(self, part: Ratings, held: Ratings) -> None:
         wanted = held.matrix()
         self.users = np.flatnonzero(np.diff(wanted.indptr))[:VALIDATION_USERS]
-        self.held, self.shelves, self._wanted = held, part.matrix()[self.users], wanted[self.users]
+        self.held, self.shelves = held, part.matrix()[self.users]
+        self._wanted = [frozenset(wanted[user].indices.tolist()) for user in self.users]
         self.stars = part.star_matrix()[self.users]
 
     def blocks(self) -> Iterator[slice]:
@@ -62,10 +63,7 @@ class Validation:
         return self._ndcg(np.take_along_axis(best, order, axis=1).astype(np.int32), rows.start)
 
     def _ndcg(self, ranked: npt.NDArray[np.int32], first: int) -> list[float]:
-        return [
-            user_metrics(items, set(self._wanted[row].indices.tolist()), set())["ndcg"]
-            for row, items in enumerate(ranked, start=first)
-        ]
+        return [ndcg(items, self._wanted[row]) for row, items in enumerate(ranked, start=first)]
 
     def rmse(self, biases: Biases, vectors: Floats, interaction: float) -> float:
         """Return the RMSE of the multi-task model's ratings of these readers' held-out entries; NaN without any.
@@ -100,4 +98,4 @@ class Validation:
         for row, user in enumerate(self.users.tolist()):
             items = self.shelves[row].indices.astype(np.int32)
             stars = self.stars[row].toarray().ravel()[items]
-            yield user, items, stars, frozenset(self._wanted[row].indices.tolist())
+            yield user, items, stars, self._wanted[row]

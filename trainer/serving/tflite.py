@@ -33,7 +33,10 @@ FIXED = "_fixed"
 FIXED_SIZE = 256
 """More books than nearly every shelf has; what is computed for padding costs time on every shelf."""
 
-SIGNATURES = ("recommend", "rate", f"recommend{FIXED}", f"rate{FIXED}")
+USED = ("recommend", "rate")
+"""The signatures that the functions use."""
+
+SIGNATURES = (*USED, *(f"{name}{FIXED}" for name in USED))
 
 Shelf = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Item indices and stars, as the signatures take them."""
@@ -56,8 +59,9 @@ def make_module(serving: ServingModel) -> Any:
     module = tf.Module()  # the arrays are constants of its graphs
     for ending, size in (("", None), (FIXED, FIXED_SIZE)):
         places, stars = tf.TensorSpec([size], tf.int32), tf.TensorSpec([size], tf.float32)
-        setattr(module, f"recommend{ending}", tf.function(recommend, input_signature=[places, stars]))
-        setattr(module, f"rate{ending}", tf.function(rate, input_signature=[places, stars, places]))
+        for function, signature in ((recommend, [places, stars]), (rate, [places, stars, places])):
+            compiled = tf.function(function, input_signature=signature, autograph=False)
+            setattr(module, f"{function.__name__}{ending}", compiled)
     return module
 
 
@@ -80,16 +84,34 @@ def convert(module: Any, signatures: Mapping[str, Any]) -> tuple[bytes, bytes]:
         return model, _zipped(Path(folder))
 
 
-def export(serving: ServingModel) -> dict[str, bytes]:
+def export(serving: ServingModel, module: Any = None) -> dict[str, bytes]:
     """Return the files that the app and the functions need, by name, and the SavedModel that they come from.
+
+    Args:
+        serving: the model.
+        module: what ``make_module`` returned for it, if it is there already.
 
     Raises:
         BadModel: where the converter would need more than TensorFlow Lite's builtins.
     """
-    module = make_module(serving)
+    module = module or make_module(serving)
     model, saved = convert(module, {name: getattr(module, name) for name in SIGNATURES})
-    items = Items(serving.isbns, serving.popular).to_json()
-    return {RECOMMEND_MODEL: model, SAVED_MODEL: saved, ITEMS: json.dumps(items, separators=(",", ":")).encode()}
+    return {RECOMMEND_MODEL: model, SAVED_MODEL: saved, ITEMS: _items(serving)}
+
+
+def as_served(serving: ServingModel, name: str) -> Recommender:
+    """Return a model as the functions would load it, to be judged: exported with the signatures that they use alone.
+
+    Raises:
+        BadModel: as ``export`` does.
+    """
+    module = make_module(serving)
+    model, _ = convert(module, {name: getattr(module, name) for name in USED})
+    return load({RECOMMEND_MODEL: model, ITEMS: _items(serving)}, name)
+
+
+def _items(serving: ServingModel) -> bytes:
+    return json.dumps(Items(serving.isbns, serving.popular).to_json(), separators=(",", ":")).encode()
 
 
 def load(files: Mapping[str, bytes], version: str, ending: str = "") -> Recommender:
@@ -101,7 +123,7 @@ def load(files: Mapping[str, bytes], version: str, ending: str = "") -> Recommen
         ending: ``FIXED`` for the signatures that take padded inputs alone, which is up to the caller.
     """
     loaded = interpreter(files[RECOMMEND_MODEL])
-    runners = [loaded.get_signature_runner(f"{name}{ending}") for name in ("recommend", "rate")]
+    runners = [loaded.get_signature_runner(f"{name}{ending}") for name in USED]
     return Recommender(version, parse_items(files[ITEMS]), *runners)
 
 
@@ -119,6 +141,7 @@ def verify(
     shelves: Sequence[Shelf],
     tolerance: float = 1e-4,
     checked_in: Mapping[str, Run] | None = None,
+    module: Any = None,
 ) -> list[str]:
     """Check that the runtimes agree with TensorFlow on some shelves: the same top ten, and the same scores.
 
@@ -126,7 +149,12 @@ def verify(
     and predicted ratings may differ by ``tolerance``, and books whose scores do by no more may change places.
 
     Args:
+        serving: the model.
+        files: what it was exported to.
+        shelves: what to ask.
+        tolerance: in deviations of the blend, and in stars.
         checked_in: the runtimes by name; None takes those that are here.
+        module: what ``make_module`` returned for the model, if it is there already.
 
     Returns:
         The names of the runtimes that agree.
@@ -136,7 +164,7 @@ def verify(
         BadSetting: a runtime is missing or broken.
     """
     checked_in = runtimes() if checked_in is None else checked_in
-    module = make_module(serving)
+    module = module or make_module(serving)
     expected, calls = [], []
     for number, (items, ratings) in enumerate(shelves):
         answer = {name: value.numpy() for name, value in module.recommend(items, ratings).items()}

@@ -9,9 +9,10 @@ import requests
 from bookrec import paths
 from tests.memory_database import RULES
 from tests.storage_server import storage_url
+from tests.trainer.tiny import COMMANDS, TINY
 from trainer.__main__ import main
 
-__all__ = ["command", "project", "storage_url"]
+__all__ = ["command", "project", "storage_url", "tiny"]
 
 PROJECT = "demo-commands"
 
@@ -46,6 +47,13 @@ def command(capsys):
     return run
 
 
+@pytest.fixture
+def tiny(monkeypatch):
+    """Has commands train in seconds."""
+    for module in COMMANDS:
+        monkeypatch.setattr(f"{module}.DEFAULTS", TINY)
+
+
 _numbers = iter(range(10_000))
 
 
@@ -63,7 +71,7 @@ def project(server, storage_url, monkeypatch):
         "MODEL_BUCKET": server.bucket,
     }.items():
         monkeypatch.setenv(name, value)
-    for name in ("DATABASES", "SNAPSHOTS", "BY_USER", "BATCH_LISTS", "TF_CONFIG"):
+    for name in ("DATABASES", "SNAPSHOTS", "BY_USER", "BATCH_LISTS", "BASELINES", "TF_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     yield server
     assert server.get(f"{paths.LEASE}/holder") is None, "a command kept the lease"

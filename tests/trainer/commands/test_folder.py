@@ -14,7 +14,7 @@ from bookrec.manifest import parse_manifest, parse_pointer
 from bookrec_operations.rollback import roll_back
 from tests.fakes import FakeBucket, FakeClock, database_of
 from tests.memory_database import MemoryDatabase
-from tests.trainer.commands.command_line import command, fill, project, storage_url
+from tests.trainer.commands.command_line import command, fill, project, storage_url, tiny
 from tests.trainer.small_ratings import clusters
 from trainer import candidate as candidates
 from trainer.candidate import RECORD, NoCandidateError, StaleCandidateError, WatchedBucket, read_candidate
@@ -23,7 +23,7 @@ from trainer.commands.train import STEPS, Told
 from trainer.data.exchange.new_folder import FolderError, new_folder
 from trainer.run import Product, RefusedModelError, Services, run
 
-__all__ = ["command", "project", "storage_url"]
+__all__ = ["command", "project", "storage_url", "tiny"]
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ def test_bad_options_of_train_are_explained_in_one_line(project, command, words,
     assert message in ended.err.splitlines()[-1]
 
 
-def test_a_folder_reaches_phones_and_is_rolled_back(project, command, tmp_path):
+def test_a_folder_reaches_phones_and_is_rolled_back(project, command, tiny, tmp_path):
     ratings, books = clusters(readers=24, books=40, per_reader=8)
     fill(project, ratings, books)
     out = tmp_path / "candidate"

@@ -71,7 +71,7 @@ def test_each_command_has_a_summary_defaults_and_examples_that_its_parser_accept
 
 
 def test_the_commands_page_matches_the_parsers(monkeypatch):
-    for name in ("BY_USER", "SNAPSHOTS", "BATCH_LISTS"):
+    for name in ("BY_USER", "SNAPSHOTS", "BATCH_LISTS", "BASELINES"):
         monkeypatch.setenv(name, "7")  # the page must not depend on the environment
     assert reference.PAGE.read_text() == reference.page(), "rewrite it: python -m trainer.commands_page"
     for name in COMMANDS:

@@ -22,7 +22,8 @@ def ratings():
 
 def feed(ratings, config=CONFIG, negatives="batch", groups=1, share=slice(None), shelves=None):
     biases = fit_biases(ratings.star_matrix(), 5.0, 5.0)
-    return Feed(shelves or Shelves.of(ratings), biases, config, negatives, groups, share)
+    popularity = np.full(ratings.shape[1], 1 / ratings.shape[1], np.float32)
+    return Feed(shelves or Shelves.of(ratings), biases, popularity, config, negatives, groups, share)
 
 
 def test_every_reader_is_in_an_epoch_once_with_the_whole_shelf(ratings):

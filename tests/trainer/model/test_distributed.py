@@ -45,6 +45,7 @@ def run(tmp_path):
         log.close()
 
 
+@pytest.mark.whole
 def test_two_workers_train_the_model_that_one_trains(run, tmp_path):
     (code, said), *_ = run("train", 1)
     assert code == 0, said
@@ -56,6 +57,7 @@ def test_two_workers_train_the_model_that_one_trains(run, tmp_path):
             np.testing.assert_allclose(np.load(tmp_path / f"{name}-{worker}.npy"), vectors, rtol=0, atol=1e-4)
 
 
+@pytest.mark.whole
 def test_the_chief_alone_exports_what_both_have_trained(run, tmp_path):
     found = run("publishes", 2)
     assert [code for code, _ in found] == [0, 0], found
@@ -64,12 +66,14 @@ def test_the_chief_alone_exports_what_both_have_trained(run, tmp_path):
     assert "exporting" not in found[1][1]
 
 
+@pytest.mark.whole
 def test_a_worker_that_dies_ends_the_run_with_a_clear_error(run):
     (chief, said), (dead, _) = run("dies", 2)
     assert (chief, dead) == (1, 9)
     assert "lost another in the middle of training; nothing was published" in said
 
 
+@pytest.mark.whole
 def test_a_worker_that_does_not_come_ends_the_run_with_a_clear_error(run):
     ((code, said),) = run("train", 2, present=[0], WORKERS_PATIENCE_SECONDS="5")
     assert code == 1

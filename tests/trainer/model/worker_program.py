@@ -15,7 +15,7 @@ from trainer.data import dataset
 from trainer.data.features import item_features
 from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
 from trainer.model import distributed
-from trainer.model.train_loop import learn
+from trainer.model.train_loop import Steps, learn
 from trainer.model.validation import Validation
 from trainer.pipeline import help_out, make
 from trainer.run import Order
@@ -37,10 +37,10 @@ def train(out):
     ratings = dataset.build(dataset.clean(found.ratings)[0], found.books)
     held = dataset.holdout(ratings, 0.2, 1)
     part = ratings.select(~held)
-    features = item_features(ratings.isbns, found.books, CONFIG.features)
+    steps = Steps(item_features(ratings.isbns, found.books, CONFIG.features), CONFIG)
     validation = Validation(part, ratings.select(held))
     for negatives, _ in CONFIG.embedding_dims:
-        learned = learn(part, features, CONFIG, negatives, validation, CONFIG.epochs)
+        learned = learn(part, steps, negatives, validation, CONFIG.epochs)
         np.save(out / f"{negatives}-{distributed.rank()}.npy", learned.vectors)
 
 

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 
 from bookrec.push_keys import first_key
+from tests.trainer.commands.command_line import tiny
 from tests.trainer.small_ratings import clusters
 from trainer.__main__ import main
 from trainer.data.sources import newest_apart, read_export
+
+__all__ = ["tiny"]
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def backup(tmp_path):
     return file
 
 
-def test_a_backup_is_judged_on_each_readers_newest_fifth(backup, tmp_path):
+def test_a_backup_is_judged_on_each_readers_newest_fifth(backup, tiny, tmp_path):
     assert main(["evaluate", "--source", str(backup), "--out", str(tmp_path / "out"), "--variant", "retrieval"]) == 0
     ratings = read_export(backup).ratings
     train, test = newest_apart(ratings)

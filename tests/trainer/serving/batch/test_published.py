@@ -17,14 +17,14 @@ from bookrec_operations.lease_holder import beat_in_thread
 from tests.database_server import connected
 from tests.fakes import SETTINGS, FakeBucket, FakeClock, FakeJobs, FakeTasks
 from tests.trainer.small_ratings import clusters
+from tests.trainer.tiny import TINY
 from trainer.cloud import now_ms
-from trainer.config import DEFAULTS
 from trainer.pipeline import answers, make
 from trainer.publishing import versions
 from trainer.run import Services, run
 from trainer.serving.batch import shards
 
-CONFIG = replace(DEFAULTS, epochs=2, folds=1, embedding_dims=(("batch", 16),), lists=True)
+CONFIG = replace(TINY, lists=True)
 READERS = 30
 
 

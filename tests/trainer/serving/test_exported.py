@@ -1,16 +1,9 @@
-"""Fitting, serving and exporting, against oracles and known answers."""
+"""A model that is fitted to small data and exported, against oracles and known answers."""
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
 from ai_edge_litert.interpreter import Interpreter
 
 from bookrec.errors import BadModel
@@ -19,31 +12,21 @@ from tests.trainer.serving.batch.models import random_model
 from tests.trainer.small_ratings import clusters, split
 from trainer.config import DEFAULTS
 from trainer.data import dataset
-from trainer.data.features import item_facts
 from trainer.evaluation.baselines import compare
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.gate import judge
-from trainer.metrics import rmse, user_metrics
-from trainer.model.ease import ease
 from trainer.model.fit import fit
-from trainer.model.reranker import Examples, choose_epochs
 from trainer.serving import tflite
-from trainer.serving.biases import fit_biases
 from trainer.serving.by_user import export_by_user, user_key
 from trainer.serving.item_item import (
     MASKED,
     Reranker,
-    ServingModel,
-    Table,
-    neighbours_of_matrix,
-    neighbours_of_vectors,
     standardised,
 )
 from trainer.serving.reranker_features import FEATURES
 from trainer.serving.runtimes import Call
 
-ROOT = Path(__file__).parents[2]
-CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)))
+CONFIG = replace(DEFAULTS, epochs=12, folds=2, embedding_dims=(("batch", 32), ("catalogue", 32)), baselines=True)
 
 
 @pytest.fixture(scope="module")
@@ -56,89 +39,11 @@ def small():
     return built, held_out, trained, tflite.export(trained.serving)
 
 
-def test_a_table_keeps_its_rows_when_its_matrix_is_asked_for():
-    neighbours = np.array([[1, 2], [0, 2], [0, 1]], np.int32)
-    weights = np.array([[0.5, 0.0], [0.3, 0.2], [0.1, 0.4]], np.float32)
-    table = Table(neighbours.copy(), weights.copy())
-    expected = [[0, 0.5, 0], [0.3, 0, 0.2], [0.1, 0.4, 0]]
-    for _ in range(2):
-        assert np.allclose(table.matrix.toarray(), expected)
-        assert table.matrix.nnz == 5
-    shelves = sp.csr_matrix(np.eye(3, dtype=np.float32))
-    scaled = table.rescaled(shelves)
-    assert np.allclose(scaled.weights / scaled.weights[0, 0], weights / weights[0, 0])
-    assert np.array_equal(table.neighbours, neighbours)
-    assert np.array_equal(table.weights, weights)
-
-
-def test_residuals_share_no_array_with_the_stars():
-    stars = sp.csr_matrix(np.array([[0, 5, 3], [1, 0, 0]], np.float32))
-    residuals = fit_biases(stars, 1.0, 1.0).residuals(stars)
-    assert not np.shares_memory(residuals.indices, stars.indices)
-    assert not np.shares_memory(residuals.indptr, stars.indptr)
-
-
-def test_ease_equals_its_definition():
-    rng = np.random.default_rng(0)
-    shelves = sp.csr_matrix((rng.random((30, 8)) < 0.4).astype(np.float32))
-    features = sp.csr_matrix(rng.random((8, 3)).astype(np.float32))
-    gram = (shelves.T @ shelves).toarray() + 4 * (features @ features.T).toarray() + 10 * np.eye(8)
-    inverse = np.linalg.inv(gram)
-    expected = -inverse / np.diag(inverse)
-    np.fill_diagonal(expected, 0)
-    np.testing.assert_allclose(ease(shelves, features, 10.0, 2.0), expected, atol=1e-4)
-
-
-def test_ease_with_dropout_and_reader_weights_equals_its_definition():
-    rng = np.random.default_rng(0)
-    dense = (rng.random((30, 8)) < 0.4).astype(np.float32)
-    dense[:, 0] = 1
-    sizes = dense.sum(axis=1)
-    weighted = dense * ((sizes / sizes.mean()) ** -0.25)[:, None]
-    gram = weighted.T @ weighted
-    inverse = np.linalg.inv(gram + 0.25 * np.diag(np.diag(gram)) + 10 * np.eye(8))
-    expected = -inverse / np.diag(inverse)
-    np.fill_diagonal(expected, 0)
-    found = ease(sp.csr_matrix(dense), sp.csr_matrix((8, 1), dtype=np.float32), 10.0, 0.0, 0.2, 0.25)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-def test_biases_equal_a_hand_calculation():
-    stars = sp.csr_matrix(np.array([[5, 3, 0], [4, 0, 0]], np.float32))
-    biases = fit_biases(stars, item_shrinkage=1.0, user_shrinkage=1.0)
-    np.testing.assert_allclose(biases.items, [1 / 3, -0.5, 0], atol=1e-6)
-    np.testing.assert_allclose(biases.users(stars), [(2 / 3 - 0.5) / 3, (-1 / 3) / 2], atol=1e-6)
-
-
-def test_the_strongest_neighbours_are_those_of_a_full_sort():
-    rng = np.random.default_rng(1)
-    vectors = rng.normal(size=(50, 6)).astype(np.float32)
-    products = vectors @ vectors.T
-    np.fill_diagonal(products, 0)
-    neighbours, weights = neighbours_of_vectors(vectors, 5)
-    from_matrix = neighbours_of_matrix(products, 5)
-    for row in range(50):
-        strongest = sorted(products[row], key=abs)[-5:]
-        np.testing.assert_allclose(np.sort(weights[row]), np.sort(strongest), atol=1e-5)
-    np.testing.assert_array_equal(neighbours, from_matrix[0])
-
-
-def test_metrics_of_a_known_ranking():
-    metrics = user_metrics(np.array([7, 3, 9, 1]), relevant={3, 1, 50}, liked={1})
-    ideal = 1 + 1 / np.log2(3) + 1 / np.log2(4)
-    assert metrics["ndcg"] == pytest.approx((1 / np.log2(3) + 1 / np.log2(5)) / ideal)
-    assert metrics["recall"] == pytest.approx(2 / 3)
-    assert metrics["mrr"] == 0.5
-    assert metrics["ndcg_liked"] == pytest.approx(1 / np.log2(5))
-    assert (metrics["top_1_accuracy"], metrics["top_5_accuracy"]) == (0, pytest.approx(2 / 3))
-    assert rmse([9.0, 0.0], [4.0, 0.5]) == pytest.approx(np.sqrt(0.5))
-
-
 def test_the_model_beats_popularity_where_readers_have_a_taste(small):
     built, held_out, trained, files = small
     _, books = clusters()
     result = evaluate(tflite.load(files, "v"), built, held_out, seed=1)
-    baselines = compare(built, books, held_out, CONFIG)
+    baselines = compare(built, books, held_out, CONFIG).models
     assert result.metrics["ndcg"]["mean"] > 2 * baselines["popularity"]["metrics"]["ndcg"]["mean"]
     assert result.metrics["rmse"] < baselines["mean"]["metrics"]["rmse"]
     assert set(baselines) >= {"item-kNN", "iALS", "EASE", "CEASE", "SVD", "biases"}
@@ -224,35 +129,6 @@ def test_an_empty_shelf_gets_the_popular_books_in_order(small):
     assert all(candidate.source == "popular" for candidate in candidates)
 
 
-def test_series_and_their_places_are_read_from_titles():
-    books = pd.DataFrame(
-        {
-            "isbn": ["1", "2", "3"],
-            "title": ["Catching Fire (The Hunger Games, #2)", "Emma", "All of it (the hunger games #1-3)"],
-            "authors": ["Suzanne Collins", "", "suzanne collins, A Translator"],
-        }
-    )
-    facts = item_facts(("1", "2", "3", "4"), books)
-    assert facts.series.tolist() == [0, -1, 0, -1]
-    assert facts.numbers.tolist() == [2, 0, 1, 0]
-    assert facts.authors.tolist() == [0, -1, 0, -1]
-
-
-def test_the_reranker_learns_what_the_blend_does_not_say():
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(200, 30, 3)).astype(np.float32)
-    labels = np.zeros((200, 30), np.float32)
-    np.put_along_axis(labels, features[:, :, 1].argmax(axis=1)[:, None], 1, axis=1)
-    blend = rng.normal(size=(200, 30)).astype(np.float32)
-    readers = np.arange(200, dtype=np.int32)
-    found = Examples(readers, features, blend, labels, np.ones(200))
-    epochs, figures = choose_epochs([found], DEFAULTS)
-    assert epochs > 0
-    assert figures[epochs] > figures[0] + 0.3
-    noise = replace(found, features=rng.normal(size=features.shape).astype(np.float32), blend=labels + 0.1 * blend)
-    assert choose_epochs([noise], DEFAULTS)[0] == 0
-
-
 def test_reasons_name_the_books_that_contributed_most(small):
     built, _, trained, files = small
     model, serving = tflite.load(files, "v"), trained.serving
@@ -329,26 +205,6 @@ def test_padding_changes_nothing_and_a_longer_shelf_counts_by_its_last_books(sma
     assert (stars == 1).all()
 
 
-def test_the_order_of_a_hash_does_not_reach_the_model(tmp_path):
-    ratings, books = clusters(readers=24, books=40)
-    for name, frame in (("train", ratings), ("test", ratings[:40]), ("books", books)):
-        frame.to_csv(tmp_path / f"{name}.csv", index=False)
-    words = [sys.executable, "-m", "trainer", "evaluate", *(f"--{n}={tmp_path}/{n}.csv" for n in ("train", "test"))]
-    for seed in ("1", "2"):
-        subprocess.run(
-            [*words, f"--books={tmp_path}/books.csv", f"--out={tmp_path}/{seed}"],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        )
-    first, second = (
-        [(tmp_path / seed / name).read_bytes() for name in ("top.csv", "ratings.csv", "model/recommend.tflite")]
-        for seed in ("1", "2")
-    )
-    assert first == second
-
-
 def test_a_file_that_differs_from_tensorflow_is_refused(small, runtime):
     _, _, trained, files = small
     other = replace(trained.serving, popularity_weight=5.0, popularity=trained.serving.popularity[::-1].copy())
@@ -384,28 +240,6 @@ def test_no_file_holds_a_readers_id(small):
     for name, content in files.items():
         for user_id in built.user_ids:
             assert user_id.encode() not in content, name
-
-
-def test_the_same_data_gives_the_same_files():
-    ratings, books = clusters(readers=20, books=40)
-    config = replace(CONFIG, epochs=3)
-    built = dataset.build(dataset.clean(ratings)[0], books)
-    first, again = (fit(built, books, config).serving for _ in range(2))
-    for one, other in zip(first.tables, again.tables, strict=True):
-        np.testing.assert_array_equal(one.neighbours, other.neighbours)
-        np.testing.assert_array_equal(one.weights, other.weights)
-    np.testing.assert_array_equal(first.popularity, again.popularity)
-
-
-def test_a_catalogue_without_metadata_and_a_single_reader_still_give_a_model():
-    ratings, _ = clusters(readers=1, books=20, per_reader=6)
-    built = dataset.build(dataset.clean(ratings)[0], None)
-    serving = fit(built, None, replace(CONFIG, epochs=2)).serving
-    files = tflite.export(serving)
-    candidates = tflite.load(files, "v").candidates(Shelf("nobody", ()))
-    assert len(candidates) == len(built.isbns)
-    assert json.loads(files["items.json"])["isbns"] == list(built.isbns)
-    assert isinstance(serving, ServingModel)
 
 
 def test_the_files_by_user_give_each_reader_the_list_and_the_rating_of_the_model(small, runtime):

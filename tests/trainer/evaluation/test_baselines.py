@@ -1,0 +1,94 @@
+"""The baselines, and runs on machines that lack their libraries."""
+
+import logging
+import sys
+from dataclasses import replace
+
+import pytest
+
+from bookrec.errors import BookrecError
+from tests.trainer.small_ratings import clusters, split
+from trainer import pipeline
+from trainer.config import DEFAULTS
+from trainer.data import dataset
+from trainer.evaluation import report
+from trainer.evaluation.baselines import attempt, compare
+
+OWN = {"popularity", "mean", "biases"}
+ASKED = replace(DEFAULTS, baselines=True)
+
+
+@pytest.fixture(scope="module")
+def data():
+    ratings, books = clusters(readers=20, books=30, per_reader=8)
+    train, test = split(ratings)
+    return dataset.build(dataset.clean(train)[0], books), books, test.assign(myRate=test["myRate"].astype(float))
+
+
+@pytest.fixture
+def without_libraries(monkeypatch):
+    for name in ("implicit", "implicit.als", "implicit.nearest_neighbours", "surprise"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def test_a_run_that_is_not_asked_for_baselines_needs_none_of_their_libraries(data, without_libraries):
+    built, books, held_out = data
+    found = compare(built, books, held_out, DEFAULTS)
+    assert set(found.metrics) == OWN
+    assert found.left_out == {}
+
+
+def test_a_missing_library_leaves_its_baselines_out_and_says_so(data, without_libraries, caplog):
+    built, books, held_out = data
+    with caplog.at_level(logging.WARNING):
+        found = compare(built, books, held_out, ASKED, every=True)
+    assert set(found.metrics) == {*OWN, "EASE", "CEASE"}
+    assert set(found.left_out) == {"item-kNN", "iALS", "SVD", "BaselineOnly", "SVD++", "KNNBaseline"}
+    assert "surprise" in found.left_out["SVD"]
+    for name in found.left_out:
+        assert f"{name} is left out" in caplog.text
+
+
+def test_a_library_that_is_broken_leaves_its_baseline_out_and_names_no_reader(data, monkeypatch, caplog):
+    def fit(*_, **__):
+        raise KeyError("reader-07")
+
+    monkeypatch.setattr("trainer.evaluation.baselines.ials", lambda ratings, seed: fit())
+    built, books, held_out = data
+    found = compare(built, books, held_out, ASKED)
+    assert found.left_out == {"iALS": "KeyError"}
+    assert "item-kNN" in found.metrics
+    assert "reader-07" not in caplog.text
+
+
+def test_what_ends_a_run_is_not_left_out():
+    def lost():
+        raise BookrecError("worker 1 is gone")
+
+    with pytest.raises(BookrecError):
+        attempt({"iALS": lost})
+
+
+def test_a_cold_start_curve_that_fails_leaves_the_run_and_its_report_as_they_are(monkeypatch, data):
+    built, books, held_out = data
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pipeline, "cold_start", fail)
+    shown = pipeline._cold_start(built, books, ASKED, None, {"SVD": "No module named 'surprise'"})
+    assert shown["coldStart"] is None
+    assert shown["baselinesLeftOut"] == {
+        "SVD": "No module named 'surprise'",
+        "the cold-start curve": "ZeroDivisionError",
+    }
+    figures = compare(built, books, held_out, DEFAULTS).metrics
+    details = {
+        "createdAt": "2026-01-01",
+        "data": {"fingerprint": "f" * 64, "entries": 1, "users": 1, "items": 1},
+        "choices": {"epochs": 1, "negatives": "batch", "share": 0.5},
+        "metrics": {"model": figures["popularity"] | figures["biases"], "baselines": figures, **shown},
+    }
+    page = report.render(details, {"joint": {"ndcg": [0.1]}}, [])
+    assert "Left out: SVD (No module named &#39;surprise&#39;)" in page
+    assert "Left out: the cold-start curve (ZeroDivisionError)" in page
