@@ -122,7 +122,10 @@ def answers(version: str, model: bytes, items: bytes) -> None:
         BadModel: saying which runtime, and why.
         BadSetting: a runtime that the model has to be checked in is missing.
     """
-    known = parse_items(items)
+    try:
+        known = parse_items(items)
+    except BadModel as problem:
+        raise BadModel(f"the uploaded model of version {version} does not answer: {problem}") from problem
     empty = {"items": np.array([UNKNOWN], np.int32), "ratings": np.zeros(1, np.float32)}
     targets = np.array([0, UNKNOWN], np.int32)
     calls = [Call(RECOMMEND_MODEL, "recommend", empty), Call(RECOMMEND_MODEL, "rate", {**empty, "targets": targets})]
