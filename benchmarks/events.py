@@ -27,7 +27,7 @@ from benchmarks.stage import ADMIN, FUNCTIONS, NAMESPACE, PATIENCE_S, PROJECT, P
 from benchmarks.stage import wait_for as wait_for_answer
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL
+from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.shelf import build_shelf, sort_out
 from local.processes import Processes
 

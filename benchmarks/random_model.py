@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.data import OUT
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL
+from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 
 if TYPE_CHECKING:
     from trainer.serving.item_item import ServingModel

@@ -18,7 +18,7 @@ import requests
 
 from benchmarks import random_model
 from bookrec import paths
-from bookrec.publishing import next_pointer
+from bookrec.life_cycle.publishing import next_pointer
 from local.database_emulator import running
 from local.processes import Processes, free_port
 from local.stack import storage_program

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bookrec.entries import ISBN_PATTERN, MAX_RATING, MAX_USER_ID, MIN_RATING
-from bookrec.manifest import MAX_FILE_BYTES
+from bookrec.life_cycle.manifest import MAX_FILE_BYTES
 from bookrec.ranking import LIST_SIZE
 
 VERSION_PATTERN = r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bookrec.manifest import MAX_FILE_BYTES, SCHEMA
+from bookrec.life_cycle.manifest import MAX_FILE_BYTES, SCHEMA
 from bookrec.ranking import LIST_SIZE
 from clients.contract import NODES
 from clients.writers import kotlin, swift, typescript

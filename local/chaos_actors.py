@@ -13,8 +13,8 @@ import requests
 
 from bookrec import paths
 from bookrec.errors import BadModel
-from bookrec.lease import read_lease
-from bookrec.manifest import parse_pointer
+from bookrec.life_cycle.lease import read_lease
+from bookrec.life_cycle.manifest import parse_pointer
 from local.chaos_checks import read_whole
 from local.reader import Reader
 from local.stack import Stack

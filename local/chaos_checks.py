@@ -14,8 +14,8 @@ from backend.list_writes import make_list
 from bookrec import paths
 from bookrec.catalogue import Catalogue, parse_catalogue
 from bookrec.errors import BadModel
-from bookrec.lease import read_lease
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL, Pointer, parse_pointer
+from bookrec.life_cycle.lease import read_lease
+from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL, Pointer, parse_pointer
 from bookrec.paths import children
 from bookrec.ranking import LIST_SIZE
 from bookrec.reader import parse_reader

@@ -13,7 +13,7 @@ import psutil
 import requests
 
 from bookrec import paths
-from bookrec.lease import read_lease
+from bookrec.life_cycle.lease import read_lease
 from bookrec.paths import children
 from local.stack import ADMIN, Stack
 

@@ -12,9 +12,9 @@ from backend.composition import Backend, Services, build
 from backend.parameters import Settings
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
-from bookrec.manifest import MANIFEST, FileEntry, Manifest, sha256
+from bookrec.life_cycle.manifest import MANIFEST, FileEntry, Manifest, sha256
+from bookrec.life_cycle.retraining import Policy
 from bookrec.recommender import Items, Recommender, parse_items
-from bookrec.retraining import Policy
 from bookrec_database.database import FirebaseDatabase
 from tests.memory_database import MemoryDatabase
 

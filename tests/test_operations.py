@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from bookrec import lease, paths
+from bookrec import paths
+from bookrec.life_cycle import lease
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bookrec.errors import BadModel, BookrecError, LeaseLost
-from bookrec.manifest import FileEntry, Pointer, parse_manifest, sha256, usable_pointer
+from bookrec.life_cycle.manifest import FileEntry, Pointer, parse_manifest, sha256, usable_pointer
 from trainer.data.exchange.new_folder import new_folder
 from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
 from trainer.evaluation.report import MODEL_CARD, REPORT

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bookrec.errors import BadModel
-from bookrec.manifest import RECOMMEND_MODEL, REQUIRED_FILES, Pointer
+from bookrec.life_cycle.manifest import RECOMMEND_MODEL, REQUIRED_FILES, Pointer
 from bookrec.recommender import UNKNOWN, Recommender, parse_items
 from trainer.config import Config
 from trainer.data import dataset

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bookrec import paths
 from bookrec.environment import whole
 from bookrec.errors import BookrecError, LeaseLost
-from bookrec.manifest import Manifest, Pointer, usable_pointer
+from bookrec.life_cycle.manifest import Manifest, Pointer, usable_pointer
 from bookrec.server_values import TIMESTAMP, increment
 from bookrec_operations.lease_holder import Heart, LeaseHolder
 from bookrec_operations.switch import switch

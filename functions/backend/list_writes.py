@@ -10,14 +10,14 @@ from backend.models import InUse, Live
 from backend.ports import TIMESTAMP
 from bookrec import paths
 from bookrec.catalogue import Catalogue
-from bookrec.conversions import conversion
-from bookrec.experiment import Experiment
+from bookrec.life_cycle.experiment import Experiment
 from bookrec.push_keys import push_time
-from bookrec.quality import NO_MODEL, standing
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
 from bookrec.reader import GONE, HERE, Reader
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
+from bookrec.usage.conversions import conversion
+from bookrec.usage.quality import NO_MODEL, standing
 
 TRACES = (paths.DIRTY, paths.CONVERSIONS)
 """What the backend keeps of a reader besides the list, the records of entries and the mark, until the reader leaves."""

@@ -12,9 +12,9 @@ from backend.models import LiveModel
 from backend.ports import Concurrently, Database, increment
 from bookrec import paths
 from bookrec.errors import BookrecError
-from bookrec.quality import NO_MODEL
 from bookrec.reader import Reader
 from bookrec.shelf import Shelf, build_shelf, sort_out
+from bookrec.usage.quality import NO_MODEL
 
 MAX_ROUNDS = 10
 """How many times a list is made because its shelf, the model or the catalogue keeps changing."""

@@ -10,8 +10,8 @@ from backend import logs
 from backend.ports import Clock, Database, ModelLoader, ModelStore
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
-from bookrec.experiment import Experiment
-from bookrec.manifest import (
+from bookrec.life_cycle.experiment import Experiment
+from bookrec.life_cycle.manifest import (
     ITEMS,
     MANIFEST,
     RECOMMEND_MODEL,
@@ -23,8 +23,8 @@ from bookrec.manifest import (
     parse_pointer,
     usable_pointer,
 )
-from bookrec.quality import NO_MODEL
 from bookrec.recommender import Recommender
+from bookrec.usage.quality import NO_MODEL
 
 TRY_AGAIN_AFTER_MS = 30_000
 """How long to wait before loading a model again that could not be loaded."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from firebase_functions.params import IntParam, StringParam
 
 from bookrec.environment import whole
-from bookrec.retraining import Policy
+from bookrec.life_cycle.retraining import Policy
 
 REGION = StringParam("REGION", default="us-central1", description="Region of the database, functions and trainer.")
 MODEL_BUCKET = StringParam(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from bookrec.lease import Lease
+from bookrec.life_cycle.lease import Lease
+from bookrec.life_cycle.retraining import Pending
 from bookrec.reader import Reader
 from bookrec.recommender import Recommender
-from bookrec.retraining import Pending
 from bookrec.server_values import TIMESTAMP as TIMESTAMP
 from bookrec.server_values import increment as increment
 

@@ -13,6 +13,7 @@ from bookrec import paths
 from bookrec.catalogue import Catalogue
 from bookrec.entries import user_id_of
 from bookrec.errors import BadModel
+from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.list_shards import (
     INDEX,
     MAX_INDEX_BYTES,
@@ -23,7 +24,6 @@ from bookrec.list_shards import (
     read_shard,
     shard_name,
 )
-from bookrec.manifest import usable_pointer
 from bookrec.paths import children, key_order
 from bookrec.reader import HERE, Reader
 

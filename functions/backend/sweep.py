@@ -12,11 +12,11 @@ from backend.ports import Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from bookrec import paths
 from bookrec.entries import is_accepted, problem_of, user_id_of
-from bookrec.manifest import usable_pointer
+from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.paths import children
-from bookrec.quality import Standing, Tally, is_final, read_tally, standing
 from bookrec.reader import GONE
 from bookrec.shelf import sort_out
+from bookrec.usage.quality import Standing, Tally, is_final, read_tally, standing
 
 PAGE = 200
 """How many nodes are compared at a time."""

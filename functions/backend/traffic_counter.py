@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.ports import Database, increment
 from bookrec import paths
-from bookrec.traffic import EVENTS, KEPT_MINUTES, bucket_of, minute_of
+from bookrec.usage.traffic import EVENTS, KEPT_MINUTES, bucket_of, minute_of
 
 TRAFFIC = f"{paths.STATUS}/traffic"
 

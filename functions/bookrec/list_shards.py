@@ -17,7 +17,7 @@ from typing import Any
 from bookrec import paths
 from bookrec.catalogue import Catalogue
 from bookrec.errors import BadModel
-from bookrec.manifest import sha256
+from bookrec.life_cycle.manifest import sha256
 from bookrec.ranking import RecommendationList
 
 INDEX = "index.json"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bookrec import paths
-from bookrec.lease import Lease, read_lease
-from bookrec.manifest import usable_pointer
+from bookrec.life_cycle.lease import Lease, read_lease
+from bookrec.life_cycle.manifest import usable_pointer
+from bookrec.life_cycle.retraining import Pending
 from bookrec.paths import children, in_query
 from bookrec.reader import GONE, Reader, parse_reader
-from bookrec.retraining import Pending
 from bookrec.server_values import TIMESTAMP
 from bookrec_database import marks
 from bookrec_database.concurrency import Concurrently

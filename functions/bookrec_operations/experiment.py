@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bookrec.errors import BadArgument
-from bookrec.experiment import Experiment, is_share
-from bookrec.manifest import usable_pointer
-from bookrec.publishing import experiment_ended, experiment_started, kept_manifest
+from bookrec.life_cycle.experiment import Experiment, is_share
+from bookrec.life_cycle.manifest import usable_pointer
+from bookrec.life_cycle.publishing import experiment_ended, experiment_started, kept_manifest
 from bookrec_operations.ports import Database, Verify
 
 

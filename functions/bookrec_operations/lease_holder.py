@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from bookrec import lease as leases
 from bookrec.errors import LeaseLost
-from bookrec.lease import Lease, Outcome
-from bookrec.manifest import usable_pointer
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.lease import Lease, Outcome
+from bookrec.life_cycle.manifest import usable_pointer
 from bookrec_operations.ports import Database
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from bookrec.lease import Lease
-from bookrec.manifest import Manifest
+from bookrec.life_cycle.lease import Lease
+from bookrec.life_cycle.manifest import Manifest
 
 
 class Database(Protocol):

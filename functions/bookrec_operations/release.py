@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bookrec import lease as leases
+from bookrec.life_cycle import lease as leases
 from bookrec_operations.ports import Database
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from bookrec.errors import LeaseLost, NotNow
-from bookrec.manifest import Pointer, usable_pointer
-from bookrec.publishing import kept_manifest, rolled_back
+from bookrec.life_cycle.manifest import Pointer, usable_pointer
+from bookrec.life_cycle.publishing import kept_manifest, rolled_back
 from bookrec_operations.lease_holder import LeaseHolder
 from bookrec_operations.ports import Database, Verify
 from bookrec_operations.switch import switch
@@ -25,7 +25,7 @@ def roll_back(
     that the version was not trained on stay what they are; the next run reads all of them.
 
     Args:
-        lease: not taken yet, for the purpose ``bookrec.lease.ROLLBACK``.
+        lease: not taken yet, for the purpose ``bookrec.life_cycle.lease.ROLLBACK``.
         now_ms: the clock, in milliseconds since 1970.
 
     Raises:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bookrec.errors import BadModel, LeaseLost
-from bookrec.manifest import Pointer, parse_pointer, usable_pointer
-from bookrec.publishing import next_pointer
+from bookrec.life_cycle.manifest import Pointer, parse_pointer, usable_pointer
+from bookrec.life_cycle.publishing import next_pointer
 from bookrec_operations.ports import Database
 
 
@@ -12,7 +12,7 @@ def switch(database: Database, pointer: Pointer, *, is_rollback: bool = False) -
     """Make a version live; return the pointer as it is now.
 
     Raises:
-        LeaseLost, BadModel: as ``bookrec.publishing.next_pointer`` does.
+        LeaseLost, BadModel: as ``bookrec.life_cycle.publishing.next_pointer`` does.
     """
     try:
         node = database.change_pointer(lambda present: next_pointer(present, pointer, is_rollback=is_rollback))

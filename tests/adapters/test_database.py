@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
-from bookrec.manifest import usable_pointer
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.reader import GONE, HERE, Reader
 from bookrec.server_values import TIMESTAMP, increment
 from bookrec_database.concurrency import run_concurrently

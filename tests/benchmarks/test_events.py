@@ -8,7 +8,7 @@ from backend.adapters.tflite_model import load_recommender
 from backend.list_writes import make_list
 from benchmarks import cold_start, events, random_model, stage
 from bookrec.catalogue import parse_catalogue
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL
+from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.shelf import build_shelf, sort_out
 
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookrec import entries, manifest, ranking
+from bookrec import entries, ranking
 from bookrec.catalogue import Book, Catalogue
-from bookrec.experiment import Experiment
-from bookrec.manifest import FileEntry, Manifest, Pointer, parse_manifest, parse_pointer
+from bookrec.life_cycle import manifest
+from bookrec.life_cycle.experiment import Experiment
+from bookrec.life_cycle.manifest import FileEntry, Manifest, Pointer, parse_manifest, parse_pointer
 from bookrec.ranking import Candidate, RecommendationList
 from bookrec.recommender import Items, parse_items
 from bookrec.shelf import Shelf

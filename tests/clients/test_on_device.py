@@ -13,8 +13,8 @@ import requests
 
 from bookrec import paths
 from bookrec.catalogue import Book
-from bookrec.experiment import Experiment
-from bookrec.manifest import parse_manifest, sha256
+from bookrec.life_cycle.experiment import Experiment
+from bookrec.life_cycle.manifest import parse_manifest, sha256
 from clients import contract
 from tests.clients.bucket import serving
 from tests.clients.programs import run_signature

@@ -4,10 +4,10 @@ import hashlib
 import json
 from contextlib import suppress
 
-from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel, BookrecError
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL, parse_pointer, read_manifest
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.push_keys import first_key
 from bookrec.recommender import Items
 from bookrec_database.database import FirebaseDatabase

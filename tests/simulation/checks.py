@@ -9,12 +9,12 @@ from backend.rejected import is_same_forged
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.entries import problem_of
-from bookrec.lease import read_lease
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL
+from bookrec.life_cycle.lease import read_lease
+from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.paths import children
-from bookrec.quality import is_final, standing
 from bookrec.reader import LIST
 from bookrec.shelf import build_shelf, sort_out
+from bookrec.usage.quality import is_final, standing
 from tests.simulation.monitor import read_pointer
 
 

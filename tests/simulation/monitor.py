@@ -6,8 +6,8 @@ from dataclasses import replace
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.errors import BadModel
-from bookrec.lease import read_lease
-from bookrec.manifest import ITEMS, MANIFEST, RECOMMEND_MODEL, parse_pointer, read_manifest
+from bookrec.life_cycle.lease import read_lease
+from bookrec.life_cycle.manifest import ITEMS, MANIFEST, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.paths import children
 from bookrec.reader import LIST
 from tests.simulation.platform import score_of

@@ -41,8 +41,8 @@ class Mutant:
 
 
 LISTS, WRITES = "functions/backend/lists.py", "functions/backend/list_writes.py"
-LEASE, PUBLISH = "functions/bookrec/lease.py", "trainer/publishing/versions.py"
-POINTER = "functions/bookrec/publishing.py"
+LEASE, PUBLISH = "functions/bookrec/life_cycle/lease.py", "trainer/publishing/versions.py"
+POINTER = "functions/bookrec/life_cycle/publishing.py"
 RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retrain.py"
 # ruff: noqa: E501 - a line of code stays a line
 MUTANTS = [
@@ -63,7 +63,7 @@ MUTANTS = [
         "does not try the uploaded model out", PUBLISH, "    answers(version, files[RECOMMEND_MODEL], files[ITEMS])\n", "",
     ),
     Mutant(
-        "loads files without checking their SHA-256", "functions/bookrec/manifest.py",
+        "loads files without checking their SHA-256", "functions/bookrec/life_cycle/manifest.py",
         "        entry.check(name, content)\n", "",
     ),
     Mutant(
@@ -177,7 +177,7 @@ MUTANTS = [
         "    return replace(live, experiment=None).to_node()\n",
     ),
     Mutant(
-        "counts hits instead of storing them", "functions/bookrec/conversions.py",
+        "counts hits instead of storing them", "functions/bookrec/usage/conversions.py",
         "                values[f\"{node}/hits/{key}\"] = {\"position\": hit.position, \"source\": hit.source}\n",
         "                values[f\"{node}/hits/{key}/source\"] = hit.source\n"
         "                values[f\"{node}/hits/{key}/position\"] = {\".sv\": {\"increment\": hit.position}}\n",

@@ -10,8 +10,8 @@ from backend.composition import Services, build
 from backend.handlers.entry_written import EntryWritten
 from backend.parameters import Settings
 from bookrec.errors import StoreUnavailable
+from bookrec.life_cycle.retraining import Policy
 from bookrec.recommender import Recommender
-from bookrec.retraining import Policy
 from tests.fakes import FakeBucket, load_fake
 from tests.memory_database import MemoryDatabase
 from tests.simulation.scheduler import Crash

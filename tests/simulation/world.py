@@ -6,9 +6,10 @@ from unittest import mock
 
 from backend import catalogue_cache, logs, models, sweep
 from backend.handlers import reconcile
-from bookrec import paths, publishing
+from bookrec import paths
 from bookrec.errors import BadModel
-from bookrec.lease import read_lease
+from bookrec.life_cycle import publishing
+from bookrec.life_cycle.lease import read_lease
 from tests.fakes import load_fake
 from tests.simulation import checks
 from tests.simulation.actors import Operator, Reader, Trainer, librarian, phone

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadArgument, BadModel, LeaseLost, NotNow
-from bookrec.lease import Lease
-from bookrec.manifest import parse_pointer, usable_pointer
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.lease import Lease
+from bookrec.life_cycle.manifest import parse_pointer, usable_pointer
 from bookrec_operations.experiment import end_experiment, start_experiment
 from bookrec_operations.lease_holder import LeaseHolder, never_beat
 from bookrec_operations.release import release

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bookrec.manifest import parse_manifest, sha256
+from bookrec.life_cycle.manifest import parse_manifest, sha256
 from bookrec_operations.lease_holder import beat_in_thread
 from tests.database_server import connected
 from tests.fakes import FakeBucket, FakeClock

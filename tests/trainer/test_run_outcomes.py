@@ -4,7 +4,7 @@ import pytest
 
 from bookrec import paths
 from bookrec.errors import LeaseLost
-from bookrec.manifest import parse_pointer
+from bookrec.life_cycle.manifest import parse_pointer
 from bookrec_operations.lease_holder import never_beat
 from bookrec_operations.release import release
 from tests.fakes import FakeBucket, FakeClock, database_of

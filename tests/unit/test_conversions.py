@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from backend import sweep
 from backend.handlers import reconcile
 from bookrec import paths
-from bookrec.conversions import Hit, conversion
 from bookrec.entries import Entry
-from bookrec.experiment import Experiment
-from bookrec.manifest import Pointer, parse_pointer
-from bookrec.quality import (
+from bookrec.life_cycle.experiment import Experiment
+from bookrec.life_cycle.manifest import Pointer, parse_pointer
+from bookrec.reader import Reader, parse_reader
+from bookrec.shelf import Shelf
+from bookrec.usage.conversions import Hit, conversion
+from bookrec.usage.quality import (
     ALL,
     KEPT_LABELS,
     Standing,
@@ -24,8 +26,6 @@ from bookrec.quality import (
     standing,
     wilson,
 )  # fmt: skip
-from bookrec.reader import Reader, parse_reader
-from bookrec.shelf import Shelf
 from tests.fakes import World, entry
 from tests.unit.test_handlers import write
 

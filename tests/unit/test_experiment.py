@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bookrec.errors import BadModel, NotNow
-from bookrec.experiment import Experiment, usable_experiment
-from bookrec.manifest import KEPT_VERSIONS, Manifest, Pointer, parse_pointer
-from bookrec.publishing import experiment_ended, experiment_started, next_pointer, rolled_back
+from bookrec.life_cycle.experiment import Experiment, usable_experiment
+from bookrec.life_cycle.manifest import KEPT_VERSIONS, Manifest, Pointer, parse_pointer
+from bookrec.life_cycle.publishing import experiment_ended, experiment_started, next_pointer, rolled_back
 
 SHA = "0" * 64
 

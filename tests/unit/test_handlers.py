@@ -10,9 +10,9 @@ from backend.handlers import model_published, reconcile, retrain
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import NO_MODEL, WRITES
 from backend.models import TRY_AGAIN_AFTER_MS
-from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BookrecError, StoreUnavailable
+from bookrec.life_cycle import lease as leases
 from bookrec.push_keys import first_key
 from bookrec.ranking import LIST_SIZE
 from bookrec.shelf import build_shelf, sort_out

@@ -8,8 +8,8 @@ from backend.list_writes import make_list
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.errors import StoreUnavailable
+from bookrec.life_cycle.manifest import parse_pointer, sha256
 from bookrec.list_shards import INDEX, ShardEntry, ShardIndex, pack, shard_name, to_line
-from bookrec.manifest import parse_pointer, sha256
 from bookrec.shelf import build_shelf, sort_out
 from tests.fakes import World, entry, load_fake
 

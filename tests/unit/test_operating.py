@@ -4,12 +4,12 @@ import pytest
 
 from backend import models
 from backend.handlers import retrain
-from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadArgument, BadModel, NotNow, StoreUnavailable
-from bookrec.experiment import Experiment
-from bookrec.lease import Lease
-from bookrec.manifest import parse_pointer
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.experiment import Experiment
+from bookrec.life_cycle.lease import Lease
+from bookrec.life_cycle.manifest import parse_pointer
 from tests.fakes import World, entry
 from tests.unit.test_handlers import write
 

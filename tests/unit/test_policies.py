@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookrec import lease as leases
 from bookrec.errors import BadModel
-from bookrec.lease import Lease
-from bookrec.manifest import parse_manifest, parse_pointer
-from bookrec.retraining import Pending, Policy, check_window, decide
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.lease import Lease
+from bookrec.life_cycle.manifest import parse_manifest, parse_pointer
+from bookrec.life_cycle.retraining import Pending, Policy, check_window, decide
 from tests.unit.test_entries import JSON
 
 POLICY = Policy(quiet_ms=1_000, minimum_changes=5, maximum_age_ms=60_000)

@@ -9,9 +9,9 @@ from backend.handlers.entry_written import EntryWritten
 from backend.list_writes import make_list
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
+from bookrec.life_cycle.manifest import sha256
+from bookrec.life_cycle.retraining import Pending
 from bookrec.list_shards import INDEX, ShardEntry, ShardIndex, pack, shard_name, to_line
-from bookrec.manifest import sha256
-from bookrec.retraining import Pending
 from bookrec.shelf import build_shelf, sort_out
 from bookrec_database.connection import instance_name
 from bookrec_database.database import FirebaseDatabase

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from backend.handlers.entry_written import EntryWritten
 from backend.traffic_counter import TRAFFIC
 from bookrec import paths
-from bookrec.traffic import BOUNDS_MS, BUCKETS, KEPT_MINUTES, MINUTE_MS, bucket_of, minute_of
+from bookrec.usage.traffic import BOUNDS_MS, BUCKETS, KEPT_MINUTES, MINUTE_MS, bucket_of, minute_of
 from tests.fakes import World, entry
 
 

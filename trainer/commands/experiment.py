@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> Done:
 
 
 def _start(version: str, share: float) -> Done:
-    from bookrec.experiment import is_share
+    from bookrec.life_cycle.experiment import is_share
 
     if not is_share(share):
         raise ValueError("--share: give more than 0 and less than 1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from bookrec.manifest import usable_pointer
+from bookrec.life_cycle.manifest import usable_pointer
 from trainer.command_line.connections import project_databases, project_services
 from trainer.command_line.options import Done, declare
 from trainer.commands.run import published
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> Done:
     if not arguments.version:
         return _kept()
     with project_services() as services:
-        from bookrec import lease as leases
+        from bookrec.life_cycle import lease as leases
         from bookrec_operations.rollback import roll_back
 
         lease = services.lease(purpose=leases.ROLLBACK)

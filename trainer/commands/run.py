@@ -15,7 +15,7 @@ from trainer.command_line.options import Done, declare
 from trainer.config import DEFAULTS, Config, Variant
 
 if TYPE_CHECKING:
-    from bookrec.manifest import Pointer
+    from bookrec.life_cycle.manifest import Pointer
     from trainer.run import Read
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel
-from bookrec.manifest import Pointer, parse_pointer
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.manifest import Pointer, parse_pointer
 from bookrec.paths import children
-from bookrec.quality import Count, read_count
+from bookrec.usage.quality import Count, read_count
 
 SILENT_MS = 900_000
 """The reconciler runs every five minutes: after three runs without a sign of life, something is wrong."""

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from bookrec import paths
-from bookrec.manifest import (
+from bookrec.life_cycle.manifest import (
     ITEMS,
     MANIFEST,
     RECOMMEND_MODEL,

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bookrec.errors import BadModel
-from bookrec.manifest import ITEMS, RECOMMEND_MODEL
+from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.ranking import LIST_SIZE
 from bookrec.recommender import UNKNOWN, Items, Recommender, Tensors, parse_items
 from trainer.serving.item_item import ServingModel

@@ -14,7 +14,7 @@ from backend.ports import TIMESTAMP, Clock, Database, TaskQueue
 from backend.shard_writer import ShardWriter
 from bookrec import paths
 from bookrec.errors import BadModel
-from bookrec.manifest import Pointer, usable_pointer
+from bookrec.life_cycle.manifest import Pointer, usable_pointer
 
 FANOUT = f"{paths.STATUS}/fanout"
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from backend.handlers.retrain import RetrainHandler
 from backend.models import LiveModel
 from backend.ports import Clock, Database
-from bookrec import lease as leases
 from bookrec.errors import BadArgument
-from bookrec.manifest import is_version
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.manifest import is_version
 from bookrec_operations.experiment import end_experiment, start_experiment
 from bookrec_operations.lease_holder import LeaseHolder, never_beat
 from bookrec_operations.release import release

@@ -14,7 +14,7 @@ from backend.rejected import trim_records
 from backend.sweep import PHASES, Counted, Sweep, follow_watermark, read_counted
 from bookrec import paths
 from bookrec.errors import BookrecError, StoreUnavailable
-from bookrec.manifest import usable_pointer
+from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.paths import children
 from bookrec.push_keys import first_key
 

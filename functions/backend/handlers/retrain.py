@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from backend import logs
 from backend.ports import TIMESTAMP, Clock, Database, TaskQueue, TrainerJobs, increment
-from bookrec import lease as leases
 from bookrec import paths
-from bookrec.lease import Lease
-from bookrec.manifest import usable_pointer
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.lease import Lease
+from bookrec.life_cycle.manifest import usable_pointer
+from bookrec.life_cycle.retraining import Pending, Policy, check_window, decide
 from bookrec.paths import children
-from bookrec.retraining import Pending, Policy, check_window, decide
 
 LONGEST_WAIT_S = 120.0
 """How long a task that came too early waits at most; Cloud Tasks delivers on time, the emulator does not."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bookrec import paths
-from bookrec.manifest import MANIFEST, sha256
+from bookrec.life_cycle.manifest import MANIFEST, sha256
 from bookrec_operations.experiment import start_experiment
 from tests.database_server import connected
 from tests.trainer.commands.command_line import command, project, storage_url

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bookrec import lease as leases
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost
-from bookrec.manifest import parse_manifest, parse_pointer
+from bookrec.life_cycle import lease as leases
+from bookrec.life_cycle.manifest import parse_manifest, parse_pointer
 from bookrec_operations.rollback import roll_back
 from tests.fakes import FakeBucket, FakeClock, database_of
 from tests.memory_database import MemoryDatabase

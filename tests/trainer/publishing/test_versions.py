@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bookrec.errors import BadModel, LeaseLost
-from bookrec.manifest import parse_manifest, parse_pointer
-from bookrec.publishing import next_pointer
+from bookrec.life_cycle.manifest import parse_manifest, parse_pointer
+from bookrec.life_cycle.publishing import next_pointer
 from tests.fakes import FakeBucket, FakeClock
 from trainer.publishing import versions
 

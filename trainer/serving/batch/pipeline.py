@@ -16,8 +16,8 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from bookrec.life_cycle.manifest import sha256
 from bookrec.list_shards import INDEX, SHARD_READERS, ShardEntry, ShardIndex, pack, shard_name, to_line
-from bookrec.manifest import sha256
 from bookrec.paths import key_order
 from trainer.serving.batch import model_file
 from trainer.serving.batch.making import ListMaker, shelf_of

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from bookrec import paths
+from bookrec.life_cycle.manifest import sha256
 from bookrec.list_shards import INDEX, SHARD_READERS, ShardEntry, ShardIndex, pack, shard_name, to_line
-from bookrec.manifest import sha256
 from trainer.serving.batch import model_file
 from trainer.serving.batch.making import ListMaker, in_parts, make_lists
 

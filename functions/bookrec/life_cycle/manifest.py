@@ -11,7 +11,7 @@ from typing import Any
 
 from bookrec import paths
 from bookrec.errors import BadModel
-from bookrec.experiment import Experiment, usable_experiment
+from bookrec.life_cycle.experiment import Experiment, usable_experiment
 
 SCHEMA = 1
 MANIFEST = "manifest.json"

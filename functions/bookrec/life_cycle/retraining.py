@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bookrec.lease import Lease
+from bookrec.life_cycle.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost, NotNow
-from bookrec.experiment import Experiment
-from bookrec.manifest import KEPT_VERSIONS, MANIFEST, Manifest, Pointer, usable_pointer
+from bookrec.life_cycle.experiment import Experiment
+from bookrec.life_cycle.manifest import KEPT_VERSIONS, MANIFEST, Manifest, Pointer, usable_pointer
 
 
 def next_pointer(present: object, pointer: Pointer, *, is_rollback: bool = False) -> dict[str, object]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bookrec.manifest import Pointer
+from bookrec.life_cycle.manifest import Pointer
 from bookrec.paths import children
 
 KEPT_LABELS = 20

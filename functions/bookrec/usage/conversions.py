@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from bookrec import paths
-from bookrec.experiment import Arm, Experiment
+from bookrec.life_cycle.experiment import Arm, Experiment
 from bookrec.reader import Reader
 from bookrec.shelf import Shelf
 
