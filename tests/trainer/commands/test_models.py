@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from bookrec.push_keys import push_time
-from local.demo import Demo
 from local.stack import ROOT
+from local.up import _export_of
 from tests.trainer.commands.command_line import command, tiny
 from tests.trainer.small_ratings import clusters, split
 from trainer.data.exchange.database_export import push_key
@@ -160,7 +160,7 @@ def test_the_demo_imports_ratings_as_often_as_it_is_run(tmp_path):
     (tmp_path / "ratings.csv").write_text("user_id,book_id,rating\n1,2,5\n")
     (tmp_path / "books.csv").write_text("book_id,isbn,title,authors\n2,0439023483,Games,Collins\n")
     for _ in range(2):
-        assert len(read_export(Demo(tmp_path / "out")._export(tmp_path)).ratings) == 1
+        assert len(read_export(_export_of(tmp_path, tmp_path / "out")).ratings) == 1
 
 
 def test_help_is_quick_and_names_the_commands():

@@ -87,6 +87,7 @@ def test_a_cold_start_curve_that_fails_leaves_the_run_and_its_report_as_they_are
         "createdAt": "2026-01-01",
         "data": {"fingerprint": "f" * 64, "entries": 1, "users": 1, "items": 1},
         "choices": {"epochs": 1, "negatives": "batch", "share": 0.5},
+        "verifiedIn": ["LiteRT"],
         "metrics": {"model": figures["popularity"] | figures["biases"], "baselines": figures, **shown},
     }
     page = report.render(details, {"joint": {"ndcg": [0.1]}}, [])
