@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from trainer.serving.runtimes import LITERT, TFLITE_RUNTIME, run_litert, run_tfl
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+
+# A shell starts a background job with SIGINT ignored, and nohup has SIGHUP ignored. What the tests start inherits that,
+# and would not end on the signals that the tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parents[1]
 
