@@ -19,9 +19,6 @@ FAKES = ("google-re2", "lark", "psutil", "sortedcontainers")
 THEIRS = ("execnet", "iniconfig", "packaging", "pluggy", "pygments")
 """What the tools need beyond that."""
 
-OF_THE_TRAINER = ["tests/unit/test_operators_use_cases.py"]
-"""Unit tests that import the trainer, which needs more than the functions' requirements."""
-
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory):
@@ -71,7 +68,7 @@ def test_the_functions_work_on(version, tools, models, tmp_path):
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "CI") if name in os.environ}
     kept["PYTHONPATH"] = str(ROOT / "emulator" / "src")
     words = [environment / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    tests = ["tests/unit", *(f"--ignore={name}" for name in OF_THE_TRAINER), "tests/adapters/test_tflite_model.py"]
+    tests = ["tests/unit", "tests/adapters/test_tflite_model.py"]
     told = run([*words, *tests], env={**kept, "MODEL_FILES": str(models), "PYTHONDONTWRITEBYTECODE": "1"})
     assert re.search(r"\d+ passed", told)
     assert "failed" not in told
