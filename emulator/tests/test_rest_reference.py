@@ -17,7 +17,6 @@ from rtdb_emulator.wire.responses import json_response
 
 from .database_server import ADMIN
 
-AGES = {"a": {"age": 30}, "b": {"age": "30"}, "c": {"age": True}, "d": {"age": False}, "e": {}, "f": {"age": {"x": 1}}}
 ORDER = ["null", "false", "true", "n1", "n2", "s1", "s2", "object"]
 TYPES = dict(zip(reversed(ORDER), [{"x": 1}, "b", "a", 10, 9.5, True, False], strict=False))
 

@@ -39,8 +39,6 @@ from typing import Any
 
 import pytest
 
-from bookrec import paths
-
 FOLDER = Path(__file__).resolve().parent
 GONE = "nothing"
 HUGE = 50_000
@@ -213,8 +211,3 @@ def texts_of(value):
 def size_of(value):
     """Return the approximate number of characters in a value."""
     return sum(map(len, texts_of(value)))
-
-
-def can_be_recorded(item):
-    """Return whether the database can hold a node with this key, and thus a record of it."""
-    return paths.is_key(item.key)
