@@ -1,12 +1,9 @@
-"""A real server on a free port, and what receives its trigger deliveries."""
+"""A real server on a free port, without triggers, and its clients."""
 
 import base64
 import json
-import queue
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -68,34 +65,8 @@ def connected(server):
 
 
 @pytest.fixture(scope="session")
-def deliveries():
-    """Events as the functions emulator would get them: (path, body)."""
-    received = queue.Queue()
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            received.put((self.path, body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    received.port = server.server_port
-    yield received
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(scope="session")
-def port(deliveries):
-    options = ["--single_project_mode", "Warning", "--functions_emulator_host", "127.0.0.1"]
-    with running(*options, "--functions_emulator_port", str(deliveries.port)) as emulator:
+def port():
+    with running() as emulator:
         yield emulator.port
     assert emulator.process.returncode == 0
 

@@ -12,7 +12,7 @@ from bookrec.catalogue import Book, Catalogue
 from bookrec.recommender import Recommender
 from tests.clients import guide
 from tests.clients.programs import Program
-from tests.database_server import deliveries, port, server
+from tests.database_server import port, server
 from tests.trainer.serving.batch.models import random_model
 from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
@@ -22,7 +22,7 @@ from trainer.publishing import versions
 from trainer.serving import tflite
 from trainer.serving.by_user import export_by_user
 
-__all__ = ["deliveries", "port", "server"]
+__all__ = ["port", "server"]
 
 HERE = Path(__file__).resolve().parent
 NODE_MODULES = guide.ROOT / "emulator" / "tests" / "conformance" / "node_modules"

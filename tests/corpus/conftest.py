@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.database_server import ROOT, Server, deliveries, port, server
+from tests.database_server import ROOT, Server, port, server
 
-__all__ = ["deliveries", "port", "server"]
+__all__ = ["port", "server"]
 
 
 @pytest.fixture(scope="module")

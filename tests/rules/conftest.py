@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.database_server import ROOT, deliveries, port, server
+from tests.database_server import ROOT, port, server
 from tests.rules.world import WORLD, as_user
 
-__all__ = ["deliveries", "port", "server"]
+__all__ = ["port", "server"]
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """The fixtures of ``tests.database_server``."""
 
-from tests.database_server import deliveries, port, server
+from tests.database_server import port, server
 
-__all__ = ["deliveries", "port", "server"]
+__all__ = ["port", "server"]
