@@ -15,7 +15,7 @@ KILLS ?= 20
 LOCK := uv pip compile -q --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-header --no-annotate
 PIP := --quiet --disable-pip-version-check --require-hashes
 SEED ?= 1
-# All tests by two processes; some of them by one. What is marked as whole is left to `make test-more`.
+# Two processes share the tests, file by file. What has the marker `whole` is left to `make test-more`.
 BY_TWO := -n 2 --dist loadscope --no-loadscope-reorder --durations 30
 
 help:  ## what there is
@@ -54,10 +54,10 @@ mutants: setup  ## deliberate faults in the code, each to be found by the simula
 chaos: setup  ## the real stack with lost events, killed runs and restarts (KILLS=20 SEED=1; about 20 minutes)
 	exec $(PY) -m local.chaos --kills $(KILLS) --seed $(SEED)
 
-deploy: setup  ## deploy a project, or go on with it; prints each step and changes nothing without RUN=1 (PROJECT= REGION=)
+deploy: setup  ## deploy a project, or continue; prints each step and changes nothing without RUN=1 (PROJECT= REGION=)
 	$(PY) -m deploy $(if $(RUN),apply,plan) --project "$(PROJECT)" --region "$(REGION)"
 
-doctor: setup  ## look at a deployed project and say what to mend (PROJECT= REGION=)
+doctor: setup  ## look at a deployed project and say what to fix (PROJECT= REGION=)
 	$(PY) -m deploy doctor --project "$(PROJECT)" --region "$(REGION)"
 
 bench: setup  ## speed and growth of every stage; writes out/bench.json and plots (QUICK=1: small data, some minutes)
@@ -73,13 +73,13 @@ bench-train: setup  ## training against the notebook's loop, and the exported fi
 bench-emulator: setup  ## the database emulator: writes, listeners, queries, memory (about 3 minutes)
 	$(PY) -m benchmarks.emulator
 
-data: setup  ## write emulator-data anew
+data: setup  ## generate emulator-data again
 	PYTHONPATH=. $(PY) emulator-data/generate.py
 
-clients: setup  ## write the data classes for TypeScript, Kotlin and Swift anew
+clients: setup  ## generate the data classes for TypeScript, Kotlin and Swift again
 	PYTHONPATH=functions:. $(PY) -m clients.generate
 
-lock:  ## resolve the requirements anew, all to the same versions (needs uv)
+lock:  ## lock the requirements again, all to the same versions (needs uv)
 	$(LOCK) -o requirements-dev.txt requirements-dev.in
 	$(LOCK) -c requirements-dev.txt -o trainer/requirements.txt trainer/requirements.in
 	$(LOCK) -c requirements-dev.txt -o trainer/requirements-baselines.txt trainer/requirements-baselines.in

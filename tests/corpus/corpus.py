@@ -150,7 +150,7 @@ def sampled():
 
 
 def is_sampled(item):
-    """Tell whether `make test` takes an item; `make test-all` takes all."""
+    """Return whether `make test` takes an item; `make test-all` takes all."""
     return (type(item), item.what) in sampled()
 
 

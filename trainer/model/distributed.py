@@ -61,7 +61,7 @@ def rank() -> int:
 
 
 def is_chief() -> bool:
-    """Tell whether this worker holds the lease, exports and publishes."""
+    """Return whether this worker holds the lease, exports and publishes."""
     return rank() == 0
 
 

@@ -195,7 +195,7 @@ def _compare(expected: Tensors, found: Tensors, where: str, tolerance: float) ->
 def same_ranking(
     indices: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], found: npt.NDArray[np.int32], tolerance: float
 ) -> bool:
-    """Tell whether a runtime's top ten is the expected one, but for places of books that are all but equal.
+    """Return whether a runtime's top ten is the expected one; books with nearly equal scores may change places.
 
     Args:
         indices: int32 [K], the expected books, the best first; −1 where there is none.

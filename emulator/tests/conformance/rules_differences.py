@@ -49,7 +49,7 @@ class Difference:
     rejected: str = ""
 
     def explains(self, case: Case, ours: Answer, theirs: Answer) -> bool:
-        """Tell whether this alone makes the answers differ."""
+        """Return whether this alone makes the answers differ."""
         if self.rejected:
             reasons = _reasons(ours) if ours.answer == "rejected" else [theirs.why]
             return "rejected" in (ours.answer, theirs.answer) and all(re.search(self.rejected, why) for why in reasons)
