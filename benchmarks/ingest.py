@@ -148,16 +148,14 @@ def database(emulator: DatabaseEmulator) -> Iterator[FirebaseDatabase]:
 
 def increment(emulator: DatabaseEmulator, made: synthetic.Synthetic) -> Figures:
     """Read all, then what a hundredth of the readers changed."""
-    with tempfile.TemporaryDirectory() as folder, database(emulator) as found:
+    with tempfile.TemporaryDirectory() as folder, database(emulator) as connected:
         snapshots = Snapshots(LocalFolder(Path(folder)))
-        full = timed(lambda: len(snapshots.read(found, found.server_time()).ratings))
+        full = timed(lambda: len(snapshots.read(connected, connected.server_time()).ratings))
         readers = made.user_ids[:: round(1 / CHANGED)]
-        found.shelf_nodes(
-            readers[0]
-        )  # the emulator's index is made by the first query for it: the backend's own, usually
+        connected.shelf_nodes(readers[:1])  # the first query makes the emulator's index: the backend's own, usually
         marks = {f"{paths.DIRTY}/{reader}": {"at": 1} for reader in readers}
         put(emulator, "", json.dumps(marks), "PATCH")
-        changed = timed(lambda: len(snapshots.read(found, found.server_time()).ratings))
+        changed = timed(lambda: len(snapshots.read(connected, connected.server_time()).ratings))
         assert full["result"] == changed["result"] == len(made.at)
         names = {path.name for path in Path(folder).glob("*-0000.parquet")}
         shelves = json.loads((Path(folder) / "snapshot.json").read_text())["deltas"][0]["parts"]
@@ -179,9 +177,9 @@ def side_by_side(emulator: DatabaseEmulator) -> Figures:
     rule = {"path": paths.USER_BOOK, "methods": ["GET"], "stall_ms": [LATENCY_MS, LATENCY_MS]}
     put(emulator, ".settings/faults", json.dumps({"rules": [rule]}))
     size = PAGE_SIZE // 10  # of few entries many pages
-    with database(emulator) as found:
-        serial = timed(lambda: sum(map(len, pages(found, paths.USER_BOOK, size))))
-        parallel = timed(lambda: sum(map(len, parallel_pages(found, paths.USER_BOOK, size, Reading(spans=32)))))
+    with database(emulator) as connected:
+        serial = timed(lambda: sum(map(len, pages(connected, paths.USER_BOOK, size))))
+        parallel = timed(lambda: sum(map(len, parallel_pages(connected, paths.USER_BOOK, size, Reading(spans=32)))))
     assert serial["result"] == parallel["result"]
     return {
         "latency_ms": LATENCY_MS,
@@ -211,20 +209,14 @@ def show(figures: Figures) -> None:
             f"{row['entries']:12,}{row['backup_mb']:12.0f}{row['parquet_mb']:12.0f}{row['seconds']:10.1f}{row['cpu_seconds']:10.1f}"
             f"{row['entries_a_second']:12,.0f}{row['peak_mb']:10.0f}"
         )
-    found = figures["increment"]
+    row = figures["increment"]
+    print(f"\nemulator, {row['entries']:,} entries: all in {row['full_seconds']:.2f} s; of {row['readers']} readers")
+    print(f"{row['changed_readers']} ({row['increment_rows']:,} rows) changed: in {row['increment_seconds']:.2f} s")
+    row = figures["ranges"]
+    print(f"\nemulator, {row['latency_ms']} ms a request, pages of {row['page_size']}, {row['entries']:,} entries:")
     print(
-        f"\nemulator, {found['entries']:,} entries: all in {found['full_seconds']:.2f} s; of {found['readers']} readers"
-    )
-    print(
-        f"{found['changed_readers']} ({found['increment_rows']:,} rows) changed: in {found['increment_seconds']:.2f} s"
-    )
-    found = figures["ranges"]
-    print(
-        f"\nemulator, {found['latency_ms']} ms a request, pages of {found['page_size']}, {found['entries']:,} entries:"
-    )
-    print(
-        f"page by page {found['page_by_page_seconds']:.2f} s, "
-        f"by {found['workers']} at a time {found['side_by_side_seconds']:.2f} s"
+        f"page by page {row['page_by_page_seconds']:.2f} s, "
+        f"by {row['workers']} at a time {row['side_by_side_seconds']:.2f} s"
     )
     for row in figures["targets"]:
         print(f"{'met' if row['met'] else 'MISSED':8}{row['name']}: {row['measured']:,.2f} (bound {row['bound']:,.2f})")
