@@ -180,31 +180,31 @@ def verify(
     return list(checked_in)
 
 
-def _compare(expected: Tensors, found: Tensors, where: str, tolerance: float) -> None:
-    if not same_ranking(expected["indices"], expected["scores"], found["indices"], tolerance):
-        raise BadModel(f"{where}: ranked otherwise than by TensorFlow")
-    if not np.allclose(expected["scores"], found["scores"], rtol=0, atol=tolerance):
-        raise BadModel(f"{where}: other scores than TensorFlow's")
+def _compare(expected: Tensors, actual: Tensors, where: str, tolerance: float) -> None:
+    if not same_ranking(expected["indices"], expected["scores"], actual["indices"], tolerance):
+        raise BadModel(f"{where}: TensorFlow ranks the books in another order")
+    if not np.allclose(expected["scores"], actual["scores"], rtol=0, atol=tolerance):
+        raise BadModel(f"{where}: the scores differ from TensorFlow's")
     # Below the top ten, books of all but equal scores may change places.
-    by_index = dict(zip(found["indices"].tolist(), found["predicted_ratings"].tolist(), strict=True))
+    by_index = dict(zip(actual["indices"].tolist(), actual["predicted_ratings"].tolist(), strict=True))
     for index, rating in zip(expected["indices"].tolist(), expected["predicted_ratings"], strict=True):
         if abs(by_index.get(index, rating) - rating) > tolerance:
-            raise BadModel(f"{where}: another predicted rating for book {index}")
+            raise BadModel(f"{where}: the predicted rating of book {index} differs from TensorFlow's")
 
 
 def same_ranking(
-    indices: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], found: npt.NDArray[np.int32], tolerance: float
+    indices: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], actual: npt.NDArray[np.int32], tolerance: float
 ) -> bool:
     """Return whether a runtime's top ten is the expected one; books with nearly equal scores may change places.
 
     Args:
         indices: int32 [K], the expected books, the best first; −1 where there is none.
         scores: float32 [K], their scores.
-        found: int32 [K], the books that the runtime gives.
+        actual: int32 [K], the books that the runtime gives.
         tolerance: how far apart the scores of two books may be that change places.
     """
     known = dict(zip(indices.tolist(), scores.tolist(), strict=True))
-    first, top = found[:LIST_SIZE].tolist(), scores[:LIST_SIZE].tolist()
+    first, top = actual[:LIST_SIZE].tolist(), scores[:LIST_SIZE].tolist()
     books = [book for book in first if book != UNKNOWN]
     if len(set(books)) != len(books):
         return False
