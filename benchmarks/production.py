@@ -49,12 +49,12 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
                 "MODEL_BUCKET": BUCKET,
             }
             words = [sys.executable, "-m", "trainer", "run", f"--seed={seed}"]
-            found = _run(words, environment, url, logs / "production.log")
+            run = _run(words, environment, url, logs / "production.log")
     finally:
         processes.stop(patience_s=5)
     name = f"a run over {entries:,} entries, seconds"
-    row = {"name": name, "measured": found["seconds"], "bound": TARGET_S, "met": found["seconds"] <= TARGET_S}
-    return {"seed": seed, "quick": quick, "entries": entries, **found, "targets": [row]}
+    row = {"name": name, "measured": run["seconds"], "bound": TARGET_S, "met": run["seconds"] <= TARGET_S}
+    return {"seed": seed, "quick": quick, "entries": entries, **run, "targets": [row]}
 
 
 def _fill(url: str) -> int:
@@ -97,15 +97,15 @@ def _ask(method: str, url: str, *, json: Any = None, data: bytes | None = None, 
     return answer.json() if answer.content else None
 
 
-def show(found: dict[str, Any]) -> None:
+def show(figures: dict[str, Any]) -> None:
     """Print the seconds by step."""
-    print(f"\n== A production run over the emulator data ({found['entries']:,} entries), seed {found['seed']}")
-    for name, seconds in found["steps"].items():
+    print(f"\n== A production run over the emulator data ({figures['entries']:,} entries), seed {figures['seed']}")
+    for name, seconds in figures["steps"].items():
         print(f"{name:>10}: {seconds:6.2f} s")
-    (row,) = found["targets"]
+    (row,) = figures["targets"]
     verdict = "met" if row["met"] else "MISSED"
     print(f"{'in all':>10}: {row['measured']:6.2f} s (target {row['bound']:.0f}): {verdict}")
-    print(f"{'processor':>10}: {found['cpu_seconds']:6.2f} s, user and system")
+    print(f"{'processor':>10}: {figures['cpu_seconds']:6.2f} s, user and system")
 
 
 def main() -> None:
@@ -114,9 +114,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="changes nothing: the data are small")
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
     arguments = parser.parse_args()
-    found = measure(arguments.seed, arguments.quick)
-    show(found)
-    print(f"\nwritten: {keep('production', found)}")
+    figures = measure(arguments.seed, arguments.quick)
+    show(figures)
+    print(f"\nwritten: {keep('production', figures)}")
 
 
 if __name__ == "__main__":

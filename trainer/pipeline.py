@@ -162,11 +162,11 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
     candidate = tflite.as_served(trained.serving, "candidate")
     rows = _frame(test)
     result = evaluate(candidate, train, rows, config.seed)
-    found = baselines.compare(train, books, rows, config)
-    verdict = gate.judge(result.rows, {"popularity": found.models["popularity"]["rows"]}, config.seed)
-    metrics: dict[str, Any] = {"model": result.metrics, "baselines": found.metrics}
+    compared = baselines.compare(train, books, rows, config)
+    verdict = gate.judge(result.rows, {"popularity": compared.models["popularity"]["rows"]}, config.seed)
+    metrics: dict[str, Any] = {"model": result.metrics, "baselines": compared.metrics}
     if config.baselines:
-        metrics |= _cold_start(train, books, config, trained, found.left_out)
+        metrics |= _cold_start(train, books, config, trained, compared.left_out)
     changes = None
     if live is not None:
         model, pointer = live

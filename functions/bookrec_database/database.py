@@ -106,8 +106,8 @@ class FirebaseDatabase:
 
     def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
         """Read the mark of each, at the same time."""
-        found = self._concurrently([self._node(f"{paths.DIRTY}/{user_id}").get for user_id in user_ids])
-        return [user_id for user_id, mark in zip(user_ids, found, strict=True) if mark is not None]
+        nodes = self._concurrently([self._node(f"{paths.DIRTY}/{user_id}").get for user_id in user_ids])
+        return [user_id for user_id, mark in zip(user_ids, nodes, strict=True) if mark is not None]
 
     def dirty_readers(self) -> Sequence[str]:
         """Return all readers whose shelf has changed since the last published model's snapshot."""
@@ -232,8 +232,8 @@ class FirebaseDatabase:
         return [node_at(path) for node_at in (self._all if path in OF_READERS else self._all[:1])]
 
 
-def _at(found: object) -> int:
-    times = [mark.get("at") for mark in children(found).values() if isinstance(mark, Mapping)]
+def _at(node: object) -> int:
+    times = [mark.get("at") for mark in children(node).values() if isinstance(mark, Mapping)]
     return int(times[0]) if times and isinstance(times[0], (int, float)) else 0
 
 

@@ -121,15 +121,15 @@ def evaluate_split(
     scored = time.monotonic()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     step("comparing")
-    found = baselines.compare(ratings, books, held_out, config, every=True)
+    compared = baselines.compare(ratings, books, held_out, config, every=True)
     curve = None
     if config.baselines:
         plain = replace(config, baselines=False)
         curve = cold_start(ratings, books, config, lambda part: fit(part, books, plain).serving)
     metrics = {
         "model": result.metrics,
-        "baselines": found.metrics,
-        "baselines_left_out": dict(found.left_out),
+        "baselines": compared.metrics,
+        "baselines_left_out": dict(compared.left_out),
         "cold_start": curve,
         "choices": trained.choices.to_json(),
         "config": asdict(config),
@@ -155,7 +155,7 @@ def evaluate_split(
         "verifiedIn": verified_in,
         "metrics": {
             "model": result.metrics,
-            "baselines": found.metrics,
+            "baselines": compared.metrics,
             "baselinesLeftOut": metrics["baselines_left_out"],
             "coldStart": curve,
         },

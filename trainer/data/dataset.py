@@ -220,7 +220,7 @@ def shelves_of(ratings: Ratings, user_ids: Collection[str] | None = None) -> dic
     for row, user, item, stars in zip(*(column.tolist() for column in columns), strict=True):
         user_id = ratings.user_ids[user]
         entries.setdefault(user_id, []).append(Entry(f"{row:09d}", user_id, ratings.isbns[item], stars))
-    return {user_id: Shelf(user_id, tuple(found)) for user_id, found in entries.items()}
+    return {user_id: Shelf(user_id, tuple(own)) for user_id, own in entries.items()}
 
 
 def holdout(ratings: Ratings, fraction: float, seed: int, *, by_time: bool = True) -> npt.NDArray[np.bool_]:

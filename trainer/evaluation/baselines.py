@@ -92,8 +92,8 @@ def ials(ratings: Ratings, seed: int, factors: int = 128) -> Baseline:
     def scores(shelves: sp.csr_matrix) -> Floats:
         with threadpool_limits(1, "blas"):
             readers = np.atleast_2d(model.recalculate_user(np.arange(shelves.shape[0]), shelves))
-            found: Floats = readers @ model.item_factors.T
-        return found
+            scored: Floats = readers @ model.item_factors.T
+        return scored
 
     return Baseline("iALS", scores)
 
@@ -172,7 +172,7 @@ def rank(baseline: Baseline, train: Ratings, held_out: pd.DataFrame, seed: int) 
         known = set(shelves[row].indices.tolist())
         relevant, liked = relevant_items(group, item_index, known)
         rows.append(user_metrics(top[row][: len(train.isbns) - len(known)], relevant, liked) if relevant else {})
-    lists = [[train.isbns[item] for item in found[:10]] for found in top]
+    lists = [[train.isbns[item] for item in items[:10]] for items in top]
     return {"rows": rows, "metrics": {**summarise([row for row in rows if row], seed), **list_metrics(train, lists)}}
 
 

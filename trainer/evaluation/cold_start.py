@@ -73,7 +73,7 @@ def cold_start(
     tops = {OURS: [[ours((items[:n], stars[:n])) for items, stars in histories] for n in SIZES]}
     for baseline in attempt(ranking_baselines(others, books, config))[0].values():
         tops[baseline.name] = [list(baseline.top(_shelves(histories, n, ratings.shape[1]), CUTOFF)) for n in SIZES]
-    result["models"] = {name: _curve(found, histories, config.seed) for name, found in tops.items()}
+    result["models"] = {name: _curve(own, histories, config.seed) for name, own in tops.items()}
     return result
 
 
@@ -87,7 +87,7 @@ def _history(ratings: Ratings, user: int, rng: np.random.Generator) -> tuple[Int
 
 def _shelves(histories: list[tuple[Ints, npt.NDArray[np.float32]]], size: int, items: int) -> sp.csr_matrix:
     rows = np.repeat(np.arange(len(histories)), size)
-    columns = np.concatenate([found[:size] for found, _ in histories]) if size else np.zeros(0, np.int32)
+    columns = np.concatenate([books[:size] for books, _ in histories]) if size else np.zeros(0, np.int32)
     return sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(histories), items))
 
 
@@ -95,11 +95,11 @@ def _curve(
     tops: list[list[Ints]], histories: list[tuple[Ints, npt.NDArray[np.float32]]], seed: int
 ) -> list[dict[str, float]]:
     curve = []
-    for size, found in zip(SIZES, tops, strict=True):
+    for size, of_size in zip(SIZES, tops, strict=True):
         figures = np.array(
             [
                 user_metrics(top, set(items[size:].tolist()), set())["ndcg"]
-                for top, (items, _) in zip(found, histories, strict=True)
+                for top, (items, _) in zip(of_size, histories, strict=True)
             ]
         )
         low, high = interval(figures, seed)

@@ -163,8 +163,8 @@ def _from_chief(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     total = _added_up()  # first of all: it connects the workers
     with lost_workers():
-        found: npt.NDArray[Any] = total(tf.constant(values if is_chief() else np.zeros_like(values))).numpy()
-    return found
+        shared: npt.NDArray[Any] = total(tf.constant(values if is_chief() else np.zeros_like(values))).numpy()
+    return shared
 
 
 @cache
@@ -198,8 +198,8 @@ def lost_workers() -> Iterator[None]:
 
 
 def _tasks() -> dict[str, list[str]]:
-    found = _config().get("cluster", {})
-    return {name: list(found.get(name, [])) for name in ("chief", "worker")} if found else {}
+    cluster = _config().get("cluster", {})
+    return {name: list(cluster.get(name, [])) for name in ("chief", "worker")} if cluster else {}
 
 
 def _config() -> dict[str, Any]:

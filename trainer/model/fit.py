@@ -169,8 +169,8 @@ def _choose_blend(folds: Sequence[_Fold], config: Config) -> Choices:
     """Choose the negatives, the learned model's share and popularity's weight by the mean figure that they reach."""
     means: dict[tuple[Negatives, float, float], float] = {}
     for negatives, _ in config.embedding_dims:
-        found = [_blend_figures(fold, negatives, config) for fold in folds]
-        means |= {(negatives, *choice): float(np.mean([part[choice] for part in found])) for choice in found[0]}
+        figures = [_blend_figures(fold, negatives, config) for fold in folds]
+        means |= {(negatives, *choice): float(np.mean([part[choice] for part in figures])) for choice in figures[0]}
     ranked = sorted(means, key=lambda choice: (means[choice], choice))
     best = ranked[int(distributed.agree(len(ranked) - 1 if distributed.is_chief() else 0))]
     epochs = max(1, round(float(np.mean([fold.learned[best[0]].epochs for fold in folds]))))
@@ -207,17 +207,17 @@ def _choose_rating(folds: Sequence[_Fold], facts: Facts, choices: Choices, confi
             continue
         serving = replace(fold.serving(facts, choices, config), interaction=1.0)
         likeness, biases = serving.likeness, serving.biases
-        found = np.empty(len(stars))
+        interactions = np.empty(len(stars))
         for block in fold.validation.blocks():
             here = (rows >= block.start) & (rows < block.stop)
             summed = serving.interactions(fold.validation.stars[block], likeness)
-            found[here] = summed[rows[here] - block.start, items[here]]
+            interactions[here] = summed[rows[here] - block.start, items[here]]
         base = biases.mean + biases.items[items] + biases.users(fold.validation.stars)[rows]
         for scale, of_scale in errors.items():
-            of_scale.append(rmse(np.clip(base + scale * found, 0.5, 5.0), stars))
+            of_scale.append(rmse(np.clip(base + scale * interactions, 0.5, 5.0), stars))
     if not errors[config.interaction_scales[0]]:
         return choices
-    means = {scale: float(np.mean(found)) for scale, found in errors.items()}
+    means = {scale: float(np.mean(of_scale)) for scale, of_scale in errors.items()}
     chosen = min(means, key=lambda scale: (means[scale], scale))
     return replace(choices, interaction=chosen, figures={**choices.figures, "rmse": means[chosen]})
 

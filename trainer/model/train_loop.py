@@ -77,26 +77,26 @@ class _Step:
             model = ShelfModel(features, config, negatives)
             optimiser = tf.keras.optimizers.legacy.Adam(config.learning_rate)
 
-        def replica_step(found: Any) -> Any:
+        def replica_step(batch: Any) -> Any:
             with tf.GradientTape() as tape:
-                loss = model.compute_loss(found, training=True) / groups
+                loss = model.compute_loss(batch, training=True) / groups
             variables = model.trainable_variables
             gradients = tape.gradient(loss, variables)
             optimiser.apply_gradients([(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None])
             return loss
 
-        def step(found: Any) -> Any:
-            return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, args=(found,)), axis=None)
+        def step(batch: Any) -> Any:
+            return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, args=(batch,)), axis=None)
 
         signature = [[GROUP] * (groups // strategy.num_replicas_in_sync)]
         self.model, self._optimiser, self._strategy = model, optimiser, strategy
         self._step = tf.function(step, input_signature=signature)
 
-    def __call__(self, found: Sequence[Group]) -> float:
+    def __call__(self, step: Sequence[Group]) -> float:
         """Make one step; return the loss."""
         import tensorflow as tf
 
-        return float(self._step([{name: tf.constant(value) for name, value in group.items()} for group in found]))
+        return float(self._step([{name: tf.constant(value) for name, value in group.items()} for group in step]))
 
     def start_again(self) -> None:
         """Make model and optimiser what they were before training."""
@@ -148,7 +148,7 @@ def learn(
     for epoch in progress:
         model.reset_metrics()
         with distributed.lost_workers():
-            losses = [step(found) for found in feed.steps(epoch)]
+            losses = [step(batch) for batch in feed.steps(epoch)]
         history["loss"].append(float(np.mean(losses)) if losses else 0.0)
         history["rmse"].append(float(model.metrics[0].result()))
         vectors = model.item_vectors().numpy()

@@ -85,9 +85,9 @@ def _tastes(serving: ServingModel, ratings: Ratings) -> Rows:
     values = np.zeros(items.shape, np.float32)
     for start in range(0, stars.shape[0], BLOCK) if serving.interaction else ():
         block = stars[start : start + BLOCK]
-        found = serving.interactions(block, likeness)
+        interactions = serving.interactions(block, likeness)
         rows = slice(start, start + block.shape[0])
-        items[rows], values[rows] = strongest(found.astype(np.float32), width)
+        items[rows], values[rows] = strongest(interactions.astype(np.float32), width)
     return items, values
 
 

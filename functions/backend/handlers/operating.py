@@ -76,8 +76,8 @@ class OperatingHandler:
             BookrecError: naming the steps that failed; all others were done.
         """
         repaired: Counter[str] = Counter()
-        for found in self._reconcile():
-            repaired.update(found)
+        for counts in self._reconcile():
+            repaired.update(counts)
         return {"repaired": dict(sorted(repaired.items()))}
 
 
