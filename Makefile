@@ -31,7 +31,7 @@ up: setup  ## the local stack until Ctrl-C; functions reload (KEEP_DATA=FOLDER: 
 demo: setup  ## the main job, start to end (DATA=FOLDER: with other ratings; KEEP=1: the pages stay up until Ctrl-C)
 	exec $(PY) -m local.demo --data "$(DATA)" $(if $(KEEP),--keep)
 
-test: setup $(if $(filter $(NEED_CLIENTS),$(TESTS)),.setup/conformance) lint  ## style, types and the tests of every day (TESTS=tests/web: any tests)
+test: setup $(if $(filter $(NEED_CLIENTS),$(TESTS)),.setup/conformance) lint  ## style, types and the everyday tests (TESTS=tests/web: any tests)
 	$(PY) -m pytest $(if $(TESTS),$(WORKERS) $(TESTS),$(or $(WORKERS),$(BY_TWO)) -m "not whole" $(ALL))
 
 test-all: test test-more  ## all tests

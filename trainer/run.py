@@ -231,7 +231,7 @@ class _Record:
 
 
 def run_record(run: Mapping[str, object]) -> dict[str, object]:
-    """Return the values by path that record how a run stands, and count its outcome."""
+    """Return the values by path that record a run's status and count its outcome."""
     training, node = f"{paths.STATUS}/training", {**run, "at": TIMESTAMP}
     values: dict[str, object] = {f"{training}/run": node}
     if run["outcome"] != "running":

@@ -1,8 +1,8 @@
 """Clearing marks: those up to a time, without removing one that is renewed meanwhile.
 
 A mark says that something changed at a time, and a later change replaces it. The service has no conditional write for
-several children, so that many marks go by one conditional write of their parent. It fails while others write there.
-If it keeps failing, a bounded number of marks goes one at a time, each by its own conditional write.
+several children. So one conditional write of their parent removes many marks at once; it fails while others write
+there. If it keeps failing, a bounded number of marks is removed one by one, each by its own conditional write.
 """
 
 from __future__ import annotations
