@@ -228,7 +228,7 @@ def test_a_run_is_recorded_and_its_outcome_counted(database):
     assert training["run"]["at"] > 1_600_000_000_000
 
 
-def test_a_quarantine_moves_exactly_the_entry_that_was_seen(database):
+def test_reject_moves_exactly_the_entry_that_was_seen(database):
     forged, record = entry("victim", "1"), {"reason": "user_forged", "message": "m", "at": TIMESTAMP}
     shelve(database, k1=forged)
     assert not database.reject("k1", {**forged, "isbn": "2"}, record)

@@ -125,7 +125,7 @@ def test_a_version_that_is_not_whole_any_more_gets_no_reader_and_the_lease_is_fr
     assert world.database.lease().holder is None
 
 
-def test_a_rollback_waits_for_no_run_but_is_refused_while_one_is_live(world, operator):
+def test_a_rollback_does_not_begin_while_a_run_is_live(world, operator):
     now = world.clock.now
     world.database.change_lease(lambda held: leases.acquire(held, "run", now, 10_000, 10_000, 2))
     with pytest.raises(NotNow, match=r"a run is live.*the lease is held by run run-3 under fence 3"):

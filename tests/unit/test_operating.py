@@ -103,7 +103,7 @@ def test_what_is_no_versions_name_is_a_bad_argument(world, version):
         operating(world).experiment({"version": version, "share": 0.5})
 
 
-def test_a_rollback_is_refused_while_a_run_is_live(world):
+def test_a_rollback_does_not_begin_while_a_run_is_live(world):
     operating(world).retrain()
     with pytest.raises(NotNow, match="a run is live"):
         operating(world).rollback("v1")

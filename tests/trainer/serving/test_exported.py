@@ -205,7 +205,7 @@ def test_padding_changes_nothing_and_a_longer_shelf_counts_by_its_last_books(sma
     assert (stars == 1).all()
 
 
-def test_a_file_that_differs_from_tensorflow_is_refused(small, runtime):
+def test_a_file_that_differs_from_tensorflow_is_a_bad_model(small, runtime):
     _, _, trained, files = small
     other = replace(trained.serving, popularity_weight=5.0, popularity=trained.serving.popularity[::-1].copy())
     with pytest.raises(BadModel, match=rf"{next(iter(runtime))}, shelf \d+: (TensorFlow ranks|the scores differ)"):
