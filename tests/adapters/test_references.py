@@ -91,7 +91,7 @@ def test_both_give_the_same_answers(over_the_wire, requests):
 
 
 @pytest.mark.parametrize("name", ["set", "update"])
-def test_both_refuse_what_the_sdk_refuses(over_the_wire, name):
+def test_both_reject_what_the_sdk_rejects(over_the_wire, name):
     nothing = None if name == "set" else {}
     with pytest.raises(ValueError, match=r"."):
         getattr(over_the_wire("a"), name)(nothing)
