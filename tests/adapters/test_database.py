@@ -29,8 +29,8 @@ def database(request):
     if request.param == "in memory":
         yield FakeDatabase(FakeClock())
         return
-    with connected(request.getfixturevalue("server")) as found:
-        yield found
+    with connected(request.getfixturevalue("server")) as adapter:
+        yield adapter
 
 
 def shelve(database, **entries):

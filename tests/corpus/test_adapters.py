@@ -29,8 +29,8 @@ def database(port):
         nodes = {item.key: item.value for item in items}
         answer = server.request("PATCH", path, data=json.dumps(nodes).encode())
         assert answer.ok, answer.text
-    with connected(server) as found:
-        yield found
+    with connected(server) as adapter:
+        yield adapter
 
 
 @pytest.mark.parametrize("size", [7, 100])

@@ -39,8 +39,8 @@ class Bucket(FakeBucket):
 
 @pytest.fixture
 def database(server):
-    with connected(server) as found:
-        yield found
+    with connected(server) as adapter:
+        yield adapter
 
 
 def services(database, bucket):

@@ -11,6 +11,6 @@ __all__ = ["storage_url"]
 @pytest.fixture
 def database(server):
     """An empty database with the project's rules; ``server`` is its client."""
-    with connected(server) as found:
-        yield found
+    with connected(server) as adapter:
+        yield adapter
     server.request("DELETE", ".settings/faults")

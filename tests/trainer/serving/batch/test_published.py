@@ -40,8 +40,8 @@ class WallClock(FakeClock):
 
 @pytest.fixture
 def database(server):
-    with connected(server) as found:
-        yield found
+    with connected(server) as adapter:
+        yield adapter
 
 
 def test_a_run_with_lists_reaches_every_reader_through_shards_and_an_event_wins(server, database, monkeypatch):
