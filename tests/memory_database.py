@@ -1,7 +1,7 @@
 """The Realtime Database in this process, behind the interface of firebase-admin's references.
 
-It is the database emulator's own tree, queries, indexes and rules without the wire, so that the real adapters run over
-it as they are. ``tests/adapters/test_database.py`` runs one suite over both.
+It is the database emulator's own tree, queries, indexes and rules without the wire, so that the real adapter runs over
+it as it is. ``tests/adapters/test_database.py`` runs one suite over both.
 """
 
 import json
@@ -44,7 +44,7 @@ class MemoryDatabase:
 
 
 class Reference:
-    """What the adapters use of ``firebase_admin.db.Reference``."""
+    """What the adapter uses of ``firebase_admin.db.Reference``."""
 
     def __init__(self, database, path):
         self._database, self._path = database, path
@@ -123,7 +123,7 @@ class Reference:
 
 
 class Query:
-    """What the adapters use of ``firebase_admin.db.Query``: like there, each call narrows the same object."""
+    """What the adapter uses of ``firebase_admin.db.Query``: like there, each call narrows the same object."""
 
     def __init__(self, reference, order_by):
         self._reference, self._parameters = reference, {"orderBy": json.dumps(order_by)}
