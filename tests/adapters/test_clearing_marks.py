@@ -128,11 +128,13 @@ def test_marks_that_another_process_renews_meanwhile_are_there_afterwards(server
         renewed, is_over = {}, threading.Event()
 
         def renew():
-            for number in range(200):
-                key, at = keys[number % 20], 100 + number
-                server.put(f"{paths.DIRTY}/{key}", {"at": at})
-                renewed[key] = at
-            is_over.set()
+            try:
+                for number in range(200):
+                    key, at = keys[number % 20], 100 + number
+                    server.put(f"{paths.DIRTY}/{key}", {"at": at})
+                    renewed[key] = at
+            finally:
+                is_over.set()
 
         thread = threading.Thread(target=renew)
         thread.start()
