@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo test test-all test-more lint simulate mutants chaos deploy doctor bench bench-quality bench-train bench-emulator data clients lock clean
 
-# The newest that is there; `make PYTHON=/path/to/python3.12` takes another.
+# The newest that is there; `make clean`, then `make setup PYTHON=/path/to/python3.12`, takes another.
 PYTHON ?= $(shell local/find-python 3.13 3.12 3.11)
 PY := .venv/bin/python
 DATA ?= emulator-data
