@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from trainer.data.features import item_features
 from trainer.model.train_loop import Steps, learn
 from trainer.model.validation import Validation
 from trainer.serving import tflite
-from trainer.serving.runtimes import tflite_python
+from trainer.serving.runtimes import ADVICE, tflite_python
 
 SHELF_SIZES = (1, 10, 50, 200)
 CALLS = 300
@@ -125,6 +126,9 @@ def _files(seed: int, quick: bool) -> dict[str, Any]:
     path.write_bytes(files["recommend.tflite"])
     latencies: dict[str, Any] = {}
     for runtime, python in (("tflite_runtime", str(tflite_python())), ("ai_edge_litert", sys.executable)):
+        if not Path(python).exists():
+            print(f"{runtime:15} not measured: {python} does not exist; {ADVICE}")
+            continue
         words = [python, "-I", "-c", _TIMES, runtime, str(path), json.dumps([BOOKS, CALLS, seed, SHELF_SIZES])]
         told = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
         for shelf_size, times in zip(SHELF_SIZES, told, strict=True):
