@@ -174,7 +174,7 @@ def _entry(number: int, chance: random.Random) -> dict[str, Any]:
 
 
 async def _among(server: Server, size: int, calls: int) -> dict[str, float]:
-    """Measure a query over an index and a write of one child, beside so many siblings."""
+    """Measure a query over an index and a write of one child, among so many siblings."""
     base, chance = f"http://127.0.0.1:{server.port}", random.Random(1)
     async with aiohttp.ClientSession(headers=ADMIN) as session:
         await _put(session, f"{base}/.settings/rules.json?ns=load", RULES)

@@ -82,7 +82,7 @@ def backup(entries: int, seed: int) -> Figures:
     """Read a backup into Parquet in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "2026-01-01T00:00:00Z_demo_data.json.gz"
-        # Whoever makes it has all of it in memory: another process, so that this one stays small beside the reader.
+        # Making it takes memory for all of it: another process does that, so that this one stays small.
         run("write", str(entries), str(seed), str(file))
         figures: Figures = json.loads(run("ingest", str(file), str(Path(folder) / "snapshot")))
         assert figures["rows"] == entries, figures

@@ -81,7 +81,7 @@ KNOWN = {
     "functions/bookrec_operations": {"bookrec", "bookrec_operations"},
     "functions/backend/handlers": {"bookrec", "bookrec_operations", "backend"},
 }
-"""All that a part may import beside the standard library."""
+"""What a part may import besides the standard library."""
 
 EMULATOR = {"emulator", "rtdb_emulator"}
 """The database emulator is a program: no part imports it."""
@@ -165,7 +165,7 @@ ROOMS = (
     ("commands",),
     ("__main__", "commands_page"),
 )
-"""From the left to the right. A room may import those to its left, and what is beside it."""
+"""From the left to the right. A room may import those to its left, and those in the same place."""
 
 PLACES = {name: place for place, names in enumerate(ROOMS) for name in names}
 

@@ -237,7 +237,7 @@ def _frame(ratings: Ratings) -> pd.DataFrame:
 def _details(
     ratings: Ratings, snapshot: Snapshot, dropped: dict[str, int], config: Config, judged: Judged, snapshot_at: int
 ) -> dict[str, Any]:
-    """Return what the manifest says beside the files: nothing in it names a reader."""
+    """Return what the manifest says besides the files; nothing in it names a reader."""
     import tensorflow as tf
 
     entries, users, items = _size(ratings)

@@ -1,4 +1,4 @@
-"""The database in memory beside firebase-admin's references over the wire: the same requests, the same answers."""
+"""The database in memory compared with firebase-admin's references over the wire: they answer alike."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings

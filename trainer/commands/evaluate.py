@@ -182,7 +182,7 @@ def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.Data
 
 
 def show(metrics: dict[str, Any]) -> None:
-    """Print the figures beside those of the baselines."""
+    """Print the figures with those of the baselines."""
     print("\n".join(_shown(metrics)))
 
 

@@ -31,7 +31,7 @@ Made = TypeVar("Made")
 Floats = npt.NDArray[np.float32]
 
 BASELINES_LIMIT = 1_000_000
-"""Of more entries, only what costs little is fitted beside the model."""
+"""With more entries, only the baselines that cost little are fitted."""
 
 DEPTH = 100
 BLOCK = 256
