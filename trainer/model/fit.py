@@ -153,9 +153,9 @@ class _Fold:
             negatives: learn(self.part, steps, negatives, self.validation, config.epochs)
             for negatives, _ in config.embedding_dims
         }
-        closed = _ease_tables(self.part, steps.features, config)
+        ease_tables = _ease_tables(self.part, steps.features, config)
         self.tables = {
-            negatives: [_table_of_vectors(self.part, learned.vectors, config), *closed]
+            negatives: [_table_of_vectors(self.part, learned.vectors, config), *ease_tables]
             for negatives, learned in self.learned.items()
         }
 
@@ -226,17 +226,17 @@ def _train_reranker(folds: Sequence[_Fold], facts: Facts, choices: Choices, conf
     """Train the reranker on the held-out entries, where cross-validation over readers says that it helps."""
     from trainer.serving.tf_graph import Graph
 
-    found = []
+    examples = []
     for fold in folds:
         readers = list(fold.validation.readers())
         if readers:
             asked = reranker.queries(readers, config.reranker_sizes, config.reranker_parts, config.seed)
-            found.append(reranker.examples(Graph(fold.serving(facts, choices, config)), asked))
-    if not found:
+            examples.append(reranker.examples(Graph(fold.serving(facts, choices, config)), asked))
+    if not examples:
         return choices
     networks = reranker.Networks(config)
-    epochs, figures = reranker.choose_epochs(found, networks)
-    trained = reranker.train(found, networks, [epochs])[0][1] if epochs else None
+    epochs, figures = reranker.choose_epochs(examples, networks)
+    trained = reranker.train(examples, networks, [epochs])[0][1] if epochs else None
     return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
 
 
