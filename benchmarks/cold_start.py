@@ -1,8 +1,8 @@
 """``python -m benchmarks.cold_start``: a new instance's first list, compared with one that imports TensorFlow.
 
-A separate process creates the app as the host does, and handles one event, for which it reads catalogue and model
-(10,000 books each). Times are from the process's start to the imported app, and to the list in the database; memory is
-the process's peak.
+A separate process, in the environment that is deployed, creates the app as the host does and handles one event, for
+which it reads catalogue and model (10,000 books each). TensorFlow comes from the trainer's environment. Times are from
+the process's start to the imported app, and to the list in the database; memory is the process's peak.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import subprocess
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,12 @@ from local.processes import Processes
 RUNS, QUICK_RUNS = 9, 3
 RATIO = 5.0
 
-OURS, WITH_TENSORFLOW, DEPLOYED = "without TensorFlow", "with TensorFlow", "functions/venv"
+OURS, WITH_TENSORFLOW = "without TensorFlow", "with TensorFlow"
+TRAINERS = ROOT / ".venv" / "bin" / "python"
 CHILD = """
 import json, sys, time
 if sys.argv[1] == "with TensorFlow":
+    sys.path.append(sys.argv[3])
     import tensorflow
     import tensorflow_recommenders
 from functions_framework import create_app
@@ -45,20 +47,15 @@ print(json.dumps({"import_s": imported, "peak_mb": int(peak.split()[1]) / 1024, 
 def measure(seed: int, quick: bool) -> dict[str, Any]:
     """Start each kind of process in turn, several times; return the medians."""
     processes, runs = Processes(), QUICK_RUNS if quick else RUNS
-    kinds = {
-        OURS: ROOT / ".venv" / "bin" / "python",
-        WITH_TENSORFLOW: ROOT / ".venv" / "bin" / "python",
-        DEPLOYED: PYTHON,
-    }
-    runs_of: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+    runs_of: dict[str, list[dict[str, float]]] = {kind: [] for kind in (OURS, WITH_TENSORFLOW)}
     try:
         with ExitStack() as afterwards, stage(seed, processes, OUT / "bench") as ready:
             ((uid, entries),) = shelve(ready, seed, 1).items()
             lists = afterwards.enter_context(closing(Lists(ready.database)))
             reader = Reader(ready, afterwards, uid, entries, seed)
             for turn in range(runs + 1):
-                for kind, python in kinds.items():
-                    run = _first_list(ready, reader, lists, kind, python)
+                for kind in runs_of:
+                    run = _first_list(ready, reader, lists, kind)
                     runs_of[kind] += [run] if turn else []  # the first run of each kind reads its files from the disk
     finally:
         processes.stop(patience_s=5)
@@ -71,20 +68,27 @@ def measure(seed: int, quick: bool) -> dict[str, Any]:
     return {"seed": seed, "runs": runs, "medians": medians, "targets": targets}
 
 
-def _first_list(stage: Stage, reader: Reader, lists: Lists, kind: str, python: Path) -> dict[str, float]:
+def _first_list(stage: Stage, reader: Reader, lists: Lists, kind: str) -> dict[str, float]:
     reader.rate()
     key, entry = next(iter(reader.entries.items()))
     event = json.dumps(_event(key, {**entry, "myRate": 0}, entry))
     environment = {**stage.environment, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     began, started = time.perf_counter(), time.time()
     child = subprocess.Popen(
-        [python, "-c", CHILD, kind, str(started)], cwd=FUNCTIONS, env=environment, text=True,
+        [PYTHON, "-c", CHILD, kind, str(started), _packages()], cwd=FUNCTIONS, env=environment, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     output, _ = child.communicate(event, PATIENCE_S)
     seconds = lists.await_list(reader.uid, reader.digest, 5) - began
     measured: dict[str, float] = json.loads(output.splitlines()[-1])
     return {"seconds": seconds, **measured}
+
+
+@cache
+def _packages() -> str:
+    """Return the folder of the packages in the trainer's environment."""
+    command = [TRAINERS, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _event(key: str, before: object, after: object) -> dict[str, object]:
