@@ -43,8 +43,12 @@ ENVIRONMENT: Mapping[str, str] = {
     "GOOGLE_APPLICATION_CREDENTIALS": "a service account's key file, if nothing else gives credentials",
     "FIREBASE_DATABASE_EMULATOR_HOST": "HOST:PORT of the database emulator, instead of the real one",
     "STORAGE_EMULATOR_HOST": "address of a Cloud Storage emulator, instead of the real one",
+    "BASELINES": "1: `run` and `train` also fit and score the baselines, as with --baselines",
+    "TFLITE_PYTHON": "a Python with tflite-runtime, if it is not that of .venv-tflite: every export is checked in it",
+    "TFLITE_REQUIRED": "1: without tflite-runtime nothing is trained",
+    "WORKERS_PATIENCE_SECONDS": "with TF_CONFIG: how long a worker waits for the others (300)",
 }
-"""The variables that select a command's project and services."""
+"""The variables that a command reads; the first ones select its project and services."""
 
 ABOUT = "Train, judge, publish and operate the book recommender's models."
 
