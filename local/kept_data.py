@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 METADATA = "firebase-export-metadata.json"
@@ -17,19 +21,51 @@ class KeptDataError(RuntimeError):
 
 
 class KeptData:
-    """A folder that is replaced as a whole: what it held stays until the new export is complete."""
+    """A folder that is replaced as a whole: what it held stays until the new export is complete.
+
+    From ``prepare`` to ``replace``, or to the end of the process, no other stack can use the folder.
+
+    Raises:
+        KeptDataError: if the path names no place.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.expanduser().resolve()
-        self.part = self.folder.with_name(f".{self.folder.name}.part")
-        self._previous = self.folder.with_name(f".{self.folder.name}.previous")
+        try:
+            self.folder = folder.expanduser().resolve()
+        except (OSError, RuntimeError) as problem:
+            raise KeptDataError(f"{folder} is not a usable path: {problem}. Name another folder") from problem
+        self.part = self.folder.parent / f".{self.folder.name}.part"
+        self._previous = self.folder.parent / f".{self.folder.name}.previous"
+        self._lock: int | None = None
 
     def prepare(self) -> bool:
         """Return True if there is an export to begin with; make the folder's parents.
 
         Raises:
-            KeptDataError: if the folder holds anything else, or cannot be written.
+            KeptDataError: if the folder holds anything else, is in use, or cannot be read, written or replaced.
         """
+        try:
+            self._lock = self._take()
+            return self._prepare()
+        except KeptDataError:
+            self._give_back()
+            raise
+        except OSError as problem:
+            self._give_back()
+            raise KeptDataError(f"{self.folder} cannot be read or cannot be written: {problem}") from problem
+
+    def replace(self) -> None:
+        """Put the export in ``part`` in the folder's place."""
+        shutil.rmtree(self._previous, ignore_errors=True)
+        if self.folder.exists():
+            self.folder.rename(self._previous)
+        self.part.rename(self.folder)
+        shutil.rmtree(self._previous, ignore_errors=True)
+        self._give_back()
+
+    def _prepare(self) -> bool:
+        if os.path.ismount(self.folder):
+            raise KeptDataError(f"{self.folder} is a mount point, which cannot be replaced: name a folder in it")
         if not self.folder.exists() and self._previous.exists():
             self._previous.rename(self.folder)  # the last run ended between the two renames
         if self.folder.exists() and not self.folder.is_dir():
@@ -47,22 +83,34 @@ class KeptData:
                 f"{self.folder} is not a whole export: {METADATA} is missing, or names no database. "
                 "Remove the folder, or name another one"
             )
-        try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(self.part, ignore_errors=True)
-            self.part.mkdir()
-            self.part.rmdir()
-        except OSError as problem:
-            raise KeptDataError(f"{self.folder} cannot be written: {problem}") from problem
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.part, ignore_errors=True)
+        self.part.mkdir()
+        self.part.rmdir()
         return bool(contents)
 
-    def replace(self) -> None:
-        """Put the export in ``part`` in the folder's place."""
-        shutil.rmtree(self._previous, ignore_errors=True)
-        if self.folder.exists():
-            self.folder.rename(self._previous)
-        self.part.rename(self.folder)
-        shutil.rmtree(self._previous, ignore_errors=True)
+    def _take(self) -> int:
+        """Lock the folder by a file elsewhere: the folder itself may not exist yet, and is replaced."""
+        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:32]
+        file = Path(tempfile.gettempdir()) / f"bookrec-{os.getuid()}-{digest}.lock"
+        lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            holder = os.read(lock, 20).decode()
+            os.close(lock)
+            raise KeptDataError(
+                f"{self.folder} is in use by another stack (process {holder}), and the data of one would be lost: "
+                "end that one first, or name another folder"
+            ) from problem
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        return lock
+
+    def _give_back(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _is_export(self) -> bool:
         try:

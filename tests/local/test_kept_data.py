@@ -1,6 +1,9 @@
 """The folder that keeps a stack's data: what is accepted, and what is never lost."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +99,51 @@ def test_a_place_that_cannot_be_written_is_rejected(tmp_path):
     (tmp_path / "file").write_text("text")
     with pytest.raises(KeptDataError, match="cannot be written"):
         KeptData(tmp_path / "file" / "kept").prepare()
+
+
+def test_a_folder_that_another_stack_uses_is_rejected_and_stays_as_it_is(tmp_path):
+    first = KeptData(tmp_path / "kept")
+    assert first.prepare() is False
+    write_export(first.part, "half")
+    program = "import pathlib, sys; from local.kept_data import KeptData; KeptData(pathlib.Path(sys.argv[1])).prepare()"
+    words = [sys.executable, "-c", program, str(tmp_path / "kept")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "kept is in use by another stack (process" in done.stderr
+    assert (first.part / METADATA).exists()
+    first.replace()
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+
+
+def test_folders_next_to_each_other_can_be_used_at_the_same_time(tmp_path):
+    first, second = KeptData(tmp_path / "one"), KeptData(tmp_path / "two")
+    assert (first.prepare(), second.prepare()) == (False, False)
+
+
+def test_a_folder_that_cannot_be_read_is_rejected(tmp_path, monkeypatch):
+    kept = KeptData(write_export(tmp_path / "kept"))
+
+    def denied(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", denied)  # root, who runs tests in containers, can read every folder
+    with pytest.raises(KeptDataError, match=r"cannot be read or cannot be written: .*Permission denied"):
+        kept.prepare()
+
+
+def test_a_folder_that_cannot_be_replaced_is_rejected_before_there_is_anything_to_lose(tmp_path):
+    with pytest.raises(KeptDataError, match="/ is a mount point, which cannot be replaced"):
+        KeptData(Path("/")).prepare()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(KeptDataError, match="loop"):
+        KeptData(tmp_path / "loop" / "kept").prepare()
+
+
+def test_a_link_stays_a_link_to_what_is_replaced(tmp_path):
+    write_export(tmp_path / "target", "old")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    kept = KeptData(tmp_path / "link")
+    assert kept.prepare() is True
+    write_export(kept.part, "new")
+    kept.replace()
+    assert (tmp_path / "link").is_symlink()
+    assert content(tmp_path / "target") == "new"
