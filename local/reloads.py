@@ -15,11 +15,31 @@ LOADED = "Loaded functions definitions from source"
 FAILED = "Failed to load function definition from source"
 FRAMEWORK = "functions-framework"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+SHOWN_LINES = 6
+"""Of a traceback: where it ends, and the error."""
+
+TRACEBACK = "Traceback (most recent call last)"
 
 
 def is_watched(functions: Path) -> bool:
     """Return True if firebase-tools watches this folder: it ignores every path with a name that begins with a dot."""
     return not any(part.startswith(".") for part in functions.resolve().parts)
+
+
+def failed_load(log: str) -> str | None:
+    """Return why the functions could not be loaded when firebase-tools started, or None if they were.
+
+    Args:
+        log: what firebase-tools has printed. Python's traceback, if there is one, comes before its own reason.
+    """
+    before, failed, after = COLOURS.sub("", log).partition(FAILED)
+    if not failed or LOADED in after:
+        return None
+    reason = after.partition("\n")[0].strip(": ")
+    if TRACEBACK not in before:
+        return reason
+    traceback = before.rpartition(TRACEBACK)[2].lstrip(":\n").partition("\n\n")[0]
+    return "\n".join([reason, *traceback.splitlines()[-SHOWN_LINES:]])
 
 
 class Reloads:

@@ -25,6 +25,7 @@ from local.bucket import Bucket
 from local.database_emulator import under_emulator
 from local.kept_data import KeptData
 from local.processes import Processes, free_port, is_free
+from local.reloads import failed_load
 from local.vendor import VendorError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -278,7 +279,14 @@ class Stack:
         self.bucket.create()
         # Before the database: a model's files are there when its pointer is imported.
         if self.data is not None and (self.data / kept_data.BUCKET).is_dir():
-            self.bucket.load(self.data / kept_data.BUCKET)
+            objects = self.data / kept_data.BUCKET
+            try:
+                self.bucket.load(objects)
+            except (OSError, ValueError, KeyError, TypeError) as problem:
+                raise StackError(
+                    f"{objects} is not a whole copy of the bucket ({type(problem).__name__}: {problem}): "
+                    "name another export, or remove this folder, which has the models' files, and train again"
+                ) from problem
 
     def _start_firebase_storage(self) -> None:
         """Start the façade; it is ready long before the suite is."""
@@ -303,6 +311,10 @@ class Stack:
         self._wait_for(
             "the Emulator Suite", lambda: "All emulators ready" in log.read_text(errors="replace"), READY_AFTER_S
         )
+        # firebase-tools starts all the same, with no function at all.
+        problem = failed_load(log.read_text(errors="replace"))
+        if problem:
+            raise StackError(f"the functions cannot be loaded: {problem}\nMend functions/, and start again")
 
     def _start_service(
         self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None

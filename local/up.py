@@ -103,6 +103,13 @@ def started(
         except KeyboardInterrupt:
             _keep(stack, kept)
             raise
+        except Exception:
+            # What was done with the stack is worth keeping, if the emulators still run.
+            try:
+                _keep(stack, kept)
+            except StackError as problem:
+                say(str(problem))
+            raise
         _keep(stack, kept)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.processes import Processes
-from local.reloads import Reloads, end_replaced_workers, is_watched
+from local.reloads import Reloads, end_replaced_workers, failed_load, is_watched
 from tests.waiting import wait_until
 
 LOADED = "\x1b[32m✔  functions:\x1b[39m Loaded functions definitions from source: fanout, retrain.\n"
@@ -27,6 +27,22 @@ def test_each_reload_is_said_once_from_the_beginning_of_the_watch(tmp_path):
         output.write(LOADED[20:])
     assert list(reloads.news()) == ["functions/ has changed: the functions are reloaded"]
     assert list(reloads.news()) == []
+
+
+def test_functions_that_cannot_be_loaded_at_the_start_are_named_with_the_place():
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "main.py", line 3',
+        "    def broken(:",
+        "SyntaxError: invalid",
+    ]
+    traceback = "\n".join(lines) + "\n\n127.0.0.1 - - GET /__/functions.yaml 500\n\n"
+    assert failed_load(traceback + FAILED + "All emulators ready") == "\n".join(
+        ["FirebaseError: It has a syntax error", *lines[1:]]
+    )
+    assert failed_load(FAILED) == "FirebaseError: It has a syntax error"
+    assert failed_load(LOADED) is None
+    assert failed_load(FAILED + LOADED) is None
 
 
 @pytest.mark.parametrize(
