@@ -54,6 +54,7 @@ def test_the_command_runs_where_it_was_called_and_finds_the_emulator_as_its_java
     [
         ([], 2, "no command is given: rtdb-emulator exec -- COMMAND"),
         (["--"], 2, "no command is given"),
+        (["--", ""], 2, "no command is given"),
         (["--only", "x"], 2, "unknown option --only"),
         (["--", "no-such-program", "x"], 127, "no-such-program: there is no such command on PATH"),
         (["--", "./no-such-program"], 127, "./no-such-program: there is no such command\n"),
@@ -87,3 +88,14 @@ def test_the_command_line_has_help_and_a_version_and_rejects_unknown_commands():
     wrong = plain("excc", "--", "firebase")
     assert wrong.returncode == 2
     assert "unknown command 'excc'" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--port", "99999"), ("--port", "-1"), ("--port", "http"), ("--functions_emulator_port", "65536"),
+     ("--in-flight", "0"), ("--in-flight", "-1")],
+)  # fmt: skip
+def test_numbers_that_cannot_be_meant_are_rejected(words):
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"argument {words[0]}: {words[1]!r} is not a whole number from" in done.stderr

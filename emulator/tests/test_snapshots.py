@@ -14,7 +14,7 @@ from rtdb_emulator.data.tree import same
 from rtdb_emulator.database import snapshots
 from rtdb_emulator.database.auth import Caller
 from rtdb_emulator.database.databases import Databases
-from rtdb_emulator.database.snapshots import METADATA, SnapshotError, read_snapshot, write_snapshot
+from rtdb_emulator.database.snapshots import METADATA, SnapshotError, check_target, read_snapshot, write_snapshot
 from rtdb_emulator.launch.process import start
 
 from .database_server import Server
@@ -191,9 +191,38 @@ def test_a_snapshot_that_cannot_be_read_or_written_ends_the_emulator_with_1(tmp_
     _, errors = unread.process.communicate(timeout=10)
     assert unread.process.returncode == 1
     assert "none/firebase-export-metadata.json does not exist" in errors
-    (tmp_path / "file").write_text("")
-    unwritten = start("--export-on-exit", str(tmp_path / "file" / "s"), stderr=subprocess.PIPE)
+    unwritten = start("--export-on-exit", str(tmp_path / "s"), stderr=subprocess.PIPE)
+    (tmp_path / "s").write_text("made meanwhile")
     unwritten.process.terminate()
     _, errors = unwritten.process.communicate(timeout=10)
     assert unwritten.process.returncode == 1
     assert "cannot export to" in errors
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("file/s", "file': name another folder"),
+        ("file", "it is not a folder: name another folder"),
+        ("damaged", "is not JSON"),
+        ("/", "cannot export to /: a mount point cannot be replaced"),
+    ],
+)
+def test_a_folder_that_cannot_be_exported_to_is_said_before_there_is_anything_to_lose(tmp_path, target, message):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / METADATA).write_text("{")
+    unwritten = start("--export-on-exit", str(tmp_path / target), stderr=subprocess.PIPE)
+    _, errors = unwritten.process.communicate(timeout=60)
+    assert unwritten.process.returncode == 1
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+def test_a_folder_that_can_be_exported_to_stays_as_it_is_until_then(tmp_path):
+    write_snapshot(tmp_path / "s", holding(one=1))
+    check_target(tmp_path / "s")
+    check_target(tmp_path / "a" / "new")
+    assert read(tmp_path / "s")["one"].root == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "s"]
+    assert list((tmp_path / "a").iterdir()) == []

@@ -55,6 +55,26 @@ def read_snapshot(folder: Path, databases: Databases) -> None:
         _read(file, databases)
 
 
+def check_target(folder: Path) -> None:
+    """Check that a snapshot can be written to ``folder`` later, when it is too late to name another one.
+
+    Raises:
+        SnapshotError: if it cannot.
+    """
+    folder = folder.resolve()
+    if folder.is_mount():
+        raise SnapshotError(f"cannot export to {folder}: a mount point cannot be replaced: name a folder in it")
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise SnapshotError("it is not a folder")
+        if (folder / METADATA).exists():
+            _metadata(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent)).rmdir()
+    except (OSError, SnapshotError) as problem:
+        raise SnapshotError(f"cannot export to {folder}: {problem}: name another folder") from problem
+
+
 def write_snapshot(folder: Path, databases: Databases) -> None:
     """Replace the snapshot in ``folder`` by what all databases hold, as a whole.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from rtdb_emulator import __version__
-from rtdb_emulator.database.snapshots import SnapshotError, read_snapshot, write_snapshot
+from rtdb_emulator.database.snapshots import SnapshotError, check_target, read_snapshot, write_snapshot
 from rtdb_emulator.faults.injector import Faults
 from rtdb_emulator.launch.execute import execute
 from rtdb_emulator.triggers.delivery import Dispatcher
@@ -49,27 +49,43 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=9000, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=9000, help="port to listen on (default: %(default)s)")
     parser.add_argument(
         "--functions_emulator_host", metavar="HOST", default="127.0.0.1", help="where events go (default: %(default)s)"
     )
     parser.add_argument(
         "--functions_emulator_port",
         metavar="PORT",
-        type=int,
+        type=_port,
         default=5001,
         help="where events go (default: %(default)s)",
     )
     parser.add_argument(
         "--in-flight",
         metavar="N",
-        type=int,
+        type=_count,
         default=8,
         help="deliveries at a time for each trigger (default: %(default)s)",
     )
     parser.add_argument("--import", type=Path, dest="source", metavar="DIR", help="start with an exported snapshot")
     parser.add_argument("--export-on-exit", type=Path, metavar="DIR", help="write a snapshot when stopped")
     return parser
+
+
+def _port(text: str) -> int:
+    """Return a port; 0 lets the system choose one."""
+    return _whole(text, 0, 65535)
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1, sys.maxsize)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not text.isdecimal() or not least <= int(text) <= most:
+        up_to = f"to {most}" if most < sys.maxsize else "on"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} {up_to}")
+    return int(text)
 
 
 def _serve(options: argparse.Namespace, ignored: Sequence[str]) -> int:
@@ -82,6 +98,8 @@ def _serve(options: argparse.Namespace, ignored: Sequence[str]) -> int:
     faults = Faults()
     server = Server(Dispatcher(functions, host, options.in_flight, faults), faults)
     try:
+        if options.export_on_exit is not None:
+            check_target(options.export_on_exit)
         if options.source is not None:
             read_snapshot(options.source, server.databases)
         web.run_app(server.application(), host=options.host, port=options.port, shutdown_timeout=1, access_log=None)

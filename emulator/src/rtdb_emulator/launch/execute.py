@@ -29,7 +29,7 @@ def execute(words: Sequence[str]) -> int:
         print(HELP, end="")
         return 0
     command = list(words[1:] if words[:1] == ["--"] else words)
-    if not command:
+    if not command or not command[0]:
         return _failure(2, "no command is given: rtdb-emulator exec -- COMMAND [ARGUMENT ...]")
     if command[0].startswith("-") and words[0] != "--":
         return _failure(2, f"unknown option {command[0]}: rtdb-emulator exec -- COMMAND [ARGUMENT ...]")
