@@ -33,7 +33,7 @@ from trainer.serving.batch.making import require_keys
 from trainer.serving.batch.shards import publish_lists
 from trainer.serving.by_user import export_by_user
 from trainer.serving.item_item import ServingModel
-from trainer.serving.runtimes import Call, runtimes
+from trainer.serving.runtimes import Call, check_runtimes, runtimes
 
 HOLDOUT = 0.2
 """The newest part of each reader's entries, on which the gate judges."""
@@ -66,10 +66,10 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
     Raises:
         RefusedModelError: with the gate's reason.
         BadModel: where the exported files do not agree with TensorFlow.
-        BadSetting: a runtime that the files have to be checked in is missing.
+        BadSetting: a runtime that the files have to be checked in is missing or broken.
     """
     if distributed.is_chief():
-        runtimes()  # a missing one is known before anything is fitted
+        check_runtimes()  # a missing or broken one is known before anything is fitted
     snapshot = distributed.shared(order.snapshot)
     if config.lists:
         require_keys(snapshot.ratings)

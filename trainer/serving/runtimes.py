@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import subprocess
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,6 +91,8 @@ def run_tflite_runtime(files: Mapping[str, bytes], calls: Sequence[Call]) -> Seq
     except OSError as problem:
         raise BadSetting(f"{python} does not run: {problem.strerror}; {ADVICE}") from problem
     except subprocess.TimeoutExpired as problem:
+        if not calls:
+            raise BadSetting(f"{python} does not answer in {PATIENCE_S} seconds; {ADVICE}") from problem
         raise BadModel(f"{TFLITE_RUNTIME}: no answer in {PATIENCE_S} seconds") from problem
     if done.returncode < 0:
         raise BadModel(f"{TFLITE_RUNTIME}: a model ended the process with signal {-done.returncode}")
@@ -97,18 +100,35 @@ def run_tflite_runtime(files: Mapping[str, bytes], calls: Sequence[Call]) -> Seq
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise BadSetting(f"{python} does not run tflite-runtime: {last}; {ADVICE}")
     outputs: list[dict[str, npt.NDArray[Any]]] = [{} for _ in calls]
-    with np.load(io.BytesIO(done.stdout)) as answer:
-        if "problem" in answer:
-            raise BadModel(f"{TFLITE_RUNTIME}: {answer['problem']}")
-        for key in answer:
-            number, name = key.split("/")
-            outputs[int(number)][name] = answer[key]
+    try:
+        with np.load(io.BytesIO(done.stdout)) as answer:
+            if "problem" in answer:
+                raise BadModel(f"{TFLITE_RUNTIME}: {answer['problem']}")
+            for key in answer:
+                number, name = key.split("/")
+                outputs[int(number)][name] = answer[key]
+    except (ValueError, TypeError, LookupError, EOFError, OSError, zipfile.BadZipFile) as problem:
+        raise BadSetting(
+            f"{python} is not a Python that runs {PROGRAM.name}: it prints other things; {ADVICE}"
+        ) from problem
+    if not all(outputs):
+        raise BadSetting(f"{python} does not answer every call of {PROGRAM.name}; {ADVICE}")
     return outputs
 
 
 def tflite_python() -> Path:
     """Return the Python that has tflite-runtime, which may not exist."""
     return Path(os.environ.get("TFLITE_PYTHON") or ENVIRONMENT / "bin" / "python")
+
+
+def check_runtimes() -> None:
+    """Check that the runtimes run, without a model.
+
+    Raises:
+        BadSetting: as ``runtimes`` does, or if TFLITE_PYTHON names a program that does not run tflite-runtime.
+    """
+    for run in runtimes().values():
+        run({}, [])
 
 
 def runtimes() -> dict[str, Run]:

@@ -99,6 +99,44 @@ def test_a_missing_runtime_is_known_before_anything_is_fitted(monkeypatch, tmp_p
         make(DEFAULTS, Order("v", empty_snapshot("nobody"), 0, None, pytest.fail), pytest.fail)
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("cat > /dev/null; echo hello", "is not a Python that runs tflite_runtime_program.py"),
+        ("cat > /dev/null", "is not a Python that runs tflite_runtime_program.py"),
+        ("cat", "is not a Python that runs tflite_runtime_program.py"),
+        ("exit 3", "does not run tflite-runtime"),
+    ],
+)
+def test_a_program_that_is_no_python_is_a_bad_setting(model, python, lines, message):
+    script = python(lines)
+    with pytest.raises(BadSetting, match=f"^{script} {message}"):
+        run_tflite_runtime({"recommend.tflite": model}, [RECOMMEND])
+
+
+def test_a_call_that_is_not_answered_is_a_bad_setting(model, python):
+    python(f"cat > /dev/null; exec {sys.executable} -c 'import numpy, sys; numpy.savez(sys.stdout.buffer)'")
+    assert run_tflite_runtime({}, []) == []
+    with pytest.raises(BadSetting, match="does not answer every call"):
+        run_tflite_runtime({"recommend.tflite": model}, [RECOMMEND])
+
+
+def test_a_broken_runtime_is_known_before_anything_is_fitted(monkeypatch, python):
+    order = Order("v", empty_snapshot("nobody"), 0, None, pytest.fail)
+    python("cat > /dev/null; echo hello")
+    with pytest.raises(BadSetting, match="is not a Python"):
+        make(DEFAULTS, order, pytest.fail)
+    monkeypatch.setattr(runtimes, "PATIENCE_S", 0.2)
+    python("exec sleep 60")
+    with pytest.raises(BadSetting, match="does not answer in"):
+        make(DEFAULTS, order, pytest.fail)
+
+
+def test_without_a_model_every_runtime_that_works_passes_the_check(runtime, monkeypatch):
+    monkeypatch.setattr(runtimes, "runtimes", lambda: runtime)
+    runtimes.check_runtimes()
+
+
 def test_a_python_that_is_named_has_to_be_there(monkeypatch, tmp_path):
     monkeypatch.setenv("TFLITE_PYTHON", str(tmp_path / "python"))
     with pytest.raises(BadSetting, match="does not exist"):
