@@ -81,6 +81,11 @@ _BY_NAME: dict[str, tuple[int, str | Callable[[BaseException], str]]] = {
         BAD_INPUT,
         "there is no such database: set DATABASE_URL to its address, as the console shows it",
     ),
+    f"{_FIREBASE}.InvalidArgumentError": (
+        BAD_INPUT,
+        "the database rejected a request, as it does without the indexes of database.rules.json: deploy the rules to it "
+        "(`firebase deploy --only database`)",
+    ),
     f"{_FIREBASE}.FirebaseError": (FAILED, _database),
     f"{_GOOGLE}.Unauthorized": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
     f"{_GOOGLE}.Forbidden": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
