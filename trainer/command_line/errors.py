@@ -83,8 +83,8 @@ _BY_NAME: dict[str, tuple[int, str | Callable[[BaseException], str]]] = {
     ),
     f"{_FIREBASE}.InvalidArgumentError": (
         BAD_INPUT,
-        "the database rejected a request, as it does without the indexes of database.rules.json: deploy the rules to it "
-        "(`firebase deploy --only database`)",
+        "the database rejected a request, as it does without the indexes of database.rules.json: deploy the rules to "
+        "it (`firebase deploy --only database`)",
     ),
     f"{_FIREBASE}.FirebaseError": (FAILED, _database),
     f"{_GOOGLE}.Unauthorized": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),

@@ -178,7 +178,7 @@ def test_missing_credentials_are_named(command, monkeypatch, tmp_path):
         (firebase.UnavailableError("/reader-7"), 1, "the database at"),
         (firebase.PermissionDeniedError("/reader-7"), 2, "docs/access.md"),
         (firebase.NotFoundError("/reader-7"), 2, "DATABASE_URL"),
-        (firebase.InvalidArgumentError("Index not defined: /reader-7"), 2, "deploy the rules to it"),
+        (firebase.InvalidArgumentError("Index not defined: /reader-7"), 2, "firebase deploy --only database"),
         (google.NotFound("reader-7"), 2, "MODEL_BUCKET"),
         (google.Forbidden("reader-7"), 2, "docs/access.md"),
         (google.ServiceUnavailable("reader-7"), 1, "Cloud Storage"),
