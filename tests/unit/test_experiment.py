@@ -84,6 +84,12 @@ def test_a_publish_of_the_experiments_own_version_ends_it():
     assert "experiment" not in next_pointer(started(), back, is_rollback=True)
 
 
+@pytest.mark.parametrize("time", ["7", None, True, -1, float("inf"), float("nan"), 1e300, {}])
+def test_a_version_whose_manifest_has_no_usable_time_is_not_rolled_back_to(time):
+    with pytest.raises(BadModel, match="version v1 does not say when its data were read"):
+        rolled_back(parse_pointer(started()), Manifest("v1", {}, {"data": {"snapshotAt": time}}), 3, 9)
+
+
 def test_an_experiment_ends_when_its_version_is_no_longer_kept():
     node = started()
     for fence in range(3, 3 + KEPT_VERSIONS):

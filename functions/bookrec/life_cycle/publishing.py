@@ -12,6 +12,9 @@ from bookrec.errors import BadModel, LeaseLost, NotNow
 from bookrec.life_cycle.experiment import Experiment
 from bookrec.life_cycle.manifest import KEPT_VERSIONS, MANIFEST, Manifest, Pointer, usable_pointer
 
+LATEST = 2**53
+"""The largest time, in milliseconds since 1970."""
+
 
 def next_pointer(present: object, pointer: Pointer, *, is_rollback: bool = False) -> dict[str, object]:
     """Return the pointer's node after a publish.
@@ -53,12 +56,16 @@ def rolled_back(live: Pointer | None, manifest: Manifest, fence: int, now_ms: in
     """Return the pointer that makes a kept version live again, with the fence of the rollback's lease.
 
     Raises:
-        BadModel: if the version is not kept.
+        BadModel: if the version is not kept, or its manifest has no usable time.
     """
     version, data = manifest.version, manifest.details.get("data")
-    snapshot_at = int(data.get("snapshotAt", 0)) if isinstance(data, dict) else 0
+    snapshot_at = data.get("snapshotAt", 0) if isinstance(data, dict) else 0
+    if isinstance(snapshot_at, bool) or not isinstance(snapshot_at, (int, float)) or not 0 <= snapshot_at <= LATEST:
+        raise BadModel(
+            f"the manifest of version {version} does not say when its data were read: choose another version"
+        )
     name = paths.model_object(version, MANIFEST)
-    return Pointer(version, name, kept_manifest(live, version), fence, now_ms, snapshot_at)
+    return Pointer(version, name, kept_manifest(live, version), fence, now_ms, int(snapshot_at))
 
 
 def experiment_started(present: object, version: str, share: float, now_ms: int) -> dict[str, object]:
