@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-
 from bookrec import paths
 from local import emulator_ui
 from local.accounts import ACCOUNTS, READERS
@@ -28,15 +26,8 @@ from local.schedule import reconciling
 from local.signals import interrupt_on_signals
 from local.stack import ROOT, Stack, StackError
 
-PROBLEMS = (
-    StackError,
-    KeptDataError,
-    TimeoutError,
-    subprocess.CalledProcessError,
-    FileNotFoundError,
-    requests.RequestException,
-)
-"""What may keep a stack from starting or from running; the message says what to do."""
+PROBLEMS = (StackError, KeptDataError, subprocess.CalledProcessError, OSError)
+"""What may keep a stack from starting or from running; the message says what to do. A failed request is an OSError."""
 
 LOOK_EVERY_S, CLEAN_EVERY_S = 0.5, 10.0
 TRAINER_END_S = 20.0

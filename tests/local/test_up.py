@@ -1,11 +1,15 @@
 """What a stack keeps and says if something goes wrong, without the Emulator Suite."""
 
+import subprocess
+import sys
+
 import pytest
+import requests
 
 from local import stack as stacks
 from local.kept_data import BUCKET, KeptData
-from local.stack import Stack, StackError
-from local.up import started
+from local.stack import ROOT, Stack, StackError
+from local.up import PROBLEMS, started
 from tests.local.test_kept_data import content, write_export
 
 FAILED = "functions: Failed to load function definition from source: FirebaseError: It may have a syntax error"
@@ -73,3 +77,20 @@ def test_a_bucket_that_is_not_whole_keeps_a_stack_from_starting(tmp_path, index)
     with pytest.raises(StackError, match="bucket_export is not a whole copy of the bucket"), stack:
         pytest.fail("it started")
     assert stack.processes.alive() == []
+
+
+def test_a_folder_for_logs_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    words = ["--fresh-ports", "--out", str(tmp_path / "file" / "out")]
+    done = subprocess.run(
+        [sys.executable, "-m", "local.up", *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "The stack failed: " in done.stdout
+    assert f"{tmp_path / 'file'}" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("problem", [requests.ConnectionError(), TimeoutError(), PermissionError()])
+def test_what_fails_outside_is_expected(problem):
+    assert isinstance(problem, PROBLEMS)
