@@ -91,7 +91,7 @@ clean:  ## remove what was installed and written
 
 # Makes an environment, or makes it again if it has another Python.
 define environment
-[ "$$($1/bin/python -V 2> /dev/null)" = "$$($2 -V)" ] || $2 -m venv --clear $1
+[ "$$($1/bin/python -V 2> /dev/null)" = "$$("$2" -V)" ] || "$2" -m venv --clear $1
 endef
 
 # One stamp an environment: a second `make` installs nothing.
@@ -125,7 +125,7 @@ endef
 .setup/node: package-lock.json
 	@echo "== Installing firebase-tools into node_modules (about 300 MB)"
 	npm ci --no-audit --no-fund
-	$(PYTHON) -m local.vendor
+	"$(PYTHON)" -m local.vendor
 	@mkdir -p .setup && touch $@
 
 .setup/conformance: emulator/tests/conformance/package-lock.json

@@ -42,6 +42,14 @@ def test_the_development_container_has_every_python_that_the_project_supports():
     assert [f"3.{minor}" for minor in range(9, 20) if supported.contains(f"3.{minor}.1")] == versions
 
 
+def test_a_python_in_a_folder_with_a_space_makes_the_environments():
+    python, stamps = "/a b/python3.13", [f".setup/{name}" for name in ("dev", "functions", "tflite", "node")]
+    words = ["make", "--dry-run", "--always-make", *stamps, f"PYTHON={python}"]
+    recipes = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f'"{python}" -m venv' in recipes
+    assert recipes.count(f'"{python}"') == recipes.count(python)
+
+
 def test_the_development_container_has_the_node_and_the_packages_that_ci_asks_for():
     assert f"FROM node:{NODE}-bookworm" in DOCKERFILE
     needed = set(re.findall(r"apt-get install [^;]*?([\w.-]+);", RUN))

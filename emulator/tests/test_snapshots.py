@@ -205,7 +205,7 @@ def test_a_snapshot_that_cannot_be_read_or_written_ends_the_emulator_with_1(tmp_
         ("file/s", "file': name another folder"),
         ("file", "it is not a folder: name another folder"),
         ("damaged", "is not JSON"),
-        ("/", "cannot export to /: a mount point cannot be replaced"),
+        ("/", "cannot export to /: a mount point cannot be replaced: name another folder"),
     ],
 )
 def test_a_folder_that_cannot_be_exported_to_is_said_before_there_is_anything_to_lose(tmp_path, target, message):

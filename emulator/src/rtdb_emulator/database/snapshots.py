@@ -61,10 +61,10 @@ def check_target(folder: Path) -> None:
     Raises:
         SnapshotError: if it cannot.
     """
-    folder = folder.resolve()
-    if folder.is_mount():
-        raise SnapshotError(f"cannot export to {folder}: a mount point cannot be replaced: name a folder in it")
     try:
+        folder = folder.resolve()
+        if folder.is_mount():
+            raise SnapshotError("a mount point cannot be replaced")
         if folder.exists() and not folder.is_dir():
             raise SnapshotError("it is not a folder")
         if (folder / METADATA).exists():
