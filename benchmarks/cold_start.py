@@ -87,7 +87,7 @@ def _first_list(stage: Stage, reader: Reader, lists: Lists, kind: str) -> dict[s
 @cache
 def _packages() -> str:
     """Return the folder of the packages in the trainer's environment."""
-    command = [TRAINERS, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    command = [str(TRAINERS), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
