@@ -69,7 +69,9 @@ class Demo:
         left = stack.processes.alive()
         if left:
             say(f"Still running: {[process.pid for process in left]}")
-        elif not self._keep:
+        elif self._keep:
+            say("Stopped; nothing is left running.")
+        else:
             say("To see it for yourself, in a browser: make demo KEEP=1")
         return 1 if left else 0
 

@@ -59,8 +59,11 @@ class Reloads:
             if LOADED in line:
                 yield "functions/ has changed: the functions are reloaded"
             elif FAILED in line:
-                reason = line.partition(FAILED)[2].strip(": ")
-                yield f"functions/ has changed and cannot be loaded; the old functions stay. {reason}"
+                reason = line.partition(FAILED)[2].strip(": .")
+                yield (
+                    f"functions/ has changed and cannot be loaded; the old functions stay. {reason}. "
+                    f"Look at the end of {self._log}"
+                )
 
 
 def end_replaced_workers(processes: Processes) -> int:

@@ -32,6 +32,9 @@ PROBLEMS = (StackError, KeptDataError, subprocess.CalledProcessError, OSError)
 LOOK_EVERY_S, CLEAN_EVERY_S = 0.5, 10.0
 TRAINER_END_S = 20.0
 
+COMMANDS_NEED = ("GOOGLE_CLOUD_PROJECT", "FIREBASE_DATABASE_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+"""What the operators' commands must find in the environment to use a local stack."""
+
 
 def main() -> int:
     """Start the stack and keep it running; return the exit code."""
@@ -134,7 +137,6 @@ def write_profiles(stack: Stack) -> None:
 def show(stack: Stack) -> None:
     """Print the addresses of a running stack, and the accounts for its pages."""
     at = stack.addresses
-    environment = {name: at.environment[name] for name in ("FIREBASE_DATABASE_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")}
     say("\n== The pages")
     say(f"   {stack.web}/           for readers: rate a book, and see the list follow")
     say(f"   {stack.web}/operator   for operators: the model, its training, what readers make of it")
@@ -143,14 +145,16 @@ def show(stack: Stack) -> None:
     say("")
     for account in ACCOUNTS:
         say(f"   {account.email:22} {account.password}")
-    say("\n== The services")
+    say("\n== The services, for programs (their addresses are not pages)")
     say(f"   database    http://{at.database}/?ns={at.namespace}")
     say(f"   functions   http://{at.functions}/{at.project}/us-central1/")
     say(f"   auth        http://{at.auth}/")
     say(f"   storage     http://{at.storage}/ (bucket {at.bucket}); for Firebase's SDKs http://{at.firebase_storage}/")
     say(f"   logs        {stack.logs}/*.log")
-    say(f"   commands    {' '.join(f'{name}={value}' for name, value in environment.items())} \\")
-    say("               .venv/bin/python -m trainer status")
+    say("   commands    paste these lines into another shell, in this folder:")
+    for name in COMMANDS_NEED:
+        say(f"      export {name}={at.environment[name]}")
+    say("      .venv/bin/python -m trainer status")
 
 
 def train_first(stack: Stack, *, is_wanted: bool) -> subprocess.Popen[bytes] | None:
@@ -160,7 +164,8 @@ def train_first(stack: Stack, *, is_wanted: bool) -> subprocess.Popen[bytes] | N
         say(f"\nModel {version} is live.")
         return None
     if not is_wanted:
-        say("\nNo model is live: lists have popular books. The operator's page has a button that trains one.")
+        say("\nNo model is live: lists have popular books until the queue trains one, some minutes from now.")
+        say("The operator's page has a button that starts it at once.")
         return None
     say("\nNo model is live yet: lists have popular books until a first one is trained, about a minute from now.")
     return stack.start_trainer("run", log=stack.logs / "trainer.log")

@@ -21,7 +21,8 @@ def test_each_reload_is_said_once_from_the_beginning_of_the_watch(tmp_path):
     with log.open("a") as output:
         output.write("i  functions: Beginning execution\n" + FAILED + LOADED[:20])
     assert list(reloads.news()) == [
-        "functions/ has changed and cannot be loaded; the old functions stay. FirebaseError: It has a syntax error"
+        "functions/ has changed and cannot be loaded; the old functions stay. FirebaseError: It has a syntax error. "
+        f"Look at the end of {log}"
     ]
     with log.open("a") as output:
         output.write(LOADED[20:])
