@@ -17,7 +17,8 @@ HEAD = f"""# Commands
 {ABOUT}
 
 Operators work with commands, `{PROGRAM} COMMAND`: on a laptop with the project's credentials, or as an execution of
-the Cloud Run job with other arguments. When to use which: [operations](operations.md). This page is written by
+the Cloud Run job with other arguments. In a checkout, `python` is `.venv/bin/python`, and `make up` prints what to
+export for the local stack. When to use which: [operations](operations.md). This page is written by
 `python -m trainer.commands_page`.
 
 With `--json` a command prints one JSON document on standard output, even if it fails (`{{"error", "exitCode"}}`);

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from trainer.command_line.connections import Databases, project_databases, services_of
-from trainer.command_line.options import Done, declare
+from trainer.command_line.options import PROGRAM, Done, declare
 
 NONE = "no experiment runs"
 
@@ -49,8 +49,8 @@ def _start(version: str, share: float) -> Done:
 
         services = services_of(databases)
         begun = start_experiment(databases.database, services.verify, version, share, services.now_ms())
-    text = f"experiment {begun.id}: {share:.0%} of the readers get the lists of {version}; end it with: experiment end"
-    return Done(text, {"experiment": begun.to_node()})
+    text = f"experiment {begun.id}: {share:.0%} of the readers get the lists of {version}"
+    return Done(f"{text}\nend it with: {PROGRAM} experiment end", {"experiment": begun.to_node()})
 
 
 def _end(databases: Databases) -> Done:
