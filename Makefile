@@ -24,7 +24,7 @@ help:  ## what there is
 setup: .setup/dev .setup/functions .setup/tflite .setup/node  ## install everything, once
 
 # With exec, a signal that make hands on reaches the program, and not a shell that dies without it.
-up: setup  ## the local stack until Ctrl-C; functions reload (KEEP_DATA=FOLDER: keep the data; TRAIN=0: no first model)
+up: setup  ## the local stack until Ctrl-C; functions reload (KEEP_DATA=FOLDER: keep the data; TRAIN=0: train no model at the start)
 	exec $(PY) -m local.up --data "$(DATA)" $(if $(KEEP_DATA),--keep-data "$(KEEP_DATA)") \
 	  $(if $(filter 0,$(TRAIN)),--no-train) $(if $(FRESH_PORTS),--fresh-ports)
 
@@ -87,7 +87,7 @@ lock:  ## lock the requirements again, all to the same versions (needs uv)
 	$(LOCK) -o trainer/requirements-tflite.txt trainer/requirements-tflite.in
 
 clean:  ## remove what was installed and written
-	rm -rf .venv .venv-tflite functions/venv node_modules emulator/tests/conformance/node_modules emulator/src/*.egg-info web/vendor .setup out
+	rm -rf .venv .venv-tflite functions/venv node_modules emulator/tests/conformance/node_modules emulator/src/*.egg-info emulator/build web/vendor .setup out
 
 # Makes an environment, or makes it again if it has another Python.
 define environment
@@ -100,7 +100,7 @@ endef
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null || \
 	  { echo "Python 3.11, 3.12 or 3.13 with venv is needed (Debian: apt-get install python3-venv);" \
 	    "say which with: make PYTHON=/path/to/python3.13"; exit 1; }
-	$(call environment,.venv,$(PYTHON))
+	@$(call environment,.venv,$(PYTHON))
 	.venv/bin/pip install $(PIP) -r requirements-dev.txt
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e emulator
 	@# The domain lives in functions/, which is deployed as it is; the trainer imports it from there.
@@ -109,7 +109,7 @@ endef
 
 .setup/functions: functions/requirements.txt
 	@echo "== Installing the functions' own environment into functions/venv"
-	$(call environment,functions/venv,$(PYTHON))
+	@$(call environment,functions/venv,$(PYTHON))
 	functions/venv/bin/pip install $(PIP) -r functions/requirements.txt
 	@mkdir -p .setup && touch $@
 
