@@ -25,9 +25,6 @@ TRAINING = f"{paths.STATUS}/training"
 CLEARED = f"{TRAINING}/cleared"
 """By kind of mark, until when they were removed: who keeps up by marks has to know."""
 
-LATEST = 2**53
-"""Ends what is a time: texts and objects come after all numbers."""
-
 
 class _NoChangeError(Exception):
     """Ends a transaction without a write."""
@@ -101,20 +98,11 @@ class FirebaseDatabase:
     # -- marks -------------------------------------------------------------------------------------------------------
 
     def pending(self) -> Pending:
-        """Read the number of marks, and the oldest and the newest since the live model's snapshot.
-
-        A mark of before is covered by the model and waits to be cleared; one without a time never is, and would keep
-        retraining due for good.
-        """
-        pointer = usable_pointer(self.pointer())
-        node, after = self._node(paths.CHANGES), pointer.snapshot_at if pointer else 0
-
-        def since() -> Any:
-            return node.order_by_child("at").start_at(after).end_at(LATEST)
-
-        first, last = since().limit_to_first(1), since().limit_to_last(1)
+        """Read the number of marks, the oldest and the newest."""
+        node = self._node(paths.CHANGES)
+        first, last = node.order_by_child("at").limit_to_first(1), node.order_by_child("at").limit_to_last(1)
         keys, oldest, newest = self._concurrently([lambda: node.get(shallow=True), first.get, last.get])
-        return Pending(len(children(keys)), _at(oldest), _at(newest)) if children(oldest) else Pending()
+        return Pending(len(children(keys)), _at(oldest), _at(newest))
 
     def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
         """Read the mark of each, at the same time."""

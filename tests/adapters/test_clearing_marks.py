@@ -6,8 +6,6 @@ from collections import Counter
 import pytest
 
 from bookrec import paths
-from bookrec.life_cycle.manifest import Pointer
-from bookrec.life_cycle.retraining import Pending
 from bookrec_database import marks
 from bookrec_database.connection import disconnect
 from bookrec_database.database import FirebaseDatabase
@@ -75,7 +73,7 @@ def mark(node_at, **times):
 
 
 def left(node_at):
-    found = paths.children(node_at._node_at(paths.CHANGES).get())
+    found = node_at._node_at(paths.CHANGES).get() or {}
     return {key: mark["at"] for key, mark in found.items()}
 
 
@@ -187,33 +185,6 @@ def test_what_is_not_a_mark_is_left_alone(node_at, database):
     mark(node_at, **{f"k{number:02}": 1 for number in range(20)})
     assert database.clear_marks(paths.CHANGES, 10) == 20
     assert node_at._node_at(paths.CHANGES).get() == {"text": "x", "number": 4, "words": {"at": "soon"}}
-
-
-def test_what_is_not_a_mark_does_not_keep_retraining_due(node_at, database):
-    junk = {"text": "x", "flag": True, "words": {"at": "soon"}, "object": {"at": {"x": 1}}, "none": {"by": "hand"}}
-    node_at._node_at(paths.CHANGES).set(junk)
-    assert database.pending() == Pending()
-    mark(node_at, one=7, other=9, later=11)
-    assert database.pending() == Pending(8, 7, 11)
-
-
-def test_marks_that_the_live_model_covers_do_not_keep_retraining_due(node_at, database):
-    pointer = Pointer("v1", "models/v1/manifest.json", "0" * 64, 1, 20, snapshot_at=10)
-    node_at._node_at(paths.MODEL).set(pointer.to_node())
-    mark(node_at, before=8, just=9)  # too many to be cleared at once, or renewed all the time
-    assert database.pending() == Pending()
-    mark(node_at, after=11)
-    assert database.pending() == Pending(3, 11, 11)
-
-
-def test_marks_are_cleared_whatever_key_they_have(node_at, database):
-    keys = ["é" * 384, "a b%2F?&=+", "\U0001f4da", "'\"\\", "0", "1", "-1", "07"]
-    assert all(map(paths.is_key, keys))
-    mark(node_at, **dict.fromkeys(keys, 5))
-    assert database.clear_marks(paths.CHANGES, 10) == len(keys)  # one at a time
-    mark(node_at, **dict.fromkeys(keys, 5), **OLD, **{"2": 30})
-    assert database.clear_marks(paths.CHANGES, 10) == len(keys) + 1_000
-    assert left(node_at) == {"2": 30}
 
 
 def test_until_when_marks_may_be_gone_is_noted_before_they_go_and_never_goes_back(node_at, database):
