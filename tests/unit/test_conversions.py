@@ -306,3 +306,9 @@ def test_open_is_what_the_pointer_vouches_for():
     pointer = Pointer("v2", "", "s", 1, 1, 1, {"v1": "s", "v2": "s"}, experiment=Experiment("ab-1", "v1", 0.5, 1))
     assert standing(None).open == {"none"}
     assert standing(pointer) == Standing(frozenset({"none", "v1", "v2", "ab-1"}), "ab-1", {"a": "v2", "b": "v1"})
+
+
+def test_a_version_that_is_published_while_a_sweep_counts_has_not_ended():
+    counted = tally([{"v2": {"at": 1}}], Standing(frozenset({"v1"})))
+    assert "endedAt" in counted.report({}, 9)["v2"]
+    assert "endedAt" not in counted.report({}, 9, frozenset({"v1", "v2"}))["v2"]

@@ -17,6 +17,7 @@ from bookrec.errors import BookrecError, StoreUnavailable
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.paths import children
 from bookrec.push_keys import first_key
+from bookrec.usage.quality import standing
 
 WATERMARK_MS, BUDGET_MS = 80_000, 200_000
 """After this time, a run starts no further page of new entries, or of anything; the function's limit is 300 s."""
@@ -117,7 +118,8 @@ class Reconciliation:
         """Return the counts of a completed sweep, by path."""
         before = children(self._database.status("quality/labels"))
         rejected = {reason: counted.rejected[reason] for reason in sorted(counted.rejected)}
-        quality = {"at": TIMESTAMP, "labels": counted.quality.report(before, self._clock.now_ms())}
+        open_now = standing(usable_pointer(self._database.pointer())).open
+        quality = {"at": TIMESTAMP, "labels": counted.quality.report(before, self._clock.now_ms(), open_now)}
         return {f"{paths.STATUS}/rejected": rejected or None, f"{paths.STATUS}/quality": quality}
 
     def _ask_for_retraining(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,18 +147,21 @@ class Tally:
         counts = {label: {part: count.to_node() for part, count in self.counts[label].items()} for label in self.counts}
         return {"standing": self.standing.to_node(), "counts": counts}
 
-    def report(self, before: Mapping[str, Any], now_ms: int) -> dict[str, object]:
+    def report(self, before: Mapping[str, Any], now_ms: int, open_now: Set[str] = frozenset()) -> dict[str, object]:
         """Return the figures by label, for the newest labels: those still open, and those that ended last.
 
         Args:
             before: the previous figures; those of a label that had ended by then are final.
+            open_now: the labels that are open after counting: one of a version that was published meanwhile has not
+                ended, though it was not open when counting began.
         """
+        is_open = self.standing.open | open_now
         labels: dict[str, dict[str, object]] = {label: dict(old) for label, old in before.items() if is_final(old)}
         for label in sorted(self.counts.keys() | before.keys()):
-            if label in labels or not (label in self.counts or label not in self.standing.open):
+            if label in labels or not (label in self.counts or label not in is_open):
                 continue  # final, or all its readers have left
             counted = self._figures(label, children(before.get(label))) if label in self.counts else before[label]
-            labels[label] = {**counted} if label in self.standing.open else {**counted, "endedAt": now_ms}
+            labels[label] = {**counted} if label in is_open else {**counted, "endedAt": now_ms}
         newest = sorted(labels, key=lambda label: (labels[label].get("endedAt", math.inf), label), reverse=True)
         return {label: labels[label] for label in newest[:KEPT_LABELS]}
 
