@@ -132,8 +132,12 @@ def _check_quality(monitor, state, users):
         monitor.violated(7, f"{strangers} have left, and their conversions are still stored")
     figures = children(children(state.get("status", {}).get("quality")).get("labels"))
     ended = {label for label, row in figures.items() if is_final(row)}
-    if early := sorted(ended & standing(read_pointer(state.get("model"))).open):
+    running = standing(read_pointer(state.get("model")))
+    if early := sorted(ended & running.open):
         monitor.violated(2, f"{early} are no longer counted, though lists of them are still made")
+    arms = children(children(figures.get(running.experiment)).get("arms"))
+    if wrong := sorted(arm for arm, row in arms.items() if row.get("version") != running.arms[arm]):
+        monitor.violated(2, f"the running experiment's arms {wrong} are counted without their versions")
     rows = [(label, node) for labels in noted.values() for label, node in labels.items()]
     for label in sorted({label for label, _ in rows}):
         counted = figures.get(label)
