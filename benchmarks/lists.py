@@ -89,7 +89,7 @@ def make_world(seed: int, readers: int, books: int, dim: int) -> World:
     def table(share: float) -> Table:
         chosen = np.argsort(rng.random((books, NEAR), np.float32), axis=1)[:, : DEFAULTS.neighbours]
         near = order[(place[:, None] + offsets[chosen]) % books].astype(np.int32)
-        return Table(near, rng.gamma(1, 0.1, near.shape).astype(np.float32), share)
+        return Table.of(near, rng.gamma(1, 0.1, near.shape).astype(np.float32), share)
 
     vectors = rng.standard_normal((books, dim), np.float32)
     networks, width, count = DEFAULTS.reranker_members, DEFAULTS.reranker_width, len(FEATURES)
@@ -103,6 +103,8 @@ def make_world(seed: int, readers: int, books: int, dim: int) -> World:
         0.25,
         0.5,
         Reranker(
+            np.full(count, -5, np.float32),
+            np.full(count, 5, np.float32),
             np.zeros(count, np.float32),
             np.ones(count, np.float32),
             rng.normal(0, 0.1, (networks, count, width)).astype(np.float32),

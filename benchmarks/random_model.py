@@ -44,7 +44,7 @@ def make(seed: int) -> ServingModel:
 
     def table() -> Table:
         near = np.stack([rng.choice(BOOKS, DEFAULTS.neighbours, replace=False) for _ in range(BOOKS)])
-        return Table(near.astype(np.int32), rng.gamma(1, 0.1, near.shape).astype(np.float32), 0.5)
+        return Table.of(near.astype(np.int32), rng.gamma(1, 0.1, near.shape).astype(np.float32), 0.5)
 
     vectors = rng.normal(size=(BOOKS, max(dim for _, dim in DEFAULTS.embedding_dims)))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -52,6 +52,8 @@ def make(seed: int) -> ServingModel:
     facts = Facts(groups[0], rng.integers(0, 8, BOOKS).astype(np.float32), groups[1])
     networks, width, count = DEFAULTS.reranker_members, DEFAULTS.reranker_width, len(FEATURES)
     reranker = Reranker(
+        np.full(count, -5, np.float32),
+        np.full(count, 5, np.float32),
         np.zeros(count, np.float32),
         np.ones(count, np.float32),
         rng.normal(0, 0.1, (networks, count, width)).astype(np.float32),

@@ -46,19 +46,25 @@ class Config:
         sharpness: initial scale of a reader's scores before the softmax over the catalogue; it is learned.
         validation_fraction: of each reader's training entries; every choice is made on it.
         small: with fewer entries, validation uses several ``folds``, since one small part says little.
-        ease_limit: largest catalogue for which EASE with metadata, cubic in it, is a candidate.
-        regularisation: λ of EASE with metadata.
-        feature_weight: w of EASE with metadata: the weight of metadata relative to the ratings.
-        dropout: p of EASE's second regularisation, which grows with a book's popularity.
-        reader_norm: α of EASE with metadata: how much less readers with many books count, as a power.
-        shares: shares of the learned model in the blend with EASE with metadata; validation chooses.
+        batch_negatives_limit: with more entries, the negatives of a ``batch`` are not tried.
+        regularisations: λ of the local ridge; validation chooses.
+        ridge_neighbours: k of the local ridge, from how many books each one is predicted; validation chooses.
+        feature_weight: w of the local ridge: the weight of metadata relative to the ratings.
+        dropout: p of the local ridge's second regularisation, which grows with a book's popularity.
+        reader_norm: α of the local ridge: how much less readers with many books count, as a power.
+        unrated_regularisation: λ of the ridge on metadata alone, for books without any entry ("unrated").
+        unrated_neighbours: k of that ridge.
+        unrated_strengths: factors of unrated books' weights in a table; validation chooses.
+        unrated_offsets: what is added to their scores, in deviations of a reader's scores; validation chooses.
+        shares: shares of the learned model in the blend with the local ridge; validation chooses.
         popularity_weights: weights of log popularity, 0–1, in deviations of a reader's scores; validation chooses.
-        neighbours: outgoing neighbours per book in the exported file.
+        neighbours: from how many books the learned model predicts each one in the exported file.
         item_shrinkage, user_shrinkage: ratings' worth of doubt in a bias.
         interaction_scales: how much of the neighbours' residuals is added to a rating; validation chooses.
         reranker_members: number of the reranker's networks, whose mean counts.
         reranker_width: hidden units of each network.
         reranker_epochs: epochs to choose from by cross-validation; 0 means no reranker.
+        reranker_reaches: sizes of shelves, in books, beyond which its corrections shrink; validation chooses.
         reranker_folds: folds of that cross-validation, over readers.
         reranker_learning_rate: learning rate of the reranker's Adam.
         reranker_decay: weight decay of the reranker, per step and unit of the learning rate.
@@ -85,12 +91,17 @@ class Config:
     validation_fraction: float = 0.2
     small: int = 20_000
     folds: int = 4
-    ease_limit: int = 12_000
-    regularisation: float = 100.0
+    batch_negatives_limit: int = 50_000
+    regularisations: tuple[float, ...] = (20.0, 50.0, 100.0, 200.0)
+    ridge_neighbours: tuple[int, ...] = (50, 100)
     feature_weight: float = 5.0
     dropout: float = 0.2
     reader_norm: float = 0.25
-    shares: tuple[float, ...] = (0.0, 0.25, 0.4, 0.55, 0.75, 1.0)
+    unrated_regularisation: float = 0.1
+    unrated_neighbours: int = 50
+    unrated_strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    unrated_offsets: tuple[float, ...] = (0.0, -0.5, -1.0, -2.0, -4.0)
+    shares: tuple[float, ...] = (0.0, 0.1, 0.25, 0.4, 0.55, 0.75, 1.0)
     popularity_weights: tuple[float, ...] = (0.001, 0.1, 0.25, 0.5, 1.0, 2.0)
     neighbours: int = 50
     item_shrinkage: float = 5.0
@@ -99,6 +110,7 @@ class Config:
     reranker_members: int = 4
     reranker_width: int = 16
     reranker_epochs: tuple[int, ...] = (0, 10, 20, 40)
+    reranker_reaches: tuple[float, ...] = (10.0, 20.0, 40.0, float("inf"))
     reranker_folds: int = 3
     reranker_learning_rate: float = 0.005
     reranker_decay: float = 0.01

@@ -62,7 +62,9 @@ def item_facts(isbns: tuple[str, ...], books: pd.DataFrame | None) -> Facts:
     return Facts(np.array(series, np.int32), np.array(numbers, np.float32), np.array(authors, np.int32))
 
 
-def item_features(isbns: tuple[str, ...], books: pd.DataFrame | None, weights: FeatureWeights) -> sp.csr_matrix:
+def item_features(
+    isbns: tuple[str, ...], books: pd.DataFrame | None, weights: FeatureWeights, is_rated=None
+) -> sp.csr_matrix:
     """Return L2-normalised tf-idf features, float32 CSR [items, features]; a row without metadata is empty.
 
     A feature that only one book has says nothing about others and is left out.

@@ -85,7 +85,7 @@ class Feed:
     ) -> None:
         self._shelves, self._biases, self._popularity, self._config = shelves, biases, popularity, config
         self._groups, self._share = groups, share
-        self._items = len(biases.items)
+        self._rated = np.unique(shelves.items).astype(np.int32)
         self._negatives = negatives
         self._readers = np.flatnonzero(np.diff(shelves.starts) > 1)
 
@@ -138,22 +138,20 @@ class Feed:
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return the books of a group, ascending, and how many books each one represents.
 
-        With a batch's negatives, they are the shelves' own books; otherwise the whole catalogue, or if that is large,
+        With a batch's negatives, they are the shelves' own books; otherwise all books with entries, or if these are many,
         the shelves' own books and a sample of the others.
         """
         if self._negatives == "batch":
             own_only = np.unique(items)
             return own_only, np.ones(len(own_only), np.float32)
-        if self._items <= self._config.catalogue_sample:
-            return np.arange(self._items, dtype=np.int32), np.ones(self._items, np.float32)
-        own = np.zeros(self._items, bool)
-        own[items] = True
-        others = np.flatnonzero(~own)
-        wanted = min(max(self._config.catalogue_sample - int(own.sum()), 1), len(others))
-        own[rng.choice(others, wanted, replace=False)] = True
-        columns = np.flatnonzero(own).astype(np.int32)
+        if len(self._rated) <= self._config.catalogue_sample:
+            return self._rated, np.ones(len(self._rated), np.float32)
+        own = np.unique(items)
+        others = np.setdiff1d(self._rated, own, assume_unique=True)
+        wanted = min(max(self._config.catalogue_sample - len(own), 1), len(others))
+        columns = np.sort(np.concatenate([own, rng.choice(others, wanted, replace=False)]))
         weights = np.full(len(columns), len(others) / max(wanted, 1), np.float32)
-        weights[np.isin(columns, items)] = 1
+        weights[np.isin(columns, own)] = 1
         return columns, weights
 
 

@@ -1,11 +1,15 @@
-"""Fitting: candidates are trained on one part of the entries and chosen on the other, then fitted to all."""
+"""Fitting: candidates are trained on one part of the entries and chosen on the other, then fitted to all.
+
+Only books with entries are learned from. All others come in at the end, by their metadata alone, so however many books
+a catalogue has that nobody has rated, the model of the rated ones is the same.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +21,28 @@ from trainer.data.dataset import Ratings, holdout, sample_readers
 from trainer.data.features import Facts, item_facts, item_features
 from trainer.metrics import rmse
 from trainer.model import distributed, reranker
-from trainer.model.ease import ease
-from trainer.model.train_loop import Steps, learn
+from trainer.model.local_ridge import LocalRidge, observations
+from trainer.model.pool import Blend, Pool, pool_of
+from trainer.model.train_loop import Learned, Steps, learn
 from trainer.model.validation import Validation
 from trainer.serving.biases import fit_biases
 from trainer.serving.item_item import (
+    MASKED,
     Reranker,
     ServingModel,
     Table,
-    neighbours_of_matrix,
-    neighbours_of_vectors,
     popularity,
-    standardised,
+    weights_of_vectors,
 )
 
 COMPARED_READERS = 5_000
 """The notebook's variants are compared on at most so many readers: their curves are for people."""
+
+SCALES = (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
+
+Floats = npt.NDArray[np.float32]
+
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +50,70 @@ class Choices:
     """What validation chose: with the configuration and the entries it makes the model.
 
     Attributes:
+        regularisation: λ of the local ridge.
+        ridge_neighbours: k of the local ridge.
         negatives: of the retrieval task.
         epochs: of the multi-task model.
-        share: of the learned model in the blend.
-        popularity_weight: in the blend.
+        blend: of the learned model's table, which is the first, and the local ridge's.
+        scale: of the blend, with which it is the logarithm of a book's odds; the reranker adds to these.
+        unrated_seen: among how many unrated books it was chosen; a larger number lowers their scores.
         interaction: in the predicted rating.
         reranker: the reranker, trained on the held-out entries; None where the blend's order was no worse.
         figures: the validation figures behind it.
     """
 
+    regularisation: float
+    ridge_neighbours: int
     negatives: Negatives
     epochs: int
-    share: float
-    popularity_weight: float
+    blend: Blend
+    scale: float = 1.0
+    unrated_seen: float = 0.0
     interaction: float = 0.0
     reranker: Reranker | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, without the network's weights."""
-        names = ("negatives", "epochs", "share", "popularity_weight", "interaction")
-        return {**{name: getattr(self, name) for name in names}, **self.figures}
+        left_out = ("blend", "reranker", "figures")
+        chosen = {name: getattr(self, name) for name in self.__slots__ if name not in left_out}
+        return {**chosen, **asdict(self.blend), **self.figures}
+
+
+class Catalogue:
+    """The books of a run, and what its models have in common.
+
+    Args:
+        ratings: all entries of the run; the books that have one are learned, and have the same places in all its models.
+        books: the catalogue's metadata, or None.
+        config: options.
+
+    Attributes:
+        isbns: all books, by item index.
+        learned: int64 [learned], ascending: the items with entries.
+        features: F, CSR [items, features].
+        facts: what the reranker knows of each item.
+        steps: the learned model's training steps, for the books that are learned.
+    """
+
+    def __init__(self, ratings: Ratings, books: pd.DataFrame | None, config: Config) -> None:
+        is_rated = np.bincount(ratings.items, minlength=len(ratings.isbns)) > 0
+        self.isbns, self.learned, self.config = ratings.isbns, np.flatnonzero(is_rated), config
+        self.features = item_features(ratings.isbns, books, config.features, is_rated)
+        self.facts = item_facts(ratings.isbns, books)
+        is_small = _fold_count(ratings, config) > 1 and len(self.learned) <= config.catalogue_sample
+        self.steps = Steps(self.features[self.learned], config, keep=is_small)
+
+    def of_learned(self, ratings: Ratings) -> Ratings:
+        """Return entries with the books that are learned as the items."""
+        isbns = tuple(self.isbns[item] for item in self.learned)
+        return replace(ratings, isbns=isbns, items=np.searchsorted(self.learned, ratings.items).astype(np.int32))
+
+    @property
+    def facts_of_learned(self) -> Facts:
+        """The facts of the books that are learned."""
+        facts = self.facts
+        return Facts(facts.series[self.learned], facts.numbers[self.learned], facts.authors[self.learned])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,54 +125,56 @@ class Trained:
         choices: what validation chose, with the figures.
         histories: by variant and by measure, a value an epoch: the notebook's curves of the configuration's variant,
             and with ``config.baselines`` of all three.
-        steps: with which the same catalogue's model may be fitted to other entries.
+        catalogue: with which a model of the same books may be fitted to other entries.
     """
 
     serving: ServingModel
     choices: Choices
     histories: Mapping[str, Mapping[str, list[float]]]
-    steps: Steps
+    catalogue: Catalogue
 
 
-def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Trained:
+def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config, catalogue: Catalogue | None = None) -> Trained:
     """Return the best model for ``ratings``: everything is tuned on a validation part of them.
 
     Args:
         ratings: the training entries.
         books: the catalogue's metadata, or None.
         config: options.
+        catalogue: of a run to which these entries belong; None if they are all.
     """
-    facts, count = item_facts(ratings.isbns, books), _fold_count(ratings, config)
-    is_small = count > 1 and len(ratings.isbns) <= config.ease_limit
-    steps = Steps(item_features(ratings.isbns, books, config.features), config, keep=is_small)
-    folds = [_Fold(ratings, steps, fold) for fold in range(count)]
-    choices = _choose_rating(folds, facts, _choose_blend(folds, config), config)
-    choices = _train_reranker(folds, facts, choices, config)
-    serving = _fitted(ratings, steps, facts, choices)
-    return Trained(serving, choices, _histories(folds[0], steps), steps)
+    catalogue = catalogue or Catalogue(ratings, books, config)
+    own = catalogue.of_learned(ratings)
+    folds = [_Fold(own, catalogue, fold) for fold in range(_fold_count(ratings, config))]
+    choices = _choose_ridge(folds, config)
+    for fold in folds:
+        fold.settle(choices)
+    choices = _choose_rating(folds, _choose_blend(folds, choices, config), config)
+    choices = _train_reranker(folds, choices, config)
+    histories = _histories(folds[0])
+    folds.clear()  # the model for all entries needs the memory
+    return Trained(refit(ratings, catalogue, choices), choices, histories, catalogue)
 
 
-def refit(
-    ratings: Ratings, books: pd.DataFrame | None, config: Config, choices: Choices, steps: Steps | None = None
-) -> ServingModel:
-    """Return the model that ``choices`` name, fitted to all of ``ratings``.
-
-    ``steps``: of the same catalogue and options, if there are any.
-    """
-    steps = steps or Steps(item_features(ratings.isbns, books, config.features), config, keep=False)
-    return _fitted(ratings, steps, item_facts(ratings.isbns, books), choices)
-
-
-def _fitted(ratings: Ratings, steps: Steps, facts: Facts, choices: Choices) -> ServingModel:
-    config = steps.config
-    vectors = learn(ratings, steps, choices.negatives, None, choices.epochs).vectors
-    tables = [_table_of_vectors(ratings, vectors, config), *_ease_tables(ratings, steps.features, config)]
-    return _serving(ratings, tables, vectors, facts, choices, config)
+def refit(ratings: Ratings, catalogue: Catalogue, choices: Choices) -> ServingModel:
+    """Return the model that ``choices`` name, fitted to all of ``ratings``, for all books of the catalogue."""
+    config = catalogue.config
+    learned = learn(catalogue.of_learned(ratings), catalogue.steps, choices.negatives, None, choices.epochs)
+    vectors = _vectors_by_metadata(learned, catalogue.features)
+    vectors[catalogue.learned] = learned.vectors
+    ridge = _ridge(ratings, catalogue.features, config, choices.ridge_neighbours)
+    parts = (
+        _learned_part(ratings, vectors, config),
+        _ridge_part(ratings, ridge, catalogue.features, choices, config),
+    )
+    return _serving(ratings, parts, vectors, catalogue.facts, choices, config)
 
 
-def _histories(fold: _Fold, steps: Steps) -> dict[str, dict[str, list[float]]]:
+def _histories(fold: _Fold) -> dict[str, dict[str, list[float]]]:
     """Return the curves of the variants that are wanted, all with the same negatives and on not too many readers."""
-    config, negatives = steps.config, steps.config.embedding_dims[0][0]
+    steps = fold.catalogue.steps
+    config = steps.config
+    negatives = next(iter(fold.learned))
     histories: dict[str, dict[str, list[float]]] = {config.variant: fold.learned[negatives].history}
     if not config.baselines:
         return histories
@@ -140,72 +195,146 @@ def _fold_count(ratings: Ratings, config: Config) -> int:
     return config.folds if len(ratings.users) < config.small else 1
 
 
-class _Fold:
-    """One split of the training entries, with every candidate fitted to its greater part."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The weights of a table in units of the mean reader's best score, those of rated books and of unrated ones apart.
 
-    def __init__(self, ratings: Ratings, steps: Steps, number: int) -> None:
-        config = steps.config
+    Both are float32 CSR [items, items]; the latter are as long, book by book, as the former are on average.
+    """
+
+    rated: sp.csr_matrix
+    unrated: sp.csr_matrix
+
+    @staticmethod
+    def of(rated: sp.csr_matrix, unrated: sp.csr_matrix, shelves: sp.csr_matrix) -> _Part:
+        """Return the part, rescaled, of raw weights and the shelves that they are fitted to."""
+        rescaled = Table(rated).rescaled(shelves).matrix
+        lengths = [np.sqrt(np.asarray(part.multiply(part).sum(axis=0)).ravel()) for part in (rescaled, unrated)]
+        means = [float(of_part[of_part > 0].mean()) if (of_part > 0).any() else 0.0 for of_part in lengths]
+        return _Part(rescaled, unrated * np.float32(means[0] / means[1] if means[1] else 0))
+
+    def table(self, strength: float, share: float) -> Table:
+        """Return the table for the blend."""
+        matrix = (self.rated + self.unrated * np.float32(strength)).tocsr()
+        matrix.eliminate_zeros()
+        return Table(matrix, share)
+
+
+class _Fold:
+    """One split of the training entries, with every candidate fitted to its greater part.
+
+    Books whose entries are all held out are unrated here: how well these come in is how unrated books are judged.
+    """
+
+    def __init__(self, ratings: Ratings, catalogue: Catalogue, number: int) -> None:
+        config, self.catalogue = catalogue.config, catalogue
         seed, by_time = config.seed + number, number == 0
         held = holdout(ratings, config.validation_fraction, seed, by_time=by_time)
         self.part = ratings.select(~held)
         self.validation = Validation(self.part, ratings.select(held))
+        self.features = catalogue.features[catalogue.learned]
+        self.popularity = popularity(self.part.items, len(self.part.isbns))
+        self.is_rated = self.popularity > 0
+        self.ridge: LocalRidge | None = _ridge(self.part, self.features, config, max(config.ridge_neighbours))
+        few = len(ratings.users) <= config.batch_negatives_limit
         self.learned = {
-            negatives: learn(self.part, steps, negatives, self.validation, config.epochs)
+            negatives: learn(self.part, catalogue.steps, negatives, self.validation, config.epochs)
             for negatives, _ in config.embedding_dims
+            if few or negatives != "batch" or len(config.embedding_dims) == 1
         }
-        ease_tables = _ease_tables(self.part, steps.features, config)
-        self.tables = {
-            negatives: [_table_of_vectors(self.part, learned.vectors, config), *ease_tables]
-            for negatives, learned in self.learned.items()
-        }
+        self.parts: dict[Negatives, tuple[_Part, _Part]] = {}
 
-    def serving(self, facts: Facts, choices: Choices, config: Config) -> ServingModel:
+    def settle(self, choices: Choices) -> None:
+        """Make the tables' parts, with the local ridge that was chosen, and free the memory of its systems."""
+        config = self.catalogue.config
+        assert self.ridge is not None
+        ridge = _ridge_part(self.part, self.ridge, self.features, choices, config)
+        self.parts = {
+            negatives: (_learned_part(self.part, self.vectors(negatives), config), ridge) for negatives in self.learned
+        }
+        self.ridge = None
+
+    def pool(self, negatives: Negatives) -> Pool:
+        """Return what blends of the tables are tried on."""
+        parts = self.parts[negatives]
+        rated, unrated = [part.rated for part in parts], [part.unrated for part in parts]
+        return pool_of(self.validation, rated, unrated, self.popularity)
+
+    def vectors(self, negatives: Negatives) -> Floats:
+        """Return the learned vectors, those of unrated books by their metadata alone."""
+        learned = self.learned[negatives]
+        vectors = _vectors_by_metadata(learned, self.features)
+        vectors[self.is_rated] = learned.vectors[self.is_rated]
+        return vectors
+
+    def serving(self, choices: Choices) -> ServingModel:
         """Return the model that ``choices`` name, fitted to the fold's greater part."""
-        vectors = self.learned[choices.negatives].vectors
-        return _serving(self.part, self.tables[choices.negatives], vectors, facts, choices, config)
+        parts, vectors = self.parts[choices.negatives], self.vectors(choices.negatives)
+        return _serving(self.part, parts, vectors, self.catalogue.facts_of_learned, choices, self.catalogue.config)
 
 
-def _choose_blend(folds: Sequence[_Fold], config: Config) -> Choices:
-    """Choose the negatives, the learned model's share and popularity's weight by the mean figure that they reach."""
-    means: dict[tuple[Negatives, float, float], float] = {}
-    for negatives, _ in config.embedding_dims:
-        figures = [_blend_figures(fold, negatives, config) for fold in folds]
-        means |= {(negatives, *choice): float(np.mean([part[choice] for part in figures])) for choice in figures[0]}
-    ranked = sorted(means, key=lambda choice: (means[choice], choice))
-    best = ranked[int(distributed.agree(len(ranked) - 1 if distributed.is_chief() else 0))]
-    epochs = max(1, round(float(np.mean([fold.learned[best[0]].epochs for fold in folds]))))
-    return Choices(best[0], epochs, best[1], best[2], figures={"blend_ndcg": means[best]})
+def _choose_ridge(folds: Sequence[_Fold], config: Config) -> Choices:
+    """Choose the local ridge's λ and k, by how well it ranks rated books on its own."""
+    options = list(itertools.product(config.regularisations, config.ridge_neighbours))
+    means = np.zeros(len(options))
+    for fold in folds:
+        assert fold.ridge is not None
+        for number, (regularisation, neighbours) in enumerate(options):
+            weights = fold.ridge.weights(regularisation, config.dropout, neighbours)
+            figures: list[float] = []
+            for rows in fold.validation.blocks():
+                scores = (fold.validation.shelves[rows] @ weights).toarray()
+                scores[:, ~fold.is_rated] = MASKED
+                figures += fold.validation.figures(rows, scores)
+            means[number] += float(np.mean(figures)) / len(folds) if figures else 0.0
+    (regularisation, neighbours), figure = _best(options, means)
+    figures_of_ridge = {"ridge_ndcg": figure}
+    return Choices(regularisation, neighbours, config.embedding_dims[0][0], 1, Blend(0, 0), figures=figures_of_ridge)
 
 
-def _blend_figures(fold: _Fold, negatives: Negatives, config: Config) -> dict[tuple[float, float], float]:
-    """Return the mean validation figure by share and popularity weight, a block of readers at a time."""
-    validation, tables = fold.validation, fold.tables[negatives]
-    prior = popularity(fold.part.items, len(fold.part.isbns))
-    matrices = [table.matrix for table in tables]
-    shares = config.shares if len(tables) == 2 else (1.0,)
-    figures: dict[tuple[float, float], list[float]] = {
-        choice: [] for choice in itertools.product(shares, config.popularity_weights)
-    }
-    for rows in validation.blocks():
-        shelves = validation.shelves[rows]
-        on_shelf = shelves.toarray() > 0
-        parts = [standardised((shelves @ matrix).toarray(), on_shelf) for matrix in matrices]
-        for share in shares:
-            blended = sum(np.float32(w) * p for w, p in zip((share, 1 - share), parts, strict=False))
-            for weight in config.popularity_weights:
-                scores: npt.NDArray[np.float32] = blended + np.float32(weight) * prior
-                figures[share, weight] += validation.figures(rows, scores)
-    return {choice: float(np.mean(values)) if values else 0.0 for choice, values in figures.items()}
+def _choose_blend(folds: Sequence[_Fold], choices: Choices, config: Config) -> Choices:
+    """Choose the negatives, the learned model's share, popularity's weight, and how unrated books come in."""
+    candidates: list[Choices] = []
+    unrated = [int((~fold.is_rated).sum()) for fold in folds]
+    for negatives in folds[0].learned:
+        pools = [fold.pool(negatives) for fold in folds]
+
+        def best(options: Iterable[Blend], pools: Sequence[Pool] = pools) -> tuple[Blend, float]:
+            tried = list(options)
+            return _best(tried, [np.mean([pool.ndcg(blend) for pool in pools]) for blend in tried])
+
+        blend = Blend(config.shares[0], config.popularity_weights[0])
+        if any(unrated) and folds[0].features.nnz:
+            strengths = itertools.product(config.unrated_strengths, repeat=2)
+            ways = itertools.product(config.shares, strengths, config.unrated_offsets)
+            middle = config.popularity_weights[len(config.popularity_weights) // 2]
+            blend, _ = best(Blend(share, middle, factors, offset) for share, factors, offset in ways)
+        others = itertools.product(config.shares, config.popularity_weights)
+        blend, figure = best(replace(blend, share=share, popularity_weight=weight) for share, weight in others)
+        epochs = max(1, round(float(np.mean([fold.learned[negatives].epochs for fold in folds]))))
+        scale, _ = _best(SCALES, [-np.mean([pool.loss(blend, scale) for pool in pools]) for scale in SCALES])
+        figures = {**choices.figures, "blend_ndcg": figure}
+        candidates.append(
+            replace(choices, negatives=negatives, epochs=epochs, blend=blend, scale=scale, figures=figures)
+        )
+    chosen = _best(candidates, [candidate.figures["blend_ndcg"] for candidate in candidates])[0]
+    return replace(chosen, unrated_seen=float(np.mean(unrated)))
 
 
-def _choose_rating(folds: Sequence[_Fold], facts: Facts, choices: Choices, config: Config) -> Choices:
+def _best(options: Sequence[Choice], figures: npt.ArrayLike) -> tuple[Choice, float]:
+    """Return the first option with the greatest figure, by the chief's figures, and its figure here."""
+    place = int(distributed.agree(int(np.argmax(figures))))
+    return options[place], float(np.asarray(figures)[place])
+
+
+def _choose_rating(folds: Sequence[_Fold], choices: Choices, config: Config) -> Choices:
     """Choose the interaction's scale by the least validation error."""
     errors: dict[float, list[float]] = {scale: [] for scale in config.interaction_scales}
     for fold in folds:
         rows, items, stars = fold.validation.held_stars()
         if not len(stars):
             continue
-        serving = replace(fold.serving(facts, choices, config), interaction=1.0)
+        serving = fold.serving(replace(choices, interaction=1.0))
         likeness, biases = serving.likeness, serving.biases
         interactions = np.empty(len(stars))
         for block in fold.validation.blocks():
@@ -217,12 +346,12 @@ def _choose_rating(folds: Sequence[_Fold], facts: Facts, choices: Choices, confi
             of_scale.append(rmse(np.clip(base + scale * interactions, 0.5, 5.0), stars))
     if not errors[config.interaction_scales[0]]:
         return choices
-    means = {scale: float(np.mean(of_scale)) for scale, of_scale in errors.items()}
-    chosen = min(means, key=lambda scale: (means[scale], scale))
-    return replace(choices, interaction=chosen, figures={**choices.figures, "rmse": means[chosen]})
+    means = [-float(np.mean(of_scale)) for of_scale in errors.values()]
+    chosen, figure = _best(list(errors), means)
+    return replace(choices, interaction=chosen, figures={**choices.figures, "rmse": -figure})
 
 
-def _train_reranker(folds: Sequence[_Fold], facts: Facts, choices: Choices, config: Config) -> Choices:
+def _train_reranker(folds: Sequence[_Fold], choices: Choices, config: Config) -> Choices:
     """Train the reranker on the held-out entries, where cross-validation over readers says that it helps."""
     from trainer.serving.tf_graph import Graph
 
@@ -231,51 +360,75 @@ def _train_reranker(folds: Sequence[_Fold], facts: Facts, choices: Choices, conf
         readers = list(fold.validation.readers())
         if readers:
             asked = reranker.queries(readers, config.reranker_sizes, config.reranker_parts, config.seed)
-            examples.append(reranker.examples(Graph(fold.serving(facts, choices, config)), asked))
+            examples.append(reranker.examples(Graph(fold.serving(choices)), asked))
     if not examples:
         return choices
     networks = reranker.Networks(config)
-    epochs, figures = reranker.choose_epochs(examples, networks)
-    trained = reranker.train(examples, networks, [epochs])[0][1] if epochs else None
+    epochs, reach, figures = reranker.choose(examples, networks)
+    trained = replace(reranker.train(examples, networks, [epochs])[0][1], reach=reach) if epochs else None
     return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
 
 
-def _ease_tables(ratings: Ratings, features: sp.csr_matrix, config: Config) -> list[Table]:
-    """Return one table, or none where the catalogue is too large for EASE with metadata."""
-    if len(ratings.isbns) > config.ease_limit:
-        return []
-    weights = ease(
+def _ridge(ratings: Ratings, features: sp.csr_matrix, config: Config, neighbours: int) -> LocalRidge:
+    """Return the local ridge's systems for the rated books."""
+    rated = _rated(ratings)
+    columns = observations(ratings.matrix(), features, config.feature_weight, config.reader_norm)
+    return LocalRidge(columns, rated, rated, neighbours)
+
+
+def _ridge_part(
+    ratings: Ratings, ridge: LocalRidge, features: sp.csr_matrix, choices: Choices, config: Config
+) -> _Part:
+    """Return the local ridge's weights; those of unrated books are a ridge on the metadata alone."""
+    rated = _rated(ratings)
+    unrated = np.setdiff1d(np.arange(len(ratings.isbns)), rated)
+    by_metadata = LocalRidge(features.T.tocsc(), unrated, rated, config.unrated_neighbours)
+    return _Part.of(
+        ridge.weights(choices.regularisation, config.dropout, choices.ridge_neighbours),
+        by_metadata.weights(config.unrated_regularisation, 0.0, config.unrated_neighbours),
         ratings.matrix(),
-        features,
-        config.regularisation,
-        config.feature_weight,
-        config.dropout,
-        config.reader_norm,
     )
-    return [Table(*neighbours_of_matrix(weights, config.neighbours)).rescaled(ratings.matrix())]
 
 
-def _table_of_vectors(ratings: Ratings, vectors: npt.NDArray[np.float32], config: Config) -> Table:
-    return Table(*neighbours_of_vectors(vectors, config.neighbours)).rescaled(ratings.matrix())
+def _learned_part(ratings: Ratings, vectors: Floats, config: Config) -> _Part:
+    rated = _rated(ratings)
+    unrated = np.setdiff1d(np.arange(len(ratings.isbns)), rated)
+    weights = [weights_of_vectors(vectors, targets, rated, config.neighbours) for targets in (rated, unrated)]
+    return _Part.of(*weights, ratings.matrix())
+
+
+def _vectors_by_metadata(learned: Learned, features: sp.csr_matrix) -> Floats:
+    """Return the vectors of books without a vector of their own, float32 [items, embedding_dim]: 0 without metadata."""
+    vectors = np.asarray(features @ learned.feature_vectors, np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(norms, np.float32(1e-12))
+
+
+def _rated(ratings: Ratings) -> npt.NDArray[np.int64]:
+    return np.unique(ratings.items).astype(np.int64)
 
 
 def _serving(
     ratings: Ratings,
-    tables: Sequence[Table],
-    vectors: npt.NDArray[np.float32],
+    parts: tuple[_Part, _Part],
+    vectors: Floats,
     facts: Facts,
     choices: Choices,
     config: Config,
 ) -> ServingModel:
-    shares = (choices.share, 1 - choices.share)
+    blend, unrated = choices.blend, len(ratings.isbns) - len(_rated(ratings))
+    # Of n times as many unrated books, each is n times less likely to be the next; scores are logarithms of odds.
+    more = unrated / max(choices.unrated_seen, 1.0)
+    shares = (choices.scale * blend.share, choices.scale * (1 - blend.share))
     return ServingModel(
         ratings.isbns,
-        tuple(replace(table, share=share) for table, share in zip(tables, shares, strict=False)),
+        tuple(part.table(*values) for part, *values in zip(parts, blend.strengths, shares, strict=True)),
         vectors,
         popularity(ratings.items, len(ratings.isbns)),
         fit_biases(ratings.star_matrix(), config.item_shrinkage, config.user_shrinkage),
         facts,
-        choices.popularity_weight,
-        choices.interaction,
+        choices.scale * blend.popularity_weight,
+        choices.interaction / choices.scale,
         choices.reranker,
+        choices.scale * blend.offset - float(np.log(max(more, 1.0))),
     )

@@ -8,7 +8,7 @@ of the blend.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from trainer.config import Config
 from trainer.metrics import CUTOFF, DISCOUNTS
+from trainer.model import distributed
 from trainer.serving.item_item import MASKED, Reranker
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Examples:
 
     Attributes:
         readers: int32 [queries].
+        sizes: int32 [queries], number of books on the shelf.
+        is_whole: bool [queries], whether that is the reader's whole shelf.
         features: float32 [queries, C, features].
         blend: float32 [queries, C], ``MASKED`` where a candidate does not count.
         labels: float32 [queries, C], 1 where it is relevant.
@@ -63,6 +66,8 @@ class Examples:
     """
 
     readers: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int32]
+    is_whole: npt.NDArray[np.bool_]
     features: Floats
     blend: Floats
     labels: Floats
@@ -72,6 +77,8 @@ class Examples:
         """Return the examples of the selected queries."""
         return Examples(
             self.readers[rows],
+            self.sizes[rows],
+            self.is_whole[rows],
             self.features[rows],
             self.blend[rows],
             self.labels[rows],
@@ -125,7 +132,8 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
     def see(items: tf.Tensor, ratings: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         rows = graph.rows(items)
         indices, known = graph.retrieve(rows)
-        return indices, graph.features(rows, ratings, indices, known), known["blend"]
+        blend = known["blend"] + tf.gather(graph.offsets, indices)
+        return indices, graph.features(rows, ratings, indices, known), blend
 
     features, blends, labels = [], [], []
     for query in asked:
@@ -137,6 +145,8 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
     counts = np.minimum([len(query.relevant) for query in asked], CUTOFF)
     return Examples(
         np.array([query.reader for query in asked], np.int32),
+        np.array([len(query.items) for query in asked], np.int32),
+        np.array([not query.hidden for query in asked]),
         np.stack(features),
         np.stack(blends),
         np.stack(labels),
@@ -144,37 +154,41 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
     )
 
 
-def choose_epochs(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, dict[int, float]]:
-    """Return the number of epochs to train, by cross-validation over readers, and the NDCG@10 of each choice.
+def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float, dict[str, float]]:
+    """Return the number of epochs to train, the reach, and the figures of each choice, by cross-validation over readers.
 
-    Source: Breiman et al., "Classification and Regression Trees" (1984), section 3.4.3: one standard error, here of the
-    difference query by query. With fewer than ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.
+    A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them: what helps new readers must not
+    cost the others as much. With fewer than ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.
 
     Args:
         by_fold: examples from each fold of the training entries.
         networks: the networks to train, with their options.
     """
     config = networks.config
-    figures: dict[int, list[float]] = {epochs: [] for epochs in config.reranker_epochs}
     readers = np.unique(np.concatenate([part.readers for part in by_fold]))
     if len(readers) < MINIMUM_READERS:
-        return 0, {}
+        return 0, np.inf, {}
+    ndcg: dict[tuple[int, float], list[float]] = {}
+    is_whole: list[bool] = []
     groups = np.random.default_rng(config.seed).permutation(len(readers)) % config.reranker_folds
     for group in range(config.reranker_folds):
         tested = readers[groups == group]
         trained = [part.select(~np.isin(part.readers, tested)) for part in by_fold]
         judged = [part.select(np.isin(part.readers, tested)) for part in by_fold]
+        is_whole.extend(whole for part in judged for whole in part.is_whole.tolist())
         for epochs, reranker in train(trained, networks, config.reranker_epochs):
             for part in judged:
-                figures[epochs].extend(part.ndcg(reranker.corrections(part.features)).tolist())
-    means = {epochs: float(np.mean(values)) for epochs, values in figures.items()}
-    best = max(means, key=lambda epochs: (means[epochs], -epochs))
-    # The shortest training that is not clearly worse.
-    for epochs in sorted(epochs for epochs in means if 0 < epochs < best):
-        lost = np.array(figures[best]) - np.array(figures[epochs])
-        if lost.mean() <= lost.std() / np.sqrt(len(lost)):
-            return epochs, means
-    return best, means
+                corrections = reranker.corrections(part.features, part.sizes)
+                for reach in config.reranker_reaches if epochs else (np.inf,):
+                    weight = replace(reranker, reach=reach).weight(part.sizes)[:, None]
+                    ndcg.setdefault((epochs, reach), []).extend(part.ndcg(corrections * weight).tolist())
+    figures = {}
+    for choice, values in ndcg.items():
+        kinds = [np.array(values)[np.array(is_whole) == kind] for kind in (True, False)]
+        figures[choice] = float(np.mean([kind.mean() for kind in kinds if len(kind)]))
+    options = list(figures)
+    epochs, reach = options[int(distributed.agree(int(np.argmax(list(figures.values())))))]
+    return epochs, reach, {f"{epochs} epochs, reach {reach:g}": figure for (epochs, reach), figure in figures.items()}
 
 
 class Networks:
@@ -226,9 +240,9 @@ class Networks:
             variable.assign(variable * (1 - self.config.reranker_decay * self.config.reranker_learning_rate))
 
     def trained(self, blank: Reranker) -> Reranker:
-        """Return the networks as they are now; ``blank`` gives what features are standardised by."""
+        """Return the networks as they are now; ``blank`` says how features are standardised."""
         hidden, bias, out = (variable.numpy() for variable in self._variables)
-        return Reranker(blank.mean, blank.deviation, hidden, bias, out)
+        return replace(blank, hidden=hidden, bias=bias, out=out)
 
 
 def train(by_fold: Sequence[Examples], networks: Networks, stops: Sequence[int]) -> list[tuple[int, Reranker]]:
@@ -245,11 +259,7 @@ def train(by_fold: Sequence[Examples], networks: Networks, stops: Sequence[int])
     if not useful.any():
         raise ValueError("no query has a relevant candidate: the reranker has nothing to learn from")
     features, blend, labels = features[useful], blend[useful], labels[useful]
-    counted = features[blend > MASKED / 2]
-    mean, deviation = counted.mean(axis=0), counted.std(axis=0)
-    blank = Reranker.blank(
-        features.shape[2], config.reranker_members, config.reranker_width, mean, deviation, config.seed
-    )
+    blank = Reranker.blank(features[blend > MASKED / 2], config.reranker_members, config.reranker_width, config.seed)
     networks.start(blank)
     rng, snapshots = np.random.default_rng(config.seed), []
     scaled = blank.scaled(features)

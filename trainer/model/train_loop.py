@@ -26,6 +26,7 @@ class Learned:
 
     Attributes:
         vectors: float32 [items, embedding_dim], each of length 1.
+        feature_vectors: float32 [features, embedding_dim]; a book's vector is its own plus the sum of its features'.
         epochs: how many it took.
         history: by measure, a value an epoch: ``loss`` and ``rmse`` on the training part, ``ndcg`` and
             ``validation_rmse`` on the held-out part.
@@ -33,6 +34,7 @@ class Learned:
     """
 
     vectors: npt.NDArray[np.float32]
+    feature_vectors: npt.NDArray[np.float32]
     epochs: int
     history: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
@@ -139,7 +141,7 @@ def learn(
     feed = Feed(Shelves.of(part), biases, share, config, negatives, groups, worker)
     step = steps.get(variant or config.variant, negatives, groups)
     model = step.model
-    best, best_figure = Learned(model.item_vectors().numpy(), 0), -1.0
+    best, best_figure = Learned(model.item_vectors().numpy(), model.feature_vectors.numpy(), 0), -1.0
     history: dict[str, list[float]] = {"loss": [], "rmse": [], "validation_rmse": [], "ndcg": []}
     progress = tqdm(
         range(1, epochs + 1), desc=f"{variant or config.variant:>9}", leave=False, mininterval=1, disable=None
@@ -153,14 +155,14 @@ def learn(
         history["rmse"].append(float(model.metrics[0].result()))
         vectors = model.item_vectors().numpy()
         if validation is None:
-            best = Learned(vectors, epoch)
+            best = Learned(vectors, model.feature_vectors.numpy(), epoch)
             continue
         figure = distributed.agree(validation.ndcg_of_vectors(vectors))
         history["ndcg"].append(figure)
         history["validation_rmse"].append(validation.rmse(biases, vectors, float(tf.identity(model.interaction))))
         progress.set_postfix(validation_ndcg=f"{figure:.4f}", loss=f"{history['loss'][-1]:.3f}")
         if figure > best_figure:
-            best, best_figure = Learned(vectors, epoch), figure
+            best, best_figure = Learned(vectors, model.feature_vectors.numpy(), epoch), figure
         began.append(time.monotonic())
         if epoch - best.epochs >= config.patience:
             break

@@ -62,6 +62,17 @@ class Validation:
         order = np.lexsort((best, -np.take_along_axis(scores, best, axis=1)), axis=1)
         return self._ndcg(np.take_along_axis(best, order, axis=1).astype(np.int32), rows.start)
 
+    def labels(self, rows: slice, items: npt.NDArray[np.int64]) -> Floats:
+        """Return 1 where the reader has the book among the held-out ones, float32, for items [rows, n]."""
+        wanted = self._wanted[rows]
+        return np.array(
+            [[item in of_reader for item in row] for row, of_reader in zip(items.tolist(), wanted)], np.float32
+        )
+
+    def relevant_counts(self) -> npt.NDArray[np.int64]:
+        """Return each reader's number of held-out books, int64 [validated]."""
+        return np.array([len(of_reader) for of_reader in self._wanted], np.int64)
+
     def _ndcg(self, ranked: npt.NDArray[np.int32], first: int) -> list[float]:
         return [ndcg(items, self._wanted[row]) for row, items in enumerate(ranked, start=first)]
 

@@ -10,71 +10,98 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from bookrec.recommender import UNKNOWN
-from trainer.serving.item_item import ServingModel
+from trainer.serving.item_item import ServingModel, Table
 
 Floats = npt.NDArray[np.float32]
 
 CANDIDATES = 100
 """Greatest number of books that a call returns."""
 
-RETRIEVED = 200
-"""Books that the reranker sees."""
+RETRIEVED = 150
+"""Rated books that the reranker sees."""
+
+RETRIEVED_UNRATED = 50
+"""Unrated books that the reranker sees: with places of their own, they take none from rated ones."""
 
 RETRIEVED_POPULAR = 40
-"""How many of the most popular books are always among them: a safe guess for a shelf of one or two books."""
+"""How many of the most popular books are always among the rated ones: a safe guess for a shelf of one or two books."""
+
+CHUNK = 16
+"""Weights that are stored, and read, together: a book has as many chunks as its weights fill."""
 
 REASONS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class QuantisedTable:
-    """One table, with a row of zeros for an unknown book.
+    """One table: its rows differ in length, so they are stored as chunks of one length, one row after another.
 
     Attributes:
-        neighbours: int16 or int32 [items + 1, M].
-        weights: int16 [items + 1, M].
+        neighbours: int16 or int32 [chunks, CHUNK], items; where a row fills its last chunk in part, the rest have weight 0.
+        weights: int16 [chunks, CHUNK].
+        first, counts: int32 [items + 1], each book's first chunk and number of chunks; an unknown book has none.
         unit: the unit of the integer weights.
         share: how much the table counts in the blend.
     """
 
     neighbours: npt.NDArray[Any]
     weights: npt.NDArray[np.int16]
+    first: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int32]
     unit: np.float32
     share: float
 
+    @property
+    def matrix(self) -> sp.csr_matrix:
+        """The weights, float32 CSR [items + 1, items], the last row for unknown books."""
+        items = len(self.counts) - 1
+        starts = np.append(self.first, len(self.weights)) * CHUNK
+        starts[-2] = starts[-1]
+        stored = (self.weights.ravel() * self.unit, self.neighbours.ravel().astype(np.int32), starts)
+        matrix = sp.csr_matrix(stored, shape=(items + 1, items))
+        matrix.eliminate_zeros()
+        return matrix
+
 
 class Quantised:
-    """A model's arrays. Each has one row more than there are books: the last one is for unknown books.
+    """A model's arrays. Those by item have one row more than there are books: the last one is for unknown books.
 
     Attributes:
         book_count: number of items.
-        retrieved: number of candidates for the reranker.
+        retrieved_rated, retrieved_unrated: number of candidates for the reranker, of either kind.
         tables: the item-item weights.
+        base: float32 [items], the blend of an empty shelf: popularity times its weight.
+        is_rated: bool [items].
         vectors, vector_scales: int8 [items + 1, dim] and each row's unit, float32 [items + 1].
         bias, popular: float32 [items + 1].
         series, authors: int32 [items + 1], −1 for none.
         numbers: float32 [items + 1], the places in a series.
-        always: int64 [at most ``RETRIEVED_POPULAR``], the books that are always retrieved.
+        always: int64 [at most ``RETRIEVED_POPULAR``], the rated books that are always retrieved.
     """
 
     def __init__(self, serving: ServingModel) -> None:
         self.book_count = len(serving.isbns)
-        self.retrieved = min(RETRIEVED, self.book_count)
-        self.tables = [
-            QuantisedTable(
-                _padded(_small(table.neighbours, self.book_count)), *_quantised(table.weights), share=table.share
-            )
-            for table in serving.tables
-        ]
+        self.is_rated = serving.is_rated
+        rated = int(self.is_rated.sum())
+        self.retrieved_rated = min(RETRIEVED, rated)
+        self.retrieved_unrated = min(RETRIEVED_UNRATED, self.book_count - rated)
+        self.tables = [_quantised(table, self.is_rated) for table in serving.tables]
+        self.base = serving.popularity * np.float32(serving.popularity_weight)
         self.vectors, self.vector_scales = _quantised_rows(serving.vectors)
         self.bias = np.append(serving.biases.items, np.float32(0))
         self.popular = np.append(serving.popularity, np.float32(0))
         self.series = np.append(serving.facts.series, UNKNOWN).astype(np.int32)
         self.numbers = np.append(serving.facts.numbers, 0).astype(np.float32)
         self.authors = np.append(serving.facts.authors, UNKNOWN).astype(np.int32)
-        self.always = np.argsort(-serving.popularity, kind="stable")[:RETRIEVED_POPULAR]
+        self.always = np.argsort(-serving.popularity, kind="stable")[: min(RETRIEVED_POPULAR, rated)]
+
+    @property
+    def retrieved(self) -> int:
+        """Number of candidates for the reranker."""
+        return self.retrieved_rated + self.retrieved_unrated
 
 
 def _padded(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -85,10 +112,29 @@ def _small(indices: npt.NDArray[np.int32], book_count: int) -> npt.NDArray[Any]:
     return indices.astype(np.int16) if book_count <= np.iinfo(np.int16).max else indices
 
 
-def _quantised(weights: Floats) -> tuple[npt.NDArray[np.int16], np.float32]:
-    """Return int16 weights, with a row for unknown books, and their unit."""
-    unit = np.float32(max(float(np.abs(weights).max(initial=0.0)), 1e-12) / np.iinfo(np.int16).max)
-    return _padded(np.round(weights / unit).astype(np.int16)), unit
+def _quantised(table: Table, is_rated: npt.NDArray[np.bool_]) -> QuantisedTable:
+    """Return a table in integers; its unit is that of the rated books, however large the others' weights are."""
+    matrix, items = table.matrix.tocsr(), table.matrix.shape[0]
+    weights = matrix.data[is_rated[matrix.indices]]
+    greatest = np.iinfo(np.int16).max
+    unit = np.float32(max(float(np.abs(weights).max(initial=0.0)), 1e-12) / greatest)
+    lengths = np.diff(matrix.indptr)
+    counts = -(-lengths // CHUNK)
+    first = np.cumsum(counts) - counts
+    # Each weight's place: the row's first chunk, and how far into the row it is.
+    places = np.repeat(first * CHUNK - matrix.indptr[:-1], lengths) + np.arange(matrix.nnz)
+    chunks = max(int(counts.sum()), 1)
+    neighbours, integers = np.zeros(chunks * CHUNK, np.int32), np.zeros(chunks * CHUNK, np.int16)
+    neighbours[places] = matrix.indices
+    integers[places] = np.clip(np.round(matrix.data / unit), -greatest, greatest)
+    return QuantisedTable(
+        _small(neighbours, items).reshape(-1, CHUNK),
+        integers.reshape(-1, CHUNK),
+        np.append(first, 0).astype(np.int32),
+        np.append(counts, 0).astype(np.int32),
+        unit,
+        table.share,
+    )
 
 
 def _quantised_rows(vectors: Floats) -> tuple[npt.NDArray[np.int8], Floats]:

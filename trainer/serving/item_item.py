@@ -14,13 +14,8 @@ from trainer.serving.biases import Biases
 from trainer.serving.topk import top_inner_products
 
 Floats = npt.NDArray[np.float32]
-BLOCK = 1024
-
 RESCALING_READERS = 10_000
 """About so many readers suffice to estimate the mean reader's best score."""
-
-LARGE = 12_000
-"""With more books, a search several times as fast is used; with fewer, the weights stay the same to the last bit."""
 
 LEAST_DEVIATION = np.float32(1e-6)
 """The least deviation: an empty shelf has none."""
@@ -28,33 +23,35 @@ LEAST_DEVIATION = np.float32(1e-6)
 LEAST_SHARE = np.float32(1e-3)
 """The least deviation as a part of the greatest sum: with one or two books left, it would be mere rounding."""
 
+MOST_DEVIATIONS = 10
+"""Greatest distance of a reranker's feature from the least to the greatest value, in its deviations."""
+
 MASKED = np.float32(-1e30)
 """The score of a book on the shelf."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One model's item-item weights: each book's strongest outgoing neighbours.
+    """One model's item-item weights.
 
     Attributes:
-        neighbours: int32 [items, M], item indices.
-        weights: float32 [items, M], the neighbours' weights, of either sign.
+        matrix: float32 CSR [items, items], without zeros: what a book on the shelf (row) says for others (columns).
+            Each book is predicted from as many others; how many it helps to predict differs from book to book.
         share: the model's share in the blend.
     """
 
-    neighbours: npt.NDArray[np.int32]
-    weights: Floats
+    matrix: sp.csr_matrix
     share: float = 1.0
 
-    @property
-    def matrix(self) -> sp.csr_matrix:
-        """A copy of the weights as a float32 CSR matrix [items, items], without the zeros that the table has."""
-        items, width = self.neighbours.shape
-        starts = np.arange(0, items * width + 1, width)
-        stored = (self.weights.ravel(), self.neighbours.ravel(), starts)
-        matrix = sp.csr_matrix(stored, shape=(items, items), copy=True)
+    @staticmethod
+    def of(neighbours: npt.NDArray[np.int32], weights: Floats, share: float = 1.0) -> Table:
+        """Return the table in which book i says ``weights[i, m]`` for book ``neighbours[i, m]``, both [items, M]."""
+        items, width = neighbours.shape
+        stored = (weights.ravel(), neighbours.ravel(), np.arange(0, items * width + 1, width))
+        matrix = sp.csr_matrix(stored, shape=(items, items), copy=True)  # sorting would change the caller's arrays
+        matrix.sum_duplicates()
         matrix.eliminate_zeros()
-        return matrix
+        return Table(matrix, share)
 
     def rescaled(self, shelves: sp.csr_matrix) -> Table:
         """Return the table with weights in units of the mean reader's best score, so tables can be added."""
@@ -62,35 +59,50 @@ class Table:
         sizes = np.maximum(np.diff(some.indptr), 1)
         best = np.asarray((some @ self.matrix).max(axis=1).todense()).ravel() / sizes
         scale = float(best.astype(np.float32).mean()) if len(best) else 0.0
-        return replace(self, weights=(self.weights / scale).astype(np.float32)) if scale > 0 else self
+        return replace(self, matrix=(self.matrix / np.float32(scale)).tocsr()) if scale > 0 else self
 
 
 @dataclass(frozen=True, slots=True)
 class Reranker:
     """The reranker: a candidate's score is its blend plus the mean over networks of out · relu(hidden · x + bias).
 
-    A single network varies with its random start by as much as reranking gains; the mean of several hardly does.
+    A single network varies with its random start by as much as reranking gains; the mean of several hardly does. For
+    shelves of more than ``reach`` books the corrections shrink with the number of books: what small shelves need most
+    may harm large ones.
 
     Attributes:
+        low, high: float32 [features], the range in training: x is held to it, so what never varied has no say.
         mean, deviation: float32 [features], for standardising x.
         hidden: float32 [networks, features, width].
         bias: float32 [networks, width].
         out: float32 [networks, width].
+        reach: in books.
     """
 
+    low: Floats
+    high: Floats
     mean: Floats
     deviation: Floats
     hidden: Floats
     bias: Floats
     out: Floats
+    reach: float = np.inf
 
     @staticmethod
-    def blank(features: int, networks: int, width: int, mean: Floats, deviation: Floats, seed: int) -> Reranker:
-        """Return an untrained reranker, which adds 0. Source: Glorot and Bengio (AISTATS 2010), eq. 16."""
+    def blank(seen: Floats, networks: int, width: int, seed: int) -> Reranker:
+        """Return an untrained reranker, which adds 0, for features like ``seen`` [candidates, features].
+
+        Source: Glorot and Bengio (AISTATS 2010), eq. 16, for the random start.
+        """
+        features = seen.shape[1]
         limit = np.sqrt(6 / (features + width))
         hidden = np.random.default_rng(seed).uniform(-limit, limit, (networks, features, width)).astype(np.float32)
         none = np.zeros((networks, width), np.float32)
-        return Reranker(mean, np.maximum(deviation, np.float32(1e-3)), hidden, none, none.copy())
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        mean = np.clip(seen.mean(axis=0), low, high)  # the mean of equal values may differ from them by rounding
+        # A feature that hardly ever varies stays within some deviations all the same.
+        deviation = np.maximum(seen.std(axis=0), (high - low) / MOST_DEVIATIONS)
+        return Reranker(low, high, mean, np.where(deviation > 0, deviation, 1), hidden, none, none.copy())
 
     def joined(self) -> tuple[Floats, Floats, Floats]:
         """Return all networks as one: hidden [features, networks · width], bias and out [networks · width]."""
@@ -100,13 +112,22 @@ class Reranker:
 
     def scaled(self, features: Floats) -> Floats:
         """Return standardised features, float32 of the same shape [..., features]."""
-        return ((features - self.mean) / self.deviation).astype(np.float32)
+        return ((np.clip(features, self.low, self.high) - self.mean) / self.deviation).astype(np.float32)
 
-    def corrections(self, features: Floats) -> Floats:
-        """Return the corrections to the blend, float32 [...], for features [..., features]."""
+    def corrections(self, features: Floats, sizes: npt.NDArray[Any]) -> Floats:
+        """Return the corrections to the blend, float32 [queries, C].
+
+        Args:
+            features: float32 [queries, C, features].
+            sizes: [queries], the number of known books on each shelf.
+        """
         hidden, bias, out = self.joined()
         corrections: Floats = np.maximum(self.scaled(features) @ hidden + bias, 0) @ out
-        return corrections
+        return corrections * self.weight(sizes)[:, None]
+
+    def weight(self, sizes: npt.NDArray[Any]) -> Floats:
+        """Return what corrections are multiplied by, float32 [queries], for shelves of ``sizes`` [queries] books."""
+        return np.minimum(1, self.reach / np.maximum(sizes, 1)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +135,22 @@ class ServingModel:
     """The model in the exported file.
 
     Table k gives a shelf S the sum s_k[j] = Σ_{i∈S} weights_k[i, j]. With mean μ_k and deviation σ_k of s_k over the
-    books that are not on the shelf, book j's blend is Σ_k share_k · (s_k[j] − μ_k) / σ_k + w · popularity[j]: two
-    models add up reader by reader, however different their scales. The best candidates are reranked. The predicted
-    rating is mean + item bias + reader's bias + interaction · Σ_{i∈S rated} residual_i · Σ_k share_k ·
-    weights_k[i, j] / (n_rated + β), where β is the biases' shrinkage.
+    rated books that are not on the shelf, book j's blend is Σ_k share_k · (s_k[j] − μ_k) / σ_k + w · popularity[j]:
+    two models add up reader by reader, however different their scales. The best candidates are reranked. Books without
+    any entry ("unrated") have places of their own among the candidates, and ``unrated_offset`` is added to their
+    scores: however many a catalogue has, the scores of rated books are the same. The predicted rating is mean + item
+    bias + reader's bias + interaction · Σ_{i∈S rated} residual_i · Σ_k share_k · weights_k[i, j] / (n_rated + β),
+    where β is the biases' shrinkage.
 
     Attributes:
         isbns: by item index, ascending.
-        tables: the learned model's and, except for the largest catalogues, that of EASE with metadata.
+        tables: the learned model's, and the local ridge's.
         vectors: float32 [items, embedding_dim], from the learned model.
-        popularity: float32 [items], 0–1.
+        popularity: float32 [items], 0–1; 0 for unrated books alone.
         popularity_weight: w, in units of σ.
         interaction: 0 if the interaction does not help in validation.
         reranker: None if reranking does not help in validation.
+        unrated_offset: at most 0, in units of the score.
     """
 
     isbns: tuple[str, ...]
@@ -138,6 +162,12 @@ class ServingModel:
     popularity_weight: float
     interaction: float = 0.0
     reranker: Reranker | None = None
+    unrated_offset: float = 0.0
+
+    @property
+    def is_rated(self) -> npt.NDArray[np.bool_]:
+        """Whether the book has an entry, bool [items]."""
+        return self.popularity > 0
 
     @property
     def popular(self) -> tuple[str, ...]:
@@ -153,11 +183,17 @@ class ServingModel:
         return total
 
     def blend(self, shelves: sp.csr_matrix) -> Floats:
-        """Return the blend, float32 [users, items], of shelves [users, items]; books on a shelf are ``MASKED``."""
+        """Return the blend with the offset of unrated books, float32 [users, items]; books on a shelf are ``MASKED``.
+
+        Args:
+            shelves: CSR [users, items] of ones.
+        """
         on_shelf = shelves.toarray() > 0
+        counted = ~on_shelf & self.is_rated
         scores = np.broadcast_to(self.popularity * np.float32(self.popularity_weight), on_shelf.shape).copy()
         for table in self.tables:
-            scores += np.float32(table.share) * standardised((shelves @ table.matrix).toarray(), on_shelf)
+            scores += np.float32(table.share) * standardised((shelves @ table.matrix).toarray(), counted)
+        scores[:, ~self.is_rated] += np.float32(self.unrated_offset)
         scores[on_shelf] = MASKED
         return scores
 
@@ -175,13 +211,13 @@ class ServingModel:
         return self.interaction * (self.biases.residuals(stars) @ likeness).toarray() / rated[:, None]
 
 
-def standardised(sums: Floats, on_shelf: npt.NDArray[np.bool_]) -> Floats:
-    """Return each row of ``sums`` [users, items] in deviations from its mean over the books not on the shelf."""
-    left = np.maximum((~on_shelf).sum(axis=1, keepdims=True), 1)
-    kept = np.where(on_shelf, np.float32(0), sums)
-    mean = kept.sum(axis=1, keepdims=True) / left
-    squares = np.where(on_shelf, np.float32(0), (sums - mean) ** 2)
-    deviation = np.sqrt(squares.sum(axis=1, keepdims=True) / left)
+def standardised(sums: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
+    """Return each row of ``sums`` [users, items] in deviations from its mean over the books that are ``counted``."""
+    count = np.maximum(counted.sum(axis=1, keepdims=True), 1)
+    kept = np.where(counted, sums, np.float32(0))
+    mean = kept.sum(axis=1, keepdims=True) / count
+    squares = np.where(counted, (sums - mean) ** 2, np.float32(0))
+    deviation = np.sqrt(squares.sum(axis=1, keepdims=True) / count)
     least = np.maximum(LEAST_DEVIATION, LEAST_SHARE * np.abs(kept).max(axis=1, keepdims=True, initial=0))
     return ((sums - mean) / np.maximum(deviation, least)).astype(np.float32)
 
@@ -196,24 +232,27 @@ def strongest(row_block: npt.NDArray[np.float32], width: int) -> tuple[npt.NDArr
     return chosen.astype(np.int32), values.astype(np.float32)
 
 
-def neighbours_of_matrix(weights: Floats, width: int) -> tuple[npt.NDArray[np.int32], Floats]:
-    """Return the strongest outgoing neighbours in a dense matrix [items, items]."""
-    blocks = [strongest(weights[start : start + BLOCK], width) for start in range(0, len(weights), BLOCK)]
-    return np.concatenate([b[0] for b in blocks]), np.concatenate([b[1] for b in blocks])
+def weights_of_vectors(
+    vectors: Floats, targets: npt.NDArray[np.int64], sources: npt.NDArray[np.int64], width: int
+) -> sp.csr_matrix:
+    """Return the weights of a model whose score is the inner product with the sum of the shelf's vectors.
 
+    Args:
+        vectors: float32 [items, embedding_dim].
+        targets: int64 [targets], ascending: the books to be predicted.
+        sources: int64 [sources], ascending: the books to predict from.
+        width: number of sources per target, those with the greatest products by magnitude.
 
-def neighbours_of_vectors(vectors: Floats, width: int) -> tuple[npt.NDArray[np.int32], Floats]:
-    """Return the strongest neighbours by inner product of vectors [items, dim], in blocks."""
-    if len(vectors) > LARGE:
-        themselves = sp.identity(len(vectors), np.float32, format="csr")
-        return top_inner_products(vectors, vectors, width, themselves, by_magnitude=True)
-    blocks = []
-    for start in range(0, len(vectors), BLOCK):
-        products = vectors[start : start + BLOCK] @ vectors.T
-        rows = np.arange(len(products))
-        products[rows, start + rows] = 0
-        blocks.append(strongest(products, width))
-    return np.concatenate([b[0] for b in blocks]), np.concatenate([b[1] for b in blocks])
+    Returns:
+        float32 CSR [items, items].
+    """
+    shape = (len(vectors), len(vectors))
+    themselves = sp.identity(len(vectors), np.float32, format="csr")[targets][:, sources]
+    near, weights = top_inner_products(vectors[targets], vectors[sources], width, themselves, by_magnitude=True)
+    places = (sources[near.ravel()], np.repeat(targets, near.shape[1]))
+    matrix = sp.csr_matrix((weights.ravel(), places), shape=shape, dtype=np.float32)
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def popularity(items: npt.NDArray[np.int32], count: int) -> Floats:

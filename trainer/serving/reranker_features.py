@@ -14,9 +14,10 @@ import numpy as np
 
 FEATURES = (
     "blend",
-    "ease",
+    "ridge",
     "learned",
     "popularity",
+    "unrated",
     "closest",
     "affinity",
     "taste",
@@ -86,6 +87,7 @@ class Seen:
         blend: [..., C], ``MASKED`` for books on the shelf.
         parts: [..., C] each, the tables' summands of the blend before their shares, the learned model's first.
         popularity: [..., C].
+        unrated: [..., C], 1 for a book without any entry.
         numbers: [..., C], the places in a series.
         likeness: [..., n, C], inner products of the learned vectors.
         contributions: [..., n, C], each shelf book's summands of the blend.
@@ -99,6 +101,7 @@ class Seen:
     blend: Any
     parts: Any
     popularity: Any
+    unrated: Any
     numbers: Any
     likeness: Any
     contributions: Any
@@ -115,9 +118,10 @@ def features(maths: Maths, seen: Seen) -> Any:
     everywhere = maths.ones_like(seen.blend)
     columns = {
         "blend": maths.maximum(seen.blend, -10.0),
-        "ease": seen.parts[-1],
+        "ridge": seen.parts[-1],
         "learned": seen.parts[0],
         "popularity": seen.popularity,
+        "unrated": seen.unrated,
         "closest": maths.greatest_known(seen.likeness, seen.on_shelf),
         "affinity": total(seen.likeness, axis=-2) / maths.sqrt(count),
         "taste": total(seen.likeness * seen.residuals[..., :, None], axis=-2) / maths.sqrt(count),

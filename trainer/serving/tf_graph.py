@@ -7,6 +7,7 @@ every runtime gives TensorFlow's scores.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bookrec.recommender import UNKNOWN
-from trainer.serving.arrays import CANDIDATES, REASONS, Quantised
+from trainer.serving.arrays import CANDIDATES, CHUNK, REASONS, Quantised, QuantisedTable
 from trainer.serving.item_item import LEAST_DEVIATION, LEAST_SHARE, MASKED, Reranker, ServingModel
 from trainer.serving.reranker_features import FAR, Maths, Seen, features
 
 SUM_BLOCK = 128
+
+OTHERS = 1e3 * MASKED
+"""Added to the blend of books that are not asked for: less than any, the mask included."""
 
 TENSORFLOW = Maths(
     total=tf.reduce_sum,
@@ -33,6 +37,21 @@ TENSORFLOW = Maths(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Says:
+    """A table's weights for a shelf, one after another.
+
+    Attributes:
+        shelf: int32 [weights], the place on the shelf of the book that says it.
+        books: int32 [weights], the book that it is said for.
+        weights: float32 [weights].
+    """
+
+    shelf: Any
+    books: Any
+    weights: Any
+
+
 class Graph(tf.Module):
     """Scores one shelf at a time.
 
@@ -44,12 +63,17 @@ class Graph(tf.Module):
         self.serving = serving
         arrays = Quantised(serving)
         self.book_count, self.retrieved = arrays.book_count, arrays.retrieved
-        self.tables = [(table.neighbours, table.weights, table.unit, table.share) for table in arrays.tables]
+        self.retrieved_rated, self.retrieved_unrated = arrays.retrieved_rated, arrays.retrieved_unrated
+        self.tables, self.base = arrays.tables, arrays.base
         self.vectors, self.vector_scales = arrays.vectors, arrays.vector_scales
         self.bias, self.popular = arrays.bias, arrays.popular
         self.series, self.numbers, self.authors = arrays.series, arrays.numbers, arrays.authors
-        self.always = np.zeros(self.book_count, np.float32)
-        self.always[arrays.always] = -MASKED / 2
+        # Added to the blend, these order the books of either kind before all others, which are retrieved last.
+        self.first_rated = np.where(arrays.is_rated, np.float32(0), OTHERS)
+        self.first_rated[arrays.always] = -MASKED / 2
+        self.first_unrated = np.where(arrays.is_rated, OTHERS, np.float32(0))
+        self.is_rated = arrays.is_rated.astype(np.float32)
+        self.offsets = np.where(arrays.is_rated, 0, serving.unrated_offset).astype(np.float32)
 
     def rows(self, items: Any) -> Any:
         """Return ``items`` as rows; an unknown book gets the row after the last."""
@@ -63,24 +87,27 @@ class Graph(tf.Module):
         """
         ones = tf.ones_like(rows, tf.float32)
         on_shelf = tf.scatter_nd(rows[:, None], ones, [self.book_count + 1])[:-1] > 0
-        blend = tf.constant(self.serving.popularity * np.float32(self.serving.popularity_weight))
-        left = tf.cast(tf.logical_not(on_shelf), tf.float32)
-        count = tf.maximum(self._total(left), 1.0)
+        blend = tf.constant(self.base)
+        counted = tf.cast(tf.logical_not(on_shelf), tf.float32) * self.is_rated
+        count = tf.maximum(self._total(counted), 1.0)
         parts, summands = [], []
-        for neighbours, weights, unit, share in self.tables:
-            near, weight = self._near(neighbours, weights, unit, rows)
-            sums = tf.scatter_nd(tf.reshape(near, [-1, 1]), tf.reshape(weight, [-1]), [self.book_count])
-            mean, deviation = self._moments(sums, left, count)
+        for table in self.tables:
+            says = self._says(table, rows)
+            sums = tf.scatter_nd(says.books[:, None], says.weights, [self.book_count])
+            mean, deviation = self._moments(sums, counted, count)
             parts.append((sums - mean) / deviation)
-            summands.append((share / deviation, near, weight))
-            blend += share * parts[-1]
+            summands.append((np.float32(table.share) / deviation, says))
+            blend += np.float32(table.share) * parts[-1]
         blend = tf.where(on_shelf, MASKED, blend)
-        _, indices = tf.math.top_k(blend + self.always, self.retrieved)
+        indices = tf.math.top_k(blend + self.first_rated, self.retrieved_rated)[1]
+        if self.retrieved_unrated:
+            unrated = tf.math.top_k(blend + self.first_unrated, self.retrieved_unrated)[1]
+            indices = tf.concat([indices, unrated], axis=0)
         known = {"blend": tf.gather(blend, indices)}
         known["parts"] = [tf.gather(part, indices) for part in parts]
         places = tf.scatter_nd(indices[:, None], tf.range(1, self.retrieved + 1), [self.book_count])
         known["contributions"] = [
-            scale * self._weights_between(near, weight, places) for scale, near, weight in summands
+            scale * self._weights_between(says, places, tf.shape(rows)[0]) for scale, says in summands
         ]
         return indices, known
 
@@ -94,6 +121,7 @@ class Graph(tf.Module):
             blend=known["blend"],
             parts=known["parts"],
             popularity=tf.gather(self.popular, indices),
+            unrated=1.0 - tf.gather(self.is_rated, indices),
             numbers=tf.gather(self.numbers, indices),
             likeness=self._likeness(rows, indices),
             contributions=tf.add_n(known["contributions"]),
@@ -106,7 +134,7 @@ class Graph(tf.Module):
         """Return the best books: see ``functions/bookrec/recommender.py``."""
         rows = self.rows(items)
         indices, known = self.retrieve(rows)
-        scores = known["blend"]
+        scores = known["blend"] + tf.gather(self.offsets, indices)
         if self.serving.reranker is not None:
             scores += self._corrections(self.serving.reranker, self.features(rows, ratings, indices, known), rows)
         best, places = tf.math.top_k(scores, min(CANDIDATES, self.retrieved))
@@ -126,9 +154,11 @@ class Graph(tf.Module):
     def _corrections(self, reranker: Reranker, features: Any, rows: Any) -> Any:
         """Return the reranker's corrections, float32 [C]; 0 for an empty shelf, whose list is by popularity."""
         hidden, bias, out = reranker.joined()
-        active = tf.nn.relu(tf.matmul((features - reranker.mean) / reranker.deviation, hidden) + bias)
-        personal = tf.reduce_max(tf.cast(rows < self.book_count, tf.float32))
-        return tf.squeeze(tf.matmul(active, out[:, None]), axis=1) * personal
+        held = tf.minimum(tf.maximum(features, reranker.low), reranker.high)
+        active = tf.nn.relu(tf.matmul((held - reranker.mean) / reranker.deviation, hidden) + bias)
+        size = tf.reduce_sum(tf.cast(rows < self.book_count, tf.float32))
+        weight = tf.minimum(tf.minimum(size, 1.0), np.float32(min(reranker.reach, FAR)) / tf.maximum(size, 1.0))
+        return tf.squeeze(tf.matmul(active, out[:, None]), axis=1) * weight
 
     def rating(self, rows: Any, ratings: Any, targets: Any) -> Any:
         """Return the predicted ratings of the books at the rows ``targets``, float32 [m]."""
@@ -139,27 +169,42 @@ class Graph(tf.Module):
         predicted = np.float32(biases.mean) + tf.gather(self.bias, targets) + tf.reduce_sum(residuals) / doubt
         if self.serving.interaction:
             likeness = tf.zeros([self.book_count])
-            for neighbours, weights, unit, share in self.tables:
-                near, weight = self._near(neighbours, weights, unit, rows)
-                weight *= residuals[:, None] * share
-                likeness += tf.scatter_nd(tf.reshape(near, [-1, 1]), tf.reshape(weight, [-1]), [self.book_count])
+            for table in self.tables:
+                says = self._says(table, rows)
+                weights = says.weights * tf.gather(residuals, says.shelf) * np.float32(table.share)
+                likeness += tf.scatter_nd(says.books[:, None], weights, [self.book_count])
             likeness = tf.concat([likeness, [0.0]], axis=0) / doubt
             predicted += np.float32(self.serving.interaction) * tf.gather(likeness, targets)
         return tf.clip_by_value(predicted, 0.5, 5.0)
 
-    def _near(self, neighbours: Any, weights: Any, unit: np.float32, rows: Any) -> tuple[Any, Any]:
-        near = tf.cast(tf.gather(neighbours, rows), tf.int32)
-        return near, tf.cast(tf.gather(weights, rows), tf.float32) * unit
+    def _says(self, table: QuantisedTable, rows: Any) -> Says:
+        """Return what a table's rows of the shelf say: their chunks, one after another.
 
-    def _weights_between(self, near: Any, weight: Any, places: Any) -> Any:
+        With an open size there are as many places for chunks as the shelf needs, with a fixed one as many as the longest
+        rows would need. Those left over have weight 0.
+        """
+        counts = tf.gather(table.counts, rows)
+        size = rows.shape[0]
+        total = tf.maximum(tf.reduce_sum(counts), 1) if size is None else _longest(table.counts, size)
+        ends = tf.minimum(tf.cumsum(counts), total)
+        # How many books end at a place or before it: the number of the book that the place belongs to.
+        ended = tf.cumsum(tf.scatter_nd(ends[:, None], tf.ones_like(ends), [total + 1]))[:-1]
+        shelf = tf.minimum(ended, tf.shape(rows)[0] - 1)
+        within = tf.range(total) - tf.gather(ends - counts, shelf)
+        chunks = tf.minimum(tf.gather(tf.gather(table.first, rows), shelf) + within, len(table.weights) - 1)
+        books = tf.cast(tf.gather(table.neighbours, chunks), tf.int32)
+        weights = tf.cast(tf.gather(table.weights, chunks), tf.float32) * table.unit
+        weights *= tf.cast(ended < tf.shape(rows)[0], tf.float32)[:, None]
+        shelf = tf.reshape(tf.tile(shelf[:, None], [1, CHUNK]), [-1])
+        return Says(shelf, tf.reshape(books, [-1]), tf.reshape(weights, [-1]))
+
+    def _weights_between(self, says: Says, places: Any, size: Any) -> Any:
         """Return a table's weights from the shelf's books to the candidates, float32 [n, C].
 
         ``places``: int32 [items], each candidate's place, counted from 1, and 0 for other books.
         """
-        column = tf.gather(places, near)
-        shelf = tf.broadcast_to(tf.range(tf.shape(near)[0])[:, None], tf.shape(near))
-        where = tf.stack([tf.reshape(shelf, [-1]), tf.reshape(column, [-1])], axis=1)
-        return tf.scatter_nd(where, tf.reshape(weight, [-1]), [tf.shape(near)[0], self.retrieved + 1])[:, 1:]
+        where = tf.stack([says.shelf, tf.gather(places, says.books)], axis=1)
+        return tf.scatter_nd(where, says.weights, [size, self.retrieved + 1])[:, 1:]
 
     def _likeness(self, rows: Any, indices: Any) -> Any:
         """Return the inner products of the learned vectors of shelf and candidates, float32 [n, C]."""
@@ -179,11 +224,11 @@ class Graph(tf.Module):
         shelf, candidates = tf.gather(groups, rows)[:, None], tf.gather(groups, indices)[None, :]
         return tf.cast(tf.equal(shelf, candidates) & (candidates >= 0), tf.float32)
 
-    def _moments(self, sums: Any, left: Any, count: Any) -> tuple[Any, Any]:
-        """Return mean and deviation over the ``count`` books not on the shelf, which are 1 in ``left``."""
-        kept = sums * left
+    def _moments(self, sums: Any, counted: Any, count: Any) -> tuple[Any, Any]:
+        """Return mean and deviation over the ``count`` books that are 1 in ``counted``."""
+        kept = sums * counted
         mean = self._total(kept) / count
-        deviation = tf.sqrt(self._total(tf.square((sums - mean) * left)) / count)
+        deviation = tf.sqrt(self._total(tf.square((sums - mean) * counted)) / count)
         least = LEAST_SHARE * tf.reduce_max(tf.abs(kept))
         return mean, tf.maximum(deviation, tf.maximum(LEAST_DEVIATION, least))
 
@@ -192,3 +237,8 @@ class Graph(tf.Module):
         rows = -(-self.book_count // SUM_BLOCK)
         padded = tf.pad(values, [[0, rows * SUM_BLOCK - self.book_count]])
         return tf.reduce_sum(tf.reduce_sum(tf.reshape(padded, [rows, SUM_BLOCK]), axis=1))
+
+
+def _longest(counts: npt.NDArray[np.int32], size: int) -> int:
+    """Return the greatest number of chunks that ``size`` different books can have."""
+    return max(1, int(np.sort(counts)[-size:].sum()))

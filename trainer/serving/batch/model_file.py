@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from trainer.data.features import Facts
 from trainer.serving.biases import Biases
@@ -13,7 +14,9 @@ from trainer.serving.item_item import Reranker, ServingModel, Table
 
 MODEL = "model.npz"
 
-_RERANKER = ("mean", "deviation", "hidden", "bias", "out")
+_RERANKER = ("low", "high", "mean", "deviation", "hidden", "bias", "out", "reach")
+
+_MATRIX = ("data", "indices", "indptr")
 
 
 def to_bytes(serving: ServingModel) -> bytes:
@@ -27,12 +30,18 @@ def to_bytes(serving: ServingModel) -> bytes:
         "numbers": serving.facts.numbers,
         "authors": serving.facts.authors,
         "scalars": np.array(
-            [serving.biases.mean, serving.biases.user_shrinkage, serving.popularity_weight, serving.interaction]
+            [
+                serving.biases.mean,
+                serving.biases.user_shrinkage,
+                serving.popularity_weight,
+                serving.interaction,
+                serving.unrated_offset,
+            ]
         ),
         "shares": np.array([table.share for table in serving.tables]),
     }
     for number, table in enumerate(serving.tables):
-        arrays |= {f"neighbours_{number}": table.neighbours, f"weights_{number}": table.weights}
+        arrays |= {f"{part}_{number}": getattr(table.matrix, part) for part in _MATRIX}
     if serving.reranker is not None:
         arrays |= {f"ranker_{name}": getattr(serving.reranker, name) for name in _RERANKER}
     content = io.BytesIO()
@@ -43,12 +52,15 @@ def to_bytes(serving: ServingModel) -> bytes:
 def from_bytes(content: bytes) -> ServingModel:
     """Return the model from the bytes that ``to_bytes`` returned."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        mean, user_shrinkage, popularity_weight, interaction = arrays["scalars"].tolist()
+        mean, user_shrinkage, popularity_weight, interaction, unrated_offset = arrays["scalars"].tolist()
+        shape = 2 * arrays["isbns"].shape
         tables = [
-            Table(arrays[f"neighbours_{number}"], arrays[f"weights_{number}"], share)
+            Table(sp.csr_matrix(tuple(arrays[f"{part}_{number}"] for part in _MATRIX), shape=shape), share)
             for number, share in enumerate(arrays["shares"].tolist())
         ]
-        reranker = Reranker(*(arrays[f"ranker_{name}"] for name in _RERANKER)) if "ranker_mean" in arrays else None
+        reranker = None
+        if "ranker_mean" in arrays:
+            reranker = Reranker(*(arrays[f"ranker_{name}"] for name in _RERANKER[:-1]), float(arrays["ranker_reach"]))
         return ServingModel(
             isbns=tuple(arrays["isbns"].tolist()),
             tables=tuple(tables),
@@ -59,4 +71,5 @@ def from_bytes(content: bytes) -> ServingModel:
             popularity_weight=popularity_weight,
             interaction=interaction,
             reranker=reranker,
+            unrated_offset=unrated_offset,
         )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from trainer.serving.arrays import Quantised, QuantisedTable
+from trainer.serving.arrays import Quantised
 from trainer.serving.item_item import LEAST_DEVIATION, LEAST_SHARE, MASKED, ServingModel
 
 Floats = npt.NDArray[np.float32]
@@ -38,20 +38,39 @@ class Retrieved:
     contributions: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Rated or unrated books.
+
+    Attributes:
+        retrieved: number of candidates of this kind.
+        always: int64, those among them whatever their blend is.
+        by_base: int64, the others, the best first for an empty shelf.
+        members: bool [items], the others.
+    """
+
+    retrieved: int
+    always: Places
+    by_base: Places
+    members: npt.NDArray[np.bool_]
+
+
 class Retrieval:
     """Retrieval with the tables of one model. Each thread has one array for notes about books, reused by all blocks."""
 
     def __init__(self, serving: ServingModel, arrays: Quantised) -> None:
-        count = self._count = arrays.book_count
-        self._retrieved = arrays.retrieved
+        self._count, self._is_rated, self._base = arrays.book_count, arrays.is_rated, arrays.base
         self._tables = arrays.tables
-        self._matrices = [_matrix(table, count) for table in arrays.tables]
-        self._base = serving.popularity * np.float32(serving.popularity_weight)
-        self._always = np.sort(arrays.always)
-        self._is_always = np.zeros(count, bool)
-        self._is_always[self._always] = True
+        self._matrices = [table.matrix for table in arrays.tables]
+        always = np.sort(arrays.always)
+        is_always = np.zeros(self._count, bool)
+        is_always[always] = True
         order = np.argsort(-self._base, kind="stable")
-        self._by_popularity = order[~self._is_always[order]]
+        rated = order[self._is_rated[order] & ~is_always[order]]
+        self._kinds = [
+            _Kind(arrays.retrieved_rated, always, rated, self._is_rated & ~is_always),
+            _Kind(arrays.retrieved_unrated, always[:0], np.flatnonzero(~self._is_rated), ~self._is_rated),
+        ]
         self._thread = threading.local()
 
     @property
@@ -62,11 +81,12 @@ class Retrieval:
     def __call__(self, rows: Places) -> Retrieved:
         """Return the candidates for shelves int64 [readers, n] of distinct items, ``book_count`` for unknown ones."""
         sums = [self._sums(rows, matrix) for matrix in self._matrices]
-        left = np.maximum(self._count - np.count_nonzero(rows < self._count, axis=1), 1)
+        is_rated = np.append(self._is_rated, False)
+        counted = np.maximum(np.count_nonzero(self._is_rated) - np.count_nonzero(is_rated[rows], axis=1), 1)
         notes = self._clean_notes(len(rows))
         readers = np.arange(len(rows))[:, None]
         notes[readers, rows] = 1
-        moments = [_moments(of_table, notes, left) for of_table in sums]
+        moments = [_moments(of_table, notes, self._is_rated, counted) for of_table in sums]
         indices, is_on_shelf = self._best(rows, sums, moments, notes)
         notes[readers, rows] = 0
         between = self.between(rows, indices)
@@ -85,14 +105,16 @@ class Retrieval:
         notes[readers, targets] = np.arange(1, targets.shape[1] + 1)
         notes[:, self._count] = 0  # no weight leads to an unknown book
         by_table = []
-        for table in self._tables:
-            near = table.neighbours[rows]
-            columns = notes[readers[:, :, None], near]
-            reader, book, place = np.nonzero(columns)
-            weights = np.zeros((*rows.shape, targets.shape[1]), np.float32)
-            values = table.weights[rows[reader, book], place] * table.unit
-            weights[reader, book, columns[reader, book, place] - 1] = values
-            by_table.append(weights)
+        flat = rows.ravel()
+        for matrix in self._matrices:
+            lengths = np.diff(matrix.indptr)[flat]
+            shelf = np.repeat(np.arange(flat.size), lengths)
+            stored = np.arange(lengths.sum()) + np.repeat(matrix.indptr[flat] - (np.cumsum(lengths) - lengths), lengths)
+            columns = notes[shelf // rows.shape[1], matrix.indices[stored]]
+            wanted = np.flatnonzero(columns)
+            weights = np.zeros((flat.size, targets.shape[1]), np.float32)
+            weights[shelf[wanted], columns[wanted] - 1] = matrix.data[stored[wanted]]
+            by_table.append(weights.reshape(*rows.shape, -1))
         notes[readers, targets] = 0
         return by_table
 
@@ -127,30 +149,45 @@ class Retrieval:
         readers = np.repeat(np.arange(len(rows)), np.diff(blended.indptr))
         books = blended.indices
         values = self._base[books] + blended.data.astype(np.float32) + offsets[readers]
-        values[(notes[readers, books] > 0) | self._is_always[books]] = -np.inf
-        is_on_shelf = np.zeros((len(rows), self._retrieved), bool)
-        indices = np.empty((len(rows), self._retrieved), np.int64)
+        values[notes[readers, books] > 0] = -np.inf
+        by_kind = [np.where(kind.members[books], values, -np.inf) for kind in self._kinds]
+        count = sum(kind.retrieved for kind in self._kinds)
+        is_on_shelf = np.zeros((len(rows), count), bool)
+        indices = np.empty((len(rows), count), np.int64)
         for reader, shelf in enumerate(rows):
             stored = slice(blended.indptr[reader], blended.indptr[reader + 1])
-            note = notes[reader]
-            first = self._always[note[self._always] == 0]
-            wanted = self._retrieved - len(first)
-            best = self._best_of(books[stored], values[stored], float(offsets[reader]), note, wanted)
-            others = np.concatenate([first, best])
-            is_on_shelf[reader, len(others) :] = True
-            indices[reader] = np.concatenate([others, shelf[shelf < self._count]])[: self._retrieved]
+            note, place = notes[reader], 0
+            for kind, of_kind in zip(self._kinds, by_kind, strict=True):
+                first = kind.always[note[kind.always] == 0]
+                wanted = kind.retrieved - len(first)
+                best = self._best_of(kind, books[stored], of_kind[stored], float(offsets[reader]), note, wanted)
+                others = np.concatenate([first, best])
+                end = place + kind.retrieved
+                is_on_shelf[reader, place + len(others) : end] = True
+                own = shelf[shelf < self._count]
+                own = own[self._is_rated[own] == (kind is self._kinds[0])]
+                indices[reader, place:end] = np.concatenate([others, own])[: kind.retrieved]
+                place = end
         return indices, is_on_shelf
 
     def _best_of(
-        self, books: npt.NDArray[np.int32], values: Floats, offset: float, note: npt.NDArray[np.int16], wanted: int
+        self,
+        kind: _Kind,
+        books: npt.NDArray[np.int32],
+        values: Floats,
+        offset: float,
+        note: npt.NDArray[np.int16],
+        wanted: int,
     ) -> Places:
-        """Return at most ``wanted`` best books of one reader, from those with a sum and from the popular others."""
+        """Return at most ``wanted`` best books of a kind for one reader: those with a sum, and the first of the others."""
+        if not wanted:
+            return np.zeros(0, np.int64)
         least = np.partition(values, len(values) - wanted)[len(values) - wanted] if len(values) > wanted else -np.inf
         note[books] += 2
         others, start, step = [], 0, 2 * wanted + 2
         missing = wanted
-        while missing > 0 and start < len(self._by_popularity):
-            part = self._by_popularity[start : start + step]
+        while missing > 0 and start < len(kind.by_base):
+            part = kind.by_base[start : start + step]
             if self._base[part[0]] + offset < least:
                 break
             others.append(part[note[part] == 0][:missing])
@@ -163,26 +200,18 @@ class Retrieval:
         return every[np.lexsort((every, -worth))[:wanted]]
 
 
-def _matrix(table: QuantisedTable, count: int) -> sp.csr_matrix:
-    """Return a table's weights, float32 CSR [items + 1, items]."""
-    width = table.neighbours.shape[1]
-    starts = np.arange(0, (count + 1) * width + 1, width)
-    weights = table.weights.ravel() * table.unit
-    matrix = sp.csr_matrix((weights, table.neighbours.ravel().astype(np.int32), starts), shape=(count + 1, count))
-    matrix.eliminate_zeros()
-    return matrix
-
-
-def _moments(sums: sp.csr_matrix, notes: npt.NDArray[np.int16], left: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return mean and deviation of each row over the ``left`` books that are not on the shelf."""
-    readers = np.repeat(np.arange(len(left)), np.diff(sums.indptr))
-    is_left = notes[readers, sums.indices] == 0
-    kept = np.where(is_left, sums.data, np.float32(0))
-    mean = np.bincount(readers, kept, len(left)) / left
-    squares = np.bincount(readers, np.where(is_left, (kept - mean[readers]) ** 2, 0), len(left))
-    zeros = left - np.bincount(readers, is_left, len(left))
-    deviation = np.sqrt((squares + zeros * mean**2) / left)
-    greatest, stored = np.zeros(len(left), np.float32), np.flatnonzero(np.diff(sums.indptr))
+def _moments(
+    sums: sp.csr_matrix, notes: npt.NDArray[np.int16], is_rated: npt.NDArray[np.bool_], count: npt.NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Return mean and deviation of each row over the ``count`` rated books that are not on the shelf."""
+    readers = np.repeat(np.arange(len(count)), np.diff(sums.indptr))
+    is_counted = (notes[readers, sums.indices] == 0) & is_rated[sums.indices]
+    kept = np.where(is_counted, sums.data, np.float32(0))
+    mean = np.bincount(readers, kept, len(count)) / count
+    squares = np.bincount(readers, np.where(is_counted, (kept - mean[readers]) ** 2, 0), len(count))
+    zeros = count - np.bincount(readers, is_counted, len(count))
+    deviation = np.sqrt((squares + zeros * mean**2) / count)
+    greatest, stored = np.zeros(len(count), np.float32), np.flatnonzero(np.diff(sums.indptr))
     if len(stored):
         greatest[stored] = np.maximum.reduceat(np.abs(kept), sums.indptr[stored])
     least = np.maximum(LEAST_DEVIATION, LEAST_SHARE * greatest)

@@ -31,6 +31,7 @@ class Scorer:
     def __init__(self, serving: ServingModel) -> None:
         self._serving, self._arrays = serving, Quantised(serving)
         self._retrieval = Retrieval(serving, self._arrays)
+        self._offsets = np.where(self._arrays.is_rated, 0, serving.unrated_offset).astype(np.float32)
 
     def recommend(self, items: Ints, ratings: Floats) -> dict[str, npt.NDArray[Any]]:
         """Return the best books for readers with shelves of one size.
@@ -61,10 +62,11 @@ class Scorer:
     def _block(self, items: Ints, ratings: Floats) -> dict[str, npt.NDArray[Any]]:
         rows = self._rows(items)
         retrieved = self._retrieval(rows)
-        scores = retrieved.blend
+        scores = retrieved.blend + self._offsets[retrieved.indices]
         if self._serving.reranker is not None:
-            personal = (rows < self._arrays.book_count).any(axis=1, keepdims=True)
-            scores = scores + self._serving.reranker.corrections(self._features(rows, ratings, retrieved)) * personal
+            sizes = (rows < self._arrays.book_count).sum(axis=1)
+            corrections = self._serving.reranker.corrections(self._features(rows, ratings, retrieved), sizes)
+            scores = scores + corrections * (sizes > 0)[:, None]
         answers = {
             "indices": retrieved.indices.astype(np.int32),
             "scores": scores,
@@ -89,6 +91,7 @@ class Scorer:
             blend=retrieved.blend,
             parts=retrieved.parts,
             popularity=arrays.popular[indices],
+            unrated=1 - arrays.is_rated[indices].astype(np.float32),
             numbers=arrays.numbers[indices],
             likeness=self._likeness(rows, indices),
             contributions=retrieved.contributions,

@@ -17,7 +17,7 @@ def random_model(books=1500, dim=48, seed=0, tables=2, popularity_weight=0.25, l
 
     def table(share):
         neighbours = np.stack([rng.choice(books, min(50, books), replace=False) for _ in range(books)])
-        return Table(neighbours.astype(np.int32), normal(*neighbours.shape) * 0.1 + 0.1, share)
+        return Table.of(neighbours.astype(np.int32), normal(*neighbours.shape) * 0.1 + 0.1, share)
 
     vectors, count = normal(books, dim), len(FEATURES)
     return ServingModel(
@@ -34,6 +34,8 @@ def random_model(books=1500, dim=48, seed=0, tables=2, popularity_weight=0.25, l
         popularity_weight=popularity_weight,
         interaction=0.5,
         reranker=Reranker(
+            normal(count) * 0.1 - 3,
+            normal(count) * 0.1 + 3,
             normal(count) * 0.1,
             np.abs(normal(count)) + 0.5,
             normal(4, count, 16) * 0.3,
