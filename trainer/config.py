@@ -23,7 +23,7 @@ class FeatureWeights:
     genre: float = 0.3
     decade: float = 0.1
     language: float = 0.2
-    description: float = 0.05
+    description: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Config:
     feature_weight: float = 5.0
     dropout: float = 0.2
     reader_norm: float = 0.25
-    unrated_regularisation: float = 0.1
+    unrated_regularisation: float = 2.0
     unrated_neighbours: int = 50
     unrated_strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
     unrated_offsets: tuple[float, ...] = (0.0, -0.5, -1.0, -2.0, -4.0)

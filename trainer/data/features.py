@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -63,24 +62,48 @@ def item_facts(isbns: tuple[str, ...], books: pd.DataFrame | None) -> Facts:
 
 
 def item_features(
-    isbns: tuple[str, ...], books: pd.DataFrame | None, weights: FeatureWeights, is_rated=None
+    isbns: tuple[str, ...],
+    books: pd.DataFrame | None,
+    weights: FeatureWeights,
+    rated: npt.NDArray[np.bool_] | None = None,
 ) -> sp.csr_matrix:
     """Return L2-normalised tf-idf features, float32 CSR [items, features]; a row without metadata is empty.
 
-    A feature that only one book has says nothing about others and is left out.
+    The vocabulary and the document frequencies are those of the rated books alone: another book that nobody has rated
+    changes no row and no column of theirs. What only one rated book has is kept, since a book that nobody has rated may
+    share it; but a word of a description that one book alone has is chance.
+
+    Args:
+        isbns: the items.
+        books: the catalogue; of several rows with one ISBN, the first counts.
+        weights: the weight of each kind of feature.
+        rated: bool [items], which books somebody has rated; all books count if it is None or nowhere true.
     """
     rows = _rows(books)
-    features_of = [dict(_features(rows[isbn], weights)) if isbn in rows else {} for isbn in isbns]
-    frequency = Counter(feature for features in features_of for feature in features)
-    vocabulary = {f: i for i, f in enumerate(sorted(f for f, n in frequency.items() if n > 1))}
-    data, columns, starts = [], [], [0]
-    for features in features_of:
+    numbers: dict[str, int] = {}
+    kinds: list[float] = []
+    columns: list[int] = []
+    starts = [0]
+    for isbn in isbns:
+        features = dict(_features(rows[isbn], weights)) if isbn in rows else {}
         for feature, weight in features.items():
-            if feature in vocabulary:
-                columns.append(vocabulary[feature])
-                data.append(weight * np.log(1 + len(isbns) / frequency[feature]))
-        starts.append(len(data))
-    matrix = sp.csr_matrix((np.array(data, np.float32), columns, starts), shape=(len(isbns), max(len(vocabulary), 1)))
+            number = numbers.setdefault(feature, len(kinds))
+            if number == len(kinds):
+                kinds.append(weight)
+            columns.append(number)
+        starts.append(len(columns))
+    counted = rated if rated is not None and rated.any() else np.ones(len(isbns), bool)
+    shape = (len(isbns), len(numbers))
+    present = sp.csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=shape)
+    frequency = np.bincount(present[counted].indices, minlength=len(numbers))
+    least = {feature: 2 if feature.startswith("description:") else 1 for feature in numbers}
+    known = np.array([numbers[f] for f in sorted(numbers) if frequency[numbers[f]] >= least[f]], np.int64)
+    if not known.size:
+        return sp.csr_matrix((len(isbns), 1), dtype=np.float32)
+    values = np.array(kinds)[known] * np.log1p(np.count_nonzero(counted) / frequency[known])
+    matrix = (present[:, known] @ sp.diags(values.astype(np.float32))).tocsr()
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
     norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
     return sp.diags(1 / np.maximum(norms, 1e-12), dtype=np.float32).dot(matrix).tocsr().astype(np.float32)
 
@@ -114,9 +137,8 @@ def _features(book: Mapping[str, object], weights: FeatureWeights) -> Iterator[t
         yield f"description:{word}", weights.description
 
 
-def _words(text: str) -> list[str]:
-    """Return the words in alphabetical order: a set's order differs between processes."""
-    return sorted({word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS})
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.casefold())) - _STOP_WORDS
 
 
 def _text(book: Mapping[str, object], name: str) -> str:

@@ -80,6 +80,43 @@ def test_features_are_normalised_and_books_without_metadata_have_none():
     assert features[0] @ features[1] > 0.9
 
 
+def test_books_that_nobody_has_rated_change_no_row_of_a_rated_one():
+    words = ["fox", "hill", "river", "stone", "lamp", "night", "glass", "tower"]
+    rng = np.random.default_rng(5)
+
+    def invented(name, n, more=()):
+        texts = [" ".join(rng.choice([*words, *more], 4)) for _ in range(n)]
+        return pd.DataFrame(
+            {
+                "isbn": [f"{name}{i}" for i in range(n)],
+                "title": [f"{text} (Saga {i % 9}, #{i})" for i, text in enumerate(texts)],
+                "authors": [f"Author {i % 23}" for i in range(n)],
+                "description": texts[::-1],
+            }
+        )
+
+    few, many = invented("r", 40), invented("u", 5000, more=["anchor", "zebra"])
+    isbns = tuple(few["isbn"])
+    before = item_features(isbns, few, FeatureWeights(), np.ones(40, bool))
+    order = rng.permutation(5040)
+    books = pd.concat([many, few]).iloc[order]
+    rated = books["isbn"].str.startswith("r").to_numpy()
+    after = item_features(tuple(books["isbn"]), books, FeatureWeights(), rated)
+    places = {isbn: i for i, isbn in enumerate(books["isbn"])}
+    rows = after[[places[isbn] for isbn in isbns]]
+    assert before.shape[1] == after.shape[1]
+    for part in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(before, part), getattr(rows, part))
+    assert after[~rated].getnnz(axis=1).min() > 0
+
+
+def test_a_feature_of_a_single_rated_book_links_it_to_a_book_that_nobody_has_rated():
+    books = pd.DataFrame({"isbn": ["a", "b", "c"], "title": ["One", "Two", "Three"], "authors": ["X", "Y", "X"]})
+    features = item_features(("a", "b", "c"), books, FeatureWeights(), np.array([True, True, False])).toarray()
+    assert features[2] @ features[0] > 0.9
+    assert features[2] @ features[1] == 0
+
+
 def test_a_database_is_read_in_pages_with_a_report():
     tree = {
         "User_Book": {
