@@ -67,11 +67,12 @@ def item_features(
     weights: FeatureWeights,
     rated: npt.NDArray[np.bool_] | None = None,
 ) -> sp.csr_matrix:
-    """Return L2-normalised tf-idf features, float32 CSR [items, features]; a row without metadata is empty.
+    """Return tf-idf features, float32 CSR [items, features]; a row without metadata is empty.
 
     The vocabulary and the document frequencies are those of the rated books alone: another book that nobody has rated
     changes no row and no column of theirs. What only one rated book has is kept, since a book that nobody has rated may
-    share it; but a word of a description that one book alone has is chance.
+    share it; but a word of a description that one book alone has is chance. A row is L2-normalised without what only
+    one rated book has, unless it has nothing else.
 
     Args:
         isbns: the items.
@@ -104,7 +105,9 @@ def item_features(
     matrix = (present[:, known] @ sp.diags(values.astype(np.float32))).tocsr()
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
+    squares = matrix.multiply(matrix)
+    shared = np.asarray(squares @ (frequency[known] > 1)).ravel()
+    norms = np.sqrt(np.where(shared > 0, shared, squares.sum(axis=1).A1))
     return sp.diags(1 / np.maximum(norms, 1e-12), dtype=np.float32).dot(matrix).tocsr().astype(np.float32)
 
 

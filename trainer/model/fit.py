@@ -102,7 +102,11 @@ class Catalogue:
         self.features = item_features(ratings.isbns, books, config.features, is_rated)
         self.facts = item_facts(ratings.isbns, books)
         is_small = _fold_count(ratings, config) > 1 and len(self.learned) <= config.catalogue_sample
-        self.steps = Steps(self.features[self.learned], config, keep=is_small)
+        self.steps = Steps(self.shared(self.features[self.learned]), config, keep=is_small)
+
+    def shared(self, features: sp.csr_matrix) -> sp.csr_matrix:
+        """Return only what at least two books that are learned have: for a single one, it is a second id."""
+        return features[:, self.features[self.learned].getnnz(axis=0) > 1]
 
     def of_learned(self, ratings: Ratings) -> Ratings:
         """Return entries with the books that are learned as the items."""
@@ -160,9 +164,10 @@ def refit(ratings: Ratings, catalogue: Catalogue, choices: Choices) -> ServingMo
     """Return the model that ``choices`` name, fitted to all of ``ratings``, for all books of the catalogue."""
     config = catalogue.config
     learned = learn(catalogue.of_learned(ratings), catalogue.steps, choices.negatives, None, choices.epochs)
-    vectors = _vectors_by_metadata(learned, catalogue.features)
+    shared_features = catalogue.shared(catalogue.features)
+    vectors = _vectors_by_metadata(learned, shared_features)
     vectors[catalogue.learned] = learned.vectors
-    ridge = _ridge(ratings, catalogue.features, config, choices.ridge_neighbours)
+    ridge = _ridge(ratings, shared_features, config, choices.ridge_neighbours)
     parts = (
         _learned_part(ratings, vectors, config),
         _ridge_part(ratings, ridge, catalogue.features, choices, config),
@@ -233,9 +238,10 @@ class _Fold:
         self.part = ratings.select(~held)
         self.validation = Validation(self.part, ratings.select(held))
         self.features = catalogue.features[catalogue.learned]
+        self.shared_features = catalogue.shared(self.features)
         self.popularity = popularity(self.part.items, len(self.part.isbns))
         self.is_rated = self.popularity > 0
-        self.ridge: LocalRidge | None = _ridge(self.part, self.features, config, max(config.ridge_neighbours))
+        self.ridge: LocalRidge | None = _ridge(self.part, self.shared_features, config, max(config.ridge_neighbours))
         few = len(ratings.users) <= config.batch_negatives_limit
         self.learned = {
             negatives: learn(self.part, catalogue.steps, negatives, self.validation, config.epochs)
@@ -263,7 +269,7 @@ class _Fold:
     def vectors(self, negatives: Negatives) -> Floats:
         """Return the learned vectors, those of unrated books by their metadata alone."""
         learned = self.learned[negatives]
-        vectors = _vectors_by_metadata(learned, self.features)
+        vectors = _vectors_by_metadata(learned, self.shared_features)
         vectors[self.is_rated] = learned.vectors[self.is_rated]
         return vectors
 
