@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from trainer.command_line.options import Done, declare
+from trainer.command_line.options import Done, add_learned, declare, learned
 from trainer.command_line.progress import Progress
-from trainer.config import DEFAULTS, Config, Variant
+from trainer.config import DEFAULTS, Config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--test", type=Path, help="CSV with the columns of TRAIN; the split is taken as it is")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors and, where present, more")
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="folder for the results")
-    parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
+    add_learned(parser, DEFAULTS)
     parser.add_argument(
         "--baselines",
         action="store_true",
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> Done:
         books = snapshot.books
     else:
         train, test = (read_csv(path, RATINGS) for path in (arguments.train, arguments.test))
-    config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed, baselines=arguments.baselines)
+    config = replace(DEFAULTS, **learned(arguments), seed=arguments.seed, baselines=arguments.baselines)
     with Progress("evaluating") as progress:
         metrics = evaluate_split(train, test, books, config, arguments.out, step=progress.step)
     told = {name: metrics[name] for name in ("model", "baselines", "choices", "data", "seconds")}
