@@ -69,8 +69,8 @@ class Config:
         reranker_parts: partial shelves per reader.
         by_user: books per list in the files that take a reader's key; 0 publishes no such files.
         lists: whether the run makes all readers' lists; otherwise the functions do.
-        baselines: whether the field's baselines, the notebook's three variants and the cold-start curve are also
-            computed; they are for people and decide nothing.
+        baselines: whether the field's baselines, the notebook's three variants, the cold-start curve and the figures of
+            cold books are also computed; they are for people and decide nothing.
         seed: seed of all randomness.
     """
 
