@@ -69,8 +69,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--baselines",
         action=argparse.BooleanOptionalAction,
         default=os.environ.get("BASELINES", "") not in ("", "0"),
-        help="also compute the field's baselines, the notebook's variants, and figures for new readers and cold books, for "
-        "the report (default: $BASELINES, or not)",
+        help="also compute the field's baselines, the notebook's variants, and figures for new readers and cold books, "
+        "for the report (default: $BASELINES, or not)",
     )
     model.add_argument("--seed", type=int, default=DEFAULTS.seed, help="random seed")
 
