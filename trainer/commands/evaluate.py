@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -202,7 +203,8 @@ def _shown(metrics: dict[str, Any]) -> Iterator[str]:
         cells = [row[measure]["mean"] if measure in row else None for measure in ranking]
         cells += [row.get(measure) for measure in ("rmse", *BEYOND)]
         yield " ".join([f"{name:14}", *("       -" if cell is None else f"{cell:8.4f}" for cell in cells)])
-    yield f"rated: NDCG@10 on rated books only; {', '.join(f'{head}: {what}' for head, what in BEYOND.values())}"
+    told = {"rated": "NDCG@10 on books that somebody has in the training data", **dict(BEYOND.values())}
+    yield textwrap.fill("; ".join(f"{head}: {what}" for head, what in told.items()), 110)
     for name, reason in metrics["baselines_left_out"].items():
         yield f"{name:14} left out: {reason}"
     choices = metrics["choices"]
