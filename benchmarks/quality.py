@@ -321,7 +321,7 @@ def _of_unseen_readers(name: str, curve: Mapping[str, Any] | None) -> Iterator[d
     for place, size in enumerate(curve["sizes"] if curve and curve["models"] else ()):
         means = {name: points[place]["mean"] for name, points in curve["models"].items()} if curve else {}
         best, figure = _best(means)
-        told = f"{name}: NDCG@10 of unseen readers with {size} entries"
+        told = f"{name}: NDCG@10 of unseen readers, {size} on the shelf"
         yield _row(told, means[OURS], figure, met=means[OURS] >= figure, note=f"{best}'s")
 
 

@@ -147,7 +147,7 @@ def list_metrics(
         "unrated_share": float(np.count_nonzero(counts[shown] == 0)) / places,
         "popular_share": float(np.isin(shown, popular).sum()) / places,
     }
-    distances = [] if features is None else _list_distances(features, listed)
+    distances = [] if features is None or not features.nnz else _list_distances(features, listed)
     return {**metrics, "list_distance": float(np.mean(distances))} if distances else metrics
 
 

@@ -43,7 +43,7 @@ def test_the_quality_benchmark_compares_all_models_and_says_where_a_target_is_mi
     for place, size in enumerate(curve["sizes"]):
         means = {name: points[place]["mean"] for name, points in curve["models"].items()}
         missed = means["this model"] < max(means.values())
-        line = next(line for line in done.stdout.splitlines() if f"unseen readers with {size} entries: " in line)
+        line = next(line for line in done.stdout.splitlines() if f"unseen readers, {size} on the shelf: " in line)
         assert line.startswith("MISSED") == missed
     assert set(found["cold_books"]["models"]) == {"this model", "sum of cosines", "CEASE"}
     other = written["sets"]["dev1k_0"]["seeds"]["43"]
