@@ -64,8 +64,8 @@ bench: setup  ## speed and growth of every stage; writes out/bench.json and plot
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks $(if $(QUICK),--quick)
 
 # OpenBLAS takes a slow kernel where OPENBLAS_CORETYPE is set for another machine.
-bench-quality: setup  ## the model and its baselines on real ratings (about 10 minutes; BENCH_DATA=FOLDER)
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks.quality
+bench-quality: setup  ## the model and its baselines on all sets of real ratings (QUICK=1: one seed; SETS="devml dev100k"; BENCH_DATA=FOLDER)
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks.quality $(if $(QUICK),--quick) $(SETS)
 
 bench-train: setup  ## training against the notebook's loop, and the exported files (about 8 minutes)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m benchmarks.train

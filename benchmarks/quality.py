@@ -1,57 +1,178 @@
-"""``make bench-quality``: the model, its baselines and the notebook's model on each split; out/quality.json, plots."""
+"""``make bench-quality``: the model and its baselines on each set of ratings; writes out/quality.json and plots.
+
+Each result is written to out/quality/SET/seedN.json as soon as it is there. If the code has not changed since, the next
+start takes it from there.
+"""
 
 from __future__ import annotations
 
 import argparse
+import gc
+import hashlib
 import json
 import logging
+import sys
+import time
+import traceback
 import warnings
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.data import OUT, read_split
+from benchmarks.data import DATA, OUT, Set, quality_sets
 from trainer.commands.evaluate import evaluate_split, show
-from trainer.config import DEFAULTS, LOSS_WEIGHTS
+from trainer.config import DEFAULTS, LOSS_WEIGHTS, Config
 from trainer.data import dataset
 from trainer.evaluation import baselines, plots
+from trainer.evaluation.cold_books import cold_books
 from trainer.metrics import OURS, finite, rmse
+from trainer.model.fit import fit
 
-SMALL = ("dev1k_0", "dev1k_1", "dev1k_2", "dev1k_3")
-LARGE = ("dev100k",)
+FOLDER = OUT / "quality"
 
+NOTEBOOK = "notebook"
 NOTEBOOK_EPOCHS_LARGE = 10
 """Instead of 100 on the large split: an epoch takes a minute even without metrics, and overfitting starts at once."""
 
+COLD = "cold_books_of_all"
 
-def main() -> None:
+MOST_LOST = 0.01
+"""By adding books that nobody has, so much of NDCG@10 on rated books may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A set's figures: a result of ``evaluate_split`` for each seed, the first with baselines; or why it failed."""
+
+    runs: Sequence[Mapping[str, Any]]
+    failed: str = ""
+
+    @property
+    def rows(self) -> dict[str, Mapping[str, Any]]:
+        """Metrics by model, of the first seed."""
+        first = self.runs[0]
+        notebook = {NOTEBOOK: first[NOTEBOOK]["metrics"]} if NOTEBOOK in first else {}
+        return {OURS: first["model"], **first["baselines"], **notebook}
+
+    def values(self, name: str, measure: str) -> list[float]:
+        """Return a model's mean, of each seed for ours; none if the model has no such figure."""
+        rows = [run["model"] for run in self.runs] if name == OURS else [self.rows.get(name, {})]
+        found = [row[measure] for row in rows if row.get(measure) is not None]
+        return [value["mean"] if isinstance(value, Mapping) else value for value in found]
+
+
+def main() -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("splits", nargs="*", default=[*SMALL, *LARGE])
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
+    known = quality_sets()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("sets", nargs="*", metavar="SET", help=f"run only these: {', '.join(known)}")
+    parser.add_argument("--seeds", type=_seeds, default=[42, 43, 44], help="of the training; the splits are fixed")
+    parser.add_argument("--quick", action="store_true", help="the first seed only, without the notebook's model")
+    parser.add_argument("--again", action="store_true", help="measure again what was measured with the same code")
     arguments = parser.parse_args()
+    unknown = set(arguments.sets) - set(known)
+    if unknown:
+        parser.error(f"unknown set {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    by_split = {}
-    for split in arguments.splits:
-        print(f"\n== {split}, seed {arguments.seed}")
-        by_split[split] = _measure(split, arguments.seed)
-    _summarise(by_split)
-    OUT.mkdir(exist_ok=True)
-    (OUT / "quality.json").write_text(json.dumps(finite(by_split), indent=1, allow_nan=False))
-    print(f"\nwritten: {OUT}/quality.json, {OUT}/quality/*/report.html, {OUT}/quality/*.svg")
+    seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
+    code = _code()
+    results: dict[str, Result] = {}
+    for one in known.values():
+        if not arguments.sets or one.name in arguments.sets:
+            results[one.name] = _result(
+                one, seeds, code, with_notebook=one.with_notebook and not arguments.quick, again=arguments.again
+            )
+            _keep(results, [known[name] for name in results], seeds, code)
+    shown = [known[name] for name in results]
+    print("\n== Figures\n" + "\n".join(_table(results, shown)))
+    print("\n== Targets\n" + "\n".join(_verdicts(_targets(results, shown))))
+    print(f"\nwritten: {OUT}/quality.json, {FOLDER}/*/report.html, {FOLDER}/*.svg")
+    return int(any(result.failed for result in results.values()))
 
 
-def _measure(split: str, seed: int) -> dict[str, Any]:
-    train, test, books = read_split(split)
-    config = replace(DEFAULTS, seed=seed, baselines=True)
-    metrics = evaluate_split(train, test, books, config, OUT / "quality" / split)
+def _seeds(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _code() -> str:
+    """Return a hash of the code that the figures depend on, committed or not."""
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
+    for folder in ("trainer", "functions/bookrec", "benchmarks"):
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _result(one: Set, seeds: Sequence[int], code: str, *, with_notebook: bool, again: bool) -> Result:
+    """Return a set's figures, measured now or before; a set that fails does not end the others."""
+    runs: list[Mapping[str, Any]] = []
+    for seed in seeds:
+        kept = FOLDER / one.name / f"seed{seed}.json"
+        is_first = not runs
+        asked = {"code": code, "data": str(DATA), "baselines": is_first, NOTEBOOK: with_notebook and is_first}
+        record = json.loads(kept.read_text()) if kept.exists() and not again else {}
+        if all(record.get(name) in (value, True) for name, value in asked.items()):
+            print(f"\n== {one.name}, seed {seed}: from {kept}", flush=True)
+            runs.append(record["metrics"])
+            continue
+        print(f"\n== {one.name}, seed {seed}", flush=True)
+        try:
+            metrics = finite(_measure(one, seed, is_first=is_first, with_notebook=with_notebook and is_first))
+        except Exception as problem:
+            traceback.print_exc()
+            return Result(runs, f"seed {seed}: {type(problem).__name__}: {problem}")
+        kept.write_text(json.dumps({**asked, "metrics": metrics}, indent=1, allow_nan=False))
+        runs.append(metrics)
+    return Result(runs)
+
+
+def _measure(one: Set, seed: int, *, is_first: bool, with_notebook: bool) -> dict[str, Any]:
+    import tensorflow as tf
+
+    tf.keras.backend.clear_session()
+    gc.collect()
+    _forget_peak()
+    train, test, books = one.read()
+    config = replace(DEFAULTS, seed=seed, baselines=is_first)
+    folder = FOLDER / one.name if is_first else FOLDER / one.name / f"seed{seed}"
+    began = time.monotonic()
+    metrics = evaluate_split(
+        train,
+        test,
+        books,
+        config,
+        folder,
+        step=lambda name: print(f"{time.monotonic() - began:6.0f} s: {name}", flush=True),
+    )
     show(metrics)
-    ratings = dataset.build(dataset.clean(train, foreign=True)[0], books, foreign=True)
-    held_out = test[["userId", "isbn"]].assign(myRate=test["myRate"].astype(float))
-    metrics["notebook"] = _notebook(ratings, held_out, seed)
+    if one.cold_target and is_first:
+        metrics[COLD] = _cold(pd.concat([train, test], ignore_index=True), books, replace(config, baselines=False))
+    if with_notebook:
+        ratings = dataset.build(dataset.clean(train, foreign=True)[0], books, foreign=True)
+        held_out = test[["userId", "isbn"]].assign(myRate=test["myRate"].astype(float))
+        metrics[NOTEBOOK] = _notebook(ratings, held_out, seed)
     return metrics
+
+
+def _cold(rows: pd.DataFrame, books: pd.DataFrame | None, config: Config) -> Mapping[str, Any]:
+    """Return the figures of cold books among ``rows``."""
+    ratings = dataset.build(dataset.clean(rows, foreign=True)[0], books, foreign=True)
+    figures = cold_books(ratings, books, config, lambda part: fit(part, books, config).serving.blend)
+    for name, row in figures["models"].items():
+        print(f"cold books among all ratings, {name}: NDCG@10 {row['mean']:.4f}")
+    return figures
+
+
+def _forget_peak() -> None:
+    """Let the process's peak memory start again from what it has now, where the system can do that."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        print("the peak memory is that of all sets so far")
 
 
 def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
@@ -79,7 +200,7 @@ def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> di
     by_shelf = {row.indices.tobytes(): scores for row, scores in zip(shelves, table, strict=True)}
     nobody = np.zeros(len(ratings.isbns), np.float32)
     baseline = baselines.Baseline(
-        "notebook", lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block])
+        NOTEBOOK, lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block])
     )
     ranked = baselines.rank(baseline, ratings, held_out, seed)["metrics"]
     figures = {**ranked, "rmse": history["validation_rmse"][-1]}
@@ -92,59 +213,162 @@ def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> di
     return {"epochs": epochs, "metrics": figures, "history": history, "seconds": seconds}
 
 
-def _summarise(by_split: dict[str, Any]) -> None:
-    print("\n== Targets")
-    large = [by_split[name] for name in LARGE if name in by_split]
-    small = [by_split[name] for name in SMALL if name in by_split]
-    for name, group in (("dev100k", large), ("mean of the dev1k", small)):
-        if not group:
+def _summary(result: Result) -> dict[str, dict[str, float]]:
+    """Return the model's figures over the seeds: mean, interval over readers (mean of the seeds'), least and most."""
+    summary = {}
+    for measure, value in result.runs[0]["model"].items() if result.runs else ():
+        if isinstance(value, Mapping):
+            of_seeds = [run["model"][measure] for run in result.runs if measure in run["model"]]
+            means = [one["mean"] for one in of_seeds]
+            summary[measure] = {
+                **{part: float(np.mean([one[part] for one in of_seeds])) for part in ("mean", "low", "high")},
+                "least_seed": min(means),
+                "most_seed": max(means),
+            }
+        elif value is not None:
+            values = result.values(OURS, measure)
+            summary[measure] = {"mean": float(np.mean(values)), "least_seed": min(values), "most_seed": max(values)}
+    return summary
+
+
+def _table(results: Mapping[str, Result], sets: Sequence[Set]) -> Iterator[str]:
+    heads = f"{'NDCG@10':>8} {'95%':>13} {'seeds':>13} {'rated':>7} {'RMSE':>7} {'seconds':>8} {'MB':>6}"
+    yield f"{'':14} {heads}  best baseline"
+    for one in sets:
+        result, summary = results[one.name], _summary(results[one.name])
+        if result.failed:
+            yield f"{one.name:14} FAILED: {result.failed}"
+        if "ndcg" not in summary:
             continue
-        ndcg = _mean(group, "ndcg")
-        errors = _mean(group, "rmse")
-        rated = {k: v for k, v in errors.items() if k != OURS}
-        ranked = {k: v for k, v in ndcg.items() if k != OURS}
-        best, least = max(ranked, key=ranked.__getitem__), min(rated, key=rated.__getitem__)
-        ratio = ndcg[OURS] / ranked[best] - 1
-        print(f"{name}: NDCG@10 {ndcg[OURS]:.4f}, {best} {ranked[best]:.4f} ({ratio:+.1%})")
-        print(f"{name}: RMSE {errors[OURS]:.4f}, {least} {rated[least]:.4f}, biases {errors['biases']:.4f}")
-        coverage = {k: float(np.mean([_rows(g)[k]["coverage"] for g in group])) for k in ndcg}
-        print(f"{name}: coverage {coverage[OURS]:.3f}, {best} {coverage[best]:.3f}")
-    (OUT / "quality").mkdir(parents=True, exist_ok=True)
-    for split, metrics in by_split.items():
-        rows = _rows(metrics)
-        shown = sorted(((n, r["ndcg"]) for n, r in rows.items() if "ndcg" in r), key=lambda r: -r[1]["mean"])
-        drawn = {
-            "ndcg": plots.intervals(dict(shown), f"NDCG@10 on {split}"),
-            "coverage": plots.coverage(rows),
-            "notebook": plots.curves({"notebook, joint": metrics["notebook"]["history"]}),
+        ndcg, first = summary["ndcg"], result.runs[0]
+        best = _best(_means([result], "ndcg"))
+        cells = (
+            f"{ndcg['mean']:8.4f}",
+            f"{ndcg['low']:.4f}–{ndcg['high']:.4f}",
+            f"{ndcg['least_seed']:.4f}–{ndcg['most_seed']:.4f}",
+            f"{summary['ndcg_rated']['mean']:7.4f}" if "ndcg_rated" in summary else f"{'–':>7}",
+            f"{summary['rmse']['mean']:7.4f}" if "rmse" in summary else f"{'–':>7}",
+            f"{sum(first['seconds'].values()):8.0f}",
+            f"{first['peak_memory_mb']:6.0f}",
+        )
+        yield f"{one.name:14} {' '.join(cells)}  {best[0]} {best[1]:.4f}"
+
+
+def _means(group: Sequence[Result], measure: str) -> dict[str, float]:
+    """Return the mean of a measure over sets and seeds, for each model that has it in all of these sets."""
+    means = {}
+    for name in group[0].rows:
+        values = [result.values(name, measure) for result in group]
+        if all(values):
+            means[name] = float(np.mean([np.mean(of_set) for of_set in values]))
+    return means
+
+
+def _best(means: Mapping[str, float]) -> tuple[str, float]:
+    """Return the best baseline with its figure."""
+    others = {name: value for name, value in means.items() if name != OURS}
+    name = max(others, key=lambda name: (others[name], name))
+    return name, others[name]
+
+
+def _targets(results: Mapping[str, Result], sets: Sequence[Set]) -> list[dict[str, Any]]:
+    """Return each target as ``name``, ``measured``, ``bound``, ``met`` and ``note``; a set that failed misses it."""
+    groups: dict[str, list[Set]] = {}
+    for one in sets:
+        groups.setdefault(one.group, []).append(one)
+    rows = []
+    for name, members in groups.items():
+        failed = next((results[one.name].failed for one in members if results[one.name].failed), "")
+        if failed:
+            rows.append(_row(f"{name}: failed ({failed})", float("nan"), members[0].target, met=False))
+            continue
+        rows += _of_group(members[0], [results[one.name] for one in members], results)
+        for one in members:
+            rows += _of_unseen_readers(one.name, results[one.name].runs[0]["cold_start"])
+    return rows
+
+
+def _of_group(one: Set, group: Sequence[Result], results: Mapping[str, Result]) -> Iterator[dict[str, Any]]:
+    ndcg = _means(group, "ndcg")
+    best, figure = _best(ndcg)
+    what = f"{one.group}{f' (mean of {len(group)})' if len(group) > 1 else ''}"
+    note = f"{ndcg[OURS]:.4f} against {best} {figure:.4f}" + (f"; aim {one.aim:.4g}" if one.aim else "")
+    ratio = ndcg[OURS] / figure if figure else float("inf")
+    yield _row(f"{what}: NDCG@10, times the best baseline's", ratio, one.target, met=ratio >= one.target, note=note)
+    errors = _means(group, "rmse")
+    if one.biases and OURS in errors:
+        ours, theirs = errors[OURS], errors["biases"]
+        yield _row(f"{what}: RMSE, at most the biases'", ours, theirs, met=ours <= theirs)
+    other = results.get(one.like)
+    if one.like and other and not other.failed:
+        ours, theirs = _means(group, "ndcg_rated")[OURS], _means([other], "ndcg_rated")[OURS]
+        share = ours / theirs
+        name = f"{what}: NDCG@10 on rated books, times that of {one.like}"
+        note = f"{ours:.4f} against {theirs:.4f}"
+        yield _row(name, share, 1 - MOST_LOST, met=share >= 1 - MOST_LOST, note=note)
+    cold = group[0].runs[0].get(COLD)
+    if one.cold_target and cold and cold["models"]:
+        figures = {name: row["mean"] for name, row in cold["models"].items()}
+        note = ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if name != OURS)
+        name = f"{what}: NDCG@10 of {cold['books']:,} cold books"
+        target, cosines = one.cold_target
+        yield _row(name, figures[OURS], target, met=figures[OURS] >= target, note=note)
+        ratio, least = figures[OURS] / figures["sum of cosines"], target / cosines
+        yield _row(f"{name}, times the sum of cosines'", ratio, least, met=ratio >= least)
+
+
+def _of_unseen_readers(name: str, curve: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+    for place, size in enumerate(curve["sizes"] if curve and curve["models"] else ()):
+        means = {name: points[place]["mean"] for name, points in curve["models"].items()} if curve else {}
+        best, figure = _best(means)
+        told = f"{name}: NDCG@10 of unseen readers, {size} on the shelf"
+        yield _row(told, means[OURS], figure, met=means[OURS] >= figure, note=f"{best}'s")
+
+
+def _row(name: str, measured: float, bound: float, *, met: bool, note: str = "") -> dict[str, Any]:
+    return {"name": name, "measured": measured, "bound": bound, "met": met, "note": note}
+
+
+def _verdicts(targets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in targets:
+        note = f"; {row['note']}" if row["note"] else ""
+        verdict = "met   " if row["met"] else "MISSED"
+        yield f"{verdict} {row['name']}: {row['measured']:.4f} (target {row['bound']:.4g}{note})"
+
+
+def _keep(results: Mapping[str, Result], sets: Sequence[Set], seeds: Sequence[int], code: str) -> None:
+    """Write what there is so far, and the plots of the newest set."""
+    written = {
+        name: {
+            "summary": _summary(result),
+            "seeds": dict(zip(map(str, seeds), result.runs, strict=False)),
+            **({"failed": result.failed} if result.failed else {}),
         }
-        if metrics["cold_start"] and metrics["cold_start"]["models"]:
-            drawn["cold_start"] = plots.cold_start(metrics["cold_start"])
-            _check_cold_start(split, metrics["cold_start"])
-        for name, text in drawn.items():
-            (OUT / "quality" / f"{split}_{name}.svg").write_text(text)
-
-
-def _check_cold_start(split: str, curve: dict[str, Any]) -> None:
-    for place, size in enumerate(curve["sizes"]):
-        means = {name: points[place]["mean"] for name, points in curve["models"].items()}
-        ours = means.pop(OURS)
-        best = max(means, key=means.__getitem__)
-        verdict = "at least as good" if ours >= means[best] else "MISSED"
-        print(f"{split}: {size} entries: {ours:.4f}, {best} {means[best]:.4f}: {verdict}")
-
-
-def _rows(metrics: dict[str, Any]) -> dict[str, Any]:
-    return {OURS: metrics["model"], **metrics["baselines"], "notebook": metrics["notebook"]["metrics"]}
-
-
-def _mean(group: list[dict[str, Any]], measure: str) -> dict[str, float]:
-    """Return the mean of a measure over splits, for each model that has it."""
-    names = [name for name, row in _rows(group[0]).items() if measure in row]
-    values = {name: [_rows(metrics)[name][measure] for metrics in group] for name in names}
-    return {n: float(np.mean([v["mean"] if isinstance(v, dict) else v for v in row])) for n, row in values.items()}
+        for name, result in results.items()
+    }
+    figures = {"code": code, "seeds": list(seeds), "sets": written, "targets": _targets(results, sets)}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (OUT / "quality.json").write_text(json.dumps(finite(figures), indent=1, allow_nan=False))
+    newest = sets[-1].name
+    if not results[newest].runs:
+        return
+    first, rows = results[newest].runs[0], results[newest].rows
+    ranked = sorted(((n, row["ndcg"]) for n, row in rows.items() if "ndcg" in row), key=lambda pair: -pair[1]["mean"])
+    drawn = {
+        "ndcg": plots.intervals(dict(ranked), f"NDCG@10 on {newest}"),
+        "coverage": plots.coverage(rows),
+        "beyond": plots.beyond(rows),
+    }
+    if NOTEBOOK in first:
+        drawn[NOTEBOOK] = plots.curves({"notebook, joint": first[NOTEBOOK]["history"]})
+    if first["cold_start"] and first["cold_start"]["models"]:
+        drawn["cold_start"] = plots.cold_start(first["cold_start"])
+    if first["cold_books"] and first["cold_books"]["models"]:
+        drawn["cold_books"] = plots.intervals(first["cold_books"]["models"], f"NDCG@10 of cold books on {newest}")
+    for name, text in drawn.items():
+        (FOLDER / f"{newest}_{name}.svg").write_text(text)
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main()
+    sys.exit(main())

@@ -9,6 +9,8 @@ Variant = Literal["rating", "retrieval", "joint"]
 
 Negatives = Literal["batch", "catalogue"]
 
+Optimiser = Literal["adam", "adamw"]
+
 LOSS_WEIGHTS: dict[Variant, tuple[float, float]] = {"rating": (1.0, 0.0), "retrieval": (0.0, 1.0), "joint": (1.0, 1.0)}
 """The notebook's three variants: the weights of the rating loss and the retrieval loss."""
 
@@ -36,12 +38,13 @@ class Config:
             books of a step, which leaves books without ratings alone and suits little data; or the whole
             ``catalogue``. Both are tried, validation chooses.
         epochs: greatest number of passes over the readers.
+        optimiser: of the learned candidate: Adam, or the notebook's AdamW, whose weight decay is Keras' default.
         patience: training stops after so many epochs without a better validation figure.
         batch_users: readers per group, the smallest unit of training; a batch's negatives come from one group.
         groups: groups per step; 0 chooses by the number of readers.
         catalogue_sample: books that a group is ranked among, if the catalogue is larger.
         pairs_per_user: books per reader and step that are predicted from the others.
-        learning_rate: of Adam.
+        learning_rate: of the optimiser.
         temperature: of the softmax over the books of a batch.
         sharpness: initial scale of a reader's scores before the softmax over the catalogue; it is learned.
         validation_fraction: of each reader's training entries; every choice is made on it.
@@ -72,14 +75,15 @@ class Config:
         reranker_parts: partial shelves per reader.
         by_user: books per list in the files that take a reader's key; 0 publishes no such files.
         lists: whether the run makes all readers' lists; otherwise the functions do.
-        baselines: whether the field's baselines, the notebook's three variants and the cold-start curve are also
-            computed; they are for people and decide nothing.
+        baselines: whether the field's baselines, the notebook's three variants, the cold-start curve and the figures of
+            cold books are also computed; they are for people and decide nothing.
         seed: seed of all randomness.
     """
 
     variant: Variant = "joint"
     embedding_dims: tuple[tuple[Negatives, int], ...] = (("batch", 256), ("catalogue", 512))
     epochs: int = 40
+    optimiser: Optimiser = "adam"
     patience: int = 4
     batch_users: int = 128
     groups: int = 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
 
 from trainer.data.dataset import Ratings
 
@@ -21,6 +22,15 @@ OURS = "this model"
 LIKED = 4.0
 """A book with at least so many stars counts as liked."""
 
+BEYOND: Mapping[str, tuple[str, str]] = {
+    "coverage": ("coverage", "share of the catalogue on any list"),
+    "gini": ("Gini", "how unevenly the lists use the catalogue"),
+    "list_distance": ("distance", "mean distance between two books of a list, by metadata"),
+    "unrated_share": ("unrated", "share of the lists taken by books that nobody has in the training data"),
+    "popular_share": ("popular", "share of the lists taken by the most popular tenth of the books"),
+}
+"""The figures of ``list_metrics``, each with its name in tables and what it is."""
+
 POPULAR_SHARE = 0.1
 """The most popular tenth of the books with ratings, for the share of popular books in the lists."""
 
@@ -30,17 +40,21 @@ DISCOUNTS = 1 / np.log2(np.arange(2, CUTOFF + 2))
 Floats = npt.NDArray[np.float64]
 
 
-def user_metrics(ranked: npt.NDArray[np.int32], relevant: set[int], liked: set[int]) -> dict[str, float]:
+def user_metrics(
+    ranked: npt.NDArray[np.int32], relevant: set[int], liked: set[int], rated: Set[int] | None = None
+) -> dict[str, float]:
     """Return one user's metrics.
 
     NDCG has gain 1 for each held-out book, divided by the ideal for min(10, held-out books). ``top_k_accuracy``
-    is the notebook's: the share of held-out books among the first k.
+    is the notebook's: the share of held-out books among the first k. ``ndcg_rated`` is NDCG on rated books only:
+    the others are removed from the list, and those that were held out do not count.
     Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (2002), eq. 1–3.
 
     Args:
         ranked: int32 [n], item indices, the best first, without the user's known books.
         relevant: the held-out items.
         liked: the held-out items with 4 stars or more.
+        rated: the items that somebody has in the training data; None leaves ``ndcg_rated`` out.
     """
     hits = np.array([item in relevant for item in ranked], bool)
     places = np.flatnonzero(hits)
@@ -52,6 +66,8 @@ def user_metrics(ranked: npt.NDArray[np.int32], relevant: set[int], liked: set[i
     }
     if liked:
         metrics["ndcg_liked"] = _ndcg(np.array([item in liked for item in ranked[:CUTOFF]], bool), len(liked))
+    if rated is not None and relevant & rated:
+        metrics["ndcg_rated"] = ndcg(np.array([i for i in ranked.tolist() if i in rated], np.int32), relevant & rated)
     for k in ACCURACY_CUTOFFS:
         metrics[f"top_{k}_accuracy"] = hits[:k].sum() / len(relevant)
     return metrics
@@ -101,16 +117,61 @@ def rmse_interval(
     return float(low), float(high)
 
 
-def list_metrics(train: Ratings, lists: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Return the share of the catalogue that lists of ISBNs cover, and the share of popular books in the lists."""
-    shown = [isbn for isbns in lists for isbn in isbns]
+def list_metrics(
+    train: Ratings, lists: Sequence[Sequence[str]], features: sp.csr_matrix | None = None
+) -> dict[str, float]:
+    """Return what lists say about the catalogue, each figure from 0 to 1.
+
+    ``coverage`` is the share of the catalogue that is on any list. ``gini`` is how unevenly the lists use the whole
+    catalogue (0: each book equally often; 1: one book alone). ``unrated_share`` and ``popular_share`` are the shares of
+    the lists' places taken by books without a training entry, and by the most popular tenth. ``list_distance`` is the
+    mean distance between two books of a list, 1 − cosine of their metadata, over the lists in which at least two books
+    have metadata; without any such list it is left out.
+    Sources: Shani and Gunawardana, "Evaluating Recommendation Systems" (Recommender Systems Handbook, 2011), section
+    8.3.3, for coverage and the Gini index; Zhang and Hurley, "Avoiding Monotony" (RecSys 2008), for the distance.
+
+    Args:
+        train: the entries that the model was fitted to.
+        lists: ISBNs, each list the best first.
+        features: CSR [items, features], rows L2-normalised or empty.
+    """
+    index = {isbn: item for item, isbn in enumerate(train.isbns)}
+    listed = [np.array([index[isbn] for isbn in isbns if isbn in index], np.int64) for isbns in lists]
+    shown = np.concatenate(listed) if listed else np.zeros(0, np.int64)
     counts = np.bincount(train.items, minlength=len(train.isbns))
-    ranked = np.argsort(-counts, kind="stable")[: max(1, int(np.count_nonzero(counts) * POPULAR_SHARE))]
-    popular = {train.isbns[item] for item in ranked}
-    return {
-        "coverage": len(set(shown)) / len(train.isbns),
-        "popular_share": sum(isbn in popular for isbn in shown) / max(len(shown), 1),
+    popular = np.argsort(-counts, kind="stable")[: max(1, int(np.count_nonzero(counts) * POPULAR_SHARE))]
+    places = max(len(shown), 1)
+    metrics = {
+        "coverage": len(np.unique(shown)) / len(train.isbns),
+        "gini": gini(np.bincount(shown, minlength=len(train.isbns))),
+        "unrated_share": float(np.count_nonzero(counts[shown] == 0)) / places,
+        "popular_share": float(np.isin(shown, popular).sum()) / places,
     }
+    distances = [] if features is None or not features.nnz else _list_distances(features, listed)
+    return {**metrics, "list_distance": float(np.mean(distances))} if distances else metrics
+
+
+def gini(counts: npt.NDArray[np.integer[Any]]) -> float:
+    """Return the Gini index of ``counts`` [books]: 0 if all are equal, or if there is nothing to compare."""
+    total, books = int(counts.sum()), len(counts)
+    if not total or books < 2:
+        return 0.0
+    return float((2 * np.arange(1, books + 1) - books - 1) @ np.sort(counts)) / ((books - 1) * total)
+
+
+def _list_distances(features: sp.csr_matrix, listed: Sequence[npt.NDArray[np.int64]]) -> list[float]:
+    """Return the mean distance between two books of each list that has two with metadata."""
+    described = np.diff(features.indptr) > 0
+    distances = []
+    for items in listed:
+        rows = features[items[described[items]]]
+        count = rows.shape[0]
+        if count > 1:
+            # The squared length of the sum holds each pair's cosine twice, and each book's own.
+            total = np.asarray(rows.sum(axis=0), np.float64)
+            own = float(rows.multiply(rows).sum())
+            distances.append(1 - (float((total**2).sum()) - own) / (count * (count - 1)))
+    return distances
 
 
 def relevant_items(group: pd.DataFrame, index: Mapping[str, int], known: set[int]) -> tuple[set[int], set[int]]:

@@ -19,8 +19,10 @@ from bookrec.recommender import UNKNOWN, Recommender, parse_items
 from trainer.config import Config
 from trainer.data import dataset
 from trainer.data.dataset import Ratings
+from trainer.data.features import item_features
 from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
 from trainer.evaluation import baselines, gate, report
+from trainer.evaluation.cold_books import cold_books
 from trainer.evaluation.cold_start import cold_start
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.metrics import finite
@@ -161,7 +163,7 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
     trained = fit(train, books, config)
     candidate = tflite.as_served(trained.serving, "candidate")
     rows = _frame(test)
-    result = evaluate(candidate, train, rows, config.seed)
+    result = evaluate(candidate, train, rows, config.seed, item_features(train.isbns, books, config.features))
     compared = baselines.compare(train, books, rows, config)
     verdict = gate.judge(result.rows, {"popularity": compared.models["popularity"]["rows"]}, config.seed)
     metrics: dict[str, Any] = {"model": result.metrics, "baselines": compared.metrics}
@@ -180,17 +182,21 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
 def _cold_start(
     train: Ratings, books: pd.DataFrame, config: Config, trained: Trained, left_out: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the cold-start curve, and by name what of the comparison is left out, and why."""
-    name = "the cold-start curve"
+    """Return the cold-start curve, the cold books' figures, and by name why a part of the comparison is left out."""
+    curve, cold = "the cold-start curve", "the cold books"
 
     def fit_again(part: Ratings) -> ServingModel:
         return refit(part, books, config, trained.choices, trained.steps)
 
-    draw = partial(cold_start, train, books, config, fit_again)
-    if len(distributed.workers()) > 1:  # a worker that went on without the curve would leave the others waiting
-        return {"coldStart": draw(), "baselinesLeftOut": {**left_out}}
-    curves, missing = baselines.attempt({name: draw})
-    return {"coldStart": curves.get(name), "baselinesLeftOut": {**left_out, **missing}}
+    work: dict[str, Callable[[], Mapping[str, Any]]] = {
+        curve: partial(cold_start, train, books, config, fit_again),
+        cold: partial(cold_books, train, books, config, lambda part: fit_again(part).blend),
+    }
+    if len(distributed.workers()) > 1:  # a worker that went on without one of them would leave the others waiting
+        return {"coldStart": work[curve](), "coldBooks": work[cold](), "baselinesLeftOut": {**left_out}}
+    figures, missing = baselines.attempt(work)
+    missing = {**left_out, **missing}
+    return {"coldStart": figures.get(curve), "coldBooks": figures.get(cold), "baselinesLeftOut": missing}
 
 
 def _against_live(

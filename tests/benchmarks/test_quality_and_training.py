@@ -11,6 +11,17 @@ from tests.trainer.small_ratings import clusters, split
 ROOT = Path(__file__).parents[2]
 
 
+def run(*words, data):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.quality", *words],
+        env={**os.environ, "BENCH_DATA": str(data), "PYTHONPATH": str(ROOT)},
+        cwd=data,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_the_quality_benchmark_compares_all_models_and_says_where_a_target_is_missed(tmp_path):
     ratings, books = clusters(readers=40)
     ratings["myRate"] = ratings["myRate"].replace("0", "3")
@@ -18,15 +29,9 @@ def test_the_quality_benchmark_compares_all_models_and_says_where_a_target_is_mi
     for name, frame in zip(("train", "test"), split(ratings), strict=True):
         frame.to_csv(tmp_path / "splits" / f"dev1k_0.{name}.csv", index=False)
     books.to_csv(tmp_path / "books.csv", index=False)
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.quality", "dev1k_0"],
-        env={**os.environ, "BENCH_DATA": str(tmp_path), "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    found = json.loads((tmp_path / "out" / "quality.json").read_text())["dev1k_0"]
+    done = run("dev1k_0", "--seeds", "42,43", data=tmp_path)
+    written = json.loads((tmp_path / "out" / "quality.json").read_text())
+    found = written["sets"]["dev1k_0"]["seeds"]["42"]
     assert {"popularity", "item-kNN", "iALS", "EASE", "CEASE", "SVD", "SVD++"} <= set(found["baselines"])
     notebook = found["notebook"]
     assert len(notebook["history"]["rmse"]) == 100
@@ -38,5 +43,16 @@ def test_the_quality_benchmark_compares_all_models_and_says_where_a_target_is_mi
     for place, size in enumerate(curve["sizes"]):
         means = {name: points[place]["mean"] for name, points in curve["models"].items()}
         missed = means["this model"] < max(means.values())
-        line = next(line for line in done.stdout.splitlines() if f": {size} entries: " in line)
-        assert line.endswith("MISSED") == missed
+        line = next(line for line in done.stdout.splitlines() if f"unseen readers, {size} on the shelf: " in line)
+        assert line.startswith("MISSED") == missed
+    assert set(found["cold_books"]["models"]) == {"this model", "sum of cosines", "CEASE"}
+    other = written["sets"]["dev1k_0"]["seeds"]["43"]
+    assert set(other["baselines"]) == {"popularity", "mean", "biases"}
+    summary = written["sets"]["dev1k_0"]["summary"]["ndcg"]
+    means = [seed["model"]["ndcg"]["mean"] for seed in (found, other)]
+    assert (summary["least_seed"], summary["most_seed"]) == (min(means), max(means))
+    target = next(row for row in written["targets"] if "times the best baseline's" in row["name"])
+    assert target["met"] == (target["measured"] >= 1.3)
+    again = run("dev1k_0", "--seeds", "42,43", data=tmp_path)
+    assert again.stdout.count(": from out/quality/dev1k_0/seed4") == 2
+    assert done.stdout[done.stdout.index("== Figures") :] == again.stdout[again.stdout.index("== Figures") :]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
+
+from trainer.config import Config, Optimiser, Variant
 
 PROGRAM = "python -m trainer"
 
@@ -71,6 +73,38 @@ def default_of(action: argparse.Action) -> object:
     if says_nothing or not action.option_strings or "default:" in (action.help or ""):
         return None
     return action.default
+
+
+def add_learned(parser: argparse._ActionsContainer, defaults: Config) -> None:
+    """Add the options of the learned candidate that ``train``, ``run`` and ``evaluate`` have in common."""
+    parser.add_argument("--variant", choices=get_args(Variant), default=defaults.variant, help="the learned candidate")
+    parser.add_argument(
+        "--optimiser",
+        choices=get_args(Optimiser),
+        default=defaults.optimiser,
+        help="optimiser of the learned candidate; adamw is the notebook's",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=_at_least_one,
+        metavar="N",
+        default=defaults.epochs,
+        help="train the learned candidate for at most N epochs; it stops earlier if validation no longer improves "
+        "(the notebook's number is 100)",
+    )
+
+
+def learned(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of ``add_learned``'s options by the names that ``Config`` gives them."""
+    return {name: getattr(arguments, name) for name in ("variant", "optimiser", "epochs")}
+
+
+def _at_least_one(text: str) -> int:
+    """Return a whole number from 1."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return number
 
 
 def declare(

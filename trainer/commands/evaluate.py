@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from trainer.command_line.options import Done, declare
+from trainer.command_line.options import Done, add_learned, declare, learned
 from trainer.command_line.progress import Progress
-from trainer.config import DEFAULTS, Config, Variant
+from trainer.config import DEFAULTS, Config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,11 +45,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--test", type=Path, help="CSV with the columns of TRAIN; the split is taken as it is")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors and, where present, more")
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="folder for the results")
-    parser.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
+    add_learned(parser, DEFAULTS)
     parser.add_argument(
         "--baselines",
         action="store_true",
-        help="also fit and score the baselines, and draw the cold-start curve (minutes)",
+        help="also fit and score the baselines, and measure new readers and cold books (minutes)",
     )
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="random seed")
 
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> Done:
         books = snapshot.books
     else:
         train, test = (read_csv(path, RATINGS) for path in (arguments.train, arguments.test))
-    config = replace(DEFAULTS, variant=arguments.variant, seed=arguments.seed, baselines=arguments.baselines)
+    config = replace(DEFAULTS, **learned(arguments), seed=arguments.seed, baselines=arguments.baselines)
     with Progress("evaluating") as progress:
         metrics = evaluate_split(train, test, books, config, arguments.out, step=progress.step)
     told = {name: metrics[name] for name in ("model", "baselines", "choices", "data", "seconds")}
@@ -92,7 +93,9 @@ def evaluate_split(
         step: is told of each step as it begins.
     """
     from trainer.data import dataset
+    from trainer.data.features import item_features
     from trainer.evaluation import baselines, report
+    from trainer.evaluation.cold_books import cold_books
     from trainer.evaluation.cold_start import cold_start
     from trainer.evaluation.evaluate import evaluate
     from trainer.model.fit import fit
@@ -117,20 +120,23 @@ def evaluate_split(
     step("scoring")
     held_out = test[["userId", "isbn"]].assign(myRate=[_stars(value) for value in test["myRate"]])
     model = tflite.load(files, "evaluated")
-    result = evaluate(model, ratings, held_out, config.seed)
+    features = item_features(ratings.isbns, books, config.features)
+    result = evaluate(model, ratings, held_out, config.seed, features)
     scored = time.monotonic()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     step("comparing")
     compared = baselines.compare(ratings, books, held_out, config, every=True)
-    curve = None
+    curve = cold = None
     if config.baselines:
         plain = replace(config, baselines=False)
         curve = cold_start(ratings, books, config, lambda part: fit(part, books, plain).serving)
+        cold = cold_books(ratings, books, config, lambda part: fit(part, books, plain).serving.blend)
     metrics = {
         "model": result.metrics,
         "baselines": compared.metrics,
         "baselines_left_out": dict(compared.left_out),
         "cold_start": curve,
+        "cold_books": cold,
         "choices": trained.choices.to_json(),
         "config": asdict(config),
         "data": {
@@ -158,6 +164,7 @@ def evaluate_split(
             "baselines": compared.metrics,
             "baselinesLeftOut": metrics["baselines_left_out"],
             "coldStart": curve,
+            "coldBooks": cold,
         },
     }
     shown = report.examples(result.top, ratings, books, config.seed)
@@ -187,13 +194,17 @@ def show(metrics: dict[str, Any]) -> None:
 
 
 def _shown(metrics: dict[str, Any]) -> Iterator[str]:
-    from trainer.metrics import OURS
+    from trainer.metrics import BEYOND, OURS
 
-    yield f"{'':14} NDCG@10  Recall@10    HR@10 coverage     RMSE"
+    heads = ("NDCG@10", "Recall", "HR", "rated", "RMSE", "coverage", "Gini", "distance", "unrated", "popular")
+    yield " ".join([f"{'':14}", *(f"{head:>8}" for head in heads)])
     for name, row in (*metrics["baselines"].items(), (OURS, metrics["model"])):
-        cells = [row[measure]["mean"] if measure in row else None for measure in ("ndcg", "recall", "hit_rate")]
-        cells += [row.get("coverage"), row.get("rmse")]
+        ranking = ("ndcg", "recall", "hit_rate", "ndcg_rated")
+        cells = [row[measure]["mean"] if measure in row else None for measure in ranking]
+        cells += [row.get(measure) for measure in ("rmse", *BEYOND)]
         yield " ".join([f"{name:14}", *("       -" if cell is None else f"{cell:8.4f}" for cell in cells)])
+    told = {"rated": "NDCG@10 on books that somebody has in the training data", **dict(BEYOND.values())}
+    yield textwrap.fill("; ".join(f"{head}: {what}" for head, what in told.items()), 110)
     for name, reason in metrics["baselines_left_out"].items():
         yield f"{name:14} left out: {reason}"
     choices = metrics["choices"]
@@ -208,6 +219,11 @@ def _shown(metrics: dict[str, Any]) -> Iterator[str]:
         yield " ".join([f"{'':14}", *(f"{size:7}" for size in sizes)])
         for name, curve in metrics["cold_start"]["models"].items():
             yield " ".join([f"{name:14}", *(f"{point['mean']:7.4f}" for point in curve)])
+    if metrics["cold_books"] and metrics["cold_books"]["models"]:
+        cold = metrics["cold_books"]
+        yield f"\nNDCG@10 with only {cold['books']:,} books ranked that no model has seen an entry of"
+        for name, figure in cold["models"].items():
+            yield f"{name:14} {figure['mean']:8.4f} {figure['low']:8.4f}–{figure['high']:.4f}"
 
 
 def _stars(value: object) -> float:

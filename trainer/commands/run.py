@@ -7,12 +7,12 @@ import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from bookrec.environment import whole
 from trainer.command_line.connections import project_services
-from trainer.command_line.options import Done, declare
-from trainer.config import DEFAULTS, Config, Variant
+from trainer.command_line.options import Done, add_learned, declare, learned
+from trainer.config import DEFAULTS, Config
 
 if TYPE_CHECKING:
     from bookrec.life_cycle.manifest import Pointer
@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--full", action="store_true", help="read everything, for a new snapshot")
     data.add_argument("--full-every", type=float, metavar="HOURS", default=24, help="use --full after so long")
     model = parser.add_argument_group("the model and its files")
-    model.add_argument("--variant", choices=get_args(Variant), default=DEFAULTS.variant, help="the learned candidate")
+    add_learned(model, DEFAULTS)
     model.add_argument(
         "--by-user",
         type=int,
@@ -69,8 +69,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--baselines",
         action=argparse.BooleanOptionalAction,
         default=os.environ.get("BASELINES", "") not in ("", "0"),
-        help="also compute the field's baselines, the notebook's variants and the cold-start curve, for the report "
-        "(default: $BASELINES, or not)",
+        help="also compute the field's baselines, the notebook's variants, and figures for new readers and cold books, "
+        "for the report (default: $BASELINES, or not)",
     )
     model.add_argument("--seed", type=int, default=DEFAULTS.seed, help="random seed")
 
@@ -95,10 +95,10 @@ def config_of(arguments: argparse.Namespace) -> Config:
     Raises:
         BadSetting: if ``BY_USER`` is needed and is not a number.
     """
-    options = {name: getattr(arguments, name) for name in ("variant", "seed", "by_user", "lists", "baselines")}
+    options = {name: getattr(arguments, name) for name in ("seed", "by_user", "lists", "baselines")}
     if arguments.by_user is None:
         options["by_user"] = whole("BY_USER", os.environ.get("BY_USER"), DEFAULTS.by_user, least=0)
-    return replace(DEFAULTS, **options)
+    return replace(DEFAULTS, **learned(arguments), **options)
 
 
 def is_helper(config: Config) -> bool:

@@ -151,7 +151,9 @@ def attempt(work: Mapping[str, Callable[[], Made]]) -> tuple[dict[str, Made], di
     return made, left_out
 
 
-def rank(baseline: Baseline, train: Ratings, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
+def rank(
+    baseline: Baseline, train: Ratings, held_out: pd.DataFrame, seed: int, features: sp.csr_matrix | None = None
+) -> dict[str, Any]:
     """Return a baseline's ``rows`` (each reader's metrics, in the order of the user ids) and ``metrics``.
 
     Args:
@@ -159,6 +161,7 @@ def rank(baseline: Baseline, train: Ratings, held_out: pd.DataFrame, seed: int) 
         train: the entries that make the shelves.
         held_out: columns ``userId, isbn, myRate``; users and books may be unknown.
         seed: of the bootstrap.
+        features: the books' metadata as for ``list_metrics``; None leaves the distance within a list out.
     """
     item_index = {isbn: item for item, isbn in enumerate(train.isbns)}
     user_index = {user: row for row, user in enumerate(train.user_ids)}
@@ -167,13 +170,15 @@ def rank(baseline: Baseline, train: Ratings, held_out: pd.DataFrame, seed: int) 
     shelves = sp.vstack([train.matrix(), sp.csr_matrix((1, train.shape[1]), dtype=np.float32)]).tocsr()
     shelves = shelves[[user_index.get(user, train.shape[0]) for user, _ in groups]]
     top = baseline.top(shelves)
-    rows = []
+    rows, rated = [], set(train.items.tolist())
     for row, (_, group) in enumerate(groups):
         known = set(shelves[row].indices.tolist())
         relevant, liked = relevant_items(group, item_index, known)
-        rows.append(user_metrics(top[row][: len(train.isbns) - len(known)], relevant, liked) if relevant else {})
+        ranked = top[row][: len(train.isbns) - len(known)]
+        rows.append(user_metrics(ranked, relevant, liked, rated) if relevant else {})
     lists = [[train.isbns[item] for item in items[:10]] for items in top]
-    return {"rows": rows, "metrics": {**summarise([row for row in rows if row], seed), **list_metrics(train, lists)}}
+    beyond = list_metrics(train, lists, features)
+    return {"rows": rows, "metrics": {**summarise([row for row in rows if row], seed), **beyond}}
 
 
 def rating_baselines(train: Ratings, held_out: pd.DataFrame, config: Config) -> dict[str, Any]:
@@ -276,9 +281,10 @@ def compare(
         config: options; ``baselines`` asks for the models of the field.
         every: among these, also Surprise's slow ones.
     """
+    features = item_features(train.isbns, books, config.features)
 
     def ranked(fit: Callable[[], Baseline]) -> dict[str, Any]:
-        return rank(fit(), train, held_out, config.seed)
+        return rank(fit(), train, held_out, config.seed, features)
 
     rankers = dict(ranking_baselines(train, books, config))
     popularity_alone = {"popularity": ranked(rankers.pop("popularity"))}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from tqdm import tqdm
 
 from bookrec.ranking import Candidate
@@ -22,7 +23,7 @@ class Evaluation:
     """A model's results on held-out entries.
 
     Attributes:
-        metrics: by name, mean over users with a 95% interval; and ``coverage``, ``popular_share``, ``rmse``.
+        metrics: by name, mean over users with a 95% interval; and ``rmse``, and what ``list_metrics`` returns.
         rows: each user's metrics, in the order of ``users``.
         users: the users with held-out entries, ascending.
         top: by user, the candidates, the best first.
@@ -36,7 +37,9 @@ class Evaluation:
     predicted: Sequence[float]
 
 
-def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: int) -> Evaluation:
+def evaluate(
+    model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: int, features: sp.csr_matrix | None = None
+) -> Evaluation:
     """Score held-out rows with an exported model.
 
     Args:
@@ -44,10 +47,12 @@ def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: i
         train: the entries that the model was fitted to, which are also the shelves.
         held_out: columns ``userId, isbn, myRate`` (a float, 0 if not rated); users and books may be unknown.
         seed: seed of the bootstrap.
+        features: the books' metadata as for ``list_metrics``; None leaves the distance within a list out.
     """
     shelves = shelves_of(train, set(held_out["userId"]))
     predicted = np.full(len(held_out), np.nan)
     rows, users, top = [], [], {}
+    rated_books = {train.isbns[item] for item in np.unique(train.items)}
     groups = held_out.reset_index(drop=True).groupby("userId", sort=True)
     for user_id, group in tqdm(groups, desc="evaluating", leave=False, mininterval=1, disable=None):
         shelf = shelves.get(str(user_id), Shelf(str(user_id), ()))
@@ -55,11 +60,12 @@ def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: i
         predicted[group.index] = model.predicted_ratings(shelf, list(group["isbn"]))
         users.append(str(user_id))
         top[str(user_id)] = candidates
-        rows.append(_user_row(model, candidates, group, shelf))
+        rows.append(_user_row(candidates, group, shelf, rated_books))
     stars = held_out["myRate"].to_numpy(np.float64)
     rated = stars > 0
     lists = [[candidate.isbn for candidate in candidates[:10]] for candidates in top.values()]
-    metrics: dict[str, Any] = {**summarise([row for row in rows if row], seed), **list_metrics(train, lists)}
+    metrics: dict[str, Any] = summarise([row for row in rows if row], seed)
+    metrics |= list_metrics(train, lists, features)
     metrics["rmse"] = rmse(predicted[rated], stars[rated])
     low, high = rmse_interval(predicted[rated], stars[rated], held_out["userId"].to_numpy()[rated], seed)
     metrics |= {"rmse_low": low, "rmse_high": high}
@@ -67,7 +73,7 @@ def evaluate(model: Recommender, train: Ratings, held_out: pd.DataFrame, seed: i
 
 
 def _user_row(
-    model: Recommender, candidates: Sequence[Candidate], group: pd.DataFrame, shelf: Shelf
+    candidates: Sequence[Candidate], group: pd.DataFrame, shelf: Shelf, rated_books: Set[str]
 ) -> dict[str, float]:
     numbers: dict[str, int] = {}
     for isbn in [*(c.isbn for c in candidates), *group["isbn"]]:
@@ -75,4 +81,5 @@ def _user_row(
     known = {numbers[isbn] for isbn in shelf.ratings if isbn in numbers}
     relevant, liked = relevant_items(group, numbers, known)
     ranked = np.array([numbers[candidate.isbn] for candidate in candidates], np.int32)
-    return user_metrics(ranked, relevant, liked) if relevant else {}
+    rated = {number for isbn, number in numbers.items() if isbn in rated_books}
+    return user_metrics(ranked, relevant, liked, rated) if relevant else {}

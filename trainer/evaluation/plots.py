@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trainer.metrics import OURS
+from trainer.metrics import BEYOND, OURS
 
 HIGHLIGHT, BASELINE = "#1f5fbf", "#8a94a3"
 COLOURS = ("#1f5fbf", "#d9822b", "#2e8b57", "#8a5fbf", "#c23b4b", "#8a94a3")
@@ -94,6 +94,27 @@ def coverage(rows: Mapping[str, Mapping[str, Any]]) -> str:
         axis.set_title("Larger dot: more popular books on the lists")
 
     return _svg(draw, 5.6, 3.4)
+
+
+def beyond(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a panel for each figure of ``list_metrics``, with a bar for each model; ``rows``: metrics by model."""
+    shown = {name: row for name, row in rows.items() if "coverage" in row}
+    measures = [measure for measure in BEYOND if any(measure in row for row in shown.values())]
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots(1, max(len(measures), 1), sharey=True, squeeze=False)[0]
+        for axis, measure in zip(axes, measures, strict=False):
+            for name, row in shown.items():
+                value = row.get(measure, 0.0)
+                axis.barh([name], [value], color=HIGHLIGHT if name == OURS else BASELINE)
+                if measure in row:
+                    axis.annotate(f"{value:.2f}", (value, name), (2, 0), textcoords="offset points", va="center")
+            axis.set_xlim(0, 1.25)
+            axis.set_xticks([0, 0.5, 1])
+            axis.set_title(BEYOND[measure][0])
+        axes[0].invert_yaxis()
+
+    return _svg(draw, 1.7 * max(len(measures), 1) + 1.2, 0.28 * len(shown) + 0.9)
 
 
 def _svg(draw: Callable[[Any], None], width: float, height: float) -> str:

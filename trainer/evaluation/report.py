@@ -12,7 +12,7 @@ import pandas as pd
 from bookrec.ranking import Candidate
 from trainer.data.dataset import Ratings
 from trainer.evaluation import plots
-from trainer.metrics import ACCURACY_CUTOFFS, OURS
+from trainer.metrics import ACCURACY_CUTOFFS, BEYOND, OURS
 
 REPORT = "report.html"
 MODEL_CARD = "model_card.md"
@@ -104,8 +104,9 @@ def render(
     """Return the report as HTML.
 
     Args:
-        details: the manifest's details: ``metrics`` (``model``, ``baselines`` and, on request, ``coldStart`` and
-            ``baselinesLeftOut``), ``data``, ``choices``, ``verifiedIn`` and, if a gate judged the model, ``gate``.
+        details: the manifest's details: ``metrics`` (``model``, ``baselines`` and, on request, ``coldStart``,
+            ``coldBooks`` and ``baselinesLeftOut``), ``data``, ``choices``, ``verifiedIn`` and, if a gate judged the
+            model, ``gate``.
         histories: the curves, by variant and measure.
         shown: the result of ``examples``.
         changed: the result of ``changes``; None without a live model.
@@ -118,7 +119,7 @@ def render(
         for name, row in rows.items()
         if row.get("rmse") is not None and np.isfinite(row["rmse"])
     }
-    curve = metrics.get("coldStart")
+    curve, cold = metrics.get("coldStart"), metrics.get("coldBooks")
     drawn = {
         "curves": plots.curves(histories),
         "ndcg": plots.intervals(
@@ -130,7 +131,11 @@ def render(
         if rated
         else "",
         "coverage": plots.coverage(rows),
+        "beyond": plots.beyond(rows),
         "cold_start": plots.cold_start(curve) if curve and curve["models"] else "",
+        "cold_books": plots.intervals(cold["models"], "NDCG@10 with only cold books ranked, with 95% intervals")
+        if cold and cold["models"]
+        else "",
     }
     return _template("report.html").render(
         details={**_UNKNOWN, **details},
@@ -141,6 +146,8 @@ def render(
         left_out=metrics.get("baselinesLeftOut", {}),
         variants=len(histories),
         cutoffs=ACCURACY_CUTOFFS,
+        beyond=BEYOND,
+        cold=cold,
         ours=OURS,
     )
 
@@ -150,7 +157,9 @@ def model_card(details: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
     metrics = details["metrics"]
     rows = {OURS: metrics["model"], **metrics["baselines"]}
     sizes = {name: len(content) for name, content in sorted(files.items())}
-    return _template("model_card.md").render(details={**_UNKNOWN, **details}, rows=rows, sizes=sizes, ours=OURS)
+    return _template("model_card.md").render(
+        details={**_UNKNOWN, **details}, rows=rows, sizes=sizes, beyond=BEYOND, ours=OURS
+    )
 
 
 def _titles(books: pd.DataFrame | None) -> dict[str, str]:

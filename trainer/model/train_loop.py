@@ -77,7 +77,8 @@ class _Step:
         strategy = distributed.strategy()
         with strategy.scope():
             model = ShelfModel(features, config, negatives)
-            optimiser = tf.keras.optimizers.legacy.Adam(config.learning_rate)
+            kinds = {"adam": tf.keras.optimizers.legacy.Adam, "adamw": tf.keras.optimizers.AdamW}
+            optimiser = kinds[config.optimiser](config.learning_rate)
 
         def replica_step(batch: Any) -> Any:
             with tf.GradientTape() as tape:

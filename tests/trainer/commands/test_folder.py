@@ -283,6 +283,8 @@ def test_publish_rejects_a_folder_without_a_candidate_before_it_connects(command
         (["train", "--fence", "3"], "unrecognized arguments: --fence 3"),
         (["train", "--source", "missing.csv"], "missing.csv: cannot be read"),
         (["train", "--variant", "best"], "invalid choice: 'best'"),
+        (["train", "--optimiser", "sgd"], "invalid choice: 'sgd'"),
+        (["train", "--epochs", "0"], "'0' is not a whole number from 1"),
     ],
 )
 def test_bad_options_of_train_are_explained_in_one_line(project, command, words, message):

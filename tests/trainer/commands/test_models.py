@@ -89,6 +89,19 @@ def test_evaluate_works_without_books(command, tiny, files, tmp_path):
     assert len(read(tmp_path / "out" / "ratings.csv")) == len(read(files / "test.csv"))
 
 
+def test_the_learned_candidate_takes_the_notebooks_optimiser_and_number_of_epochs(command, tiny, files, tmp_path):
+    histories = {}
+    for optimiser in ("adam", "adamw"):
+        out = tmp_path / optimiser
+        ended = command(*words_of(files, out, "--optimiser", optimiser, "--epochs", 3))
+        assert ended.code == 0, ended.err
+        metrics = json.loads((out / "metrics.json").read_text())
+        assert (metrics["config"]["optimiser"], metrics["config"]["epochs"]) == (optimiser, 3)
+        histories[optimiser] = metrics["histories"]["joint"]["loss"]
+        assert 1 <= len(histories[optimiser]) <= 3
+    assert histories["adam"] != histories["adamw"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

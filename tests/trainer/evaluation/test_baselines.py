@@ -69,18 +69,20 @@ def test_what_ends_a_run_is_not_left_out():
         attempt({"iALS": lost})
 
 
-def test_a_cold_start_curve_that_fails_leaves_the_run_and_its_report_as_they_are(monkeypatch, data):
+def test_cold_figures_that_fail_leave_the_run_and_its_report_as_they_are(monkeypatch, data):
     built, books, held_out = data
 
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(pipeline, "cold_start", fail)
+    for part in ("cold_start", "cold_books"):
+        monkeypatch.setattr(pipeline, part, fail)
     shown = pipeline._cold_start(built, books, ASKED, None, {"SVD": "No module named 'surprise'"})
-    assert shown["coldStart"] is None
+    assert (shown["coldStart"], shown["coldBooks"]) == (None, None)
     assert shown["baselinesLeftOut"] == {
         "SVD": "No module named 'surprise'",
         "the cold-start curve": "ZeroDivisionError",
+        "the cold books": "ZeroDivisionError",
     }
     figures = compare(built, books, held_out, DEFAULTS).metrics
     details = {
@@ -92,4 +94,5 @@ def test_a_cold_start_curve_that_fails_leaves_the_run_and_its_report_as_they_are
     }
     page = report.render(details, {"joint": {"ndcg": [0.1]}}, [])
     assert "Left out: SVD (No module named &#39;surprise&#39;)" in page
-    assert "Left out: the cold-start curve (ZeroDivisionError)" in page
+    for part in ("the cold-start curve", "the cold books"):
+        assert f"Left out: {part} (ZeroDivisionError)" in page

@@ -8,9 +8,12 @@ import pytest
 from tests.trainer.small_ratings import clusters, split
 from trainer.config import DEFAULTS
 from trainer.data import dataset
+from trainer.data.features import item_features
 from trainer.evaluation import baselines, report
+from trainer.evaluation.cold_books import cold_books
 from trainer.evaluation.cold_start import SIZES, cold_start
 from trainer.evaluation.evaluate import evaluate
+from trainer.metrics import BEYOND
 from trainer.model.fit import fit, refit
 from trainer.serving import tflite
 
@@ -25,9 +28,11 @@ def run():
     trained = fit(built, books, CONFIG)
     files = tflite.export(trained.serving)
     held_out = test.assign(myRate=test["myRate"].astype(float))
-    result = evaluate(tflite.load(files, "v"), built, held_out, seed=1)
+    features = item_features(built.isbns, books, CONFIG.features)
+    result = evaluate(tflite.load(files, "v"), built, held_out, 1, features)
     compared = baselines.compare(built, books, held_out, CONFIG, every=True)
     curve = cold_start(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices))
+    cold = cold_books(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices).blend)
     details = {
         "version": "20260101T000000Z-1",
         "createdAt": "2026-01-01T00:00:00+00:00",
@@ -39,6 +44,7 @@ def run():
             "model": result.metrics,
             "baselines": compared.metrics,
             "coldStart": curve,
+            "coldBooks": cold,
         },
     }
     return built, books, trained, files, result, details
@@ -52,12 +58,41 @@ def test_the_report_is_one_file_with_every_model_and_no_reader_id(run):
     for name in ("this model", "popularity", "item-kNN", "iALS", "EASE", "CEASE", "SVD", "SVD++", "biases"):
         assert f"<td>{name}</td>" in page
     assert not re.search(r"(?:src|href)=\"(?!#)", page)  # nothing is fetched; SVG refers to itself by #
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 7
     assert "not worse than &lt;popularity&gt;" in page
     assert page.count("A reader with") == 10
     assert "because of Tale" in page
     assert not [user_id for user_id in built.user_ids if user_id in page]
     assert "10.0 of the ten books stay" in page.replace("\n", " ")
+
+
+def test_report_and_model_card_show_what_is_on_every_models_lists(run):
+    _, _, trained, files, _, details = run
+    rows = {"this model": details["metrics"]["model"], **details["metrics"]["baselines"]}
+    ranking = {name: row for name, row in rows.items() if "ndcg" in row}
+    assert set(ranking) == {"this model", "popularity", "item-kNN", "iALS", "EASE", "CEASE"}
+    page, card = report.render(details, trained.histories, []), report.model_card(details, files)
+    table = page[page.index("What is on the lists") :]
+    for name, row in ranking.items():
+        shown = [f"{row[measure]:.3f}" for measure in BEYOND]
+        cells = "</td><td>".join(shown)
+        assert re.search(rf"<td>{re.escape(name)}</td>\s*<td>{cells}</td>", table), name
+        bold = f"**{name}**" if name == "this model" else name
+        assert f"| {bold} | {' | '.join(shown)} |\n" in card
+        assert f"{row['ndcg_rated']['mean']:.3f}" in page
+
+
+def test_report_and_model_card_show_the_cold_books(run):
+    _, _, trained, files, _, details = run
+    cold = details["metrics"]["coldBooks"]
+    assert set(cold["models"]) == {"this model", "sum of cosines", "CEASE"}
+    page, card = report.render(details, trained.histories, []), report.model_card(details, files)
+    assert f"{cold['books']} of them, was left out of training" in page
+    for name, row in cold["models"].items():
+        assert f"{row['mean']:.3f} ({name})" in card
+    plain = {**details, "metrics": {**details["metrics"], "coldBooks": None}}
+    assert "the books have no metadata" in report.render(plain, trained.histories, [])
+    assert "New books" not in report.model_card(plain, files)
 
 
 def test_changes_count_the_books_that_come_and_go(run):

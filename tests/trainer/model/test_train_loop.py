@@ -1,5 +1,7 @@
 """Training, and training again with what was compiled for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from trainer.data.features import item_features
 from trainer.model.train_loop import Steps, learn
 
 
-@pytest.mark.parametrize("negatives", ["batch", "catalogue"])
-def test_a_model_trained_again_with_the_same_steps_is_that_of_new_ones(negatives):
+@pytest.mark.parametrize(("negatives", "optimiser"), [("batch", "adam"), ("batch", "adamw"), ("catalogue", "adam")])
+def test_a_model_trained_again_with_the_same_steps_is_that_of_new_ones(negatives, optimiser):
+    config = replace(TINY, optimiser=optimiser)
     rows, books = clusters(readers=24, books=40)
     ratings = dataset.build(dataset.clean(rows)[0], books)
     features = item_features(ratings.isbns, books, TINY.features)
@@ -20,8 +23,8 @@ def test_a_model_trained_again_with_the_same_steps_is_that_of_new_ones(negatives
     def vectors(steps, entries):
         return learn(entries, steps, negatives, None, 3).vectors
 
-    used = Steps(features, TINY)
+    used = Steps(features, config)
     first, other, again = (vectors(used, entries) for entries in (ratings, part, ratings))
     np.testing.assert_array_equal(first, again)
-    np.testing.assert_array_equal(other, vectors(Steps(features, TINY), part))
+    np.testing.assert_array_equal(other, vectors(Steps(features, config), part))
     assert np.abs(first - other).max() > 1e-3
