@@ -125,10 +125,11 @@ def evaluate_split(
     curve = None
     if config.baselines:
         plain = replace(config, baselines=False)
-        curve = cold_start(ratings, books, config, lambda part: fit(part, books, plain).serving)
+        curve = cold_start(ratings, books, config, lambda part: fit(part, books, plain).serving, compared.choices)
     metrics = {
         "model": result.metrics,
         "baselines": compared.metrics,
+        "baseline_choices": compared.choices,
         "baselines_left_out": dict(compared.left_out),
         "cold_start": curve,
         "choices": trained.choices.to_json(),

@@ -6,6 +6,8 @@ Each function fits one kind of model with each of several options, and yields th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -16,6 +18,9 @@ from trainer.evaluation.ranking_baselines import Baseline, Floats, Options
 
 ALS_SWEEPS, ALS_STEPS, FOLD_IN_STEPS = 16, 3, 20
 """Sweeps of ALS, and steps of its conjugate gradients: from the last vectors in a sweep, from 0 for a new shelf."""
+
+LEAST = np.float32(1e-20)
+"""What a square is at least, where it divides: a row that is solved has none left."""
 
 PAIRS = 1 << 16
 """Vectors of pairs in memory at a time."""
@@ -30,10 +35,10 @@ def ials(seed: int, ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple
     """Yield ALS for implicit feedback; a shelf's vector is solved for, as in training.
 
     Minimises Σ_{(u,i) read} (1 − w_u·h_i)² + α₀ Σ_{all u,i} (w_u·h_i)² + λ (Σ_u n_u^ν ‖w_u‖² + Σ_i m_i^ν ‖h_i‖²), where
-    n_u is u's books plus α₀ · all books, m_i likewise. λ is scaled so that the sum of λ n^ν is the same for every ν.
-    Own code: ``implicit`` has one regularisation for all rows (ν = 0), which by itself is below the others here.
-    Sources: Rendle et al., "Revisiting the Performance of iALS on Item Recommendation Benchmarks" (RecSys 2022), for the
-    objective and its scaling; Takács et al., "Applications of the Conjugate Gradient Method for Implicit Feedback
+    n_u is u's books plus α₀ · all books, and m_i likewise. λ is scaled: the sum of λ n^ν is the same for every ν.
+    Own code: ``implicit`` has the same regularisation for every row (ν = 0), and no validation preferred that.
+    Sources: Rendle et al., "Revisiting the Performance of iALS on Item Recommendation Benchmarks" (RecSys 2022), for
+    the objective and its scaling; Takács et al., "Applications of the Conjugate Gradient Method for Implicit Feedback
     Collaborative Filtering" (RecSys 2011), for the solver.
 
     Options: ``factors``, ``unobserved`` (α₀), ``regularisation`` (λ), ``frequency`` (ν).
@@ -41,63 +46,72 @@ def ials(seed: int, ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple
     shelves = ratings.matrix()
     readers = shelves.T.tocsr()
     for options in grid:
-        unobserved, items = options["unobserved"], shelves.shape[1]
-        power, scale = options["frequency"], _als_scale(shelves, options)
-        rng, factors = np.random.default_rng(seed), int(options["factors"])
+        als, factors = Als.of(shelves, options), int(options["factors"])
         deviation = 0.1 / np.sqrt(factors)
-        books = rng.normal(0, deviation, (items, factors)).astype(np.float32)
+        books = np.random.default_rng(seed).normal(0, deviation, (shelves.shape[1], factors)).astype(np.float32)
         users = np.zeros((shelves.shape[0], factors), np.float32)
         for _ in range(ALS_SWEEPS):
-            users = als_solve(shelves, books, users, unobserved, scale, power, ALS_STEPS)
-            books = als_solve(readers, users, books, unobserved, scale, power, ALS_STEPS)
-
-        def scores(asked: sp.csr_matrix, options: Options = options, books: Floats = books, scale: float = scale) -> Floats:
-            start = np.zeros((asked.shape[0], books.shape[1]), np.float32)
-            settings = options["unobserved"], scale, options["frequency"], FOLD_IN_STEPS
-            scored: Floats = als_solve(asked, books, start, *settings) @ books.T
-            return scored
-
-        yield options, Baseline("iALS", scores)
+            users = als.solve(shelves, books, users, ALS_STEPS)
+            books = als.solve(readers, users, books, ALS_STEPS)
+        yield options, Baseline("iALS", partial(als.scores, books))
 
 
-def _als_scale(shelves: sp.csr_matrix, options: Options) -> float:
-    counts = [np.asarray(shelves.sum(axis=1)).ravel(), np.asarray(shelves.sum(axis=0)).ravel()]
-    sizes = np.concatenate([own + options["unobserved"] * len(other) for own, other in zip(counts, counts[::-1])])
-    return options["regularisation"] * float(sizes.sum() / (sizes ** options["frequency"]).sum())
+@dataclass(frozen=True, slots=True)
+class Als:
+    """The least squares of one side of iALS, given the other side's vectors.
 
-
-def als_solve(
-    shelves: sp.csr_matrix, vectors: Floats, start: Floats, unobserved: float, scale: float, power: float, steps: int
-) -> Floats:
-    """Return one side's vectors given the other's, float32 [rows, factors], by conjugate gradients for all rows at once.
-
-    Args:
-        shelves: CSR [rows, columns] of ones.
-        vectors: the columns', float32 [columns, factors].
-        start: where to start, float32 [rows, factors].
+    Attributes:
         unobserved: α₀.
         scale: λ, scaled.
         power: ν.
-        steps: number of steps.
     """
-    gram = np.float32(unobserved) * (vectors.T @ vectors)
-    sizes = np.diff(shelves.indptr) + unobserved * len(vectors)
-    ridge = (scale * sizes**power).astype(np.float32)[:, None]
-    solved = start.copy()
-    rest = shelves @ vectors - _als_product(shelves, vectors, gram, ridge, solved)
-    direction, square = rest.copy(), np.einsum("rf,rf->r", rest, rest)
-    for _ in range(steps):
-        product = _als_product(shelves, vectors, gram, ridge, direction)
-        curvature = np.einsum("rf,rf->r", direction, product)
-        step = np.where(curvature > 0, square / np.maximum(curvature, 1e-20), 0).astype(np.float32)
-        solved += step[:, None] * direction
-        rest -= step[:, None] * product
-        before, square = square, np.einsum("rf,rf->r", rest, rest)
-        direction = rest + np.where(before > 0, square / np.maximum(before, 1e-20), 0)[:, None].astype(np.float32) * direction
-    return solved
+
+    unobserved: float
+    scale: float
+    power: float
+
+    @staticmethod
+    def of(shelves: sp.csr_matrix, options: Options) -> Als:
+        """Return it for shelves [users, items], which λ's scale depends on."""
+        unobserved, power = options["unobserved"], options["frequency"]
+        users, items = shelves.shape
+        by_user = np.asarray(shelves.sum(axis=1), np.float64).ravel() + unobserved * items
+        by_item = np.asarray(shelves.sum(axis=0), np.float64).ravel() + unobserved * users
+        sizes = np.concatenate([by_user, by_item])
+        return Als(unobserved, options["regularisation"] * float(sizes.sum() / (sizes**power).sum()), power)
+
+    def scores(self, books: Floats, shelves: sp.csr_matrix) -> Floats:
+        """Return the scores of any shelves, float32 [users, items]."""
+        start = np.zeros((shelves.shape[0], books.shape[1]), np.float32)
+        scored: Floats = self.solve(shelves, books, start, FOLD_IN_STEPS) @ books.T
+        return scored
+
+    def solve(self, shelves: sp.csr_matrix, vectors: Floats, start: Floats, steps: int) -> Floats:
+        """Return the rows' vectors, float32 [rows, factors], by conjugate gradients for all rows at once.
+
+        Args:
+            shelves: CSR [rows, columns] of ones.
+            vectors: the columns' vectors, float32 [columns, factors].
+            start: where to start, float32 [rows, factors].
+            steps: number of steps.
+        """
+        gram = np.float32(self.unobserved) * (vectors.T @ vectors)
+        sizes = np.diff(shelves.indptr) + self.unobserved * len(vectors)
+        ridge = (self.scale * sizes**self.power).astype(np.float32)[:, None]
+        solved = start.copy()
+        rest = shelves @ vectors - _normal_product(shelves, vectors, gram, ridge, solved)
+        direction, square = rest.copy(), _squares(rest)
+        for _ in range(steps):
+            product = _normal_product(shelves, vectors, gram, ridge, direction)
+            step = square / np.maximum(np.einsum("rf,rf->r", direction, product)[:, None], LEAST)
+            solved += step * direction
+            rest -= step * product
+            before, square = square, _squares(rest)
+            direction = rest + square / np.maximum(before, LEAST) * direction
+        return solved
 
 
-def _als_product(shelves: sp.csr_matrix, vectors: Floats, gram: Floats, ridge: Floats, rows: Floats) -> Floats:
+def _normal_product(shelves: sp.csr_matrix, vectors: Floats, gram: Floats, ridge: Floats, rows: Floats) -> Floats:
     """Return the normal equations' matrix of each row, times this row of ``rows``."""
     owners = np.repeat(np.arange(shelves.shape[0]), np.diff(shelves.indptr))
     likeness = np.empty(len(owners), np.float32)
@@ -107,6 +121,11 @@ def _als_product(shelves: sp.csr_matrix, vectors: Floats, gram: Floats, ridge: F
     observed = sp.csr_matrix((likeness, shelves.indices, shelves.indptr), shape=shelves.shape)
     product: Floats = rows @ gram + observed @ vectors + ridge * rows
     return product
+
+
+def _squares(rows: Floats) -> Floats:
+    squares: Floats = np.einsum("rf,rf->r", rows, rows)[:, None]
+    return squares
 
 
 def elsa(seed: int, ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Options, Baseline]]:
@@ -135,7 +154,12 @@ def elsa(seed: int, ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple
 
 
 def elsa_gradient(raw: Floats, shelves: sp.csr_matrix) -> Floats:
-    """Return the gradient of ELSA's loss, summed over ``shelves`` [users, items], for the unnormalised A [items, dims]."""
+    """Return the gradient of ELSA's loss, summed over ``shelves`` [users, items], for A as it is before normalisation.
+
+    Args:
+        raw: float32 [items, dims].
+        shelves: CSR [users, items] of ones.
+    """
     norms = _norms(raw)
     vectors = raw / norms
     shelf = shelves.toarray()
@@ -152,11 +176,13 @@ def elsa_gradient(raw: Floats, shelves: sp.csr_matrix) -> Floats:
 
 
 def _elsa_scorer(vectors: Floats) -> Baseline:
-    return Baseline("ELSA", lambda shelves: (shelves @ vectors) @ vectors.T)  # the books of the shelf are left out anyway
+    return Baseline(
+        "ELSA", lambda shelves: (shelves @ vectors) @ vectors.T
+    )  # the books of the shelf are left out anyway
 
 
 def _norms(rows: Floats) -> Floats:
-    norms: Floats = np.maximum(np.sqrt(np.einsum("ij,ij->i", rows, rows)), 1e-12)[:, None]
+    norms: Floats = np.maximum(np.sqrt(_squares(rows)), np.float32(1e-12))
     return norms
 
 
@@ -176,7 +202,7 @@ class _Adam:
 
 
 def bpr(seed: int, ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Options, Baseline]]:
-    """Yield matrix factorisation by pairwise ranking, by ``implicit``, on one thread: several give other vectors each run.
+    """Yield matrix factorisation by pairwise ranking, by ``implicit``, on one thread: with several, runs differ.
 
     A shelf of the training data has the vector that was learned for its reader. Any other has the mean vector of its
     books, at the learned vectors' mean length.

@@ -69,10 +69,11 @@ def _best(scores: Floats, depth: int) -> npt.NDArray[np.int32]:
     return (np.sort(keys, axis=1) & 0xFFFFFFFF).astype(np.int32)
 
 
-def popularity_baseline(ratings: Ratings) -> Baseline:
-    """Return the baseline that gives everybody the most popular books."""
+def popularity_models(ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Options, Baseline]]:
+    """Yield the baseline that gives everybody the most popular books; it has no options."""
     prior = popularity(ratings.items, len(ratings.isbns))
-    return Baseline("popularity", lambda shelves: np.broadcast_to(prior, shelves.shape))
+    for options in grid:
+        yield options, Baseline("popularity", lambda shelves: np.broadcast_to(prior, shelves.shape))
 
 
 def item_knn(ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Options, Baseline]]:
@@ -114,7 +115,7 @@ def rp3beta(ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Options
 
 
 def ease_models(
-    features: sp.csr_matrix | None, name: str, most: int, ratings: Ratings, grid: Sequence[Options]
+    features: sp.csr_matrix | None, most: int, ratings: Ratings, grid: Sequence[Options]
 ) -> Iterator[tuple[Options, Baseline]]:
     """Yield EASE, or EASE with metadata, over the ``most`` most rated books: it is cubic in their number.
 
@@ -128,7 +129,7 @@ def ease_models(
     metadata = sp.csr_matrix((len(fitted), 1), dtype=np.float32) if features is None else features[fitted]
     for options in grid:
         weights = ease(shelves, metadata, options["regularisation"], options.get("feature_weight", 0.0))
-        yield options, _over_some(name, weights, fitted, len(counts))
+        yield options, _over_some("EASE" if features is None else "CEASE", weights, fitted, len(counts))
 
 
 def slim(ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Options, Baseline]]:
@@ -140,22 +141,28 @@ def slim(ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Options, B
     restriction to neighbours of its section V (fsSLIM). Descent: Friedman et al., "Regularization Paths for Generalized
     Linear Models via Coordinate Descent" (2010), eq. 5.
 
-    Options: ``k``, the same in all; ``l1`` and ``l2``.
+    Options: ``k``, ``l1`` and ``l2``.
     """
-    shelves, columns = ratings.matrix(), ratings.matrix().tocsc()
-    nearest = cosine_neighbours(shelves, int(grid[0]["k"]), 0.0)
-    items = shelves.shape[1]
+    for k, several in groupby(sorted(grid, key=lambda o: o["k"]), lambda o: int(o["k"])):
+        same = list(several)
+        for options, weights in zip(same, _slim_weights(ratings.matrix(), k, same), strict=True):
+            yield options, _linear("SLIM", weights)
+
+
+def _slim_weights(shelves: sp.csr_matrix, k: int, grid: Sequence[Options]) -> list[sp.csr_matrix]:
+    """Return the weights, CSR [items, items], with each of several options, which share the Gram matrices."""
+    nearest, columns = cosine_neighbours(shelves, k, 0.0), shelves.tocsc()
     solved: list[list[sp.csr_matrix]] = [[] for _ in grid]
-    for start in range(0, items, SLIM_BOOKS):
+    for start in range(0, shelves.shape[1], SLIM_BOOKS):
         books = nearest[start : start + SLIM_BOOKS]
         grams, targets, present = _local_grams(columns, books, start)
-        for place, options in enumerate(grid):
+        for blocks, options in zip(solved, grid, strict=True):
             weights = nonnegative_elastic_net(grams, targets, options["l1"], options["l2"])
+            # A copy: without it, removing zeros would compact the indices that the other options share.
             rows = sp.csr_matrix((weights[present], books.indices, books.indptr), shape=books.shape, copy=True)
             rows.eliminate_zeros()
-            solved[place].append(rows)
-    for options, blocks in zip(grid, solved, strict=True):
-        yield options, _linear("SLIM", sp.vstack(blocks).T.tocsr())
+            blocks.append(rows)
+    return [sp.vstack(blocks).T.tocsr() for blocks in solved]
 
 
 def _linear(name: str, weights: sp.csr_matrix) -> Baseline:
