@@ -54,7 +54,7 @@ IALS: Stages = (
     {
         "factors": (64,),
         "unobserved": (0.1, 0.03, 0.3),
-        "regularisation": (0.01, 0.003, 0.03, 0.1),
+        "regularisation": (0.01, 0.001, 0.003, 0.03),
         "frequency": (1,),
     },
     {"factors": (64, 128), "frequency": (1, 0.5, 0)},

@@ -5,7 +5,9 @@ Each function fits one kind of model with each of several options, and yields th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -19,13 +21,16 @@ from trainer.evaluation.ranking_baselines import Baseline, Floats, Options
 ALS_SWEEPS, ALS_STEPS, FOLD_IN_STEPS = 16, 3, 20
 """Sweeps of ALS, and steps of its conjugate gradients: from the last vectors in a sweep, from 0 for a new shelf."""
 
+ALS_ROWS = 512
+"""Rows that a thread solves for at a time."""
+
 LEAST = np.float32(1e-20)
 """What a square is at least, where it divides: a row that is solved has none left."""
 
 PAIRS = 1 << 16
 """Vectors of pairs in memory at a time."""
 
-ELSA_BATCH, ELSA_LEAST_BATCHES, ELSA_RATE = 128, 16, 0.01
+ELSA_BATCH, ELSA_LEAST_BATCHES, ELSA_RATE = 128, 8, 0.01
 """Readers in a batch, batches in an epoch where that would be fewer, and Adam's learning rate."""
 
 BPR_EPOCHS = 100
@@ -87,7 +92,7 @@ class Als:
         return scored
 
     def solve(self, shelves: sp.csr_matrix, vectors: Floats, start: Floats, steps: int) -> Floats:
-        """Return the rows' vectors, float32 [rows, factors], by conjugate gradients for all rows at once.
+        """Return the rows' vectors, float32 [rows, factors], by conjugate gradients for many rows at once.
 
         Args:
             shelves: CSR [rows, columns] of ones.
@@ -95,7 +100,18 @@ class Als:
             start: where to start, float32 [rows, factors].
             steps: number of steps.
         """
+        from threadpoolctl import threadpool_limits
+
         gram = np.float32(self.unobserved) * (vectors.T @ vectors)
+
+        def some(first: int) -> Floats:
+            rows = slice(first, first + ALS_ROWS)
+            return self._solve_some(shelves[rows], vectors, gram, start[rows], steps)
+
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.concatenate([*pool.map(some, range(0, shelves.shape[0], ALS_ROWS)), start[:0]])
+
+    def _solve_some(self, shelves: sp.csr_matrix, vectors: Floats, gram: Floats, start: Floats, steps: int) -> Floats:
         sizes = np.diff(shelves.indptr) + self.unobserved * len(vectors)
         ridge = (self.scale * sizes**self.power).astype(np.float32)[:, None]
         solved = start.copy()
