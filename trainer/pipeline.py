@@ -166,7 +166,8 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
     verdict = gate.judge(result.rows, {"popularity": compared.models["popularity"]["rows"]}, config.seed)
     metrics: dict[str, Any] = {"model": result.metrics, "baselines": compared.metrics}
     if config.baselines:
-        metrics |= _cold_start(train, books, config, trained, compared.left_out)
+        metrics["baselineChoices"] = compared.choices
+        metrics |= _cold_start(train, books, config, trained, compared.left_out, compared.choices)
     changes = None
     if live is not None:
         model, pointer = live
@@ -178,7 +179,12 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
 
 
 def _cold_start(
-    train: Ratings, books: pd.DataFrame, config: Config, trained: Trained, left_out: Mapping[str, str]
+    train: Ratings,
+    books: pd.DataFrame,
+    config: Config,
+    trained: Trained,
+    left_out: Mapping[str, str],
+    choices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the cold-start curve, and by name what of the comparison is left out, and why."""
     name = "the cold-start curve"
@@ -186,7 +192,7 @@ def _cold_start(
     def fit_again(part: Ratings) -> ServingModel:
         return refit(part, books, config, trained.choices, trained.steps)
 
-    draw = partial(cold_start, train, books, config, fit_again)
+    draw = partial(cold_start, train, books, config, fit_again, choices)
     if len(distributed.workers()) > 1:  # a worker that went on without the curve would leave the others waiting
         return {"coldStart": draw(), "baselinesLeftOut": {**left_out}}
     curves, missing = baselines.attempt({name: draw})

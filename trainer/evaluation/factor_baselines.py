@@ -9,11 +9,12 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 
 import numpy as np
 import scipy.sparse as sp
+from threadpoolctl import ThreadpoolController
 
 from trainer.data.dataset import Ratings
 from trainer.evaluation.ranking_baselines import Baseline, Floats, Options
@@ -41,7 +42,7 @@ def ials(seed: int, ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple
 
     Minimises Σ_{(u,i) read} (1 − w_u·h_i)² + α₀ Σ_{all u,i} (w_u·h_i)² + λ (Σ_u n_u^ν ‖w_u‖² + Σ_i m_i^ν ‖h_i‖²), where
     n_u is u's books plus α₀ · all books, and m_i likewise. λ is scaled: the sum of λ n^ν is the same for every ν.
-    Own code: ``implicit`` has the same regularisation for every row (ν = 0), and no validation preferred that.
+    Own code: ``implicit`` has the same regularisation for every row (ν = 0).
     Sources: Rendle et al., "Revisiting the Performance of iALS on Item Recommendation Benchmarks" (RecSys 2022), for
     the objective and its scaling; Takács et al., "Applications of the Conjugate Gradient Method for Implicit Feedback
     Collaborative Filtering" (RecSys 2011), for the solver.
@@ -100,15 +101,13 @@ class Als:
             start: where to start, float32 [rows, factors].
             steps: number of steps.
         """
-        from threadpoolctl import threadpool_limits
-
         gram = np.float32(self.unobserved) * (vectors.T @ vectors)
 
         def some(first: int) -> Floats:
             rows = slice(first, first + ALS_ROWS)
             return self._solve_some(shelves[rows], vectors, gram, start[rows], steps)
 
-        with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.concatenate([*pool.map(some, range(0, shelves.shape[0], ALS_ROWS)), start[:0]])
 
     def _solve_some(self, shelves: sp.csr_matrix, vectors: Floats, gram: Floats, start: Floats, steps: int) -> Floats:
@@ -125,6 +124,12 @@ class Als:
             before, square = square, _squares(rest)
             direction = rest + square / np.maximum(before, LEAST) * direction
         return solved
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return what sets the threads of the linear algebra; looking for its libraries takes longer than a small solve."""
+    return ThreadpoolController()
 
 
 def _normal_product(shelves: sp.csr_matrix, vectors: Floats, gram: Floats, ridge: Floats, rows: Floats) -> Floats:
