@@ -45,10 +45,10 @@ EASE_LIMIT, EASE_BOOKS = 12_000, 8_000
 LARGE_CATALOGUE = 12_000
 """In a larger catalogue, ELSA has fewer dimensions and is trained for fewer epochs."""
 
-KNN: Stages = ({"k": (30, 10, 100, 300), "shrink": (10, 0, 50)},)
+KNN: Stages = ({"k": (30, 5, 10, 100, 300), "shrink": (10, 0, 50)},)
 RP3BETA: Stages = (
-    {"k": (100,), "alpha": (0.4, 0.7, 1.0, 1.4), "beta": (0.4, 0.2, 0.6)},
-    {"k": (100, 50, 200)},
+    {"k": (50,), "alpha": (0.4, 0.7, 1.0, 1.4), "beta": (0.4, 0.2, 0.6), "by_target": (0, 1)},
+    {"k": (50, 5, 10, 20, 100, 200), "by_target": (0, 1)},
 )
 IALS: Stages = (
     {
@@ -63,8 +63,8 @@ ELSA: Stages = ({"dims": (512,), "epochs": (10, 5, 15)},)
 ELSA_LARGE: Stages = ({"dims": (256,), "epochs": (6, 4, 8)},)
 SLIM: Stages = ({"k": (100,), "l1": (1, 0.1, 3), "l2": (10, 30, 100, 300)}, {"k": (100, 50, 200)})
 BPR: Stages = ({"factors": (64, 32), "rate": (0.01, 0.02), "regularisation": (0.01, 0.03)},)
-EASE: Stages = ({"regularisation": (100, 300, 800)},)
-CEASE: Stages = ({"regularisation": (100, 300), "feature_weight": (5, 1, 3, 10)},)
+EASE: Stages = ({"regularisation": (100, 30, 300, 800)},)
+CEASE: Stages = ({"regularisation": (100,), "feature_weight": (5, 1, 3, 10)}, {"regularisation": (100, 30, 300)})
 
 
 def ranking_baselines(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Sequence[Family]:

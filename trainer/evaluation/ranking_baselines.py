@@ -96,22 +96,23 @@ def item_knn(ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Option
 def rp3beta(ratings: Ratings, grid: Sequence[Options]) -> Iterator[tuple[Options, Baseline]]:
     """Yield random walks of three steps over the graph of readers and books, with popular books held back.
 
-    The weight of i for j is Σ_u p(i→u)^α p(u→j)^α / (readers of j)^β; of each row the k greatest are kept.
+    The weight of i for j is Σ_u p(i→u)^α p(u→j)^α / (readers of j)^β. The k greatest are kept: of each i, as is usual,
+    or of each j, as in item-kNN.
     Source: Paudel et al., "Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive Applications"
     (ACM TiiS 2017), section 3.
 
-    Options: ``alpha``, ``beta`` and ``k``.
+    Options: ``alpha``, ``beta``, ``k``, and ``by_target`` (1: of each j).
     """
 
-    def walk(options: Options) -> tuple[float, float]:
-        return options["alpha"], options["beta"]
+    def walk(options: Options) -> tuple[float, float, bool]:
+        return options["alpha"], options["beta"], bool(options["by_target"])
 
-    for (alpha, beta), several in groupby(sorted(grid, key=lambda o: (*walk(o), -o["k"])), walk):
+    for (alpha, beta, by_target), several in groupby(sorted(grid, key=lambda o: (*walk(o), -o["k"])), walk):
         nearest: sp.csr_matrix | None = None
         for options in several:
             k = int(options["k"])
-            nearest = _walks(ratings.matrix(), alpha, beta, k) if nearest is None else _strongest(nearest, k)
-            yield options, _linear("RP3beta", nearest)
+            nearest = _walks(ratings.matrix(), alpha, beta, k, by_target) if nearest is None else _strongest(nearest, k)
+            yield options, _linear("RP3beta", nearest.T.tocsr() if by_target else nearest)
 
 
 def ease_models(
@@ -192,13 +193,17 @@ def cosine_neighbours(shelves: sp.csr_matrix, k: int, shrink: float) -> sp.csr_m
     return _products(shelves.T.tocsr(), shelves, similar, k)
 
 
-def _walks(shelves: sp.csr_matrix, alpha: float, beta: float, k: int) -> sp.csr_matrix:
+def _walks(shelves: sp.csr_matrix, alpha: float, beta: float, k: int, by_target: bool) -> sp.csr_matrix:
+    """Return the k greatest weights of walks from each book to others, or by target of walks to it from others."""
     readers = np.asarray(shelves.sum(axis=0)).ravel()
+    to_readers, to_books = _steps(shelves.T.tocsr(), alpha), _steps(shelves, alpha)
 
-    def held_back(block: sp.csr_matrix, _: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
-        return block.data / readers[block.indices] ** beta
+    def held_back(block: sp.csr_matrix, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
+        return block.data / readers[rows if by_target else block.indices] ** beta
 
-    return _products(_steps(shelves.T.tocsr(), alpha), _steps(shelves, alpha), held_back, k)
+    if by_target:
+        return _products(to_books.T.tocsr(), to_readers.T.tocsr(), held_back, k)
+    return _products(to_readers, to_books, held_back, k)
 
 
 def _steps(edges: sp.csr_matrix, alpha: float) -> sp.csr_matrix:

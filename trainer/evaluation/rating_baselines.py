@@ -62,16 +62,16 @@ def rating_baselines(
         train: what they are fitted to.
         held_out: as for ``rank``.
         config: gives the seed, and the shrinkages if they are not tuned.
-        tuned_on: gives the parts to choose the shrinkages by, or None.
+        tuned_on: gives the parts to choose the shrinkages by, if there are stars; or None.
     """
     rated = held_out[held_out["myRate"] > 0]
     pairs = Pairs.of_frame(train, rated)
     options: Options = {"item_shrinkage": config.item_shrinkage, "user_shrinkage": config.user_shrinkage}
-    choice = tune_rating("biases", bias_model, BIASES, tuned_on()) if tuned_on else None
+    stars = train.stars[train.stars > 0]
+    choice = tune_rating("biases", bias_model, BIASES, tuned_on()) if tuned_on and len(stars) else None
     began = time.monotonic()
     predicted = bias_model(train, choice.options if choice else options)(pairs)
     choices = {"choices": choice.to_json(time.monotonic() - began)} if choice else {}
-    stars = train.stars[train.stars > 0]
     mean = np.full(len(rated), float(stars.mean()) if len(stars) else 3.5)
     return {
         "mean": errors(mean, rated, config.seed),

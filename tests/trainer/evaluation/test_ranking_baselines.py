@@ -77,7 +77,8 @@ def test_item_knn_adds_the_shrunken_cosines_of_the_nearest(shelves):
 
 
 def test_rp3beta_walks_three_steps_and_holds_popular_books_back(shelves):
-    grid = [{"alpha": alpha, "beta": beta, "k": k} for alpha in (0.4, 1.0) for beta in (0.2, 0.6) for k in (4, 30)]
+    values = {"alpha": (0.4, 1.0), "beta": (0.2, 0.6), "k": (4, 30), "by_target": (0, 1)}
+    grid = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
     to_books = shelves / np.maximum(shelves.sum(1, keepdims=True), 1)
     to_readers = (shelves / np.maximum(shelves.sum(0), 1)).T
     for options, scores in zip(grid, scored(rp3beta, shelves, grid), strict=True):
@@ -86,8 +87,9 @@ def test_rp3beta_walks_three_steps_and_holds_popular_books_back(shelves):
         np.fill_diagonal(weights, 0)
         kept = np.zeros_like(weights)
         for book in range(ITEMS):
-            near = greatest(weights[book], options["k"])
-            kept[book, near] = weights[book, near]
+            one = (slice(None), book) if options["by_target"] else book
+            near = greatest(weights[one], options["k"])
+            kept[one][near] = weights[one][near]
         np.testing.assert_allclose(scores, shelves @ kept, rtol=1e-5, atol=1e-6)
 
 
@@ -189,7 +191,7 @@ def tastes(readers=60, books=40, kinds=4):
     ("fits", "options"),
     [
         (item_knn, {"k": 10, "shrink": 0.0}),
-        (rp3beta, {"k": 10, "alpha": 1.0, "beta": 0.2}),
+        (rp3beta, {"k": 10, "alpha": 1.0, "beta": 0.2, "by_target": 0}),
         (slim, {"k": 10, "l1": 0.1, "l2": 1.0}),
         (lambda *a: ease_models(None, 40, *a), {"regularisation": 5.0}),
         (lambda *a: ials(1, *a), {"factors": 8, "unobserved": 0.1, "regularisation": 0.01, "frequency": 1.0}),
