@@ -17,6 +17,7 @@ from trainer.commands.evaluate import evaluate_split, show
 from trainer.config import DEFAULTS, LOSS_WEIGHTS
 from trainer.data import dataset
 from trainer.evaluation import baselines, plots
+from trainer.evaluation.ranking_baselines import Baseline
 from trainer.metrics import OURS, finite, rmse
 
 SMALL = ("dev1k_0", "dev1k_1", "dev1k_2", "dev1k_3")
@@ -78,9 +79,7 @@ def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> di
     # A baseline is given shelves, but this model knows users, so each shelf is looked up among the training data.
     by_shelf = {row.indices.tobytes(): scores for row, scores in zip(shelves, table, strict=True)}
     nobody = np.zeros(len(ratings.isbns), np.float32)
-    baseline = baselines.Baseline(
-        "notebook", lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block])
-    )
+    baseline = Baseline("notebook", lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block]))
     ranked = baselines.rank(baseline, ratings, held_out, seed)["metrics"]
     figures = {**ranked, "rmse": history["validation_rmse"][-1]}
     errors, best = history["validation_rmse"], int(np.argmin(history["validation_rmse"]))
