@@ -24,7 +24,7 @@ VALIDATION_FRACTION = 0.1
 TUNING_ENTRIES = 500_000
 """With more entries, hyperparameters are chosen on a random part of the readers with about so many.
 
-With 380,000 entries over 22,000 books, no grid took more than five minutes on two cores: this bounds the time above that.
+With 380,000 entries over 22,000 books, no grid took more than five minutes on two cores.
 """
 
 Key = tuple[tuple[str, float], ...]
