@@ -29,6 +29,7 @@ from trainer.config import DEFAULTS, LOSS_WEIGHTS, Config
 from trainer.data import dataset
 from trainer.evaluation import baselines, plots
 from trainer.evaluation.cold_books import cold_books
+from trainer.evaluation.ranking_baselines import Baseline
 from trainer.metrics import OURS, finite, rmse
 from trainer.model.fit import fit
 
@@ -199,9 +200,7 @@ def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> di
     # A baseline is given shelves, but this model knows users, so each shelf is looked up among the training data.
     by_shelf = {row.indices.tobytes(): scores for row, scores in zip(shelves, table, strict=True)}
     nobody = np.zeros(len(ratings.isbns), np.float32)
-    baseline = baselines.Baseline(
-        NOTEBOOK, lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block])
-    )
+    baseline = Baseline(NOTEBOOK, lambda block: np.stack([by_shelf.get(r.indices.tobytes(), nobody) for r in block]))
     ranked = baselines.rank(baseline, ratings, held_out, seed)["metrics"]
     figures = {**ranked, "rmse": history["validation_rmse"][-1]}
     errors, best = history["validation_rmse"], int(np.argmin(history["validation_rmse"]))

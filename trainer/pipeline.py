@@ -27,7 +27,7 @@ from trainer.evaluation.cold_start import cold_start
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.metrics import finite
 from trainer.model import distributed
-from trainer.model.fit import Trained, fit, refit
+from trainer.model.fit import Catalogue, Trained, fit, refit
 from trainer.publishing import versions
 from trainer.run import Order, Product, RefusedModelError
 from trainer.serving import tflite
@@ -78,12 +78,13 @@ def make(config: Config, order: Order, step: Callable[[str], None]) -> Product:
     ratings, dropped = _clean(snapshot)
     log.info("read %d entries of %d readers, %d books; rejected: %s", *_size(ratings), dropped or "none")
     step("judging")
-    judged = _judge(ratings, snapshot.books, config, _live_model(order))
+    catalogue = Catalogue(ratings, snapshot.books, config)
+    judged = _judge(ratings, snapshot.books, config, catalogue, _live_model(order))
     if not distributed.agree(judged.verdict.passed):
         raise RefusedModelError(judged.verdict.reason, judged.metrics)
     log.info("the gate lets it pass: %s", judged.verdict.reason)
     step("fitting")
-    serving = refit(ratings, snapshot.books, config, judged.trained.choices, judged.trained.steps)
+    serving = refit(ratings, catalogue, judged.trained.choices)
     if not distributed.is_chief():
         return Product({}, {})
     step("exporting")
@@ -155,12 +156,18 @@ def _clean(snapshot: Snapshot) -> tuple[Ratings, dict[str, int]]:
     return dataset.build(rows, snapshot.books), merged
 
 
-def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Recommender, Pointer] | None) -> Judged:
+def _judge(
+    ratings: Ratings,
+    books: pd.DataFrame,
+    config: Config,
+    catalogue: Catalogue,
+    live: tuple[Recommender, Pointer] | None,
+) -> Judged:
     """Fit to the older entries and judge on the newest: the recipe that passes is then fitted to all of them."""
     held = dataset.holdout(ratings, HOLDOUT, config.seed)
     train, test = ratings.select(~held), ratings.select(held)
     test = test.select(np.isin(test.users, dataset.sample_readers(test, JUDGED_READERS, config.seed)))
-    trained = fit(train, books, config)
+    trained = fit(train, books, config, catalogue)
     candidate = tflite.as_served(trained.serving, "candidate")
     rows = _frame(test)
     result = evaluate(candidate, train, rows, config.seed, item_features(train.isbns, books, config.features))
@@ -168,7 +175,8 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
     verdict = gate.judge(result.rows, {"popularity": compared.models["popularity"]["rows"]}, config.seed)
     metrics: dict[str, Any] = {"model": result.metrics, "baselines": compared.metrics}
     if config.baselines:
-        metrics |= _cold_start(train, books, config, trained, compared.left_out)
+        metrics["baselineChoices"] = compared.choices
+        metrics |= _cold_start(train, books, config, trained, compared.left_out, compared.choices)
     changes = None
     if live is not None:
         model, pointer = live
@@ -180,16 +188,21 @@ def _judge(ratings: Ratings, books: pd.DataFrame, config: Config, live: tuple[Re
 
 
 def _cold_start(
-    train: Ratings, books: pd.DataFrame, config: Config, trained: Trained, left_out: Mapping[str, str]
+    train: Ratings,
+    books: pd.DataFrame,
+    config: Config,
+    trained: Trained,
+    left_out: Mapping[str, str],
+    choices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the cold-start curve, the cold books' figures, and by name why a part of the comparison is left out."""
     curve, cold = "the cold-start curve", "the cold books"
 
     def fit_again(part: Ratings) -> ServingModel:
-        return refit(part, books, config, trained.choices, trained.steps)
+        return refit(part, trained.catalogue, trained.choices)
 
     work: dict[str, Callable[[], Mapping[str, Any]]] = {
-        curve: partial(cold_start, train, books, config, fit_again),
+        curve: partial(cold_start, train, books, config, fit_again, choices),
         cold: partial(cold_books, train, books, config, lambda part: fit_again(part).blend),
     }
     if len(distributed.workers()) > 1:  # a worker that went on without one of them would leave the others waiting

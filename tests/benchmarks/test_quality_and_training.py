@@ -32,7 +32,9 @@ def test_the_quality_benchmark_compares_all_models_and_says_where_a_target_is_mi
     done = run("dev1k_0", "--seeds", "42,43", data=tmp_path)
     written = json.loads((tmp_path / "out" / "quality.json").read_text())
     found = written["sets"]["dev1k_0"]["seeds"]["42"]
-    assert {"popularity", "item-kNN", "iALS", "EASE", "CEASE", "SVD", "SVD++"} <= set(found["baselines"])
+    tuned = {"item-kNN", "RP3beta", "iALS", "ELSA", "SLIM", "BPR", "EASE", "CEASE", "SVD", "biases"}
+    assert {*tuned, "popularity", "SVD++"} <= set(found["baselines"])
+    assert all(found["baseline_choices"][name]["options"] for name in tuned)
     notebook = found["notebook"]
     assert len(notebook["history"]["rmse"]) == 100
     assert notebook["history"]["rmse"][-1] < notebook["history"]["validation_rmse"][-1]

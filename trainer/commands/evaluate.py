@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ def evaluate_split(
     from trainer.evaluation.cold_books import cold_books
     from trainer.evaluation.cold_start import cold_start
     from trainer.evaluation.evaluate import evaluate
-    from trainer.model.fit import fit
+    from trainer.model.fit import fit, refit
     from trainer.serving import tflite
 
     began = time.monotonic()
@@ -128,12 +129,13 @@ def evaluate_split(
     compared = baselines.compare(ratings, books, held_out, config, every=True)
     curve = cold = None
     if config.baselines:
-        plain = replace(config, baselines=False)
-        curve = cold_start(ratings, books, config, lambda part: fit(part, books, plain).serving)
-        cold = cold_books(ratings, books, config, lambda part: fit(part, books, plain).serving.blend)
+        again = partial(refit, catalogue=trained.catalogue, choices=trained.choices)
+        curve = cold_start(ratings, books, config, again, compared.choices)
+        cold = cold_books(ratings, books, config, lambda part: again(part).blend)
     metrics = {
         "model": result.metrics,
         "baselines": compared.metrics,
+        "baseline_choices": compared.choices,
         "baselines_left_out": dict(compared.left_out),
         "cold_start": curve,
         "cold_books": cold,

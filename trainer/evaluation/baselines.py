@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 from tqdm import tqdm
@@ -19,111 +18,81 @@ from bookrec.errors import BookrecError
 from trainer.config import Config
 from trainer.data.dataset import Ratings
 from trainer.data.features import item_features
-from trainer.metrics import list_metrics, relevant_items, rmse, rmse_interval, summarise, user_metrics
-from trainer.model.ease import ease
-from trainer.serving.biases import Biases, fit_biases
-from trainer.serving.item_item import MASKED, popularity
+from trainer.evaluation.factor_baselines import bpr, elsa, ials
+from trainer.evaluation.ranking_baselines import (
+    Baseline,
+    Options,
+    ease_models,
+    item_knn,
+    popularity_models,
+    rp3beta,
+    slim,
+)
+from trainer.evaluation.rating_baselines import rating_baselines, surprise_baselines
+from trainer.evaluation.tuning import Family, Parts, Stages, defaults, tune
+from trainer.metrics import list_metrics, relevant_items, summarise, user_metrics
 
 log = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 
-Floats = npt.NDArray[np.float32]
-
 BASELINES_LIMIT = 1_000_000
 """With more entries, only the baselines that cost little are fitted."""
 
-DEPTH = 100
-BLOCK = 256
-REGULARISATION = 100.0
-FEATURE_WEIGHT = 5.0
+EASE_LIMIT, EASE_BOOKS = 12_000, 8_000
+"""In a larger catalogue, EASE is fitted to so many of its most rated books: it is cubic in their number."""
+
+LARGE_CATALOGUE = 12_000
+"""In a larger catalogue, ELSA has fewer dimensions and is trained for fewer epochs."""
+
+KNN: Stages = ({"k": (30, 5, 10, 100, 300), "shrink": (10, 0, 50)},)
+RP3BETA: Stages = (
+    {"k": (50,), "alpha": (0.4, 0.7, 1.0, 1.4), "beta": (0.4, 0.2, 0.6), "by_target": (0, 1)},
+    {"k": (50, 5, 10, 20, 100, 200), "by_target": (0, 1)},
+)
+IALS: Stages = (
+    {
+        "factors": (64,),
+        "unobserved": (0.1, 0.03, 0.3),
+        "regularisation": (0.01, 0.001, 0.003, 0.03),
+        "frequency": (1,),
+    },
+    {"factors": (64, 128), "frequency": (1, 0.5, 0)},
+)
+ELSA: Stages = ({"dims": (512,), "epochs": (10, 5, 15)},)
+ELSA_LARGE: Stages = ({"dims": (256,), "epochs": (6, 4, 8)},)
+SLIM: Stages = ({"k": (100,), "l1": (1, 0.1, 3), "l2": (10, 30, 100, 300)}, {"k": (100, 50, 200)})
+BPR: Stages = ({"factors": (64, 32), "rate": (0.01, 0.02), "regularisation": (0.01, 0.03)},)
+EASE: Stages = ({"regularisation": (100, 30, 300, 800)},)
+CEASE: Stages = ({"regularisation": (100,), "feature_weight": (5, 1, 3, 10)}, {"regularisation": (100, 30, 300)})
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """A fitted ranking model that takes any shelves, also those of readers whom it has never seen.
-
-    Attributes:
-        name: as it is shown.
-        scores: from shelves, CSR [users, items] of ones, to scores, float32 [users, items].
-    """
-
-    name: str
-    scores: Callable[[sp.csr_matrix], Floats]
-
-    def top(self, shelves: sp.csr_matrix, depth: int = DEPTH) -> npt.NDArray[np.int32]:
-        """Return the best items that are not on the shelves, int32 [users, depth], the best first, ties by index."""
-        blocks = []
-        for start in range(0, shelves.shape[0], BLOCK):
-            block = shelves[start : start + BLOCK]
-            scores = np.array(self.scores(block), np.float32)
-            scores[block.nonzero()] = MASKED
-            blocks.append(np.argsort(-scores, axis=1, kind="stable")[:, :depth].astype(np.int32))
-        return np.concatenate(blocks) if blocks else np.zeros((0, depth), np.int32)
-
-
-def popularity_baseline(ratings: Ratings) -> Baseline:
-    """Return the baseline that gives everybody the most popular books."""
-    prior = popularity(ratings.items, len(ratings.isbns))
-    return Baseline("popularity", lambda shelves: np.broadcast_to(prior, shelves.shape))
-
-
-def item_knn(ratings: Ratings, neighbours: int = 50) -> Baseline:
-    """Return item-based neighbourhoods by cosine. Source: Sarwar et al. (WWW 2001), section 3.1, by ``implicit``."""
-    from implicit.nearest_neighbours import CosineRecommender
-
-    model = CosineRecommender(K=neighbours, num_threads=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the library warns of a matrix that it made itself
-        model.fit(ratings.matrix(), show_progress=False)
-    likeness = model.similarity.astype(np.float32).tocsr()
-    return Baseline("item-kNN", lambda shelves: (shelves @ likeness).toarray())
-
-
-def ials(ratings: Ratings, seed: int, factors: int = 128) -> Baseline:
-    """Return implicit ALS with fold-in. Source: Hu et al. (ICDM 2008), eq. 4, by ``implicit``."""
-    from implicit.als import AlternatingLeastSquares
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors=factors, regularization=0.01, alpha=1.0, random_state=seed)
-        model.fit(ratings.matrix(), show_progress=False)
-
-    def scores(shelves: sp.csr_matrix) -> Floats:
-        with threadpool_limits(1, "blas"):
-            readers = np.atleast_2d(model.recalculate_user(np.arange(shelves.shape[0]), shelves))
-            scored: Floats = readers @ model.item_factors.T
-        return scored
-
-    return Baseline("iALS", scores)
-
-
-def ease_baseline(ratings: Ratings, features: sp.csr_matrix | None, name: str) -> Baseline:
-    """Return EASE, or with the books' features CEASE, as they were published."""
-    nothing = sp.csr_matrix((len(ratings.isbns), 1), dtype=np.float32)
-    weight = 0.0 if features is None else FEATURE_WEIGHT
-    weights = ease(ratings.matrix(), nothing if features is None else features, REGULARISATION, weight)
-    return Baseline(name, lambda shelves: shelves @ weights)
-
-
-def ranking_baselines(
-    ratings: Ratings, books: pd.DataFrame | None, config: Config
-) -> Mapping[str, Callable[[], Baseline]]:
-    """Return by name what fits each ranking baseline to ``ratings``.
+def ranking_baselines(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Sequence[Family]:
+    """Return each ranking baseline that is to be fitted to ``ratings``, with the grids that it is tuned over.
 
     Without ``config.baselines``, and above ``BASELINES_LIMIT`` entries, it is popularity alone, which the gate needs:
     fitting the others would take longer than the model does.
     """
-    fits: dict[str, Callable[[], Baseline]] = {"popularity": partial(popularity_baseline, ratings)}
+    families = [Family("popularity", popularity_models)]
     if not config.baselines or len(ratings.users) > BASELINES_LIMIT:
-        return fits
-    fits |= {"item-kNN": partial(item_knn, ratings), "iALS": partial(ials, ratings, config.seed)}
-    if len(ratings.isbns) <= config.ease_limit:
-        fits["EASE"] = partial(ease_baseline, ratings, None, "EASE")
-        features = item_features(ratings.isbns, books, config.features)
-        if features.nnz:
-            fits["CEASE"] = partial(ease_baseline, ratings, features, "CEASE")
-    return fits
+        return families
+    is_large = len(ratings.isbns) > LARGE_CATALOGUE
+    families += [
+        Family("item-kNN", item_knn, KNN),
+        Family("RP3beta", rp3beta, RP3BETA),
+        Family("iALS", partial(ials, config.seed), IALS),
+        Family("ELSA", partial(elsa, config.seed), ELSA_LARGE if is_large else ELSA),
+        Family("SLIM", slim, SLIM),
+        Family("BPR", partial(bpr, config.seed), BPR),
+    ]
+    cut = len(ratings.isbns) > EASE_LIMIT
+    most, suffix = (EASE_BOOKS, f" of {EASE_BOOKS:,}") if cut else (len(ratings.isbns), "")
+    families.append(Family(f"EASE{suffix}", partial(ease_models, None, most), EASE))
+    features = item_features(ratings.isbns, books, config.features)
+    features = features[:, features.getnnz(axis=0) > 1]  # what one book alone has says nothing of others
+    if features.nnz:
+        families.append(Family(f"CEASE{suffix}", partial(ease_models, features, most), CEASE))
+    return families
 
 
 def attempt(work: Mapping[str, Callable[[], Made]]) -> tuple[dict[str, Made], dict[str, str]]:
@@ -181,82 +150,13 @@ def rank(
     return {"rows": rows, "metrics": {**summarise([row for row in rows if row], seed), **beyond}}
 
 
-def rating_baselines(train: Ratings, held_out: pd.DataFrame, config: Config) -> dict[str, Any]:
-    """Return the errors of the global mean and of the biases on the rated rows of ``held_out``."""
-    biases = fit_biases(train.star_matrix(), config.item_shrinkage, config.user_shrinkage)
-    rated = held_out[held_out["myRate"] > 0]
-    mean = np.full(len(rated), biases.mean)
-    predicted = {"mean": mean, "biases": mean + _bias(biases, train, rated)}
-    return {name: _errors(values, rated, config.seed) for name, values in predicted.items()}
-
-
-def surprise_baselines(
-    train: Ratings, held_out: pd.DataFrame, config: Config, *, every: bool
-) -> Mapping[str, Callable[[], dict[str, Any]]]:
-    """Return by name what gives the errors of each of Surprise's models, with its own settings, on the rated rows.
-
-    Source: Koren, "Factorization Meets the Neighborhood" (KDD 2008), by ``scikit-surprise``. None without
-    ``config.baselines``, nor above ``BASELINES_LIMIT`` entries.
-
-    Args:
-        train: what they are fitted to.
-        held_out: as for ``rank``.
-        config: gives the seed.
-        every: also the slow ones.
-    """
-    rows = train.stars > 0
-    if not config.baselines or not rows.any() or len(rows) > BASELINES_LIMIT:
-        return {}
-    kinds: dict[str, tuple[str, dict[str, Any]]] = {
-        "SVD": ("SVD", {"random_state": config.seed}),
-        "BaselineOnly": ("BaselineOnly", {"verbose": False}),
-    }
-    if every:
-        kinds["SVD++"] = ("SVDpp", {"random_state": config.seed})
-        kinds["KNNBaseline"] = ("KNNBaseline", {"sim_options": {"name": "pearson_baseline"}, "verbose": False})
-    return {name: partial(_surprise, *model, train, held_out, config.seed) for name, model in kinds.items()}
-
-
-def _surprise(
-    kind: str, options: Mapping[str, Any], train: Ratings, held_out: pd.DataFrame, seed: int
-) -> dict[str, Any]:
-    import surprise
-
-    rows = train.stars > 0
-    frame = pd.DataFrame({"user": train.users[rows], "item": train.items[rows], "stars": train.stars[rows]})
-    data = surprise.Dataset.load_from_df(frame, surprise.Reader(rating_scale=(0.5, 5.0))).build_full_trainset()
-    model = getattr(surprise, kind)(**options)
-    model.fit(data)
-    rated = held_out[held_out["myRate"] > 0]
-    users = {user: row for row, user in enumerate(train.user_ids)}
-    items = {isbn: item for item, isbn in enumerate(train.isbns)}
-    predicted = [
-        model.predict(users.get(user), items.get(isbn)).est
-        for user, isbn in zip(rated["userId"], rated["isbn"], strict=True)
-    ]
-    return _errors(np.array(predicted), rated, seed)
-
-
-def _errors(predicted: npt.NDArray[np.float64], rated: pd.DataFrame, seed: int) -> dict[str, Any]:
-    stars = rated["myRate"].to_numpy(np.float64)
-    low, high = rmse_interval(predicted, stars, rated["userId"].to_numpy(), seed)
-    return {"metrics": {"rmse": rmse(predicted, stars), "rmse_low": low, "rmse_high": high}}
-
-
-def _bias(biases: Biases, train: Ratings, rated: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return item and user bias of each row, 0 where the book or the reader is unknown."""
-    by_isbn = dict(zip(train.isbns, biases.items.tolist(), strict=True))
-    by_user = dict(zip(train.user_ids, biases.users(train.star_matrix()).tolist(), strict=True))
-    pairs = zip(rated["userId"], rated["isbn"], strict=True)
-    return np.array([by_isbn.get(isbn, 0.0) + by_user.get(user, 0.0) for user, isbn in pairs], np.float64)
-
-
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The baselines' figures.
 
     Attributes:
-        models: by name each one's ``metrics``, and ``rows`` where it ranks.
+        models: by name each one's ``metrics``; ``rows`` where it ranks; ``choices``, its hyperparameters and how they
+            were found, where it has any.
         left_out: why a baseline could not be fitted, by name.
     """
 
@@ -268,11 +168,18 @@ class Comparison:
         """Each baseline's metrics, by name."""
         return {name: model["metrics"] for name, model in self.models.items()}
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Each tuned baseline's hyperparameters, its validation figure and its times, by name."""
+        return {name: model["choices"] for name, model in self.models.items() if "choices" in model}
+
 
 def compare(
     train: Ratings, books: pd.DataFrame | None, held_out: pd.DataFrame, config: Config, *, every: bool = False
 ) -> Comparison:
     """Return the figures of the baselines, fitted to ``train``: popularity, mean and biases, and what is asked for.
+
+    Their hyperparameters are chosen on a part of ``train``; ``held_out`` is scored once by each.
 
     Args:
         train: the entries.
@@ -282,14 +189,36 @@ def compare(
         every: among these, also Surprise's slow ones.
     """
     features = item_features(train.isbns, books, config.features)
+    parts = cache(lambda: Parts(train, config))
 
-    def ranked(fit: Callable[[], Baseline]) -> dict[str, Any]:
-        return rank(fit(), train, held_out, config.seed, features)
+    def ranked(family: Family) -> dict[str, Any]:
+        choice = tune(family, parts()) if family.stages else None
+        began = time.monotonic()
+        baseline = family.fit(train, choice.options if choice else {})
+        seconds = time.monotonic() - began
+        log.info("%s: fitted in %.1f s", family.name, seconds)
+        choices = {"choices": choice.to_json(seconds)} if choice else {}
+        return {**rank(baseline, train, held_out, config.seed, features), **choices}
 
-    rankers = dict(ranking_baselines(train, books, config))
-    popularity_alone = {"popularity": ranked(rankers.pop("popularity"))}
-    raters = surprise_baselines(train, held_out, config, every=every)
-    others, missing = attempt({name: partial(ranked, fit) for name, fit in rankers.items()})
+    popular, *families = ranking_baselines(train, books, config)
+    asked = config.baselines and len(train.users) <= BASELINES_LIMIT
+    raters = surprise_baselines(train, held_out, config, tuned_on=parts, every=every) if asked else {}
+    others, missing = attempt({family.name: partial(ranked, family) for family in families})
     rated, missing_too = attempt(raters)
-    own = rating_baselines(train, held_out, config)
-    return Comparison({**popularity_alone, **others, **own, **rated}, {**missing, **missing_too})
+    own = rating_baselines(train, held_out, config, parts if asked else None)
+    return Comparison({popular.name: ranked(popular), **others, **own, **rated}, {**missing, **missing_too})
+
+
+def fit_again(
+    families: Sequence[Family], ratings: Ratings, choices: Mapping[str, Any]
+) -> Mapping[str, Callable[[], Baseline]]:
+    """Return by name what fits each baseline to other entries with what ``choices`` (``Comparison.choices``) names.
+
+    A baseline without a choice has the first value of each grid.
+    """
+
+    def options(family: Family) -> Options:
+        chosen: Options = choices[family.name]["options"] if family.name in choices else defaults(family.stages)
+        return chosen
+
+    return {family.name: partial(family.fit, ratings, options(family)) for family in families}

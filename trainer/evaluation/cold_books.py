@@ -14,8 +14,8 @@ from trainer.config import Config
 from trainer.data.dataset import Ratings
 from trainer.data.features import item_features
 from trainer.evaluation.baselines import attempt
+from trainer.evaluation.ease import ease
 from trainer.metrics import CUTOFF, OURS, interval, ndcg
-from trainer.model.ease import ease
 
 COLD_SHARE = 0.2
 """Of the books with a training entry, so many are removed."""

@@ -14,7 +14,7 @@ from bookrec.entries import Entry
 from bookrec.shelf import Shelf
 from trainer.config import Config
 from trainer.data.dataset import Ratings
-from trainer.evaluation.baselines import attempt, ranking_baselines
+from trainer.evaluation.baselines import attempt, fit_again, ranking_baselines
 from trainer.metrics import CUTOFF, OURS, interval, user_metrics
 from trainer.serving import tflite
 from trainer.serving.item_item import ServingModel
@@ -32,7 +32,11 @@ Ints = npt.NDArray[np.int32]
 
 
 def cold_start(
-    ratings: Ratings, books: pd.DataFrame | None, config: Config, fit: Callable[[Ratings], ServingModel]
+    ratings: Ratings,
+    books: pd.DataFrame | None,
+    config: Config,
+    fit: Callable[[Ratings], ServingModel],
+    choices: Mapping[str, Any] | None = None,
 ) -> Mapping[str, Any]:
     """Return NDCG@10 by model and number of entries, for readers that no model was fitted to.
 
@@ -47,6 +51,7 @@ def cold_start(
         books: the catalogue's metadata, or None.
         config: options; gives the seed.
         fit: fits the model to the other readers' entries.
+        choices: the baselines' hyperparameters, as ``Comparison.choices``; others have their first values.
 
     Returns:
         ``sizes``, ``readers`` (how many were taken out), and ``models``: by name, for each size ``mean``, ``low``
@@ -71,8 +76,9 @@ def cold_start(
         return np.array([index[c.isbn] for c in model.candidates(Shelf("reader", entries))[:CUTOFF]], np.int32)
 
     tops = {OURS: [[ours((items[:n], stars[:n])) for items, stars in histories] for n in SIZES]}
-    for baseline in attempt(ranking_baselines(others, books, config))[0].values():
-        tops[baseline.name] = [list(baseline.top(_shelves(histories, n, ratings.shape[1]), CUTOFF)) for n in SIZES]
+    fits = fit_again(ranking_baselines(others, books, config), others, choices or {})
+    for name, baseline in attempt(fits)[0].items():
+        tops[name] = [list(baseline.top(_shelves(histories, n, ratings.shape[1]), CUTOFF)) for n in SIZES]
     result["models"] = {name: _curve(own, histories, config.seed) for name, own in tops.items()}
     return result
 

@@ -138,8 +138,8 @@ class Feed:
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return the books of a group, ascending, and how many books each one represents.
 
-        With a batch's negatives, they are the shelves' own books; otherwise all books with entries, or if these are many,
-        the shelves' own books and a sample of the others.
+        With a batch's negatives, they are the shelves' own books; otherwise all books with entries, or if these are
+        many, the shelves' own books and a sample of the others.
         """
         if self._negatives == "batch":
             own_only = np.unique(items)

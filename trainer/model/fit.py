@@ -84,7 +84,7 @@ class Catalogue:
     """The books of a run, and what its models have in common.
 
     Args:
-        ratings: all entries of the run; the books that have one are learned, and have the same places in all its models.
+        ratings: all entries of the run; the books that have one are learned, with the same places in all its models.
         books: the catalogue's metadata, or None.
         config: options.
 
@@ -311,7 +311,7 @@ def _choose_blend(folds: Sequence[_Fold], choices: Choices, config: Config) -> C
 
         blend = Blend(config.shares[0], config.popularity_weights[0])
         if any(unrated) and folds[0].features.nnz:
-            strengths = itertools.product(config.unrated_strengths, repeat=2)
+            strengths = itertools.product(config.unrated_strengths, config.unrated_strengths)
             ways = itertools.product(config.shares, strengths, config.unrated_offsets)
             middle = config.popularity_weights[len(config.popularity_weights) // 2]
             blend, _ = best(Blend(share, middle, factors, offset) for share, factors, offset in ways)
@@ -399,8 +399,10 @@ def _ridge_part(
 def _learned_part(ratings: Ratings, vectors: Floats, config: Config) -> _Part:
     rated = _rated(ratings)
     unrated = np.setdiff1d(np.arange(len(ratings.isbns)), rated)
-    weights = [weights_of_vectors(vectors, targets, rated, config.neighbours) for targets in (rated, unrated)]
-    return _Part.of(*weights, ratings.matrix())
+    of_rated, of_unrated = (
+        weights_of_vectors(vectors, targets, rated, config.neighbours) for targets in (rated, unrated)
+    )
+    return _Part.of(of_rated, of_unrated, ratings.matrix())
 
 
 def _vectors_by_metadata(learned: Learned, features: sp.csr_matrix) -> Floats:

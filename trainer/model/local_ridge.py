@@ -32,8 +32,8 @@ def observations(
 ) -> sp.csc_matrix:
     """Return M with MᵀM = XᵀD²X + w²·FFᵀ, CSC [users + features, items].
 
-    D gives a reader with n books the weight (n / mean n)^−α. Metadata are further rows of X: Jeunen et al., "Closed-Form
-    Models for Collaborative Filtering with Side-Information" (RecSys 2020), section 3.
+    D gives a reader with n books the weight (n / mean n)^−α. Metadata are further rows of X: Jeunen et al.,
+    "Closed-Form Models for Collaborative Filtering with Side-Information" (RecSys 2020), section 3.
 
     Args:
         shelves: X, CSR [users, items] of ones.
@@ -50,10 +50,10 @@ class LocalRidge:
     """The systems of some books, to be solved for several regularisations.
 
     Book j has the weights b = (G_NN + λI + p/(1−p)·diag G_NN)⁻¹ G_Nj over N, its k nearest sources by the cosine of
-    G = MᵀM. Source: Ning and Karypis, "SLIM" (ICDM 2011), section 4.2 (fsSLIM), with the ridge of Steck, "Embarrassingly
-    Shallow Autoencoders for Sparse Data" (WWW 2019), and the dropout term of Steck, "Autoencoders that don't overfit
-    towards the Identity" (NeurIPS 2020), eq. 8. Compare Steck, "Markov Random Fields for Collaborative Filtering"
-    (NeurIPS 2019), section 4.
+    G = MᵀM. Source: Ning and Karypis, "SLIM" (ICDM 2011), section 4.2 (fsSLIM), with the ridge of Steck,
+    "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019), and the dropout term of Steck, "Autoencoders that
+    don't overfit towards the Identity" (NeurIPS 2020), eq. 8. Compare Steck, "Markov Random Fields for Collaborative
+    Filtering" (NeurIPS 2019), section 4.
 
     The Gram matrix is never held whole: its rows are computed twice, ``BLOCK`` at a time, on all cores.
 
@@ -123,7 +123,7 @@ class LocalRidge:
         _in_blocks(find, len(self._targets))
 
     def _look_up(self, sources: sp.csr_matrix, from_sources: sp.csr_matrix) -> None:
-        """Fill the systems, source by source: each row of the Gram matrix goes to the books that are near its source."""
+        """Fill the systems, source by source: a row of the Gram matrix goes to the books that are near its source."""
         uses = np.argsort(self._near.ravel(), kind="stable")
         starts = np.searchsorted(self._near.ravel()[uses], np.arange(len(self._sources) + 1))
 

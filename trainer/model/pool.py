@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ class Blend:
     Attributes:
         share: of the first table.
         popularity_weight: in deviations.
-        strengths: of unrated books, by table.
+        strengths: what the weights of unrated books are multiplied by, in either table.
         offset: of unrated books.
     """
 
@@ -38,7 +39,7 @@ class Blend:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Readers' books, P each, ascending by item; C of them with the same number are repeated and do not count.
+    """Some books of each reader, P each, ascending by item; an item that comes again does not count.
 
     Attributes:
         parts: float32 [readers, P] per table: standardised sums, of unrated books with strength 0.
@@ -131,7 +132,7 @@ def pool_of(
         repeated = np.pad(items[:, 1:] == items[:, :-1], ((0, 0), (1, 0)))
         labels = validation.labels(rows, items)
 
-        def of(values: npt.NDArray[np.generic], items: npt.NDArray[np.int64] = items) -> npt.NDArray[np.generic]:
+        def of(values: npt.NDArray[Any], items: npt.NDArray[np.int64] = items) -> npt.NDArray[Any]:
             return np.take_along_axis(values, items, axis=1)
 
         blocks.append(
@@ -145,10 +146,11 @@ def pool_of(
             )
         )
     columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
-    count = len(rated)
+    tables = len(rated)
     counts = np.minimum(validation.relevant_counts(), CUTOFF)
     ideals = np.concatenate([[1.0], np.cumsum(DISCOUNTS)])[counts]
-    return Pool(columns[:count], columns[count : 2 * count], *columns[2 * count :], ideals)
+    popular_ones, is_unrated, is_counted, labelled = columns[2 * tables :]
+    return Pool(columns[:tables], columns[tables : 2 * tables], popular_ones, is_unrated, is_counted, labelled, ideals)
 
 
 def _best(values: Floats, count: int) -> npt.NDArray[np.int64]:

@@ -155,7 +155,7 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
 
 
 def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float, dict[str, float]]:
-    """Return the number of epochs to train, the reach, and the figures of each choice, by cross-validation over readers.
+    """Return the number of epochs to train, the reach, and each choice's figure, by cross-validation over readers.
 
     A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them: what helps new readers must not
     cost the others as much. With fewer than ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.

@@ -66,7 +66,8 @@ class Validation:
         """Return 1 where the reader has the book among the held-out ones, float32, for items [rows, n]."""
         wanted = self._wanted[rows]
         return np.array(
-            [[item in of_reader for item in row] for row, of_reader in zip(items.tolist(), wanted)], np.float32
+            [[item in of_reader for item in row] for row, of_reader in zip(items.tolist(), wanted, strict=True)],
+            np.float32,
         )
 
     def relevant_counts(self) -> npt.NDArray[np.int64]:

@@ -40,7 +40,7 @@ class QuantisedTable:
     """One table: its rows differ in length, so they are stored as chunks of one length, one row after another.
 
     Attributes:
-        neighbours: int16 or int32 [chunks, CHUNK], items; where a row fills its last chunk in part, the rest have weight 0.
+        neighbours: int16 or int32 [chunks, CHUNK], items; a row's last chunk is filled up with weights of 0.
         weights: int16 [chunks, CHUNK].
         first, counts: int32 [items + 1], each book's first chunk and number of chunks; an unknown book has none.
         unit: the unit of the integer weights.

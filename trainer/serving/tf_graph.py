@@ -180,8 +180,8 @@ class Graph(tf.Module):
     def _says(self, table: QuantisedTable, rows: Any) -> Says:
         """Return what a table's rows of the shelf say: their chunks, one after another.
 
-        With an open size there are as many places for chunks as the shelf needs, with a fixed one as many as the longest
-        rows would need. Those left over have weight 0.
+        With an open size there are as many places for chunks as the shelf needs, with a fixed one as many as the
+        longest rows would need. Those left over have weight 0.
         """
         counts = tf.gather(table.counts, rows)
         size = rows.shape[0]

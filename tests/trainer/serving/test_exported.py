@@ -46,7 +46,7 @@ def test_the_model_beats_popularity_where_readers_have_a_taste(small):
     baselines = compare(built, books, held_out, CONFIG).models
     assert result.metrics["ndcg"]["mean"] > 2 * baselines["popularity"]["metrics"]["ndcg"]["mean"]
     assert result.metrics["rmse"] < baselines["mean"]["metrics"]["rmse"]
-    assert set(baselines) >= {"item-kNN", "iALS", "EASE", "CEASE", "SVD", "biases"}
+    assert set(baselines) >= {"item-kNN", "RP3beta", "iALS", "ELSA", "SLIM", "BPR", "EASE", "CEASE", "SVD", "biases"}
     assert set(trained.histories) == {"rating", "retrieval", "joint"}
     verdict = judge(result.rows, {"popularity": baselines["popularity"]["rows"]}, seed=1)
     assert verdict.passed, verdict.reason

@@ -60,7 +60,8 @@ def from_bytes(content: bytes) -> ServingModel:
         ]
         reranker = None
         if "ranker_mean" in arrays:
-            reranker = Reranker(*(arrays[f"ranker_{name}"] for name in _RERANKER[:-1]), float(arrays["ranker_reach"]))
+            parts = {name: arrays[f"ranker_{name}"] for name in _RERANKER}
+            reranker = Reranker(**{**parts, "reach": float(parts["reach"])})
         return ServingModel(
             isbns=tuple(arrays["isbns"].tolist()),
             tables=tuple(tables),

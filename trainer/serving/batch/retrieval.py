@@ -179,7 +179,7 @@ class Retrieval:
         note: npt.NDArray[np.int16],
         wanted: int,
     ) -> Places:
-        """Return at most ``wanted`` best books of a kind for one reader: those with a sum, and the first of the others."""
+        """Return at most ``wanted`` best books of a kind for one reader: of those with a sum, and of the others."""
         if not wanted:
             return np.zeros(0, np.int64)
         least = np.partition(values, len(values) - wanted)[len(values) - wanted] if len(values) > wanted else -np.inf

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from trainer.model.ease import ease
+from trainer.evaluation.ease import ease
 
 
 def test_ease_equals_its_definition():
