@@ -97,7 +97,7 @@ class Config:
     folds: int = 4
     batch_negatives_limit: int = 50_000
     regularisations: tuple[float, ...] = (20.0, 50.0, 100.0, 200.0)
-    ridge_neighbours: tuple[int, ...] = (50, 70)
+    ridge_neighbours: tuple[int, ...] = (50, 64)
     feature_weight: float = 5.0
     dropout: float = 0.2
     reader_norm: float = 0.25
