@@ -42,9 +42,14 @@ def make(seed: int) -> ServingModel:
 
     rng = np.random.default_rng(seed)
 
-    def table() -> Table:
-        near = np.stack([rng.choice(BOOKS, DEFAULTS.neighbours, replace=False) for _ in range(BOOKS)])
-        return Table.of(near.astype(np.int32), rng.gamma(1, 0.1, near.shape).astype(np.float32), 0.5)
+    popularity = rng.random(BOOKS).astype(np.float32)
+
+    def table(width: int) -> Table:
+        """Return a table in which each book is predicted from others, popular ones four times as often as the rest."""
+        often = np.where(popularity > np.quantile(popularity, 0.9), 4.0, 1.0)
+        near = np.stack([rng.choice(BOOKS, width, replace=False, p=often / often.sum()) for _ in range(BOOKS)])
+        by_book = Table.of(near.astype(np.int32), rng.gamma(1, 0.1, near.shape).astype(np.float32))
+        return Table(by_book.matrix.T.tocsr(), 0.5)
 
     vectors = rng.normal(size=(BOOKS, max(dim for _, dim in DEFAULTS.embedding_dims)))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -62,9 +67,9 @@ def make(seed: int) -> ServingModel:
     )
     return ServingModel(
         isbns(),
-        (table(), table()),
+        (table(DEFAULTS.neighbours), table(max(DEFAULTS.ridge_neighbours))),
         vectors.astype(np.float32),
-        rng.random(BOOKS).astype(np.float32),
+        popularity,
         Biases(3.9, rng.normal(0, 0.3, BOOKS).astype(np.float32), DEFAULTS.user_shrinkage),
         facts,
         0.5,

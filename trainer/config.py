@@ -62,7 +62,8 @@ class Config:
         shares: shares of the learned model in the blend with the local ridge; validation chooses.
         popularity_weights: weights of log popularity, 0–1, in deviations of a reader's scores; validation chooses.
         neighbours: from how many books the learned model predicts each one in the exported file.
-        item_shrinkage, user_shrinkage: ratings' worth of doubt in a bias.
+        item_shrinkage, user_shrinkage: ratings' worth of doubt in the biases that the learned model starts from.
+        item_shrinkages, user_shrinkages: the same in the exported biases; validation chooses.
         interaction_scales: how much of the neighbours' residuals is added to a rating; validation chooses.
         reranker_members: number of the reranker's networks, whose mean counts.
         reranker_width: hidden units of each network.
@@ -81,7 +82,7 @@ class Config:
     """
 
     variant: Variant = "joint"
-    embedding_dims: tuple[tuple[Negatives, int], ...] = (("batch", 256), ("catalogue", 512))
+    embedding_dims: tuple[tuple[Negatives, int], ...] = (("batch", 256), ("catalogue", 384))
     epochs: int = 40
     optimiser: Optimiser = "adam"
     patience: int = 4
@@ -97,7 +98,7 @@ class Config:
     folds: int = 4
     batch_negatives_limit: int = 50_000
     regularisations: tuple[float, ...] = (20.0, 50.0, 100.0, 200.0)
-    ridge_neighbours: tuple[int, ...] = (50, 100)
+    ridge_neighbours: tuple[int, ...] = (50, 64)
     feature_weight: float = 5.0
     dropout: float = 0.2
     reader_norm: float = 0.25
@@ -110,11 +111,13 @@ class Config:
     neighbours: int = 50
     item_shrinkage: float = 5.0
     user_shrinkage: float = 5.0
+    item_shrinkages: tuple[float, ...] = (2.5, 5.0, 10.0, 20.0)
+    user_shrinkages: tuple[float, ...] = (2.5, 5.0, 10.0)
     interaction_scales: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
     reranker_members: int = 4
     reranker_width: int = 16
     reranker_epochs: tuple[int, ...] = (0, 10, 20, 40)
-    reranker_reaches: tuple[float, ...] = (10.0, 20.0, 40.0, float("inf"))
+    reranker_reaches: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, float("inf"))
     reranker_folds: int = 3
     reranker_learning_rate: float = 0.005
     reranker_decay: float = 0.01

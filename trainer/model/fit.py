@@ -57,6 +57,7 @@ class Choices:
         blend: of the learned model's table, which is the first, and the local ridge's.
         scale: of the blend, with which it is the logarithm of a book's odds; the reranker adds to these.
         unrated_seen: among how many unrated books it was chosen; a larger number lowers their scores.
+        item_shrinkage, user_shrinkage: of the biases, in ratings.
         interaction: in the predicted rating.
         reranker: the reranker, trained on the held-out entries; None where the blend's order was no worse.
         figures: the validation figures behind it.
@@ -69,6 +70,8 @@ class Choices:
     blend: Blend
     scale: float = 1.0
     unrated_seen: float = 0.0
+    item_shrinkage: float = 5.0
+    user_shrinkage: float = 5.0
     interaction: float = 0.0
     reranker: Reranker | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -153,7 +156,8 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config, catalogue:
     choices = _choose_ridge(folds, config)
     for fold in folds:
         fold.settle(choices)
-    choices = _choose_rating(folds, _choose_blend(folds, choices, config), config)
+    choices = _choose_biases(folds, _choose_blend(folds, choices, config), config)
+    choices = _choose_rating(folds, choices, config)
     choices = _train_reranker(folds, choices, config)
     histories = _histories(folds[0])
     folds.clear()  # the model for all entries needs the memory
@@ -172,7 +176,7 @@ def refit(ratings: Ratings, catalogue: Catalogue, choices: Choices) -> ServingMo
         _learned_part(ratings, vectors, config),
         _ridge_part(ratings, ridge, catalogue.features, choices, config),
     )
-    return _serving(ratings, parts, vectors, catalogue.facts, choices, config)
+    return _serving(ratings, parts, vectors, catalogue.facts, choices)
 
 
 def _histories(fold: _Fold) -> dict[str, dict[str, list[float]]]:
@@ -276,7 +280,7 @@ class _Fold:
     def serving(self, choices: Choices) -> ServingModel:
         """Return the model that ``choices`` name, fitted to the fold's greater part."""
         parts, vectors = self.parts[choices.negatives], self.vectors(choices.negatives)
-        return _serving(self.part, parts, vectors, self.catalogue.facts_of_learned, choices, self.catalogue.config)
+        return _serving(self.part, parts, vectors, self.catalogue.facts_of_learned, choices)
 
 
 def _choose_ridge(folds: Sequence[_Fold], config: Config) -> Choices:
@@ -331,6 +335,22 @@ def _best(options: Sequence[Choice], figures: npt.ArrayLike) -> tuple[Choice, fl
     """Return the first option with the greatest figure, by the chief's figures, and its figure here."""
     place = int(distributed.agree(int(np.argmax(figures))))
     return options[place], float(np.asarray(figures)[place])
+
+
+def _choose_biases(folds: Sequence[_Fold], choices: Choices, config: Config) -> Choices:
+    """Choose the biases' shrinkages by the least validation error."""
+    options = list(itertools.product(config.item_shrinkages, config.user_shrinkages))
+    errors: list[list[float]] = [[] for _ in options]
+    for fold in folds:
+        rows, items, stars = fold.validation.held_stars()
+        for (of_items, of_users), of_option in zip(options, errors, strict=True) if len(stars) else ():
+            biases = fit_biases(fold.part.star_matrix(), of_items, of_users)
+            predicted = biases.mean + biases.items[items] + biases.users(fold.validation.stars)[rows]
+            of_option.append(rmse(predicted, stars))
+    if not errors[0]:
+        return choices
+    (of_items, of_users), _ = _best(options, [-np.mean(of_option) for of_option in errors])
+    return replace(choices, item_shrinkage=of_items, user_shrinkage=of_users)
 
 
 def _choose_rating(folds: Sequence[_Fold], choices: Choices, config: Config) -> Choices:
@@ -422,7 +442,6 @@ def _serving(
     vectors: Floats,
     facts: Facts,
     choices: Choices,
-    config: Config,
 ) -> ServingModel:
     blend, unrated = choices.blend, len(ratings.isbns) - len(_rated(ratings))
     # Of n times as many unrated books, each is n times less likely to be the next; scores are logarithms of odds.
@@ -433,7 +452,7 @@ def _serving(
         tuple(part.table(*values) for part, *values in zip(parts, blend.strengths, shares, strict=True)),
         vectors,
         popularity(ratings.items, len(ratings.isbns)),
-        fit_biases(ratings.star_matrix(), config.item_shrinkage, config.user_shrinkage),
+        fit_biases(ratings.star_matrix(), choices.item_shrinkage, choices.user_shrinkage),
         facts,
         choices.scale * blend.popularity_weight,
         choices.interaction / choices.scale,

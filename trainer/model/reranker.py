@@ -154,11 +154,12 @@ def examples(graph: Graph, asked: Sequence[Query]) -> Examples:
     )
 
 
-def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float, dict[str, float]]:
+def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float, dict[str, dict[str, float]]]:
     """Return the number of epochs to train, the reach, and each choice's figure, by cross-validation over readers.
 
-    A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them: what helps new readers must not
-    cost the others as much. With fewer than ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.
+    A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them. What helps new readers must cost
+    the others nothing: a choice that is worse than no reranker for whole shelves is not taken. With fewer than
+    ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.
 
     Args:
         by_fold: examples from each fold of the training entries.
@@ -182,13 +183,13 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
                 for reach in config.reranker_reaches if epochs else (np.inf,):
                     weight = replace(reranker, reach=reach).weight(part.sizes)[:, None]
                     ndcg.setdefault((epochs, reach), []).extend(part.ndcg(corrections * weight).tolist())
-    figures = {}
-    for choice, values in ndcg.items():
-        kinds = [np.array(values)[np.array(is_whole) == kind] for kind in (True, False)]
-        figures[choice] = float(np.mean([kind.mean() for kind in kinds if len(kind)]))
-    options = list(figures)
-    epochs, reach = options[int(distributed.agree(int(np.argmax(list(figures.values())))))]
-    return epochs, reach, {f"{epochs} epochs, reach {reach:g}": figure for (epochs, reach), figure in figures.items()}
+    options, are_whole = list(ndcg), np.array(is_whole)
+    whole = np.array([np.array(values)[are_whole].mean() for values in ndcg.values()])
+    figures = (whole + [np.array(v)[~are_whole].mean() for v in ndcg.values()]) / 2 if not all(is_whole) else whole
+    allowed = np.where(whole >= whole[options.index((0, np.inf))], figures, -np.inf)
+    epochs, reach = options[int(distributed.agree(int(np.argmax(allowed))))]
+    named = zip(options, whole.tolist(), np.asarray(figures).tolist(), strict=True)
+    return epochs, reach, {f"{e} epochs, reach {r:g}": {"whole": w, "figure": f} for (e, r), w, f in named}
 
 
 class Networks:

@@ -146,13 +146,14 @@ def verify(
     """Check that the runtimes agree with TensorFlow on some shelves: the same top ten, and the same scores.
 
     Both signatures that recommend are asked, that with fixed sizes where the shelf has no more books than these. Scores
-    and predicted ratings may differ by ``tolerance``, and books whose scores do by no more may change places.
+    may differ by ``tolerance`` times the greater of 1 and the score, and books whose scores do by no more may change
+    places. Predicted ratings may differ by ``tolerance``.
 
     Args:
         serving: the model.
         files: what it was exported to.
         shelves: what to ask.
-        tolerance: in deviations of the blend, and in stars.
+        tolerance: relative for scores, in stars for ratings.
         checked_in: the runtimes by name; None takes those that are here.
         module: what ``make_module`` returned for the model, if it is there already.
 
@@ -183,7 +184,7 @@ def verify(
 def _compare(expected: Tensors, actual: Tensors, where: str, tolerance: float) -> None:
     if not same_ranking(expected["indices"], expected["scores"], actual["indices"], tolerance):
         raise BadModel(f"{where}: TensorFlow ranks the books in another order")
-    if not np.allclose(expected["scores"], actual["scores"], rtol=0, atol=tolerance):
+    if (np.abs(expected["scores"] - actual["scores"]) > _allowed(expected["scores"], tolerance)).any():
         raise BadModel(f"{where}: the scores differ from TensorFlow's")
     # Below the top ten, books of all but equal scores may change places.
     by_index = dict(zip(actual["indices"].tolist(), actual["predicted_ratings"].tolist(), strict=True))
@@ -201,18 +202,26 @@ def same_ranking(
         indices: int32 [K], the expected books, the best first; −1 where there is none.
         scores: float32 [K], their scores.
         actual: int32 [K], the books that the runtime gives.
-        tolerance: how far apart the scores of two books may be that change places.
+        tolerance: how far apart the scores of two books may be that change places, relative to scores above 1.
     """
     known = dict(zip(indices.tolist(), scores.tolist(), strict=True))
     first, top = actual[:LIST_SIZE].tolist(), scores[:LIST_SIZE].tolist()
     books = [book for book in first if book != UNKNOWN]
     if len(set(books)) != len(books):
         return False
-    return all(abs(known.get(book, np.inf) - score) <= tolerance for book, score in zip(first, top, strict=True))
+    return all(
+        abs(known.get(book, np.inf) - score) <= _allowed(score, tolerance)
+        for book, score in zip(first, top, strict=True)
+    )
+
+
+def _allowed(score: Any, tolerance: float) -> Any:
+    """Return by how much a runtime's score may differ."""
+    return tolerance * np.maximum(1, np.abs(score))
 
 
 def sample_shelves(serving: ServingModel, count: int, seed: int) -> list[Shelf]:
-    """Return random shelves for ``verify``, among them an empty one and one with an unknown book."""
+    """Return random shelves for ``verify``, every other one without stars, and an empty one and an unknown book."""
     rng = np.random.default_rng(seed)
     items = len(serving.isbns)
     shelves: list[Shelf] = [
@@ -222,7 +231,8 @@ def sample_shelves(serving: ServingModel, count: int, seed: int) -> list[Shelf]:
     while len(shelves) < count:
         size = int(rng.integers(1, min(60, items) + 1))
         chosen = rng.choice(items, size, replace=False).astype(np.int32)
-        shelves.append((chosen, (rng.integers(0, 11, size) / 2).astype(np.float32)))
+        stars = (rng.integers(0, 11, size) / 2).astype(np.float32)
+        shelves.append((chosen, stars if len(shelves) % 2 else np.zeros_like(stars)))
     return shelves
 
 
