@@ -125,9 +125,7 @@ def test_forty_thousand_books_have_at_most_81_neighbours():
     assert int((local_ridge.SYSTEM_BYTES / (4 * 40_000)) ** 0.5) == 81
 
 
-@pytest.mark.parametrize(
-    ("targets", "sources"), [([3], [3]), ([], [1, 2, 3]), ([1, 2, 3], []), ([], [])], ids=str
-)
+@pytest.mark.parametrize(("targets", "sources"), [([3], [3]), ([], [1, 2, 3]), ([1, 2, 3], []), ([], [])], ids=str)
 def test_without_another_book_there_are_no_weights(targets, sources):
     columns = observations(shelves_of(), features_of(), 2.0, 0.3)
     ridge = LocalRidge(columns, np.array(targets, np.int64), np.array(sources, np.int64), 5)
@@ -136,7 +134,9 @@ def test_without_another_book_there_are_no_weights(targets, sources):
 
 
 def test_two_rated_books_predict_each_other():
-    columns = observations(sp.csr_matrix(np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0]], np.float32)), sp.csr_matrix((3, 1)), 5.0, 0.0)
+    columns = observations(
+        sp.csr_matrix(np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0]], np.float32)), sp.csr_matrix((3, 1)), 5.0, 0.0
+    )
     rated = np.array([0, 1])
     weights = LocalRidge(columns, rated, rated, 5).weights(2.0, 0.0, 5)
     np.testing.assert_allclose(weights.toarray(), [[0, 2 / 5, 0], [2 / 4, 0, 0], [0, 0, 0]], rtol=1e-6)

@@ -67,9 +67,7 @@ def scores_by_hand(validation, tables, popularity, blend):
 
 def ndcg_by_hand(validation, tables, popularity, blend):
     scores = scores_by_hand(validation, tables, popularity, blend)
-    return np.mean(
-        np.concatenate([validation.figures(rows, scores[rows].copy()) for rows in validation.blocks()])
-    )
+    return np.mean(np.concatenate([validation.figures(rows, scores[rows].copy()) for rows in validation.blocks()]))
 
 
 def pool_for(validation, tables, popularity):

@@ -27,8 +27,10 @@ def test_the_reranker_learns_what_the_blend_does_not_say():
     networks = Networks(DEFAULTS)
     epochs, reach, figures = choose([told], networks)
     assert epochs > 0
-    assert figures[f"{epochs} epochs, reach {reach:g}"] > figures["0 epochs, reach inf"] + 0.3
-    assert figures[f"{epochs} epochs, reach {reach:g}"] == max(figures.values())
+    chosen, none = figures[f"{epochs} epochs, reach {reach:g}"], figures["0 epochs, reach inf"]
+    assert chosen["figure"] > none["figure"] + 0.3
+    assert chosen["figure"] == max(of_choice["figure"] for of_choice in figures.values())
+    assert all(of_choice["figure"] == of_choice["whole"] for of_choice in figures.values())  # there are no parts
     tried = {f"{n} epochs, reach {r:g}" for n in DEFAULTS.reranker_epochs if n for r in DEFAULTS.reranker_reaches}
     assert set(figures) == {"0 epochs, reach inf", *tried}
     noise = replace(
@@ -50,7 +52,22 @@ def test_the_reach_is_the_size_of_shelf_from_which_corrections_do_harm():
     epochs, reach, figures = choose([parts], networks)
     assert epochs > 0
     assert reach < 200
-    assert figures[f"{epochs} epochs, reach {reach:g}"] > figures[f"{epochs} epochs, reach inf"]
+    assert figures[f"{epochs} epochs, reach {reach:g}"]["figure"] > figures[f"{epochs} epochs, reach inf"]["figure"]
+    assert figures[f"{epochs} epochs, reach {reach:g}"]["whole"] >= figures["0 epochs, reach inf"]["whole"]
+
+
+def test_what_helps_parts_of_shelves_is_not_taken_at_the_cost_of_whole_ones():
+    told = examples(np.random.default_rng(5))
+    is_whole = np.arange(QUERIES) % 4 == 0
+    # Whole shelves are as large as parts, and their blend is right by little: no reach can tell them apart.
+    blend = np.where(is_whole[:, None], told.labels * np.float32(2), told.blend)
+    features = told.features.copy()
+    features[is_whole] = features[is_whole][:, ::-1]
+    parts = replace(told, is_whole=is_whole, blend=blend, features=features)
+    epochs, reach, figures = choose([parts], Networks(DEFAULTS))
+    assert (epochs, reach) == (0, np.inf)
+    assert figures["0 epochs, reach inf"]["whole"] == 1
+    assert max(of_choice["figure"] for of_choice in figures.values()) > figures["0 epochs, reach inf"]["figure"]
 
 
 def test_a_choices_figure_counts_whole_shelves_and_parts_of_them_alike():
@@ -59,7 +76,7 @@ def test_a_choices_figure_counts_whole_shelves_and_parts_of_them_alike():
     blend = np.where(is_whole[:, None], told.labels, -told.labels)
     _, _, figures = choose([replace(told, is_whole=is_whole, blend=blend)], Networks(DEFAULTS))
     # The few whole shelves are ranked perfectly, all the others have the relevant book last.
-    assert figures["0 epochs, reach inf"] == pytest.approx(0.5)
+    assert figures["0 epochs, reach inf"] == {"whole": pytest.approx(1), "figure": pytest.approx(0.5)}
 
 
 def test_few_readers_are_not_enough():

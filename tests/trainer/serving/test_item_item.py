@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from trainer.serving import biases as biases_module
 from trainer.serving.biases import fit_biases
 from trainer.serving.item_item import (
     MOST_DEVIATIONS,
@@ -64,11 +65,39 @@ def test_residuals_share_no_array_with_the_stars():
     assert not np.shares_memory(residuals.indptr, stars.indptr)
 
 
-def test_biases_equal_a_hand_calculation():
+def test_biases_equal_a_hand_calculation(monkeypatch):
+    monkeypatch.setattr(biases_module, "ROUNDS", 1)
     stars = sp.csr_matrix(np.array([[5, 3, 0], [4, 0, 0]], np.float32))
     biases = fit_biases(stars, item_shrinkage=1.0, user_shrinkage=1.0)
     np.testing.assert_allclose(biases.items, [1 / 3, -0.5, 0], atol=1e-6)
-    np.testing.assert_allclose(biases.users(stars), [(2 / 3 - 0.5) / 3, (-1 / 3) / 2], atol=1e-6)
+    users = [(2 / 3 - 0.5) / 3, (-1 / 3) / 2]
+    np.testing.assert_allclose(biases.users(stars), users, atol=1e-6)
+    monkeypatch.setattr(biases_module, "ROUNDS", 2)
+    again = fit_biases(stars, item_shrinkage=1.0, user_shrinkage=1.0)
+    np.testing.assert_allclose(again.items, [(1 - users[0] + 0 - users[1]) / 3, (-1 - users[0]) / 2, 0], atol=1e-6)
+
+
+def test_biases_are_a_loop_over_items_and_users_by_turns():
+    rng = np.random.default_rng(7)
+    dense = (rng.integers(1, 11, (12, 9)) / 2 * (rng.random((12, 9)) < 0.4)).astype(np.float32)
+    stars = sp.csr_matrix(dense)
+    mean, of_items, of_users = dense[dense > 0].mean(), np.zeros(9), np.zeros(12)
+    for _ in range(biases_module.ROUNDS):
+        for item in range(9):
+            rated = dense[:, item] > 0
+            of_items[item] = (dense[rated, item] - mean - of_users[rated]).sum() / (rated.sum() + 3.0)
+        for user in range(12):
+            rated = dense[user] > 0
+            of_users[user] = (dense[user, rated] - mean - of_items[rated]).sum() / (rated.sum() + 2.0)
+    biases = fit_biases(stars, item_shrinkage=3.0, user_shrinkage=2.0)
+    assert biases.mean == pytest.approx(mean)
+    np.testing.assert_allclose(biases.items, of_items, atol=1e-5)
+    np.testing.assert_allclose(biases.users(stars), of_users, atol=1e-5)
+
+
+def test_without_stars_there_are_no_biases():
+    biases = fit_biases(sp.csr_matrix((4, 3), dtype=np.float32), 5.0, 5.0)
+    assert (biases.mean, biases.items.tolist()) == (3.5, [0, 0, 0])
 
 
 def sorted_by_hand(vectors, targets, sources, width):
