@@ -88,7 +88,7 @@ def test_the_blends_differ():
 
 @pytest.mark.parametrize("blend", [Blend(0.3, 0.25, offset=-0.5), Blend(0.0, 5.0, (2.0, 2.0), -4.0)], ids=str)
 def test_an_empty_shelf_is_ranked_by_popularity(blend):
-    validation, tables, popularity = world()
+    _, tables, popularity = world()
     rows = np.zeros((2, BOOKS), bool)
     held = rows.copy()
     held[:, UNRATED::7] = True
