@@ -67,7 +67,7 @@ def make(seed: int) -> ServingModel:
     )
     return ServingModel(
         isbns(),
-        (table(DEFAULTS.neighbours), table(max(DEFAULTS.ridge_neighbours))),
+        (table(DEFAULTS.neighbours), table(DEFAULTS.ridge_weights // BOOKS)),
         vectors.astype(np.float32),
         popularity,
         Biases(3.9, rng.normal(0, 0.3, BOOKS).astype(np.float32), DEFAULTS.user_shrinkage),

@@ -51,7 +51,9 @@ class Config:
         small: with fewer entries, validation uses several ``folds``, since one small part says little.
         batch_negatives_limit: with more entries, the negatives of a ``batch`` are not tried.
         regularisations: λ of the local ridge; validation chooses.
-        ridge_neighbours: k of the local ridge, from how many books each one is predicted; validation chooses.
+        ridge_neighbours: least and greatest k of the local ridge, from how many books each one is predicted; validation
+            chooses between the least, and the greatest for which the table has at most ``ridge_weights`` weights.
+        ridge_weights: with 10,000 books, the exported file has about 10 MB.
         feature_weight: w of the local ridge: the weight of metadata relative to the ratings.
         dropout: p of the local ridge's second regularisation, which grows with a book's popularity.
         reader_norm: α of the local ridge: how much less readers with many books count, as a power.
@@ -98,7 +100,8 @@ class Config:
     folds: int = 4
     batch_negatives_limit: int = 50_000
     regularisations: tuple[float, ...] = (20.0, 50.0, 100.0, 200.0)
-    ridge_neighbours: tuple[int, ...] = (50, 64)
+    ridge_neighbours: tuple[int, int] = (50, 200)
+    ridge_weights: int = 640_000
     feature_weight: float = 5.0
     dropout: float = 0.2
     reader_norm: float = 0.25

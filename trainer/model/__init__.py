@@ -1,4 +1,4 @@
-"""Fitting: the TensorFlow Recommenders model, EASE with metadata, the reranker, and the choices made on validation.
+"""Fitting: the TensorFlow Recommenders model, the local ridge, the reranker, and the choices made on validation.
 
 Start with ``fit.py``; the other modules are its steps.
 """

@@ -245,7 +245,7 @@ class _Fold:
         self.shared_features = catalogue.shared(self.features)
         self.popularity = popularity(self.part.items, len(self.part.isbns))
         self.is_rated = self.popularity > 0
-        self.ridge: LocalRidge | None = _ridge(self.part, self.shared_features, config, max(config.ridge_neighbours))
+        self.ridge: LocalRidge | None = _ridge(self.part, self.shared_features, config, max(self.neighbours(config)))
         few = len(ratings.users) <= config.batch_negatives_limit
         self.learned = {
             negatives: learn(self.part, catalogue.steps, negatives, self.validation, config.epochs)
@@ -253,6 +253,11 @@ class _Fold:
             if few or negatives != "batch" or len(config.embedding_dims) == 1
         }
         self.parts: dict[Negatives, tuple[_Part, _Part]] = {}
+
+    def neighbours(self, config: Config) -> list[int]:
+        """Return the k that the local ridge may have."""
+        least, greatest = config.ridge_neighbours
+        return sorted({least, min(max(config.ridge_weights // len(self.is_rated), least), greatest)})
 
     def settle(self, choices: Choices) -> None:
         """Make the tables' parts, with the local ridge that was chosen, and free the memory of its systems."""
@@ -285,7 +290,7 @@ class _Fold:
 
 def _choose_ridge(folds: Sequence[_Fold], config: Config) -> Choices:
     """Choose the local ridge's λ and k, by how well it ranks rated books on its own."""
-    options = list(itertools.product(config.regularisations, config.ridge_neighbours))
+    options = list(itertools.product(config.regularisations, folds[0].neighbours(config)))
     means = np.zeros(len(options))
     for fold in folds:
         assert fold.ridge is not None

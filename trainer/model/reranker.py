@@ -158,8 +158,11 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
     """Return the number of epochs to train, the reach, and each choice's figure, by cross-validation over readers.
 
     A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them. What helps new readers must cost
-    the others nothing: a choice that is worse than no reranker for whole shelves is not taken. With fewer than
-    ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.
+    the others nothing: a choice that is worse than no reranker for whole shelves is not taken. Of those that are within
+    a standard error of the best, the one with the smallest reach is taken, then that with the fewest epochs. With fewer
+    than ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.
+    Source: Breiman et al., "Classification and Regression Trees" (1984), section 3.4.3, for the standard error, here of
+    the difference query by query.
 
     Args:
         by_fold: examples from each fold of the training entries.
@@ -184,11 +187,17 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
                     weight = replace(reranker, reach=reach).weight(part.sizes)[:, None]
                     ndcg.setdefault((epochs, reach), []).extend(part.ndcg(corrections * weight).tolist())
     options, are_whole = list(ndcg), np.array(is_whole)
-    whole = np.array([np.array(values)[are_whole].mean() for values in ndcg.values()])
-    figures = (whole + [np.array(v)[~are_whole].mean() for v in ndcg.values()]) / 2 if not all(is_whole) else whole
-    allowed = np.where(whole >= whole[options.index((0, np.inf))], figures, -np.inf)
-    epochs, reach = options[int(distributed.agree(int(np.argmax(allowed))))]
-    named = zip(options, whole.tolist(), np.asarray(figures).tolist(), strict=True)
+    values = np.array([ndcg[choice] for choice in options])
+    none = options.index((0, np.inf))
+    kinds = [values[:, are_whole == kind] for kind in (True, False) if (are_whole == kind).any()]
+    figures = np.mean([kind.mean(axis=1) for kind in kinds], axis=0)
+    allowed = np.flatnonzero(kinds[0].mean(axis=1) >= kinds[0][none].mean())
+    best = allowed[np.argmax(figures[allowed])]
+    lost = [kind[best] - kind for kind in kinds]
+    errors = np.sqrt(sum(part.var(axis=1) / part.shape[1] for part in lost)) / len(kinds)
+    good = [n for n in allowed if figures[best] - figures[n] <= errors[n]]
+    epochs, reach = options[int(distributed.agree(int(min(good, key=lambda n: (options[n][0] > 0, options[n][1], n)))))]
+    named = zip(options, kinds[0].mean(axis=1).tolist(), figures.tolist(), strict=True)
     return epochs, reach, {f"{e} epochs, reach {r:g}": {"whole": w, "figure": f} for (e, r), w, f in named}
 
 
