@@ -31,8 +31,8 @@ def run():
     features = item_features(built.isbns, books, CONFIG.features)
     result = evaluate(tflite.load(files, "v"), built, held_out, 1, features)
     compared = baselines.compare(built, books, held_out, CONFIG, every=True)
-    curve = cold_start(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices))
-    cold = cold_books(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices).blend)
+    curve = cold_start(built, books, CONFIG, lambda part: refit(part, trained.catalogue, trained.choices))
+    cold = cold_books(built, books, CONFIG, lambda part: refit(part, trained.catalogue, trained.choices).blend)
     details = {
         "version": "20260101T000000Z-1",
         "createdAt": "2026-01-01T00:00:00+00:00",
@@ -126,7 +126,7 @@ def test_the_cold_start_curve_removes_readers_and_gives_all_models_the_same_shel
     trained = run[2]
     ratings, books = clusters(books=160, per_reader=24)
     built = dataset.build(dataset.clean(ratings)[0], books)
-    curve = cold_start(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices))
+    curve = cold_start(built, books, CONFIG, lambda part: refit(part, trained.catalogue, trained.choices))
     assert curve["sizes"] == list(SIZES)
     assert 0 < curve["readers"] < len(built.user_ids)
     tuned = {"item-kNN", "RP3beta", "iALS", "ELSA", "SLIM", "BPR", "EASE", "CEASE"}

@@ -62,3 +62,11 @@ def test_a_catalogue_without_metadata_and_a_single_reader_still_give_a_model():
     assert len(candidates) == len(built.isbns)
     assert json.loads(files["items.json"])["isbns"] == list(built.isbns)
     assert isinstance(serving, ServingModel)
+
+
+def test_readers_with_one_book_each_leave_nothing_to_validate_on_but_give_a_model():
+    ratings, books = clusters(readers=30, books=20, per_reader=6)
+    built = dataset.build(dataset.clean(ratings.drop_duplicates("userId"))[0], books)
+    assert len(built.users) == 30
+    candidates = tflite.as_served(fit(built, books, TINY).serving, "v").candidates(Shelf("nobody", ()))
+    assert len(candidates) == len(built.isbns)
