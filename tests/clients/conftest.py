@@ -17,7 +17,8 @@ from tests.trainer.serving.batch.models import random_model
 from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
 from trainer.data import dataset
-from trainer.model.fit import Choices, refit
+from trainer.model import fit as fitting
+from trainer.model.pool import Blend
 from trainer.publishing import versions
 from trainer.serving import tflite
 from trainer.serving.by_user import export_by_user
@@ -63,8 +64,9 @@ def published(tmp_path_factory):
     ratings, books = clusters(readers=40, books=120, per_reader=10)
     built = dataset.build(dataset.clean(ratings)[0], books)
     config = replace(DEFAULTS, embedding_dims=(("batch", 16),))
-    choices = Choices("batch", 2, 0.5, 0.1, interaction=0.3, reranker=random_model(books=20).reranker)
-    serving = refit(built, books, config, choices)
+    reranker = random_model(books=20).reranker
+    choices = fitting.Choices(50.0, 50, "batch", 2, Blend(0.5, 0.1), interaction=0.3, reranker=reranker)
+    serving = fitting.refit(built, fitting.Catalogue(built, books, config), choices)
     files = tflite.export(serving)
     model = tflite.load(files, VERSION)
     files |= export_by_user(serving, model, built, K)

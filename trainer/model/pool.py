@@ -108,7 +108,7 @@ def pool_of(
     popular = np.argsort(-popularity, kind="stable")[: min(POPULAR, int(is_rated.sum()))]
     others = np.flatnonzero(~is_rated)
     blocks = []
-    for rows in validation.blocks():
+    for rows in [*validation.blocks()] or [slice(0, 0)]:  # without readers, a pool of nobody's books
         shelves = validation.shelves[rows]
         on_shelf = shelves.toarray() > 0
         counted = ~on_shelf & is_rated

@@ -68,7 +68,7 @@ class Validation:
         return np.array(
             [[item in of_reader for item in row] for row, of_reader in zip(items.tolist(), wanted, strict=True)],
             np.float32,
-        )
+        ).reshape(items.shape)
 
     def relevant_counts(self) -> npt.NDArray[np.int64]:
         """Return each reader's number of held-out books, int64 [validated]."""

@@ -14,10 +14,12 @@ from trainer.evaluation.cold_books import cold_books
 from trainer.evaluation.cold_start import SIZES, cold_start
 from trainer.evaluation.evaluate import evaluate
 from trainer.metrics import BEYOND
-from trainer.model.fit import fit, refit
+from trainer.model.fit import Catalogue, fit, refit
 from trainer.serving import tflite
 
 CONFIG = replace(DEFAULTS, epochs=6, folds=1, embedding_dims=(("batch", 32), ("catalogue", 32)), baselines=True)
+
+TUNED = {"item-kNN", "RP3beta", "iALS", "ELSA", "SLIM", "BPR", "EASE", "CEASE"}
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,8 @@ def run():
     features = item_features(built.isbns, books, CONFIG.features)
     result = evaluate(tflite.load(files, "v"), built, held_out, 1, features)
     compared = baselines.compare(built, books, held_out, CONFIG, every=True)
-    curve = cold_start(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices))
-    cold = cold_books(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices).blend)
+    curve = cold_start(built, books, CONFIG, lambda part: refit(part, trained.catalogue, trained.choices))
+    cold = cold_books(built, books, CONFIG, lambda part: refit(part, trained.catalogue, trained.choices).blend)
     details = {
         "version": "20260101T000000Z-1",
         "createdAt": "2026-01-01T00:00:00+00:00",
@@ -70,7 +72,7 @@ def test_report_and_model_card_show_what_is_on_every_models_lists(run):
     _, _, trained, files, _, details = run
     rows = {"this model": details["metrics"]["model"], **details["metrics"]["baselines"]}
     ranking = {name: row for name, row in rows.items() if "ndcg" in row}
-    assert set(ranking) == {"this model", "popularity", "item-kNN", "iALS", "EASE", "CEASE"}
+    assert set(ranking) == {"this model", "popularity", *TUNED}
     page, card = report.render(details, trained.histories, []), report.model_card(details, files)
     table = page[page.index("What is on the lists") :]
     for name, row in ranking.items():
@@ -126,11 +128,11 @@ def test_the_cold_start_curve_removes_readers_and_gives_all_models_the_same_shel
     trained = run[2]
     ratings, books = clusters(books=160, per_reader=24)
     built = dataset.build(dataset.clean(ratings)[0], books)
-    curve = cold_start(built, books, CONFIG, lambda part: refit(part, books, CONFIG, trained.choices))
+    catalogue = Catalogue(built, books, CONFIG)
+    curve = cold_start(built, books, CONFIG, lambda part: refit(part, catalogue, trained.choices))
     assert curve["sizes"] == list(SIZES)
     assert 0 < curve["readers"] < len(built.user_ids)
-    tuned = {"item-kNN", "RP3beta", "iALS", "ELSA", "SLIM", "BPR", "EASE", "CEASE"}
-    assert set(curve["models"]) == {"this model", "popularity", *tuned}
+    assert set(curve["models"]) == {"this model", "popularity", *TUNED}
     at_nothing = {name: points[0]["mean"] for name, points in curve["models"].items()}
     assert at_nothing["this model"] == at_nothing["popularity"]
     ours = [point["mean"] for point in curve["models"]["this model"]]

@@ -75,7 +75,8 @@ def test_the_reranker_adds_what_a_calculation_by_hand_gives(small):
     rng = np.random.default_rng(3)
     weights = [rng.normal(size=shape).astype(np.float32) for shape in ((2, len(FEATURES), 5), (2, 5), (2, 5))]
     none, one = np.zeros(len(FEATURES), np.float32), np.ones(len(FEATURES), np.float32)
-    serving = replace(trained.serving, reranker=Reranker(none, one, *weights))
+    ranges = (one * -np.inf, one * np.inf, none, one)
+    serving = replace(trained.serving, reranker=Reranker(*ranges, *weights))
     model = tflite.load(tflite.export(serving), "v")
     shelf = dataset.shelves_of(built)["reader-07"]
     known = [built.isbns.index(isbn) for isbn in shelf.ratings]
@@ -90,13 +91,13 @@ def test_the_reranker_adds_what_a_calculation_by_hand_gives(small):
 
 
 def _features_by_hand(serving, known, stars, shelves, item):
-    on_shelf = shelves.toarray() > 0
-    parts = [standardised((shelves @ table.matrix).toarray(), on_shelf)[0, item] for table in serving.tables]
+    counted = (shelves.toarray() == 0) & serving.is_rated
+    parts = [standardised((shelves @ table.matrix).toarray(), counted)[0, item] for table in serving.tables]
     likeness = serving.vectors[known] @ serving.vectors[item]
     residuals = np.where(stars > 0, stars - serving.biases.mean - serving.biases.items[known], 0)
     contributions = 0
     for table in serving.tables:
-        sums = (shelves @ table.matrix).toarray()[~on_shelf]
+        sums = (shelves @ table.matrix).toarray()[counted]
         contributions += table.share / sums.std() * table.matrix.toarray()[known, item]
     facts, popular = serving.facts, serving.popularity
     series = (facts.series[known] == facts.series[item]) & (facts.series[item] >= 0)
@@ -104,9 +105,10 @@ def _features_by_hand(serving, known, stars, shelves, item):
     root = np.sqrt(len(known))
     values = {
         "blend": serving.blend(shelves)[0, item],
-        "ease": parts[1],
+        "ridge": parts[1],
         "learned": parts[0],
         "popularity": popular[item],
+        "unrated": popular[item] == 0,
         "closest": likeness.max(),
         "affinity": likeness.sum() / root,
         "taste": (likeness * residuals).sum() / root,
@@ -151,7 +153,7 @@ def test_two_tables_are_blended_reader_by_reader(small):
     built, _, trained, _ = small
     serving = trained.serving
     table = serving.tables[0]
-    louder = replace(table, weights=table.weights * 100)
+    louder = replace(table, matrix=table.matrix * 100)
     one = replace(serving, tables=(replace(table, share=1.0),)).blend(built.matrix())
     two = replace(serving, tables=(replace(table, share=0.5), replace(louder, share=0.5))).blend(built.matrix())
     np.testing.assert_allclose(one, two, atol=1e-4)

@@ -86,10 +86,14 @@ def test_a_validation_figure_is_the_same_from_vectors_and_from_all_scores():
     assert 0 < expected == pytest.approx(validation.ndcg_of_vectors(vectors), abs=1e-12)
 
 
-def test_large_catalogues_have_the_same_neighbours_as_small_ones(monkeypatch):
+def test_catalogues_of_many_blocks_have_the_same_weights_as_small_ones(monkeypatch):
     vectors = np.random.default_rng(2).standard_normal((400, 24)).astype(np.float32)
-    indices, weights = item_item.neighbours_of_vectors(vectors, 20)
-    monkeypatch.setattr(item_item, "LARGE", 0)
-    neighbours, other_weights = item_item.neighbours_of_vectors(vectors, 20)
-    np.testing.assert_array_equal(neighbours, indices)
-    np.testing.assert_allclose(other_weights, weights, atol=1e-5)
+    every = np.arange(400)
+    at_once = item_item.weights_of_vectors(vectors, every, every, 20)
+    monkeypatch.setattr(topk, "QUERIES", 32)
+    monkeypatch.setattr(topk, "ITEMS", 64)
+    in_blocks = item_item.weights_of_vectors(vectors, every, every, 20)
+    assert at_once.nnz == 400 * 20
+    np.testing.assert_array_equal(in_blocks.indptr, at_once.indptr)
+    np.testing.assert_array_equal(in_blocks.indices, at_once.indices)
+    np.testing.assert_allclose(in_blocks.data, at_once.data, atol=1e-5)
