@@ -71,6 +71,7 @@ class Config:
         reranker_width: hidden units of each network.
         reranker_epochs: epochs to choose from by cross-validation; 0 means no reranker.
         reranker_reaches: sizes of shelves, in books, beyond which its corrections shrink; validation chooses.
+            A million is no limit.
         reranker_folds: folds of that cross-validation, over readers.
         reranker_learning_rate: learning rate of the reranker's Adam.
         reranker_decay: weight decay of the reranker, per step and unit of the learning rate.
@@ -120,7 +121,7 @@ class Config:
     reranker_members: int = 4
     reranker_width: int = 16
     reranker_epochs: tuple[int, ...] = (0, 10, 20, 40)
-    reranker_reaches: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, float("inf"))
+    reranker_reaches: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 1e6)
     reranker_folds: int = 3
     reranker_learning_rate: float = 0.005
     reranker_decay: float = 0.01

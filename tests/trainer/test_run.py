@@ -19,6 +19,7 @@ from trainer.cloud import now_ms
 from trainer.data import dataset
 from trainer.evaluation import report
 from trainer.metrics import finite
+from trainer.model.fit import Catalogue
 from trainer.pipeline import _judge, answers, make
 from trainer.run import Services, run
 from trainer.serving.by_user import user_key
@@ -90,7 +91,8 @@ def test_a_run_publishes_files_report_and_card_and_a_second_one_reports_changes(
 def test_the_smallest_databases_are_judged_without_an_error(stars, readers):
     ratings, _ = clusters(readers=readers, books=20, per_reader=4)
     built = dataset.build(dataset.clean(ratings.assign(myRate=stars))[0], None)
-    judged = _judge(built, pd.DataFrame({"isbn": list(built.isbns)}), TINY, None)
+    books = pd.DataFrame({"isbn": list(built.isbns)})
+    judged = _judge(built, books, TINY, Catalogue(built, books, TINY), None)
     assert judged.verdict.passed
     assert judged.trained.choices.reranker is None
     if readers > 1:

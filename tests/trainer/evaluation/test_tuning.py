@@ -15,6 +15,7 @@ from trainer.evaluation.ranking_baselines import Baseline
 from trainer.evaluation.rating_baselines import BIASES, Pairs, bias_model, tune_rating
 from trainer.evaluation.tuning import Family, Parts, search, tune
 from trainer.metrics import rmse
+from trainer.serving.biases import ROUNDS
 
 ASKED = replace(DEFAULTS, baselines=True, folds=2)
 
@@ -111,16 +112,19 @@ def test_the_biases_shrinkage_with_the_least_error_is_chosen(data):
     assert by_options[tuning.key(choice.options)] == pytest.approx(choice.figure)
 
 
-def test_biases_are_sums_of_shrunken_deviations(data):
+def test_biases_are_least_squares_of_books_and_readers_by_turns(data):
     ratings, _, held_out = data
     predicted = bias_model(ratings, {"item_shrinkage": 2, "user_shrinkage": 3})
     rated = ratings.stars > 0
     users, items, stars = ratings.users[rated], ratings.items[rated], ratings.stars[rated]
     mean = stars.mean()
-    of_items = [(stars[items == i] - mean).sum() / ((items == i).sum() + 2) for i in range(ratings.shape[1])]
-    of_items = np.array([*of_items, 0])  # the last is for an unknown book
-    rests = stars - mean - of_items[items]
-    of_users = np.array([rests[users == u].sum() / ((users == u).sum() + 3) for u in range(ratings.shape[0])] + [0])
+    of_users = np.zeros(ratings.shape[0] + 1)  # the last is for an unknown reader, or book
+    for _ in range(ROUNDS):
+        rests = stars - mean - of_users[users]
+        of_items = [rests[items == i].sum() / ((items == i).sum() + 2) for i in range(ratings.shape[1])]
+        of_items = np.array([*of_items, 0])
+        rests = stars - mean - of_items[items]
+        of_users = np.array([rests[users == u].sum() / ((users == u).sum() + 3) for u in range(ratings.shape[0])] + [0])
     rows = held_out.iloc[:20].copy()
     rows.iloc[0, rows.columns.get_loc("userId")] = "nobody"
     rows.iloc[1, rows.columns.get_loc("isbn")] = "no book"
