@@ -62,8 +62,8 @@ class Result:
     def values(self, name: str, measure: str) -> list[float]:
         """Return a model's mean, of each seed for ours; none if the model has no such figure."""
         rows = [run["model"] for run in self.runs] if name == OURS else [self.rows.get(name, {})]
-        found = [row[measure] for row in rows if row.get(measure) is not None]
-        return [value["mean"] if isinstance(value, Mapping) else value for value in found]
+        values = [row[measure] for row in rows if row.get(measure) is not None]
+        return [value["mean"] if isinstance(value, Mapping) else value for value in values]
 
 
 def main() -> int:

@@ -35,14 +35,13 @@ class Config:
     Attributes:
         variant: which of the notebook's three models is the learned candidate.
         embedding_dims: width of a book's vector, by the negatives of the retrieval task: ``batch``, the other readers'
-            books of a step, which leaves books without ratings alone and suits little data; or the whole
-            ``catalogue``. Both are tried, validation chooses.
+            books of a step, which suits little data; or ``catalogue``, all books with entries. Validation chooses.
         epochs: greatest number of passes over the readers.
-        optimiser: of the learned candidate: Adam, or the notebook's AdamW, whose weight decay is Keras' default.
+        optimiser: of the learned candidate: Adam, or the notebook's AdamW with Keras' default weight decay.
         patience: training stops after so many epochs without a better validation figure.
         batch_users: readers per group, the smallest unit of training; a batch's negatives come from one group.
         groups: groups per step; 0 chooses by the number of readers.
-        catalogue_sample: books that a group is ranked among, if the catalogue is larger.
+        catalogue_sample: books that a group is ranked among, if more have entries.
         pairs_per_user: books per reader and step that are predicted from the others.
         learning_rate: of the optimiser.
         temperature: of the softmax over the books of a batch.
@@ -51,20 +50,20 @@ class Config:
         small: with fewer entries, validation uses several ``folds``, since one small part says little.
         batch_negatives_limit: with more entries, the negatives of a ``batch`` are not tried.
         regularisations: λ of the local ridge; validation chooses.
-        ridge_neighbours: least and greatest k of the local ridge, from how many books each one is predicted; validation
-            chooses between the least, and the greatest for which the table has at most ``ridge_weights`` weights.
-        ridge_weights: with 10,000 books, the exported file has about 10 MB.
+        ridge_neighbours: bounds of k, the number of books from which the local ridge predicts each one. Validation
+            chooses between the least k, and the greatest with which the table has at most ``ridge_weights`` weights.
+        ridge_weights: bounds the exported file: about 10 MB with 10,000 books.
         feature_weight: w of the local ridge: the weight of metadata relative to the ratings.
         dropout: p of the local ridge's second regularisation, which grows with a book's popularity.
-        reader_norm: α of the local ridge: how much less readers with many books count, as a power.
+        reader_norm: α of the local ridge, a power: the greater it is, the less readers with many books count.
         unrated_regularisation: λ of the ridge on metadata alone, for books without any entry ("unrated").
         unrated_neighbours: k of that ridge.
-        unrated_strengths: factors of unrated books' weights in a table; validation chooses.
-        unrated_offsets: what is added to their scores, in deviations of a reader's scores; validation chooses.
+        unrated_strengths: factors for unrated books' weights, in each table; validation chooses.
+        unrated_offsets: added to unrated books' scores, in deviations of a reader's scores; validation chooses.
         shares: shares of the learned model in the blend with the local ridge; validation chooses.
         popularity_weights: weights of log popularity, 0–1, in deviations of a reader's scores; validation chooses.
-        neighbours: from how many books the learned model predicts each one in the exported file.
-        item_shrinkage, user_shrinkage: ratings' worth of doubt in the biases that the learned model starts from.
+        neighbours: number of books from which the learned model predicts each one in the exported file.
+        item_shrinkage, user_shrinkage: of the biases that the learned model starts from, in ratings.
         item_shrinkages, user_shrinkages: the same in the exported biases; validation chooses.
         interaction_scales: how much of the neighbours' residuals is added to a rating; validation chooses.
         reranker_members: number of the reranker's networks, whose mean counts.

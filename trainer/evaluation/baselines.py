@@ -184,7 +184,7 @@ def compare(
     Args:
         train: the entries.
         books: the catalogue's metadata, or None.
-        held_out: what is to be found and predicted.
+        held_out: columns ``userId, isbn, myRate``: the books to be ranked first, and the stars to be predicted.
         config: options; ``baselines`` asks for the models of the field.
         every: among these, also Surprise's slow ones.
     """

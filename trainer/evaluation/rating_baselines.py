@@ -155,11 +155,11 @@ def tune_rating(name: str, fit: Callable[[Ratings, Options], Predict], stages: S
     held = [(part, pairs) for part, pairs in held if len(pairs.stars)]
 
     def figures(grid: Sequence[Options]) -> Mapping[Key, float]:
-        found = {}
+        means = {}
         for options in grid:
             each = [rmse(fit(part, options)(pairs), pairs.stars) for part, pairs in held]
-            found[key(options)] = float(np.mean(each)) if each else float("nan")
-        return found
+            means[key(options)] = float(np.mean(each)) if each else float("nan")
+        return means
 
     return search(name, stages, figures, "rmse", parts.readers)
 

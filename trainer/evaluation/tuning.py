@@ -109,11 +109,11 @@ def tune(family: Family, parts: Parts) -> Choice:
     """Return the hyperparameters with the greatest mean NDCG@10 on validation; of equal ones the first."""
 
     def figures(grid: Sequence[Options]) -> Mapping[Key, float]:
-        found: dict[Key, list[float]] = {key(options): [] for options in grid}
+        by_options: dict[Key, list[float]] = {key(options): [] for options in grid}
         for part, validation in parts.pairs:
             for options, baseline in family.fits(part, grid):
-                found[key(options)].append(mean_ndcg(baseline, validation))
-        return {which: float(np.mean(values)) if values else float("nan") for which, values in found.items()}
+                by_options[key(options)].append(mean_ndcg(baseline, validation))
+        return {which: float(np.mean(values)) if values else float("nan") for which, values in by_options.items()}
 
     return search(family.name, family.stages, figures, "ndcg", parts.readers)
 
@@ -159,7 +159,7 @@ def combinations(stage: Mapping[str, Sequence[float]]) -> Iterator[dict[str, flo
 
 
 def mean_ndcg(baseline: Baseline, validation: Validation) -> float:
-    """Return the mean NDCG@10 of a fitted model; NaN if no reader has an entry to be found."""
+    """Return the mean NDCG@10 of a fitted model; NaN if no reader has a held-out entry."""
     figures: list[float] = []
     for rows in validation.blocks():
         scores = np.array(baseline.scores(validation.shelves[rows]), np.float32)

@@ -47,16 +47,16 @@ Choice = TypeVar("Choice")
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What validation chose: with the configuration and the entries it makes the model.
+    """What validation chose; with the configuration and the entries, it determines the model.
 
     Attributes:
         regularisation: λ of the local ridge.
         ridge_neighbours: k of the local ridge.
         negatives: of the retrieval task.
         epochs: of the multi-task model.
-        blend: of the learned model's table, which is the first, and the local ridge's.
-        scale: of the blend, with which it is the logarithm of a book's odds; the reranker adds to these.
-        unrated_seen: among how many unrated books it was chosen; a larger number lowers their scores.
+        blend: of the learned model's table, the first, and the local ridge's.
+        scale: factor that makes the blend the logarithm of a book's odds, to which the reranker adds.
+        unrated_seen: mean number of unrated books in the folds; if a catalogue has more, their scores are lower.
         item_shrinkage, user_shrinkage: of the biases, in ratings.
         interaction: in the predicted rating.
         reranker: the reranker, trained on the held-out entries; None where the blend's order was no worse.
@@ -206,9 +206,9 @@ def _fold_count(ratings: Ratings, config: Config) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The weights of a table in units of the mean reader's best score, those of rated books and of unrated ones apart.
+    """The weights of a table in units of the mean reader's best score: for rated books, and for unrated ones.
 
-    Both are float32 CSR [items, items]; the latter are as long, book by book, as the former are on average.
+    Both are float32 CSR [items, items]. The mean length of their columns, without empty ones, is the same.
     """
 
     rated: sp.csr_matrix
@@ -232,7 +232,7 @@ class _Part:
 class _Fold:
     """One split of the training entries, with every candidate fitted to its greater part.
 
-    Books whose entries are all held out are unrated here: how well these come in is how unrated books are judged.
+    Books whose entries are all held out are unrated here: the choices for unrated books are judged by them.
     """
 
     def __init__(self, ratings: Ratings, catalogue: Catalogue, number: int) -> None:
@@ -255,12 +255,12 @@ class _Fold:
         self.parts: dict[Negatives, tuple[_Part, _Part]] = {}
 
     def neighbours(self, config: Config) -> list[int]:
-        """Return the k that the local ridge may have."""
+        """Return the values of k to choose from, ascending."""
         least, greatest = config.ridge_neighbours
         return sorted({least, min(max(config.ridge_weights // len(self.is_rated), least), greatest)})
 
     def settle(self, choices: Choices) -> None:
-        """Make the tables' parts, with the local ridge that was chosen, and free the memory of its systems."""
+        """Make the tables' parts with the chosen local ridge, and free the memory of its systems."""
         config = self.catalogue.config
         assert self.ridge is not None
         ridge = _ridge_part(self.part, self.ridge, self.features, choices, config)
@@ -270,7 +270,7 @@ class _Fold:
         self.ridge = None
 
     def pool(self, negatives: Negatives) -> Pool:
-        """Return what blends of the tables are tried on."""
+        """Return the pool on which blends of the tables are tried."""
         parts = self.parts[negatives]
         rated, unrated = [part.rated for part in parts], [part.unrated for part in parts]
         return pool_of(self.validation, rated, unrated, self.popularity)
@@ -410,7 +410,7 @@ def _ridge(ratings: Ratings, features: sp.csr_matrix, config: Config, neighbours
 def _ridge_part(
     ratings: Ratings, ridge: LocalRidge, features: sp.csr_matrix, choices: Choices, config: Config
 ) -> _Part:
-    """Return the local ridge's weights; those of unrated books are a ridge on the metadata alone."""
+    """Return the local ridge's weights; those of unrated books come from a ridge on the metadata alone."""
     rated = _rated(ratings)
     unrated = np.setdiff1d(np.arange(len(ratings.isbns)), rated)
     by_metadata = LocalRidge(features.T.tocsc(), unrated, rated, config.unrated_neighbours)
@@ -431,7 +431,7 @@ def _learned_part(ratings: Ratings, vectors: Floats, config: Config) -> _Part:
 
 
 def _vectors_by_metadata(learned: Learned, features: sp.csr_matrix) -> Floats:
-    """Return the vectors of books without a vector of their own, float32 [items, embedding_dim]: 0 without metadata."""
+    """Return the vectors that books have by their metadata alone, float32 [items, embedding_dim]; 0 without any."""
     vectors = np.asarray(features @ learned.feature_vectors, np.float32)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(norms, np.float32(1e-12))

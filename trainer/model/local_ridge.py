@@ -1,7 +1,7 @@
 """Local ridge regression: each book is predicted from its nearest books, with a small system of equations of its own.
 
-Unlike EASE, which inverts one matrix as large as the catalogue, the work grows with the books, not with their cube, so
-that there is one model for catalogues of all sizes.
+EASE inverts one matrix as large as the catalogue, which is cubic in its books. Here the work for the systems grows with
+the books alone, so one model serves catalogues of all sizes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
+Items = npt.NDArray[np.int64]
 
 BLOCK = 512
 """Books whose Gram rows are dense at a time: two workers with 40,000 books hold 160 MB."""
 
 SYSTEM_BYTES = 1 << 30
 """Greatest size of all systems together: items · k² · 4 bytes. It bounds k: 81 with 40,000 books."""
-
-Items = npt.NDArray[np.int64]
 
 
 def observations(
@@ -55,7 +53,7 @@ class LocalRidge:
     don't overfit towards the Identity" (NeurIPS 2020), eq. 8. Compare Steck, "Markov Random Fields for Collaborative
     Filtering" (NeurIPS 2019), section 4.
 
-    The Gram matrix is never held whole: its rows are computed twice, ``BLOCK`` at a time, on all cores.
+    The whole Gram matrix is never in memory: its rows are computed twice, ``BLOCK`` at a time, on all cores.
 
     Args:
         columns: M, CSC [rows, items], as ``observations`` returns it.

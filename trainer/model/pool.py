@@ -27,8 +27,8 @@ class Blend:
     Attributes:
         share: of the first table.
         popularity_weight: in deviations.
-        strengths: what the weights of unrated books are multiplied by, in either table.
-        offset: of unrated books.
+        strengths: factors for the weights of unrated books, one for each table.
+        offset: added to the scores of unrated books, in deviations.
     """
 
     share: float
@@ -39,7 +39,7 @@ class Blend:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Some books of each reader, P each, ascending by item; an item that comes again does not count.
+    """P books for each reader, ascending by item; of equal items, only the first counts.
 
     Attributes:
         parts: float32 [readers, P] per table: standardised sums, of unrated books with strength 0.
@@ -108,7 +108,7 @@ def pool_of(
     popular = np.argsort(-popularity, kind="stable")[: min(POPULAR, int(is_rated.sum()))]
     others = np.flatnonzero(~is_rated)
     blocks = []
-    for rows in [*validation.blocks()] or [slice(0, 0)]:  # without readers, a pool of nobody's books
+    for rows in [*validation.blocks()] or [slice(0, 0)]:  # without readers, an empty pool
         shelves = validation.shelves[rows]
         on_shelf = shelves.toarray() > 0
         counted = ~on_shelf & is_rated
@@ -118,7 +118,7 @@ def pool_of(
             part = standardised(sums, counted)
             slope = np.zeros_like(part)
             if len(others):
-                # An unrated book's sum is 0 for rated books' weights; a sum of 1 is one deviation's reciprocal more.
+                # With strength 0, an unrated book's sum is 0. A column of ones shows what a sum of 1 adds.
                 probe = standardised(
                     np.pad(sums, ((0, 0), (0, 1)), constant_values=1), np.pad(counted, ((0, 0), (0, 1)))
                 )

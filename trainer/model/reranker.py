@@ -158,8 +158,8 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
     """Return the number of epochs to train, the reach, and each choice's figure, by cross-validation over readers.
 
     A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them. What helps new readers must cost
-    the others nothing: a choice that is worse than no reranker for whole shelves is not taken. With fewer than
-    ``MINIMUM_READERS`` readers it returns 0 epochs and no figures.
+    the others nothing: a choice that is worse for whole shelves than no reranker is not taken. With fewer than
+    ``MINIMUM_READERS`` readers, the result is 0 epochs and no figures.
 
     Args:
         by_fold: examples from each fold of the training entries.

@@ -24,20 +24,20 @@ RETRIEVED = 150
 """Rated books that the reranker sees."""
 
 RETRIEVED_UNRATED = 50
-"""Unrated books that the reranker sees: with places of their own, they take none from rated ones."""
+"""Unrated books that the reranker sees. They have places of their own, so they take none from rated books."""
 
 RETRIEVED_POPULAR = 40
-"""How many of the most popular books are always among the rated ones: a safe guess for a shelf of one or two books."""
+"""How many of the most popular books are always among these rated ones: a safe guess for a shelf of one or two."""
 
 CHUNK = 16
-"""Weights that are stored, and read, together: a book has as many chunks as its weights fill."""
+"""Number of weights that are stored and read together; a book has as many chunks as its weights need."""
 
 REASONS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class QuantisedTable:
-    """One table: its rows differ in length, so they are stored as chunks of one length, one row after another.
+    """One table. Its rows differ in length, so each is stored as chunks of one length, row by row.
 
     Attributes:
         neighbours: int16 or int32 [chunks, CHUNK], items; a row's last chunk is filled up with weights of 0.

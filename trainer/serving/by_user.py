@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bookrec.errors import BadModel
 from bookrec.recommender import Recommender
 from trainer.data.dataset import Ratings, shelves_of
-from trainer.serving.item_item import ServingModel, strongest
+from trainer.serving.item_item import ServingModel
 from trainer.serving.runtimes import Call, runtimes
 from trainer.serving.tflite import convert
 
@@ -87,8 +87,18 @@ def _tastes(serving: ServingModel, ratings: Ratings) -> Rows:
         block = stars[start : start + BLOCK]
         interactions = serving.interactions(block, likeness)
         rows = slice(start, start + block.shape[0])
-        items[rows], values[rows] = strongest(interactions.astype(np.float32), width)
+        items[rows], values[rows] = _strongest(interactions.astype(np.float32), width)
     return items, values
+
+
+def _strongest(row_block: npt.NDArray[np.float32], width: int) -> Rows:
+    """Return the indices and values of the ``width`` weights of greatest magnitude in each row [rows, items]."""
+    width = min(width, row_block.shape[1])
+    chosen = np.argpartition(-np.abs(row_block), width - 1, axis=1)[:, :width]
+    values = np.take_along_axis(row_block, chosen, axis=1)
+    order = np.lexsort((chosen, -values), axis=1)
+    chosen, values = np.take_along_axis(chosen, order, axis=1), np.take_along_axis(values, order, axis=1)
+    return chosen.astype(np.int32), values.astype(np.float32)
 
 
 def _by_user_file(isbns: tuple[str, ...], keys: list[str], lists: Rows) -> bytes:

@@ -35,8 +35,8 @@ class Table:
     """One model's item-item weights.
 
     Attributes:
-        matrix: float32 CSR [items, items], without zeros: what a book on the shelf (row) says for others (columns).
-            Each book is predicted from as many others; how many it helps to predict differs from book to book.
+        matrix: float32 CSR [items, items], without zeros: what a book on the shelf (row) adds to the scores of others
+            (columns). Each book is predicted from about as many others, but popular books help to predict many more.
         share: the model's share in the blend.
     """
 
@@ -45,7 +45,7 @@ class Table:
 
     @staticmethod
     def of(neighbours: npt.NDArray[np.int32], weights: Floats, share: float = 1.0) -> Table:
-        """Return the table in which book i says ``weights[i, m]`` for book ``neighbours[i, m]``, both [items, M]."""
+        """Return the table in which book i adds ``weights[i, m]`` to book ``neighbours[i, m]``, both [items, M]."""
         items, width = neighbours.shape
         stored = (weights.ravel(), neighbours.ravel(), np.arange(0, items * width + 1, width))
         matrix = sp.csr_matrix(stored, shape=(items, items), copy=True)  # sorting would change the caller's arrays
@@ -66,12 +66,13 @@ class Table:
 class Reranker:
     """The reranker: a candidate's score is its blend plus the mean over networks of out · relu(hidden · x + bias).
 
-    A single network varies with its random start by as much as reranking gains; the mean of several hardly does. For
-    shelves of more than ``reach`` books the corrections shrink with the number of books: what small shelves need most
-    may harm large ones.
+    A single network varies with its random start by as much as reranking gains; the mean of several hardly does. On
+    shelves of more than ``reach`` books the corrections shrink in proportion to the number of books: what helps small
+    shelves most may harm large ones.
 
     Attributes:
-        low, high: float32 [features], the range in training: x is held to it, so what never varied has no say.
+        low, high: float32 [features], the range in training. x is clipped to it, so a feature that never varied has no
+            influence.
         mean, deviation: float32 [features], for standardising x.
         hidden: float32 [networks, features, width].
         bias: float32 [networks, width].
@@ -166,7 +167,7 @@ class ServingModel:
 
     @property
     def is_rated(self) -> npt.NDArray[np.bool_]:
-        """Whether the book has an entry, bool [items]."""
+        """Whether each book has an entry, bool [items]."""
         return self.popularity > 0
 
     @property
@@ -220,16 +221,6 @@ def standardised(sums: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
     deviation = np.sqrt(squares.sum(axis=1, keepdims=True) / count)
     least = np.maximum(LEAST_DEVIATION, LEAST_SHARE * np.abs(kept).max(axis=1, keepdims=True, initial=0))
     return ((sums - mean) / np.maximum(deviation, least)).astype(np.float32)
-
-
-def strongest(row_block: npt.NDArray[np.float32], width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Return the indices and values of the ``width`` weights of greatest magnitude in each row [rows, items]."""
-    width = min(width, row_block.shape[1])
-    chosen = np.argpartition(-np.abs(row_block), width - 1, axis=1)[:, :width]
-    values = np.take_along_axis(row_block, chosen, axis=1)
-    order = np.lexsort((chosen, -values), axis=1)
-    chosen, values = np.take_along_axis(chosen, order, axis=1), np.take_along_axis(values, order, axis=1)
-    return chosen.astype(np.int32), values.astype(np.float32)
 
 
 def weights_of_vectors(

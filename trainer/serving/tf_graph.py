@@ -22,7 +22,7 @@ from trainer.serving.reranker_features import FAR, Maths, Seen, features
 SUM_BLOCK = 128
 
 OTHERS = 1e3 * MASKED
-"""Added to the blend of books that are not asked for: less than any, the mask included."""
+"""Added to the blend of books of the other kind: puts them below all others, even masked ones."""
 
 TENSORFLOW = Maths(
     total=tf.reduce_sum,
@@ -38,12 +38,12 @@ TENSORFLOW = Maths(
 
 
 @dataclass(frozen=True, slots=True)
-class Says:
+class ShelfWeights:
     """A table's weights for a shelf, one after another.
 
     Attributes:
-        shelf: int32 [weights], the place on the shelf of the book that says it.
-        books: int32 [weights], the book that it is said for.
+        shelf: int32 [weights], the place on the shelf of the book whose weight it is.
+        books: int32 [weights], the book whose score it adds to.
         weights: float32 [weights].
     """
 
@@ -68,7 +68,7 @@ class Graph(tf.Module):
         self.vectors, self.vector_scales = arrays.vectors, arrays.vector_scales
         self.bias, self.popular = arrays.bias, arrays.popular
         self.series, self.numbers, self.authors = arrays.series, arrays.numbers, arrays.authors
-        # Added to the blend, these order the books of either kind before all others, which are retrieved last.
+        # Added to the blend, these put the books of one kind before all others.
         self.first_rated = np.where(arrays.is_rated, np.float32(0), OTHERS)
         self.first_rated[arrays.always] = -MASKED / 2
         self.first_unrated = np.where(arrays.is_rated, OTHERS, np.float32(0))
@@ -92,11 +92,11 @@ class Graph(tf.Module):
         count = tf.maximum(self._total(counted), 1.0)
         parts, summands = [], []
         for table in self.tables:
-            says = self._says(table, rows)
-            sums = tf.scatter_nd(says.books[:, None], says.weights, [self.book_count])
+            of_shelf = self._shelf_weights(table, rows)
+            sums = tf.scatter_nd(of_shelf.books[:, None], of_shelf.weights, [self.book_count])
             mean, deviation = self._moments(sums, counted, count)
             parts.append((sums - mean) / deviation)
-            summands.append((np.float32(table.share) / deviation, says))
+            summands.append((np.float32(table.share) / deviation, of_shelf))
             blend += np.float32(table.share) * parts[-1]
         blend = tf.where(on_shelf, MASKED, blend)
         indices = tf.math.top_k(blend + self.first_rated, self.retrieved_rated)[1]
@@ -107,7 +107,7 @@ class Graph(tf.Module):
         known["parts"] = [tf.gather(part, indices) for part in parts]
         places = tf.scatter_nd(indices[:, None], tf.range(1, self.retrieved + 1), [self.book_count])
         known["contributions"] = [
-            scale * self._weights_between(says, places, tf.shape(rows)[0]) for scale, says in summands
+            scale * self._weights_between(of_shelf, places, tf.shape(rows)[0]) for scale, of_shelf in summands
         ]
         return indices, known
 
@@ -170,24 +170,24 @@ class Graph(tf.Module):
         if self.serving.interaction:
             likeness = tf.zeros([self.book_count])
             for table in self.tables:
-                says = self._says(table, rows)
-                weights = says.weights * tf.gather(residuals, says.shelf) * np.float32(table.share)
-                likeness += tf.scatter_nd(says.books[:, None], weights, [self.book_count])
+                of_shelf = self._shelf_weights(table, rows)
+                weights = of_shelf.weights * tf.gather(residuals, of_shelf.shelf) * np.float32(table.share)
+                likeness += tf.scatter_nd(of_shelf.books[:, None], weights, [self.book_count])
             likeness = tf.concat([likeness, [0.0]], axis=0) / doubt
             predicted += np.float32(self.serving.interaction) * tf.gather(likeness, targets)
         return tf.clip_by_value(predicted, 0.5, 5.0)
 
-    def _says(self, table: QuantisedTable, rows: Any) -> Says:
-        """Return what a table's rows of the shelf say: their chunks, one after another.
+    def _shelf_weights(self, table: QuantisedTable, rows: Any) -> ShelfWeights:
+        """Return a table's weights for the shelf's books: the chunks of their rows, one after another.
 
-        With an open size there are as many places for chunks as the shelf needs, with a fixed one as many as the
-        longest rows would need. Those left over have weight 0.
+        With an open size there are as many places for chunks as the shelf needs, with a fixed size as many as the
+        longest rows need. Places left over have weight 0.
         """
         counts = tf.gather(table.counts, rows)
         size = rows.shape[0]
         total = tf.maximum(tf.reduce_sum(counts), 1) if size is None else _longest(table.counts, size)
         ends = tf.minimum(tf.cumsum(counts), total)
-        # How many books end at a place or before it: the number of the book that the place belongs to.
+        # How many books end at or before a place: that is the place on the shelf of the book it belongs to.
         ended = tf.cumsum(tf.scatter_nd(ends[:, None], tf.ones_like(ends), [total + 1]))[:-1]
         shelf = tf.minimum(ended, tf.shape(rows)[0] - 1)
         within = tf.range(total) - tf.gather(ends - counts, shelf)
@@ -196,15 +196,15 @@ class Graph(tf.Module):
         weights = tf.cast(tf.gather(table.weights, chunks), tf.float32) * table.unit
         weights *= tf.cast(ended < tf.shape(rows)[0], tf.float32)[:, None]
         shelf = tf.reshape(tf.tile(shelf[:, None], [1, CHUNK]), [-1])
-        return Says(shelf, tf.reshape(books, [-1]), tf.reshape(weights, [-1]))
+        return ShelfWeights(shelf, tf.reshape(books, [-1]), tf.reshape(weights, [-1]))
 
-    def _weights_between(self, says: Says, places: Any, size: Any) -> Any:
+    def _weights_between(self, of_shelf: ShelfWeights, places: Any, size: Any) -> Any:
         """Return a table's weights from the shelf's books to the candidates, float32 [n, C].
 
         ``places``: int32 [items], each candidate's place, counted from 1, and 0 for other books.
         """
-        where = tf.stack([says.shelf, tf.gather(places, says.books)], axis=1)
-        return tf.scatter_nd(where, says.weights, [size, self.retrieved + 1])[:, 1:]
+        where = tf.stack([of_shelf.shelf, tf.gather(places, of_shelf.books)], axis=1)
+        return tf.scatter_nd(where, of_shelf.weights, [size, self.retrieved + 1])[:, 1:]
 
     def _likeness(self, rows: Any, indices: Any) -> Any:
         """Return the inner products of the learned vectors of shelf and candidates, float32 [n, C]."""

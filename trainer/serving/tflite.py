@@ -145,9 +145,9 @@ def verify(
 ) -> list[str]:
     """Check that the runtimes agree with TensorFlow on some shelves: the same top ten, and the same scores.
 
-    Both signatures that recommend are asked, that with fixed sizes where the shelf has no more books than these. Scores
-    may differ by ``tolerance`` times the greater of 1 and the score, and books whose scores do by no more may change
-    places. Predicted ratings may differ by ``tolerance``.
+    Both signatures that recommend are called, the one with fixed sizes only if the shelf fits. Scores may differ by
+    ``tolerance`` times the greater of 1 and their magnitude; books whose scores differ by no more may change places.
+    Predicted ratings may differ by ``tolerance``.
 
     Args:
         serving: the model.
@@ -186,7 +186,7 @@ def _compare(expected: Tensors, actual: Tensors, where: str, tolerance: float) -
         raise BadModel(f"{where}: TensorFlow ranks the books in another order")
     if (np.abs(expected["scores"] - actual["scores"]) > _allowed(expected["scores"], tolerance)).any():
         raise BadModel(f"{where}: the scores differ from TensorFlow's")
-    # Below the top ten, books of all but equal scores may change places.
+    # Below the top ten, books with nearly equal scores may change places.
     by_index = dict(zip(actual["indices"].tolist(), actual["predicted_ratings"].tolist(), strict=True))
     for index, rating in zip(expected["indices"].tolist(), expected["predicted_ratings"], strict=True):
         if abs(by_index.get(index, rating) - rating) > tolerance:

@@ -1,7 +1,7 @@
 """The served model for blocks of readers, in NumPy and SciPy: the answers of ``recommend.tflite``, many at a time.
 
 A table's scores are a sparse product; mean and deviation are computed from its stored values. So the work grows with
-the shelves' neighbours, not with the books. Readers with shelves of one size are computed together.
+the shelves' weights, not with the books. Readers with shelves of one size are computed together.
 """
 
 from __future__ import annotations
