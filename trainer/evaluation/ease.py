@@ -13,30 +13,21 @@ def ease(
     features: sp.csr_matrix,
     regularisation: float,
     feature_weight: float,
-    dropout: float = 0.0,
-    reader_norm: float = 0.0,
 ) -> npt.NDArray[np.float32]:
     """Return item-item weights B, float32 [items, items], diagonal 0: a shelf's scores are the sum of its books' rows.
 
-    B = −P / diag(P) with P = (G + p/(1−p)·diag(G) + λI)⁻¹ and G = XᵀD²X + w²·FFᵀ, where D gives a reader with n
-    books the weight (n / mean n)^−α. Cubic in the number of items, quadratic in memory.
+    B = −P / diag(P) with P = (XᵀX + w²·FFᵀ + λI)⁻¹. Cubic in the number of items, quadratic in memory.
     Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019), eq. 8, with metadata as
     further rows of X: Jeunen et al., "Closed-Form Models for Collaborative Filtering with Side-Information"
-    (RecSys 2020), section 3. The dropout term: Steck, "Autoencoders that don't overfit towards the Identity"
-    (NeurIPS 2020), eq. 8.
+    (RecSys 2020), section 3.
 
     Args:
         shelves: X, CSR [users, items] of ones.
         features: F, CSR [items, features], rows L2-normalised.
         regularisation: λ.
         feature_weight: w.
-        dropout: p, in [0, 1).
-        reader_norm: α.
     """
-    sizes = np.maximum(np.diff(shelves.indptr), 1)
-    weighted = sp.diags((sizes / sizes.mean()) ** -reader_norm, dtype=np.float32) @ shelves
-    gram = (weighted.T @ weighted + np.float32(feature_weight**2) * (features @ features.T)).toarray(order="F")
-    gram[np.diag_indices_from(gram)] *= 1 + dropout / (1 - dropout)
+    gram = (shelves.T @ shelves + np.float32(feature_weight**2) * (features @ features.T)).toarray(order="F")
     gram[np.diag_indices_from(gram)] += regularisation
     factor, info = scipy.linalg.lapack.spotrf(gram, lower=0, overwrite_a=1)
     if info != 0:

@@ -91,11 +91,13 @@ def _tastes(serving: ServingModel, ratings: Ratings) -> Rows:
     return items, values
 
 
-def _strongest(row_block: npt.NDArray[np.float32], width: int) -> Rows:
-    """Return the indices and values of the ``width`` weights of greatest magnitude in each row [rows, items]."""
-    width = min(width, row_block.shape[1])
-    chosen = np.argpartition(-np.abs(row_block), width - 1, axis=1)[:, :width]
-    values = np.take_along_axis(row_block, chosen, axis=1)
+def _strongest(
+    values_by_row: npt.NDArray[np.float32], width: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Return the items and values of the ``width`` values of greatest magnitude in each row [rows, items]."""
+    width = min(width, values_by_row.shape[1])
+    chosen = np.argpartition(-np.abs(values_by_row), width - 1, axis=1)[:, :width]
+    values = np.take_along_axis(values_by_row, chosen, axis=1)
     order = np.lexsort((chosen, -values), axis=1)
     chosen, values = np.take_along_axis(chosen, order, axis=1), np.take_along_axis(values, order, axis=1)
     return chosen.astype(np.int32), values.astype(np.float32)

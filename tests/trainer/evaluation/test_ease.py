@@ -15,17 +15,3 @@ def test_ease_equals_its_definition():
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0)
     np.testing.assert_allclose(ease(shelves, features, 10.0, 2.0), expected, atol=1e-4)
-
-
-def test_ease_with_dropout_and_reader_weights_equals_its_definition():
-    rng = np.random.default_rng(0)
-    dense = (rng.random((30, 8)) < 0.4).astype(np.float32)
-    dense[:, 0] = 1
-    sizes = dense.sum(axis=1)
-    weighted = dense * ((sizes / sizes.mean()) ** -0.25)[:, None]
-    gram = weighted.T @ weighted
-    inverse = np.linalg.inv(gram + 0.25 * np.diag(np.diag(gram)) + 10 * np.eye(8))
-    expected = -inverse / np.diag(inverse)
-    np.fill_diagonal(expected, 0)
-    found = ease(sp.csr_matrix(dense), sp.csr_matrix((8, 1), dtype=np.float32), 10.0, 0.0, 0.2, 0.25)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
