@@ -85,6 +85,16 @@ class Examples:
             self.ideals[rows],
         )
 
+    def widened(self, width: int) -> Examples:
+        """Return the examples with ``width`` candidates, at least C; those added do not count."""
+        added = ((0, 0), (0, width - self.blend.shape[1]))
+        return replace(
+            self,
+            features=np.pad(self.features, (*added, (0, 0))),
+            blend=np.pad(self.blend, added, constant_values=MASKED),
+            labels=np.pad(self.labels, added),
+        )
+
     def ndcg(self, corrections: Floats) -> npt.NDArray[np.float64]:
         """Return each query's NDCG@10 with ``corrections`` [queries, C] added to the blend."""
         order = np.argsort(-(self.blend + corrections), axis=1, kind="stable")[:, :CUTOFF]
@@ -253,6 +263,9 @@ def train(by_fold: Sequence[Examples], networks: Networks, stops: Sequence[int])
     Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach" (ICML 2007), section 4.
     """
     config = networks.config
+    # With few books, folds differ in how many are rated, and so in their numbers of candidates.
+    width = max(part.blend.shape[1] for part in by_fold)
+    by_fold = [part.widened(width) for part in by_fold]
     features = np.concatenate([part.features for part in by_fold])
     blend = np.concatenate([part.blend for part in by_fold])
     labels = np.concatenate([part.labels for part in by_fold]) * (blend > MASKED / 2)

@@ -7,6 +7,7 @@ import pytest
 
 from trainer.config import DEFAULTS
 from trainer.model.reranker import MINIMUM_READERS, Examples, Networks, choose, train
+from trainer.serving.item_item import MASKED
 
 QUERIES = 200
 
@@ -95,3 +96,16 @@ def test_masked_candidates_are_no_part_of_the_range():
     useful = (told.labels[:, 1:] > 0).any(axis=1)
     np.testing.assert_array_equal(trained[1].high, told.features[useful][:, 1:].max(axis=(0, 1)))
     np.testing.assert_array_equal(trained[1].low, told.features[useful][:, 1:].min(axis=(0, 1)))
+
+
+def test_folds_may_differ_in_their_numbers_of_candidates():
+    wide = examples(np.random.default_rng(4))
+    narrow = replace(wide, features=wide.features[:, :25], blend=wide.blend[:, :25], labels=wide.labels[:, :25])
+    masked = wide.blend.copy()
+    masked[:, 25:] = MASKED
+    networks = Networks(DEFAULTS)
+    (_, as_narrow), (_, as_masked) = (
+        train([wide, part], networks, [1])[0] for part in (narrow, replace(wide, blend=masked))
+    )
+    np.testing.assert_allclose(as_narrow.hidden, as_masked.hidden, atol=1e-6)
+    np.testing.assert_allclose(as_narrow.out, as_masked.out, atol=1e-6)
