@@ -133,7 +133,7 @@ def list_metrics(
     Args:
         train: the entries that the model was fitted to.
         lists: ISBNs, each list the best first.
-        features: CSR [items, features], as ``item_features`` returns them for the whole catalogue; None for no distance.
+        features: CSR [items, features], as ``item_features`` returns them for the whole catalogue; or None.
     """
     index = {isbn: item for item, isbn in enumerate(train.isbns)}
     listed = [np.array([index[isbn] for isbn in isbns if isbn in index], np.int64) for isbns in lists]

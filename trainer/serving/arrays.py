@@ -87,7 +87,8 @@ class Quantised:
         self.is_rated = serving.is_rated
         rated = int(self.is_rated.sum())
         self.retrieved_rated = min(RETRIEVED, rated)
-        self.retrieved_unrated = min(RETRIEVED_UNRATED, self.book_count - rated)
+        # With few rated books, more unrated ones: a call returns ``CANDIDATES`` books if there are so many.
+        self.retrieved_unrated = min(max(RETRIEVED_UNRATED, CANDIDATES - rated), self.book_count - rated)
         self.tables = [_quantised(table, self.is_rated) for table in serving.tables]
         self.base = serving.popularity * np.float32(serving.popularity_weight)
         self.vectors, self.vector_scales = _quantised_rows(serving.vectors)
