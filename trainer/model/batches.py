@@ -68,7 +68,7 @@ class Feed:
         biases: the biases that residuals are relative to.
         popularity: float32 [items], each book's share of all entries: its probability among a batch's targets.
         config: sizes and seed.
-        negatives: for ``catalogue``, a large catalogue is sampled again for each group.
+        negatives: for ``catalogue``, the books with entries are sampled again for each group if they are many.
         groups: number of groups per step, for all workers.
         share: the slice of these groups that is wanted.
     """

@@ -4,7 +4,7 @@ A book's vector is its id's vector plus the sum of its metadata's vectors, norma
 of the shelf's vectors. So readers and books that training never saw have vectors too.
 Source: Vančura et al., "Scalable Linear Shallow Autoencoder for Collaborative Filtering" (RecSys 2022), for the
 linear reader; Liang et al., "Variational Autoencoders for Collaborative Filtering" (WWW 2018), for the softmax over
-the whole catalogue, in which all books of a shelf are positives and none of them is a false negative.
+all books with entries, in which all books of a shelf are positives and none of them is a false negative.
 """
 
 from __future__ import annotations
