@@ -245,7 +245,9 @@ class _Fold:
         self.shared_features = catalogue.shared(self.features)
         self.popularity = popularity(self.part.items, len(self.part.isbns))
         self.is_rated = self.popularity > 0
-        self.ridge: LocalRidge | None = _ridge(self.part, self.shared_features, config, max(self.neighbours(config)))
+        self.ridge: LocalRidge | None = _ridge(
+            self.part, self.shared_features, config, max(self.neighbours(config)), _fold_count(ratings, config)
+        )
         few = len(ratings.users) <= config.batch_negatives_limit
         self.learned = {
             negatives: learn(self.part, catalogue.steps, negatives, self.validation, config.epochs)
@@ -400,11 +402,11 @@ def _train_reranker(folds: Sequence[_Fold], choices: Choices, config: Config) ->
     return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
 
 
-def _ridge(ratings: Ratings, features: sp.csr_matrix, config: Config, neighbours: int) -> LocalRidge:
-    """Return the local ridge's systems for the rated books."""
+def _ridge(ratings: Ratings, features: sp.csr_matrix, config: Config, neighbours: int, at_once: int = 1) -> LocalRidge:
+    """Return the local ridge's systems for the rated books; ``at_once`` of them are in memory."""
     rated = _rated(ratings)
     columns = observations(ratings.matrix(), features, config.feature_weight, config.reader_norm)
-    return LocalRidge(columns, rated, rated, neighbours)
+    return LocalRidge(columns, rated, rated, neighbours, at_once)
 
 
 def _ridge_part(
