@@ -95,3 +95,25 @@ def test_masked_candidates_are_no_part_of_the_range():
     useful = (told.labels[:, 1:] > 0).any(axis=1)
     np.testing.assert_array_equal(trained[1].high, told.features[useful][:, 1:].max(axis=(0, 1)))
     np.testing.assert_array_equal(trained[1].low, told.features[useful][:, 1:].min(axis=(0, 1)))
+
+
+def test_folds_may_retrieve_different_numbers_of_candidates():
+    told = examples(np.random.default_rng(5))
+    cut = np.argsort(-told.labels, axis=1, kind="stable")[:, :27]
+    narrow = replace(
+        told,
+        features=np.take_along_axis(told.features, cut[:, :, None], axis=1),
+        blend=np.take_along_axis(told.blend, cut, axis=1),
+        labels=np.take_along_axis(told.labels, cut, axis=1),
+    )
+    epochs, _, figures = choose([narrow, told], Networks(DEFAULTS))
+    assert epochs > 0
+    assert all(np.isfinite(list(figure.values())).all() for figure in figures.values())
+    alone, padded = (dict(train([part], Networks(DEFAULTS), (0, 1)))[1] for part in (narrow, narrow.padded(40)))
+    np.testing.assert_array_equal(alone.high, padded.high)
+    np.testing.assert_allclose(alone.out, padded.out, atol=1e-5)
+
+
+def test_without_a_relevant_candidate_there_is_no_reranker():
+    told = examples(np.random.default_rng(6))
+    assert choose([replace(told, labels=np.zeros_like(told.labels))], Networks(DEFAULTS)) == (0, np.inf, {})
