@@ -98,8 +98,7 @@ class Examples:
     @property
     def useful(self) -> npt.NDArray[np.bool_]:
         """Which queries have a relevant candidate that counts, bool [queries]."""
-        useful: npt.NDArray[np.bool_] = ((self.labels > 0) & (self.blend > MASKED / 2)).any(axis=1)
-        return useful
+        return np.asarray(((self.labels > 0) & (self.blend > MASKED / 2)).any(axis=1))
 
     def ndcg(self, corrections: Floats) -> npt.NDArray[np.float64]:
         """Return each query's NDCG@10 with ``corrections`` [queries, C] added to the blend."""
