@@ -30,7 +30,7 @@ from trainer.evaluation.ranking_baselines import (
 )
 from trainer.evaluation.rating_baselines import rating_baselines, surprise_baselines
 from trainer.evaluation.tuning import Family, Parts, Stages, defaults, tune
-from trainer.metrics import list_metrics, relevant_items, summarise, user_metrics
+from trainer.metrics import CUTOFF, list_metrics, relevant_items, summarise, user_metrics
 
 log = logging.getLogger(__name__)
 
@@ -139,13 +139,13 @@ def rank(
     shelves = sp.vstack([train.matrix(), sp.csr_matrix((1, train.shape[1]), dtype=np.float32)]).tocsr()
     shelves = shelves[[user_index.get(user, train.shape[0]) for user, _ in groups]]
     top = baseline.top(shelves)
-    rows, rated = [], set(train.items.tolist())
+    rows, lists, rated = [], [], set(train.items.tolist())
     for row, (_, group) in enumerate(groups):
         known = set(shelves[row].indices.tolist())
         relevant, liked = relevant_items(group, item_index, known)
-        ranked = top[row][: len(train.isbns) - len(known)]
+        ranked = top[row][: len(train.isbns) - len(known)]  # books on the shelf are last
+        lists.append([train.isbns[item] for item in ranked[:CUTOFF]])
         rows.append(user_metrics(ranked, relevant, liked, rated) if relevant else {})
-    lists = [[train.isbns[item] for item in items[:10]] for items in top]
     beyond = list_metrics(train, lists, features)
     return {"rows": rows, "metrics": {**summarise([row for row in rows if row], seed), **beyond}}
 

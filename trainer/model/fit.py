@@ -172,10 +172,9 @@ def refit(ratings: Ratings, catalogue: Catalogue, choices: Choices) -> ServingMo
     vectors = _vectors_by_metadata(learned, shared_features)
     vectors[catalogue.learned] = learned.vectors
     ridge = _ridge(ratings, shared_features, config, choices.ridge_neighbours)
-    parts = (
-        _learned_part(ratings, vectors, config),
-        _ridge_part(ratings, ridge, catalogue.features, choices, config),
-    )
+    weights = ridge.weights(choices.regularisation, config.dropout, choices.ridge_neighbours)
+    del ridge  # the systems of unrated books need the memory
+    parts = (_learned_part(ratings, vectors, config), _ridge_part(ratings, weights, catalogue.features, config))
     return _serving(ratings, parts, vectors, catalogue.facts, choices)
 
 
@@ -208,7 +207,8 @@ def _fold_count(ratings: Ratings, config: Config) -> int:
 class _Part:
     """The weights of a table in units of the mean reader's best score: for rated books, and for unrated ones.
 
-    Both are float32 CSR [items, items]. The mean length of their columns, without empty ones, is the same.
+    Both are float32 CSR [items, items]; the latter are as long, book by book, as the former are on average, or as they
+    come if no rated book says anything about another: metadata are then all that there is to go by.
     """
 
     rated: sp.csr_matrix
@@ -220,7 +220,7 @@ class _Part:
         rescaled = Table(rated).rescaled(shelves).matrix
         lengths = [np.sqrt(np.asarray(part.multiply(part).sum(axis=0)).ravel()) for part in (rescaled, unrated)]
         means = [float(of_part[of_part > 0].mean()) if (of_part > 0).any() else 0.0 for of_part in lengths]
-        return _Part(rescaled, unrated * np.float32(means[0] / means[1] if means[1] else 0))
+        return _Part(rescaled, unrated * np.float32(means[0] / means[1] if all(means) else 1))
 
     def table(self, strength: float, share: float) -> Table:
         """Return the table for the blend."""
@@ -245,9 +245,7 @@ class _Fold:
         self.shared_features = catalogue.shared(self.features)
         self.popularity = popularity(self.part.items, len(self.part.isbns))
         self.is_rated = self.popularity > 0
-        self.ridge: LocalRidge | None = _ridge(
-            self.part, self.shared_features, config, max(self.neighbours(config)), _fold_count(ratings, config)
-        )
+        self.ridges = self._ridges(config)
         few = len(ratings.users) <= config.batch_negatives_limit
         self.learned = {
             negatives: learn(self.part, catalogue.steps, negatives, self.validation, config.epochs)
@@ -261,15 +259,21 @@ class _Fold:
         least, greatest = config.ridge_neighbours
         return sorted({least, min(max(config.ridge_weights // len(self.is_rated), least), greatest)})
 
+    def _ridges(self, config: Config) -> dict[tuple[float, int], sp.csr_matrix]:
+        """Return the local ridge's weights by λ and k: a hundredth of the systems, which would be 1 GB a fold."""
+        options = list(itertools.product(config.regularisations, self.neighbours(config)))
+        ridge = _ridge(self.part, self.shared_features, config, max(self.neighbours(config)))
+        return {option: ridge.weights(option[0], config.dropout, option[1]) for option in options}
+
     def settle(self, choices: Choices) -> None:
-        """Make the tables' parts with the chosen local ridge, and free the memory of its systems."""
+        """Make the tables' parts, with the local ridge that was chosen, and forget the others."""
         config = self.catalogue.config
-        assert self.ridge is not None
-        ridge = _ridge_part(self.part, self.ridge, self.features, choices, config)
+        weights = self.ridges[choices.regularisation, choices.ridge_neighbours]
+        ridge = _ridge_part(self.part, weights, self.features, config)
         self.parts = {
             negatives: (_learned_part(self.part, self.vectors(negatives), config), ridge) for negatives in self.learned
         }
-        self.ridge = None
+        self.ridges = {}
 
     def pool(self, negatives: Negatives) -> Pool:
         """Return the pool on which blends of the tables are tried."""
@@ -292,12 +296,11 @@ class _Fold:
 
 def _choose_ridge(folds: Sequence[_Fold], config: Config) -> Choices:
     """Choose the local ridge's λ and k, by how well it ranks rated books on its own."""
-    options = list(itertools.product(config.regularisations, folds[0].neighbours(config)))
+    options = list(folds[0].ridges)
     means = np.zeros(len(options))
     for fold in folds:
-        assert fold.ridge is not None
-        for number, (regularisation, neighbours) in enumerate(options):
-            weights = fold.ridge.weights(regularisation, config.dropout, neighbours)
+        for number, option in enumerate(options):
+            weights = fold.ridges[option]
             figures: list[float] = []
             for rows in fold.validation.blocks():
                 scores = (fold.validation.shelves[rows] @ weights).toarray()
@@ -402,22 +405,20 @@ def _train_reranker(folds: Sequence[_Fold], choices: Choices, config: Config) ->
     return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
 
 
-def _ridge(ratings: Ratings, features: sp.csr_matrix, config: Config, neighbours: int, at_once: int = 1) -> LocalRidge:
-    """Return the local ridge's systems for the rated books; ``at_once`` of them are in memory."""
+def _ridge(ratings: Ratings, features: sp.csr_matrix, config: Config, neighbours: int) -> LocalRidge:
+    """Return the local ridge's systems for the rated books."""
     rated = _rated(ratings)
     columns = observations(ratings.matrix(), features, config.feature_weight, config.reader_norm)
-    return LocalRidge(columns, rated, rated, neighbours, at_once)
+    return LocalRidge(columns, rated, rated, neighbours)
 
 
-def _ridge_part(
-    ratings: Ratings, ridge: LocalRidge, features: sp.csr_matrix, choices: Choices, config: Config
-) -> _Part:
-    """Return the local ridge's weights; those of unrated books come from a ridge on the metadata alone."""
+def _ridge_part(ratings: Ratings, weights: sp.csr_matrix, features: sp.csr_matrix, config: Config) -> _Part:
+    """Return the local ridge's part, from its weights; those of unrated books are a ridge on the metadata alone."""
     rated = _rated(ratings)
     unrated = np.setdiff1d(np.arange(len(ratings.isbns)), rated)
     by_metadata = LocalRidge(features.T.tocsc(), unrated, rated, config.unrated_neighbours)
     return _Part.of(
-        ridge.weights(choices.regularisation, config.dropout, choices.ridge_neighbours),
+        weights,
         by_metadata.weights(config.unrated_regularisation, 0.0, config.unrated_neighbours),
         ratings.matrix(),
     )

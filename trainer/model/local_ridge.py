@@ -60,15 +60,13 @@ class LocalRidge:
         targets: int64 [targets], ascending: the books to be predicted.
         sources: int64 [sources], ascending: the books to predict from. A book is never its own source.
         neighbours: k; fewer if there are fewer sources, or if the systems would exceed ``SYSTEM_BYTES``.
-        at_once: how many such objects share these bytes.
     """
 
-    def __init__(
-        self, columns: sp.csc_matrix, targets: Items, sources: Items, neighbours: int, at_once: int = 1
-    ) -> None:
+    def __init__(self, columns: sp.csc_matrix, targets: Items, sources: Items, neighbours: int) -> None:
         self._items, self._targets, self._sources = columns.shape[1], targets, sources
-        bound = int((SYSTEM_BYTES / at_once / (4 * max(len(targets), 1))) ** 0.5)
-        self.width = max(0, min(neighbours, bound, len(sources) - 1))
+        bound = int((SYSTEM_BYTES / (4 * max(len(targets), 1))) ** 0.5)
+        others = len(sources) - int(np.isin(targets, sources).any())
+        self.width = max(0, min(neighbours, bound, others))
         self._near = np.zeros((len(targets), self.width), np.int32)
         self._wanted = np.zeros((len(targets), self.width), np.float32)
         self._systems = np.zeros((len(targets), self.width, self.width), np.float32)

@@ -85,15 +85,20 @@ class Examples:
             self.ideals[rows],
         )
 
-    def widened(self, width: int) -> Examples:
-        """Return the examples with ``width`` candidates, at least C; those added do not count."""
-        added = ((0, 0), (0, width - self.blend.shape[1]))
+    def padded(self, width: int) -> Examples:
+        """Return the examples with ``width`` candidates each; those that are added do not count."""
+        more = ((0, 0), (0, width - self.blend.shape[1]))
         return replace(
             self,
-            features=np.pad(self.features, (*added, (0, 0))),
-            blend=np.pad(self.blend, added, constant_values=MASKED),
-            labels=np.pad(self.labels, added),
+            features=np.pad(self.features, (*more, (0, 0))),
+            blend=np.pad(self.blend, more, constant_values=MASKED),
+            labels=np.pad(self.labels, more),
         )
+
+    @property
+    def useful(self) -> npt.NDArray[np.bool_]:
+        """Which queries have a relevant candidate that counts, bool [queries]."""
+        return np.asarray(((self.labels > 0) & (self.blend > MASKED / 2)).any(axis=1))
 
     def ndcg(self, corrections: Floats) -> npt.NDArray[np.float64]:
         """Return each query's NDCG@10 with ``corrections`` [queries, C] added to the blend."""
@@ -168,8 +173,8 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
     """Return the number of epochs to train, the reach, and each choice's figure, by cross-validation over readers.
 
     A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them. What helps new readers must cost
-    the others nothing: a choice that is worse for whole shelves than no reranker is not taken. With fewer than
-    ``MINIMUM_READERS`` readers, the result is 0 epochs and no figures.
+    the others nothing: a choice that is worse than no reranker for whole shelves is not taken. With fewer than
+    ``MINIMUM_READERS`` readers, or no relevant candidate to learn from, it returns 0 epochs and no figures.
 
     Args:
         by_fold: examples from each fold of the training entries.
@@ -186,6 +191,8 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
         tested = readers[groups == group]
         trained = [part.select(~np.isin(part.readers, tested)) for part in by_fold]
         judged = [part.select(np.isin(part.readers, tested)) for part in by_fold]
+        if not any(part.useful.any() for part in trained):
+            return 0, np.inf, {}
         is_whole.extend(whole for part in judged for whole in part.is_whole.tolist())
         for epochs, reranker in train(trained, networks, config.reranker_epochs):
             for part in judged:
@@ -263,13 +270,13 @@ def train(by_fold: Sequence[Examples], networks: Networks, stops: Sequence[int])
     Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach" (ICML 2007), section 4.
     """
     config = networks.config
-    # With few books, folds differ in how many are rated, and so in their numbers of candidates.
+    # Folds differ in how many books are unrated, and with few books in how many are retrieved.
     width = max(part.blend.shape[1] for part in by_fold)
-    by_fold = [part.widened(width) for part in by_fold]
+    by_fold = [part.padded(width) for part in by_fold]
+    useful = np.concatenate([part.useful for part in by_fold])
     features = np.concatenate([part.features for part in by_fold])
     blend = np.concatenate([part.blend for part in by_fold])
     labels = np.concatenate([part.labels for part in by_fold]) * (blend > MASKED / 2)
-    useful = labels.sum(axis=1) > 0
     if not useful.any():
         raise ValueError("no query has a relevant candidate: the reranker has nothing to learn from")
     features, blend, labels = features[useful], blend[useful], labels[useful]

@@ -114,9 +114,13 @@ def _small(indices: npt.NDArray[np.int32], book_count: int) -> npt.NDArray[Any]:
 
 
 def _quantised(table: Table, is_rated: npt.NDArray[np.bool_]) -> QuantisedTable:
-    """Return a table in integers; its unit is that of the rated books, however large the others' weights are."""
+    """Return a table in integers; its unit is that of the rated books, however large the others' weights are.
+
+    If no rated book has weights, the unit is that of the others.
+    """
     matrix, items = table.matrix.tocsr(), table.matrix.shape[0]
-    weights = matrix.data[is_rated[matrix.indices]]
+    of_rated = is_rated[matrix.indices]
+    weights = matrix.data[of_rated] if of_rated.any() else matrix.data
     greatest = np.iinfo(np.int16).max
     unit = np.float32(max(float(np.abs(weights).max(initial=0.0)), 1e-12) / greatest)
     lengths = np.diff(matrix.indptr)

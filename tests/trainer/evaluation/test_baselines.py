@@ -4,6 +4,7 @@ import logging
 import sys
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from bookrec.errors import BookrecError
@@ -12,7 +13,8 @@ from trainer import pipeline
 from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.evaluation import report
-from trainer.evaluation.baselines import attempt, compare
+from trainer.evaluation.baselines import attempt, compare, rank
+from trainer.evaluation.ranking_baselines import popularity_models
 
 OWN = {"popularity", "mean", "biases"}
 ASKED = replace(DEFAULTS, baselines=True)
@@ -96,3 +98,14 @@ def test_cold_figures_that_fail_leave_the_run_and_its_report_as_they_are(monkeyp
     assert "Left out: SVD (No module named &#39;surprise&#39;)" in page
     for part in ("the cold-start curve", "the cold books"):
         assert f"Left out: {part} (ZeroDivisionError)" in page
+
+
+def test_a_list_for_a_reader_who_has_nearly_every_book_counts_none_of_the_shelf():
+    isbns = [f"book{n:02}" for n in range(15)]
+    rows = [("most", isbn, 4.0) for isbn in isbns[:13]] + [("few", isbn, 4.0) for isbn in isbns[:1]]
+    built = dataset.build(pd.DataFrame(rows, columns=["userId", "isbn", "myRate"]).assign(at=-1), None, foreign=True)
+    built = replace(built, isbns=tuple(isbns))
+    held_out = pd.DataFrame([("most", isbns[14], 4.0)], columns=["userId", "isbn", "myRate"])
+    popular = next(popularity_models(built, [{}]))[1]
+    metrics = rank(popular, built, held_out, seed=1)["metrics"]
+    assert (metrics["coverage"], metrics["unrated_share"], metrics["popular_share"]) == (2 / 15, 1.0, 0.0)

@@ -85,6 +85,17 @@ def test_a_ridge_on_metadata_alone_predicts_other_books():
     assert not weights[:, ODD].nnz
 
 
+@pytest.mark.parametrize("sources", [ODD[:1], ODD[:3]], ids=len)
+def test_books_that_are_no_sources_are_predicted_from_every_source(sources):
+    features = features_of()
+    ridge = LocalRidge(features.T.tocsc(), EVEN, sources, 6)
+    assert ridge.width == len(sources)
+    gram = (features @ features.T).toarray().astype(np.float64)
+    expected = solved_by_hand(gram, EVEN, sources, len(sources), 2.0, 0.0)
+    assert expected.any()
+    np.testing.assert_allclose(ridge.weights(2.0, 0.0, 6).toarray(), expected, atol=1e-5)
+
+
 def test_all_sources_but_the_book_itself_give_the_whole_regression():
     shelves, none = shelves_of(), sp.csr_matrix((BOOKS, 1), dtype=np.float32)
     ridge = LocalRidge(observations(shelves, none, 5.0, 0.0), EVERY, EVERY, 1000)

@@ -7,7 +7,6 @@ import pytest
 
 from trainer.config import DEFAULTS
 from trainer.model.reranker import MINIMUM_READERS, Examples, Networks, choose, train
-from trainer.serving.item_item import MASKED
 
 QUERIES = 200
 
@@ -98,14 +97,23 @@ def test_masked_candidates_are_no_part_of_the_range():
     np.testing.assert_array_equal(trained[1].low, told.features[useful][:, 1:].min(axis=(0, 1)))
 
 
-def test_folds_may_differ_in_their_numbers_of_candidates():
-    wide = examples(np.random.default_rng(4))
-    narrow = replace(wide, features=wide.features[:, :25], blend=wide.blend[:, :25], labels=wide.labels[:, :25])
-    masked = wide.blend.copy()
-    masked[:, 25:] = MASKED
-    networks = Networks(DEFAULTS)
-    (_, as_narrow), (_, as_masked) = (
-        train([wide, part], networks, [1])[0] for part in (narrow, replace(wide, blend=masked))
+def test_folds_may_retrieve_different_numbers_of_candidates():
+    told = examples(np.random.default_rng(5))
+    cut = np.argsort(-told.labels, axis=1, kind="stable")[:, :27]
+    narrow = replace(
+        told,
+        features=np.take_along_axis(told.features, cut[:, :, None], axis=1),
+        blend=np.take_along_axis(told.blend, cut, axis=1),
+        labels=np.take_along_axis(told.labels, cut, axis=1),
     )
-    np.testing.assert_allclose(as_narrow.hidden, as_masked.hidden, atol=1e-6)
-    np.testing.assert_allclose(as_narrow.out, as_masked.out, atol=1e-6)
+    epochs, _, figures = choose([narrow, told], Networks(DEFAULTS))
+    assert epochs > 0
+    assert all(np.isfinite(list(figure.values())).all() for figure in figures.values())
+    alone, padded = (dict(train([part], Networks(DEFAULTS), (0, 1)))[1] for part in (narrow, narrow.padded(40)))
+    np.testing.assert_array_equal(alone.high, padded.high)
+    np.testing.assert_allclose(alone.out, padded.out, atol=1e-5)
+
+
+def test_without_a_relevant_candidate_there_is_no_reranker():
+    told = examples(np.random.default_rng(6))
+    assert choose([replace(told, labels=np.zeros_like(told.labels))], Networks(DEFAULTS)) == (0, np.inf, {})

@@ -1,5 +1,6 @@
 """Books that nobody has: however many a catalogue lists, the model of the others is the same."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from tests.trainer.small_ratings import clusters
 from tests.trainer.tiny import TINY
 from trainer.data import dataset
 from trainer.model.fit import fit
+from trainer.model.local_ridge import LocalRidge
+from trainer.model.train_loop import learn
 from trainer.serving import tflite
 from trainer.serving.arrays import Quantised
 from trainer.serving.batch.scoring import Scorer
@@ -124,3 +127,40 @@ def test_lists_have_the_rated_books_in_the_same_order_with_the_same_scores(world
             assert len(with_others) >= min(len(without), 50)
             assert [row[0] for row in with_others] == [row[0] for row in shorter]
             np.testing.assert_allclose([row[1:] for row in with_others], [row[1:] for row in shorter], atol=1e-5)
+
+
+def test_one_rated_book_leads_to_the_unrated_ones_that_are_like_it():
+    books = pd.DataFrame(
+        {"isbn": [f"book{n:03}" for n in range(200)], "authors": [f"Author{n % 40}" for n in range(200)]}
+    )
+    rows = pd.DataFrame([(f"reader{n}", "book007", 4.0) for n in range(3)], columns=["userId", "isbn", "myRate"])
+    built = dataset.build(dataset.clean(rows, foreign=True)[0], books, foreign=True)
+    serving = fit(built, books, TINY).serving
+    items, stars = np.array([7], np.int32), np.array([4], np.float32)
+    for listed in (
+        tflite.as_served(serving, "v").recommend(items=items, ratings=stars),
+        {name: values[0] for name, values in Scorer(serving).recommend(items[None], stars[None]).items()},
+    ):
+        assert listed["indices"][:4].tolist() == [47, 87, 127, 167]
+        assert listed["scores"][3] > listed["scores"][4]
+        assert np.isfinite(listed["scores"]).all()
+
+
+def test_the_folds_keep_the_weights_of_the_local_ridge_and_not_its_systems(monkeypatch):
+    made = []
+
+    class Watched(LocalRidge):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(weakref.ref(self))
+
+    def watch(*arguments, **named):
+        assert made
+        assert not [ridge for ridge in made if ridge() is not None]
+        return learn(*arguments, **named)
+
+    monkeypatch.setattr("trainer.model.fit.LocalRidge", Watched)
+    monkeypatch.setattr("trainer.model.fit.learn", watch)
+    ratings, books = clusters(readers=25, books=30, per_reader=8)
+    fit(dataset.build(dataset.clean(ratings)[0], books), books, replace(TINY, folds=2, reranker_epochs=(0,)))
+    assert len(made) == 2 * 2 + 2  # in each fold and for all entries, one for rated and one for unrated books
