@@ -100,7 +100,7 @@ class Config:
     folds: int = 4
     batch_negatives_limit: int = 50_000
     regularisations: tuple[float, ...] = (20.0, 50.0, 100.0, 200.0)
-    ridge_neighbours: tuple[int, int] = (50, 200)
+    ridge_neighbours: tuple[int, int] = (50, 120)
     ridge_weights: int = 640_000
     feature_weight: float = 5.0
     dropout: float = 0.2
