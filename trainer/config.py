@@ -132,6 +132,10 @@ class Config:
     seed: int = 42
     features: FeatureWeights = field(default_factory=FeatureWeights)
 
+    def fold_count(self, entries: int) -> int:
+        """Return the number of folds that choices are made on with so many entries."""
+        return self.folds if entries < self.small else 1
+
 
 DEFAULTS = Config()
 """The default options."""

@@ -91,7 +91,7 @@ class Parts:
         some = _sampled(ratings, config.seed)
         self.readers = len(np.unique(some.users))
         self.pairs: list[tuple[Ratings, Validation]] = []
-        for fold in range(config.folds if len(ratings.users) < config.small else 1):
+        for fold in range(config.fold_count(len(ratings.users))):
             held = holdout(some, VALIDATION_FRACTION, config.seed + fold, by_time=False)
             part = some.select(~held)
             self.pairs.append((part, Validation(part, some.select(held))))

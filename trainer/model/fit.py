@@ -104,7 +104,7 @@ class Catalogue:
         self.isbns, self.learned, self.config = ratings.isbns, np.flatnonzero(is_rated), config
         self.features = item_features(ratings.isbns, books, config.features, is_rated)
         self.facts = item_facts(ratings.isbns, books)
-        is_small = _fold_count(ratings, config) > 1 and len(self.learned) <= config.catalogue_sample
+        is_small = config.fold_count(len(ratings.users)) > 1 and len(self.learned) <= config.catalogue_sample
         self.steps = Steps(self.shared(self.features[self.learned]), config, keep=is_small)
 
     def shared(self, features: sp.csr_matrix) -> sp.csr_matrix:
@@ -152,7 +152,7 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config, catalogue:
     """
     catalogue = catalogue or Catalogue(ratings, books, config)
     own = catalogue.of_learned(ratings)
-    folds = [_Fold(own, catalogue, fold) for fold in range(_fold_count(ratings, config))]
+    folds = [_Fold(own, catalogue, fold) for fold in range(config.fold_count(len(ratings.users)))]
     choices = _choose_ridge(folds, config)
     for fold in folds:
         fold.settle(choices)
@@ -197,10 +197,6 @@ def _histories(fold: _Fold) -> dict[str, dict[str, list[float]]]:
         if variant not in histories:
             histories[variant] = learn(part, steps, negatives, validation, config.epochs, variant).history
     return histories
-
-
-def _fold_count(ratings: Ratings, config: Config) -> int:
-    return config.folds if len(ratings.users) < config.small else 1
 
 
 @dataclass(frozen=True, slots=True)

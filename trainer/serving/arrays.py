@@ -75,6 +75,7 @@ class Quantised:
         tables: the item-item weights.
         base: float32 [items], the blend of an empty shelf: popularity times its weight.
         is_rated: bool [items].
+        offsets: float32 [items], added to the scores: ``unrated_offset`` for unrated books, 0 for others.
         vectors, vector_scales: int8 [items + 1, dim] and each row's unit, float32 [items + 1].
         bias, popular: float32 [items + 1].
         series, authors: int32 [items + 1], −1 for none.
@@ -91,6 +92,7 @@ class Quantised:
         self.retrieved_unrated = min(max(RETRIEVED_UNRATED, CANDIDATES - rated), self.book_count - rated)
         self.tables = [_quantised(table, self.is_rated) for table in serving.tables]
         self.base = serving.popularity * np.float32(serving.popularity_weight)
+        self.offsets = np.where(self.is_rated, 0, serving.unrated_offset).astype(np.float32)
         self.vectors, self.vector_scales = _quantised_rows(serving.vectors)
         self.bias = np.append(serving.biases.items, np.float32(0))
         self.popular = np.append(serving.popularity, np.float32(0))

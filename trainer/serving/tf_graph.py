@@ -73,7 +73,7 @@ class Graph(tf.Module):
         self.first_rated[arrays.always] = -MASKED / 2
         self.first_unrated = np.where(arrays.is_rated, OTHERS, np.float32(0))
         self.is_rated = arrays.is_rated.astype(np.float32)
-        self.offsets = np.where(arrays.is_rated, 0, serving.unrated_offset).astype(np.float32)
+        self.offsets = arrays.offsets
 
     def rows(self, items: Any) -> Any:
         """Return ``items`` as rows; an unknown book gets the row after the last."""

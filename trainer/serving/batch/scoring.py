@@ -31,7 +31,6 @@ class Scorer:
     def __init__(self, serving: ServingModel) -> None:
         self._serving, self._arrays = serving, Quantised(serving)
         self._retrieval = Retrieval(serving, self._arrays)
-        self._offsets = np.where(self._arrays.is_rated, 0, serving.unrated_offset).astype(np.float32)
 
     def recommend(self, items: Ints, ratings: Floats) -> dict[str, npt.NDArray[Any]]:
         """Return the best books for readers with shelves of one size.
@@ -62,7 +61,7 @@ class Scorer:
     def _block(self, items: Ints, ratings: Floats) -> dict[str, npt.NDArray[Any]]:
         rows = self._rows(items)
         retrieved = self._retrieval(rows)
-        scores = retrieved.blend + self._offsets[retrieved.indices]
+        scores = retrieved.blend + self._arrays.offsets[retrieved.indices]
         if self._serving.reranker is not None:
             sizes = (rows < self._arrays.book_count).sum(axis=1)
             corrections = self._serving.reranker.corrections(self._features(rows, ratings, retrieved), sizes)
