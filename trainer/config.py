@@ -47,7 +47,8 @@ class Config:
         temperature: of the softmax over the books of a batch.
         sharpness: initial scale of a reader's scores before the softmax over the catalogue; it is learned.
         validation_fraction: of each reader's training entries; every choice is made on it.
-        small: with fewer entries, validation uses several ``folds``, since one small part says little.
+        small: with fewer entries, validation uses all ``folds``, since one small part says little.
+        medium: with fewer entries, but not so few, it uses two.
         batch_negatives_limit: with more entries, the negatives of a ``batch`` are not tried.
         regularisations: λ of the local ridge; validation chooses.
         ridge_neighbours: bounds of k, the number of books from which the local ridge predicts each one. Validation
@@ -97,6 +98,7 @@ class Config:
     sharpness: float = 20.0
     validation_fraction: float = 0.2
     small: int = 20_000
+    medium: int = 60_000
     folds: int = 4
     batch_negatives_limit: int = 50_000
     regularisations: tuple[float, ...] = (20.0, 50.0, 100.0, 200.0)
@@ -134,7 +136,9 @@ class Config:
 
     def fold_count(self, entries: int) -> int:
         """Return the number of folds that choices are made on with so many entries."""
-        return self.folds if entries < self.small else 1
+        if entries < self.small:
+            return self.folds
+        return min(self.folds, 2) if entries < self.medium else 1
 
 
 DEFAULTS = Config()
