@@ -37,6 +37,7 @@ class Config:
         embedding_dims: width of a book's vector, by the negatives of the retrieval task: ``batch``, the other readers'
             books of a step, which suits little data; or ``catalogue``, all books with entries. Validation chooses.
         epochs: greatest number of passes over the readers.
+        shelves_learned: greatest number of shelves in all passes together; ``patience`` passes are made in any case.
         optimiser: of the learned candidate: Adam, or the notebook's AdamW with Keras' default weight decay.
         patience: training stops after so many epochs without a better validation figure.
         batch_users: readers per group, the smallest unit of training; a batch's negatives come from one group.
@@ -87,6 +88,7 @@ class Config:
     variant: Variant = "joint"
     embedding_dims: tuple[tuple[Negatives, int], ...] = (("batch", 256), ("catalogue", 384))
     epochs: int = 40
+    shelves_learned: int = 150_000
     optimiser: Optimiser = "adam"
     patience: int = 4
     batch_users: int = 128
@@ -133,6 +135,10 @@ class Config:
     baselines: bool = False
     seed: int = 42
     features: FeatureWeights = field(default_factory=FeatureWeights)
+
+    def most_epochs(self, readers: int) -> int:
+        """Return the greatest number of epochs for so many readers."""
+        return min(self.epochs, max(self.patience, self.shelves_learned // max(readers, 1)))
 
     def fold_count(self, entries: int) -> int:
         """Return the number of folds that choices are made on with so many entries."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import resource
 import textwrap
@@ -176,17 +177,16 @@ def evaluate_split(
 
 
 def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.DataFrame) -> None:
-    import pandas as pd
 
     from trainer.metrics import finite
 
     (out / "metrics.json").write_text(json.dumps(finite(metrics), indent=1, allow_nan=False))
-    rows = [
-        (user, rank, candidate.isbn, candidate.score)
-        for user in result.users
-        for rank, candidate in enumerate(result.top[user], start=1)
-    ]
-    pd.DataFrame(rows, columns=["userId", "rank", "isbn", "score"]).to_csv(out / "top.csv", index=False)
+    with (out / "top.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["userId", "rank", "isbn", "score"])
+        for user in result.users:
+            isbns, scores = result.ranked[user]
+            writer.writerows((user, rank, *row) for rank, row in enumerate(zip(isbns, scores.tolist(), strict=True), 1))
     test[["userId", "isbn"]].assign(predicted=result.predicted).to_csv(out / "ratings.csv", index=False)
 
 

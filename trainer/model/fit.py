@@ -193,9 +193,10 @@ def _histories(fold: _Fold) -> dict[str, dict[str, list[float]]]:
         part = part.select(np.isin(part.users, readers))
         validation = Validation(part, held.select(np.isin(held.users, readers)))
         histories = {}
+    epochs = config.most_epochs(len(readers))
     for variant in LOSS_WEIGHTS:
         if variant not in histories:
-            histories[variant] = learn(part, steps, negatives, validation, config.epochs, variant).history
+            histories[variant] = learn(part, steps, negatives, validation, epochs, variant).history
     return histories
 
 
@@ -242,9 +243,10 @@ class _Fold:
         self.popularity = popularity(self.part.items, len(self.part.isbns))
         self.is_rated = self.popularity > 0
         self.ridges = self._ridges(config)
+        epochs = config.most_epochs(len(ratings.user_ids))
         few = len(ratings.users) <= config.batch_negatives_limit
         self.learned = {
-            negatives: learn(self.part, catalogue.steps, negatives, self.validation, config.epochs)
+            negatives: learn(self.part, catalogue.steps, negatives, self.validation, epochs)
             for negatives, _ in config.embedding_dims
             if few or negatives != "batch" or len(config.embedding_dims) == 1
         }

@@ -7,6 +7,7 @@ import pytest
 
 from tests.trainer.small_ratings import clusters
 from tests.trainer.tiny import TINY
+from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.data.features import item_features
 from trainer.model.train_loop import Steps, learn
@@ -28,3 +29,8 @@ def test_a_model_trained_again_with_the_same_steps_is_that_of_new_ones(negatives
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(other, vectors(Steps(features, config), part))
     assert np.abs(first - other).max() > 1e-3
+
+
+@pytest.mark.parametrize(("readers", "epochs"), [(0, 40), (40, 40), (12_000, 12), (33_000, 4), (10**7, 4)])
+def test_many_readers_are_passed_over_less_often(readers, epochs):
+    assert DEFAULTS.most_epochs(readers) == epochs
