@@ -39,6 +39,7 @@ COMPARED_READERS = 5_000
 """The notebook's variants are compared on at most so many readers: their curves are for people."""
 
 SCALES = (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
+"""Factors to choose from that make a blend, in deviations of a reader's scores, the logarithm of odds."""
 
 Floats = npt.NDArray[np.float32]
 
