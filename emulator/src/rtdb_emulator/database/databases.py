@@ -16,7 +16,7 @@ from rtdb_emulator.data.tree import Node, check_depth, check_priority, children,
 from rtdb_emulator.database.auth import Caller
 from rtdb_emulator.database.changes import Change, Subscriber
 from rtdb_emulator.database.watches import Listener, Watches
-from rtdb_emulator.errors import IndexNotDefinedError, PermissionDeniedError
+from rtdb_emulator.errors import IndexNotDefinedError, PermissionDeniedError, ServiceError
 from rtdb_emulator.rules.parser import parse_rules
 from rtdb_emulator.rules.ruleset import Rules
 
@@ -122,6 +122,7 @@ class Database:
             ServiceError: 400 for bad data, 401 without permission; nothing is written then.
         """
         before, (after, nodes) = self.root, self._prepare(values, caller)
+        _check_priorities(after, nodes)
         self.root = after
         self._update_indexes(before, tuple(nodes))
         if after is not before:
@@ -133,7 +134,7 @@ class Database:
         return nodes
 
     def check_write(self, values: Mapping[Path, Any], caller: Caller) -> None:
-        """Raise what ``write`` would raise now."""
+        """Raise what ``write`` would raise now, but for a priority without a node: the node may come until then."""
         self._prepare(values, caller)
 
     def _prepare(self, values: Mapping[Path, Any], caller: Caller) -> tuple[Node, dict[Path, Node]]:
@@ -141,7 +142,8 @@ class Database:
         now_ms = self.now_ms()
         after = self.root
         nodes: dict[Path, Node] = {}
-        for path, value in values.items():
+        # Priorities last, as the client SDKs do: what they belong to may come with the same write.
+        for path, value in sorted(values.items(), key=lambda item: item[0][-1:] == (PRIORITY,)):
             resolved = resolve(value, get(self.root, path), now_ms, len(path))
             if path[-1:] == (PRIORITY,):
                 nodes[path] = check_priority(resolved)
@@ -194,6 +196,18 @@ class Database:
             for index in (self._indexes.get(path) or {}).values():
                 for key in keys:
                     index.replace(key, old.get(key), new.get(key))
+
+
+def _check_priorities(after: Node, nodes: Mapping[Path, Node]) -> None:
+    """Check that what a write gives a priority to exists after the write.
+
+    Raises:
+        ServiceError: 400 otherwise.
+    """
+    for path, priority in nodes.items():
+        if path[-1:] == (PRIORITY,) and priority is not None and get(after, path[:-1]) is None:
+            place = "/".join(path[:-1])
+            raise ServiceError(400, f"Invalid data; couldn't set the priority of /{place}, where there is no data")
 
 
 class Databases:
