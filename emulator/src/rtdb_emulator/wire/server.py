@@ -16,7 +16,7 @@ from rtdb_emulator.wire import rest
 from rtdb_emulator.wire.polling import Polls
 from rtdb_emulator.wire.requests import namespace_of
 from rtdb_emulator.wire.responses import error_response, preflight
-from rtdb_emulator.wire.settings import PREFIXES, Settings
+from rtdb_emulator.wire.settings import COVERAGE, PREFIXES, Settings
 from rtdb_emulator.wire.websocket import converse
 
 MAX_BODY = 1 << 30
@@ -58,6 +58,8 @@ class Server:
             return await converse(request, self.databases[namespace_of(request)], self._faults, self._polls)
         if path == ".lp":
             return await self._polls.answer(request, self.databases[namespace_of(request)])
+        if path in COVERAGE:
+            return self._settings.coverage(request, path)
         caller = identify(request.headers, request.query)
         if path.startswith(PREFIXES):
             return await self._settings.answer(request, path, caller)
