@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtdb_emulator.data.server_values import resolve
-from rtdb_emulator.data.tree import from_json, to_json
+from rtdb_emulator.data.tree import bare, from_json, get, put, to_json
 from rtdb_emulator.database.auth import Caller
 from rtdb_emulator.database.databases import Databases
 
@@ -149,7 +149,56 @@ def test_a_listener_is_told_the_priority_with_the_values(database, client):
     client.ask("q", "n", h="")
     client.pushes.clear()
     client.ask("m", "n", d={".priority": 3, "a": 1})
-    assert client.pushes == [("m", {"p": "n", "d": {"a": 1, ".priority": 3}})]
+    # Not as parts: clients apply those in the order of keys, and nothing that is empty has a priority.
+    assert client.pushes == [("d", {"p": "n", "d": {"a": 1, ".priority": 3}})]
+
+
+def in_order_of_keys(tree, told):
+    """Apply what a client is told as the JavaScript SDK does."""
+    for place in sorted(told, key=lambda place: place.split("/")):
+        path = tuple(filter(None, place.split("/")))
+        tree = put(tree, path, told[place] if path[-1:] == (".priority",) else from_json(told[place]))
+    return tree
+
+
+PARTS = st.dictionaries(
+    st.sampled_from(["a", "b", "c/x", "c/y", "d/.priority", "c/.priority", ".priority"]),
+    st.sampled_from([None, 1, 2]),
+    min_size=1,
+)
+NODES = st.fixed_dictionaries(
+    {},
+    optional={"a": st.just(1), "b": st.just(1), "c": st.sampled_from([{"x": 1, ".priority": 1}, {"x": 1, "y": 1}]),
+              ".priority": st.just(5), "d": st.sampled_from([1, {".value": 1, ".priority": 4}])},
+)  # fmt: skip
+
+
+@given(NODES, PARTS, st.sampled_from(["", "n", "n/c"]), st.booleans())
+def test_a_client_ends_with_the_priorities_of_the_database(there, update, place, is_query):
+    database = Databases()["x"]
+    client = Conversation(database)
+    client.ask("p", "n", d=there)
+    query = {"q": {"i": ".key", "l": 9, "vf": "l"}, "t": 1} if is_query else {}
+    client.ask("q", place, h="", **query)
+    path = tuple(filter(None, place.split("/")))
+    copy = get(database.root, path)
+    client.pushes.clear()
+    client.ask("m", "n", d=update)
+    for action, body in client.pushes:
+        base = body["p"].removeprefix(place).strip("/")
+        told = {base: body["d"]} if action == "d" else {f"{base}/{key}": each for key, each in body["d"].items()}
+        copy = in_order_of_keys(copy, told)
+    now = get(database.root, path)
+    if is_query:  # which selects children, without the priority of the node itself
+        copy, now = bare(copy), bare(now)
+    assert to_json(copy, export=True) == to_json(now, export=True)
+
+
+@pytest.mark.parametrize("update", [{"a": None, "b": 1}, {"b": 1, "a": None}, {"a": {}, "b/c": 1}])
+def test_an_update_keeps_the_priority_of_a_node_that_stays(database, client, update):
+    client.ask("p", "n", d={".priority": 3, "a": 1})
+    client.ask("m", "n", d=update)
+    assert exported(database)["n"][".priority"] == 3
 
 
 def test_rules_see_the_priority_of_an_update():

@@ -168,14 +168,14 @@ class Database:
         now_ms = self.now_ms()
         after = self.root
         nodes: dict[Path, Node] = {}
-        # Priorities last, as the client SDKs do: what they belong to may come with the same write.
-        for path, value in sorted(values.items(), key=lambda item: item[0][-1:] == (PRIORITY,)):
+        for path, value in values.items():
             resolved = resolve(value, get(self.root, path), now_ms, len(path))
             if path[-1:] == (PRIORITY,):
                 nodes[path] = check_priority(resolved)
             else:
                 check_depth(len(path))
                 nodes[path] = from_json(resolved, len(path))
+        for path in sorted(nodes, key=lambda path: _turn(path, nodes[path])):
             after = put(after, path, nodes[path])
         if not caller.is_admin:
             places = dict.fromkeys(map(node_path, nodes))
@@ -222,6 +222,15 @@ class Database:
             for index in (self._indexes.get(path) or {}).values():
                 for key in keys:
                     index.replace(key, old.get(key), new.get(key))
+
+
+def _turn(path: Path, node: Node) -> int:
+    """Return when a part of a write takes effect: what is there, what goes, priorities.
+
+    So no order of the parts loses the priority of a node that exists before or after the write. The client SDKs apply
+    priorities last, too.
+    """
+    return 2 if path[-1:] == (PRIORITY,) else int(node is None)
 
 
 def _check_priorities(after: Node, nodes: Mapping[Path, Node]) -> None:
