@@ -220,6 +220,9 @@ def is_array(keys: list[str]) -> bool:
 def get(node: Node, path: Path) -> Node:
     """Return the node at ``path``, or None; at ``.priority`` the priority of the node above."""
     for key in path:
+        if node.__class__ is dict:  # most are, and have no priority
+            node = node.get(key)
+            continue
         if key == PRIORITY:
             return priority_of(node)
         node = bare(node)

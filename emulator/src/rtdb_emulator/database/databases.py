@@ -175,7 +175,7 @@ class Database:
             else:
                 check_depth(len(path))
                 nodes[path] = from_json(resolved, len(path))
-        for path in sorted(nodes, key=lambda path: _turn(path, nodes[path])):
+        for path in nodes if len(nodes) == 1 else sorted(nodes, key=lambda path: _turn(path, nodes[path])):
             after = put(after, path, nodes[path])
         if not caller.is_admin:
             places = dict.fromkeys(map(node_path, nodes))

@@ -47,12 +47,15 @@ class Part:
         start: where it begins in the text of its expression, from 0.
         end: where it ends, likewise.
         parts: what it is made of, as far as that is evaluated itself.
+        literal: the value of a literal that is not counted itself, in a tuple, or None. It is evaluated as often as the
+            part before it in the same expression had a value, or as the expression, if it comes first.
     """
 
     number: int
     start: int
     end: int
     parts: tuple[Part, ...] = ()
+    literal: tuple[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,42 +108,67 @@ def traced(run: Function, number: int) -> Function:
         try:
             value = run(scope)
         except Exception as problem:
-            _count(scope[SEEN][number], f"error: {problem or type(problem).__name__}")
+            _add(scope[SEEN][number], _Failure(str(problem) or type(problem).__name__))
             raise
-        counts = scope[SEEN][number]
-        if value is True or value is False or value is None:
-            counts[value] = counts.get(value, 0) + 1
+        kind = value.__class__
+        if kind is bool or value is None:
+            key = value
+        elif kind is Snapshot:
+            key = value.path
+        elif kind is str and len(value) <= LONGEST:
+            key = value
         else:
-            _count(counts, _key(value))
+            key = _key(value)
+        counts = scope[SEEN][number]
+        if key in counts:
+            counts[key] += 1
+        else:
+            _add(counts, key)
         return value
 
     return evaluate
 
 
-def _count(counts: dict[Any, int], key: Any) -> None:
-    if key in counts:
-        counts[key] += 1
-    elif len(counts) < MOST_VALUES:
-        counts[key] = 1
-    else:
-        counts[_OTHERS] = counts.get(_OTHERS, 0) + 1
+def _add(counts: dict[Any, int], key: Any) -> None:
+    if key not in counts and len(counts) >= MOST_VALUES:
+        key = _OTHERS
+    counts[key] = counts.get(key, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why an expression had no value."""
+
+    reason: str
+
+
+_auth: tuple[Any, bytes] = (None, b"")
+"""The last ``auth`` that was told of: rules ask for it again and again."""
 
 
 def _key(value: Any) -> Any:
-    """Return what stands for a value among others: a text for itself, a tuple for a number, a pair for an object."""
+    """Return what stands for a value among others.
+
+    A text stands for itself, its first characters for a long one; a number is in a tuple, since 1 is not true; a
+    snapshot is its path; of another object, what is told of it is in bytes.
+    """
+    global _auth
     if isinstance(value, str):
-        return value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
+        return f"{value[:LONGEST]}…"
     if isinstance(value, (int, float)):
-        return (value,) if math.isfinite(value) else number_text(value)  # in a tuple, 1 is not true
-    return OBJECT, _described(value)
+        return (value,) if math.isfinite(value) else number_text(value)
+    if value is _auth[0]:
+        return _auth[1]
+    told = _described(value).encode("utf-8", "replace")
+    if isinstance(value, Mapping) and "token" in value:
+        _auth = (value, told)
+    return told
 
 
-_OTHERS = (OBJECT, "other values")
+_OTHERS = b"other values"
 
 
 def _described(value: Any) -> str:
-    if isinstance(value, Snapshot):
-        return f"/{'/'.join(value.path)}"
     if isinstance(value, Pattern):
         return "pattern"
     if isinstance(value, list):
@@ -176,23 +204,36 @@ def report_of(text: str, outline: Outline, seen: Seen) -> dict[str, Any]:
 
 def _block(outline: Outline, lines: list[str], seen: Seen) -> dict[str, Any]:
     return {
-        key: _expression(each.value, each.part, lines, seen) if isinstance(each, Rooted) else _block(each, lines, seen)
+        key: _expression(each.value, each.part, seen[each.part.number], lines, seen)
+        if isinstance(each, Rooted)
+        else _block(each, lines, seen)
         for key, each in outline.items()
     }
 
 
-def _expression(value: Value, part: Part, lines: list[str], seen: Seen) -> dict[str, Any]:
+def _expression(value: Value, part: Part, counts: Mapping[Any, int], lines: list[str], seen: Seen) -> dict[str, Any]:
     (first, start), (last, end) = value.place(part.start), value.place(part.end)
     text = value.content[part.start : part.end] if isinstance(value.content, str) else str(value.content).lower()
     expression = {
         "text": text,
         "location-start": f"{first - 1}:{_units(lines[first - 1][: start - 1])}",
         "location-end": f"{last - 1}:{_units(lines[last - 1][: end - 1]) - 1}",
-        "values": [{"value": _json(key), "count": count} for key, count in seen[part.number].items()],
+        "values": [{"value": _json(key), "count": count} for key, count in counts.items()],
     }
-    if part.parts:
-        expression["children"] = [_expression(value, each, lines, seen) for each in part.parts]
-    return expression
+    children = []
+    times = sum(counts.values())
+    for each in part.parts:
+        inner = seen[each.number]
+        if each.literal is not None:
+            inner = {_literal_key(each.literal[0]): times} if times else {}
+        times = sum(count for key, count in inner.items() if not isinstance(key, _Failure))
+        children.append(_expression(value, each, inner, lines, seen))
+    return {**expression, "children": children} if children else expression
+
+
+def _literal_key(value: Any) -> Any:
+    is_itself = value is None or isinstance(value, (bool, str))
+    return value if is_itself and len(str(value)) <= LONGEST else _key(value)
 
 
 def _units(text: str) -> int:
@@ -200,9 +241,13 @@ def _units(text: str) -> int:
 
 
 def _json(key: Any) -> Any:
+    if isinstance(key, bytes):
+        return OBJECT + key.decode()
+    if isinstance(key, _Failure):
+        return f"error: {key.reason}"
     if not isinstance(key, tuple):
         return key
-    return key[0] if len(key) == 1 else "".join(key)
+    return key[0] if key and not isinstance(key[0], str) else f"{OBJECT}/{'/'.join(key)}"
 
 
 def evaluations(reports: Iterable[Mapping[str, Any]]) -> list[Evaluation]:

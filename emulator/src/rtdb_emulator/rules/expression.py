@@ -164,6 +164,11 @@ class _Compiler(Interpreter[Token, Function]):
         return lambda scope: then(scope) if truth(test(scope)) else otherwise(scope)
 
 
+_LITERALS = frozenset({"number", "string", "true", "false", "null", "regex"})
+_ALL_PARTS = frozenset({"compare", "arithmetic", "call", "index", "array", "not_", "negative"})
+"""What evaluates all its parts, from the left, unless one fails: how often a literal in it is evaluated is known."""
+
+
 class _Tracer(_Compiler):
     """Turns a tree that was checked into closures that count the values of all its parts.
 
@@ -174,13 +179,15 @@ class _Tracer(_Compiler):
     def __init__(self, numbers: Iterator[int]) -> None:
         super().__init__()
         self.parts: list[Part] = []
-        self._numbers = numbers
+        self._numbers, self._around = numbers, ""
 
     def visit(self, tree: Branch) -> Function:
         """Return the function of a part."""
-        number = next(self._numbers)
-        around, self.parts = self.parts, []
+        number, kind = next(self._numbers), str(tree.data)
+        around, parts, self._around, self.parts = self._around, self.parts, kind, []
         run = super().visit(tree)
-        around.append(Part(number, tree.meta.start_pos, tree.meta.end_pos, tuple(self.parts)))
-        self.parts = around
-        return traced(run, number)
+        is_counted = kind not in _LITERALS or around not in _ALL_PARTS
+        literal = None if is_counted else (run({}),)
+        parts.append(Part(number, tree.meta.start_pos, tree.meta.end_pos, tuple(self.parts), literal))
+        self._around, self.parts = around, parts
+        return traced(run, number) if is_counted else run

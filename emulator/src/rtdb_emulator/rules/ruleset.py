@@ -134,8 +134,10 @@ def _below(
 
 def _base(root: Node, auth: Auth, query: Query | None, now_ms: int, seen: Seen | None) -> Scope:
     """Return the part of a scope that is the same for all rules."""
-    base = {"auth": auth, "now": now_ms, "root": Snapshot(root, ()), "query": _query_scope(query)}
-    return base if seen is None else {**base, SEEN: seen}
+    base: dict[str, Any] = {"auth": auth, "now": now_ms, "root": Snapshot(root, ()), "query": _query_scope(query)}
+    if seen is not None:
+        base[SEEN] = seen
+    return base
 
 
 def _query_scope(query: Query | None) -> Mapping[str, Any]:
