@@ -4,12 +4,14 @@ import json
 import re
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtdb_emulator.database.auth import NOBODY
 from rtdb_emulator.rules import coverage
 from rtdb_emulator.testing import InProcessDatabase, PermissionDeniedError, evaluations, never_evaluated, user
 from rtdb_emulator.wire.coverage_page import coverage_page
@@ -115,6 +117,16 @@ def test_a_report_has_the_form_of_those_of_googles_emulator():
             "posts": {},
         },
     }
+
+
+def test_the_report_in_the_readme_is_one():
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+    (shown,) = [
+        json.loads(block) for block in re.findall(r"```json\n(.*?)```", readme, re.DOTALL) if '"report"' in block
+    ]
+    found = InProcessDatabase(shown["rules"], coverage=True)
+    assert [read(found, "a", caller) for caller in (user("ana"), user("ana"), NOBODY)] == [True, True, False]
+    assert found.coverage() == shown
 
 
 def test_what_is_not_evaluated_has_no_values():
