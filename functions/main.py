@@ -16,14 +16,14 @@ from backend.callables import operated
 from backend.logs import reported
 from backend.parameters import FANOUT_TASKS, REGION
 
-CONCURRENCY = 16
+CONCURRENCY, MEMORY_MB = 16, 512
 
 # The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest). Several events share an
 # instance, since a handler mostly waits for the database; sharing needs a whole CPU (the default is a third).
 # docs/access.md describes the account; the platform adds the project that this is deployed to.
 options.set_global_options(
     region=REGION,
-    memory=options.MemoryOption.MB_512,
+    memory=options.MemoryOption(MEMORY_MB),
     cpu=1,
     concurrency=CONCURRENCY,
     max_instances=20,
