@@ -603,10 +603,10 @@ def test_a_list_that_cannot_be_made_does_not_delay_the_others(world):
     run = world.backend.entry_written
     write(world, "k1", entry("u", "isbn004"), deliver=False)
     write(world, "k2", entry("w", "isbn009"), deliver=False)
-    load = models.LiveModel.load
+    named = models.LiveModel._named
 
-    def broken(self):
-        live = load(self)
+    def broken(self, patience_s):
+        live = named(self, patience_s)
         return replace(live, model=Poisoned(live.model)) if live else None
 
     class Poisoned:
@@ -619,7 +619,7 @@ def test_a_list_that_cannot_be_made_does_not_delay_the_others(world):
             return self._model.candidates(shelf)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.LiveModel, "load", broken)
+        patch.setattr(models.LiveModel, "_named", broken)
         world.backend.reconcile()
     assert run is world.backend.entry_written
     assert world.list_of("u") is None
