@@ -130,7 +130,8 @@ class Mute(Receiver):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(delivery, "START_S", 0.1)
+    monkeypatch.setattr(delivery, "START_S", 0.4)
+    monkeypatch.setattr(delivery, "SILENCE_S", 0.1)
     monkeypatch.setattr(delivery, "PATIENCE_S", 0.6)
     monkeypatch.setattr(delivery, "WAITS_S", (0.01, 0.02))
 
@@ -173,6 +174,26 @@ def test_deliveries_to_killed_workers_do_not_hold_up_the_events_after_them(impat
         assert time.monotonic() - began < 8
 
     run(receiver, scenario)
+
+
+def test_places_are_given_up_one_after_the_other_until_somebody_answers(impatient, monkeypatch):
+    """Each place that is given up may start a process: not all of them at once."""
+    monkeypatch.setattr(delivery, "START_S", 20)
+    monkeypatch.setattr(delivery, "PATIENCE_S", 20)
+    receiver, taken = Mute(5, keeps=True), []
+
+    async def scenario(database, dispatcher, runner):
+        for number in range(20):
+            database.write({("n", f"k{number}"): 1}, ADMIN)
+        began = time.monotonic()
+        while not receiver.refs:
+            taken.append((time.monotonic() - began, len(receiver.ids)))
+            await asyncio.sleep(0.005)
+        await until(lambda: len(receiver.refs) == 15)
+
+    run(receiver, scenario)
+    assert len(receiver.ids) == 20
+    assert all(number <= 3 + seconds / 0.1 for seconds, number in taken)
 
 
 def test_an_absent_functions_emulator_does_not_fail_writes(caplog):

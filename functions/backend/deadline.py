@@ -57,7 +57,7 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
         finally:
             _calls.release()
 
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=work, name="call_within", daemon=True)
     thread.start()
     thread.join(seconds)
     if problems:

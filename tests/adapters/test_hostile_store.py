@@ -177,6 +177,20 @@ def test_a_slow_store_is_given_up_at_the_deadline(monkeypatch, answers):
     assert time.monotonic() - began < DEADLINE_S + 2
 
 
+@pytest.mark.parametrize("answers", [drip, drip_packed])
+def test_a_thread_that_nobody_waits_for_any_more_ends(monkeypatch, answers):
+    monkeypatch.setattr(cloud_storage, "DOWNLOAD_S", 0.3)
+    before = set(threading.enumerate())
+    with store_that(answers) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        with pytest.raises(StoreUnavailable):
+            CloudModelStore("bucket").download("models/v/manifest.json", LIMIT)
+        waited = time.monotonic() + 4
+        while [thread for thread in set(threading.enumerate()) - before if "call_within" in thread.name]:
+            assert time.monotonic() < waited
+            time.sleep(0.01)
+
+
 def test_several_downloads_share_one_deadline(monkeypatch):
     with store_that(drip) as url, deadline.within(DEADLINE_S):
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)

@@ -218,9 +218,10 @@ def test_several_foreign_edits_are_undone_whatever_the_order_of_their_events(wor
     authors = ["victim" if begins == "genuine" else "forger", "forger", NOBODY]
     values = [first, {**first, "myRate": 1.5}, {**first, "myRate": 2, "isbn": "isbn007"}]
     events = [write(world, "k1", value, author, deliver=False) for value, author in zip(values, authors, strict=True)]
-    for number in [*order, *order]:
-        world.backend.entry_written(events[number])
-    assert world.database.entry("k1") == (GENUINE if begins == "genuine" else None)
+    for _ in range(2):  # the second time, all events are duplicates
+        for number in order:
+            world.backend.entry_written(events[number])
+        assert world.database.entry("k1") == (GENUINE if begins == "genuine" else None)
 
 
 def test_what_the_reader_writes_after_a_foreign_edit_has_the_last_word(world):

@@ -21,6 +21,9 @@ START_S = 35
 """How long a delivery keeps its place. The functions emulator gives a worker 30 s to start, and says nothing if it does
 not: from then on, a delivery without an answer is one to a function that runs, or to nobody."""
 
+SILENCE_S = 10
+"""If no delivery of a trigger has been answered for so long, one of them gives its place up."""
+
 PATIENCE_S = START_S + 60
 """How long an answer is waited for: a function has 60 s, unless it asks for more."""
 
@@ -32,11 +35,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Line:
-    """The events that wait for one trigger, and how many of its deliveries are under way."""
+    """The events that wait for one trigger, and how many of its deliveries have a place.
+
+    Attributes:
+        moved_at: when a delivery was answered, or gave its place up; by the event loop's clock.
+    """
 
     trigger: Trigger
     waiting: deque[Occurrence] = field(default_factory=deque)
     under_way: int = 0
+    moved_at: float = 0.0
 
 
 class Dispatcher:
@@ -117,11 +125,22 @@ class Dispatcher:
     async def _deliver_all(self, line: _Line, occurrence: Occurrence) -> None:
         """Deliver one event, then those that wait by then; go on without one that is not answered for long."""
         try:
-            await asyncio.wait([self._run(self._deliver(line.trigger, occurrence))], timeout=START_S)
+            await self._hold_place(line, self._run(self._deliver(line.trigger, occurrence)))
             while line.waiting:
-                await asyncio.wait([self._run(self._deliver(line.trigger, self._next(line)))], timeout=START_S)
+                await self._hold_place(line, self._run(self._deliver(line.trigger, self._next(line))))
         finally:
             line.under_way -= 1
+
+    async def _hold_place(self, line: _Line, delivery: asyncio.Task[None]) -> None:
+        """Wait for the end of a delivery; give its place up if there is no answer."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        while not delivery.done():
+            until = min(began + START_S, max(began, line.moved_at) + SILENCE_S)
+            if now() >= until:
+                break
+            await asyncio.wait([delivery], timeout=until - now())
+        line.moved_at = now()
 
     async def _deliver(self, trigger: Trigger, occurrence: Occurrence) -> None:
         """Deliver one event until somebody answers, or all tries are used up."""
