@@ -36,8 +36,8 @@ MAX_VERSION_BYTES = INSTANCE_BYTES // 2
 MAX_MODEL_BYTES = INSTANCE_BYTES // 4
 """``recommend.tflite``: the last one stays in memory until the next one is loaded, an experiment has another."""
 
-MAX_ITEMS_BYTES = 8 << 20
-"""``items.json``: up to twenty times as large once it is parsed."""
+MAX_ITEMS_BYTES = 4 << 20
+"""``items.json``: up to nineteen times as large in memory, if its ISBNs are as short as can be."""
 
 
 def whole(value: object, most: int, what: str) -> int:
