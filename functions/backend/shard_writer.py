@@ -99,7 +99,7 @@ class ShardWriter:
         if sha256(content) != pointer.lists_sha256:
             raise BadModel("the index of the lists does not match the SHA-256 in the pointer")
         index = read_index(content, pointer.version)
-        if len(index.shards) != pointer.lists or number >= pointer.lists:
+        if len(index.shards) != pointer.lists or not 0 <= number < pointer.lists:
             raise BadModel("the index of the lists has another number of shards than the pointer says")
         return index
 

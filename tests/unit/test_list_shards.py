@@ -391,6 +391,22 @@ def test_an_index_with_other_fields_or_values_than_the_contracts_is_rejected(cha
         read_index(json.dumps(index | change).encode(), "v")
 
 
+@pytest.mark.parametrize("number", [-1, 3, 10**9])
+def test_a_task_of_a_shard_that_does_not_exist_writes_nothing(world, number, capsys):
+    publication = publish(world)
+    world.backend.model_published()
+    world.backend.fanout(publication, number, None)
+    assert '"alarm": "list-shard-unusable"' in capsys.readouterr().out
+    assert {world.list_of(f"u{reader}")["modelVersion"] for reader in range(READERS)} == {"v1"}
+
+
+def test_an_index_of_fewer_shards_than_the_pointer_says_is_not_used(world, capsys):
+    publication = publish(world)
+    world.database.update({f"{paths.MODEL}/lists": 4})
+    world.backend.fanout(publication, 0, None)
+    assert "another number of shards than the pointer says" in capsys.readouterr().out
+
+
 def test_an_unreachable_bucket_makes_the_queue_try_the_task_again(world):
     publication = publish(world)
     world.backend.model_published()
