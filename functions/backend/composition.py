@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from backend.foreign_writes import NOBODY
+from backend.guards.foreign_writes import NOBODY
 from backend.handlers.entry_written import EntryWritten
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from backend import deadline, logs
+from backend import logs
+from backend.guards import deadline
 from backend.ports import Clock, Database, ModelLoader, ModelStore
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable

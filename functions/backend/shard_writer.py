@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from backend import logs
 from backend.catalogue_cache import CatalogueCache
-from backend.list_sample import check_sample
+from backend.guards.list_sample import check_sample
 from backend.lists import WRITES, ListRefresher, batches
 from backend.models import Live
 from backend.ports import TIMESTAMP, Clock, Database, ModelStore, increment

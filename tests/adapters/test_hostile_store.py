@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from backend import deadline
 from backend.adapters import cloud_storage
 from backend.adapters.cloud_storage import CloudModelStore
+from backend.guards import deadline
 from bookrec.errors import BadModel, StoreUnavailable
 from trainer.publishing.bucket import CloudBucket
 

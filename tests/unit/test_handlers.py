@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from backend import models, rejected, sweep
-from backend.foreign_writes import MAX_NOTES, NOBODY
+from backend.guards.foreign_writes import MAX_NOTES, NOBODY
 from backend.handlers import model_published, reconcile, retrain
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import NO_MODEL, WRITES

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend.guards.list_sample import is_of_model
 from backend.handlers import model_published
 from backend.handlers.entry_written import EntryWritten
-from backend.list_sample import is_of_model
 from backend.list_writes import make_list
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from backend import deadline, models
+from backend import models
+from backend.guards import deadline
 from backend.handlers.entry_written import EntryWritten
 from backend.models import FIRST_PATIENCE_S, LOAD_S, MAX_CALLS, TRY_AGAIN_AFTER_MS, LiveModel
 from bookrec import paths

@@ -14,7 +14,7 @@ from tests.simulation.mutants import PACKAGES, ROOT, Mutant, faulty
 
 SHARDS, WRITER = "functions/bookrec/list_shards.py", "functions/backend/shard_writer.py"
 STORE, MODELS = "functions/backend/adapters/cloud_storage.py", "functions/backend/models.py"
-FOREIGN, RANGES = "functions/backend/foreign_writes.py", "functions/bookrec/life_cycle/ranges.py"
+FOREIGN, RANGES = "functions/backend/guards/foreign_writes.py", "functions/bookrec/life_cycle/ranges.py"
 LISTS, NUMBERS, SLOW = (
     "tests/unit/test_list_shards.py",
     "tests/unit/test_untrusted_numbers.py",

@@ -26,7 +26,7 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
-from backend import deadline
+from backend.guards import deadline
 from bookrec.errors import BadModel, StoreUnavailable
 
 PATIENCE_S = 5.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from backend import logs, traffic_counter
-from backend.foreign_writes import Write, undo
+from backend.guards.foreign_writes import Write, undo
 from backend.handlers.retrain import RetrainingQueue
 from backend.lists import ListRefresher
 from backend.ports import Clock, Concurrently, Database
