@@ -44,7 +44,8 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
         TimeoutError: if it takes longer than ``seconds``, or if too many calls are under way. The call itself may go
             on: it should look at the time.
     """
-    if seconds <= 0 or not _calls.acquire(blocking=False):
+    places = _calls
+    if seconds <= 0 or not places.acquire(blocking=False):
         raise TimeoutError
     results: list[Result] = []
     problems: list[BaseException] = []
@@ -55,7 +56,7 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
         except BaseException as problem:
             problems.append(problem)
         finally:
-            _calls.release()
+            places.release()
 
     thread = threading.Thread(target=work, name="call_within", daemon=True)
     thread.start()
