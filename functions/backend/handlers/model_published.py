@@ -79,14 +79,14 @@ class ModelPublishedHandler:
         The tasks' ids are deterministic: a repetition queues what is missing. If the trainer has made the lists, a task
         names its shard of them; otherwise it names its users.
         """
-        publication, parts = pointer.publication, self._parts(pointer.lists)
+        publication, parts = pointer.publication, self._parts(pointer.shards)
         if not self._begin(pointer, attempt, len(parts)):
             return False
         where = {"instance": self._instance} if self._instance else {}
         for shard, part in enumerate(parts):
             identity = f"{self._instance}{publication}:{attempt}:{shard}:{','.join(part)}"
             task_id = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
-            users = {} if pointer.lists else {"users": part}
+            users = {} if pointer.shards else {"users": part}
             task = {"publication": publication, "shard": shard, **users, **where}
             self._tasks.enqueue("fanout", task, task_id)
         self._database.update({f"{FANOUT}/queued": True})
@@ -110,7 +110,7 @@ class ModelPublishedHandler:
         if begun == attempt:
             self._database.update({f"{FANOUT}/shards": shards, f"{FANOUT}/at": TIMESTAMP})
             return True
-        done = paths.children(state.get("done")) if is_begun and pointer.lists else {}
+        done = paths.children(state.get("done")) if is_begun and pointer.shards else {}
         node = {"publication": pointer.publication, "attempt": attempt, "shards": shards, "at": TIMESTAMP}
         self._database.update({FANOUT: {**node, "done": dict(done) or None}})
         return True
