@@ -143,15 +143,28 @@ def run(
             pointer = _train_and_publish(services, make, lease, record, read)
         except LeaseLost:
             raise  # the record belongs to another run by now
-        except KeyboardInterrupt:
-            record.write(outcome="failed", reason="interrupted by hand")  # the lease is freed, and counts no failure
-            raise
-        except Exception as problem:
-            lease.outcome = "refused" if isinstance(problem, RefusedModelError) else "failed"
-            judged = figures(problem.metrics) if isinstance(problem, RefusedModelError) else {}
-            record.write(outcome=lease.outcome, reason=str(problem)[:1000] or type(problem).__name__, **judged)
+        except (Exception, KeyboardInterrupt) as problem:
+            _ended_early(problem, lease, record)
             raise
         return pointer
+
+
+def _ended_early(problem: BaseException, lease: LeaseHolder, record: _Record) -> None:
+    """Record how a run ended that raised an error, or that was interrupted by hand.
+
+    If its version is live by then, it has published, whatever came after the switch.
+    """
+    live = lease.published()
+    if live is not None:
+        lease.outcome = "published"
+        log.warning("version %s is live all the same", live.version)
+        record.write(outcome="published", version=live.version)
+    elif isinstance(problem, KeyboardInterrupt):
+        record.write(outcome="failed", reason="interrupted by hand")  # the lease is freed, and counts no failure
+    else:
+        lease.outcome = "refused" if isinstance(problem, RefusedModelError) else "failed"
+        judged = figures(problem.metrics) if isinstance(problem, RefusedModelError) else {}
+        record.write(outcome=lease.outcome, reason=str(problem)[:1000] or type(problem).__name__, **judged)
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -210,10 +223,14 @@ def _afterwards(work: Callable[[], object], what: str) -> None:
 
 
 class _Record:
-    """``/Recommender/status/training/run``: the run's status. It is for people: failing to write it fails no run."""
+    """``/Recommender/status/training/run``: the run's status. It is for people: failing to write it fails no run.
+
+    The outcome is written, and counted, once: an interrupted write may have taken effect.
+    """
 
     def __init__(self, database: FirebaseDatabase, lease: LeaseHolder, started_at: int) -> None:
         self._database, self._lease, self._started_at = database, lease, started_at
+        self._has_outcome = False
 
     def step(self, name: str) -> None:
         """Record that a step begins; raise ``LeaseLost`` if the run should stop."""
@@ -226,6 +243,9 @@ class _Record:
         self.write(outcome="running", step=name)
 
     def write(self, **state: object) -> None:
+        if self._has_outcome:
+            return
+        self._has_outcome = state["outcome"] != "running"
         run = {"runId": self._lease.run_id, "fence": self._lease.fence, "startedAt": self._started_at, **state}
         _afterwards(lambda: self._database.update(run_record(run)), "recording the run")
 

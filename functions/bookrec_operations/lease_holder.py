@@ -10,7 +10,7 @@ from types import TracebackType
 from bookrec.errors import LeaseLost
 from bookrec.life_cycle import lease as leases
 from bookrec.life_cycle.lease import Lease, Outcome
-from bookrec.life_cycle.manifest import usable_pointer
+from bookrec.life_cycle.manifest import Pointer, usable_pointer
 from bookrec_operations.ports import Database
 
 log = logging.getLogger(__name__)
@@ -102,6 +102,15 @@ class LeaseHolder:
             log.warning("the lease could not be released: this run no longer holds it")
         except Exception as problem:  # the run's work is done; the lease will expire
             log.warning("the lease could not be released: %s", problem)
+
+    def published(self) -> Pointer | None:
+        """Return the live model's pointer if this run has published it; None too if the database does not answer."""
+        try:
+            live = usable_pointer(self._database.pointer())
+        except Exception as problem:
+            log.warning("whether this run has published is not known: %s", problem)
+            return None
+        return live if live is not None and live.fence == self.fence else None
 
     def check(self) -> None:
         """Raise ``LeaseLost`` if this run no longer holds the lease."""

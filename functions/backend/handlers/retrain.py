@@ -113,9 +113,12 @@ class RetrainHandler:
         lease = self._database.change_lease(change)
         if lease is None:
             return 0
+        if not dead.is_for_training:
+            logs.info("the lease of a rollback that ended without releasing it is free", fence=lease.fence)
+            return 1
         logs.info("the lease of a run that stopped renewing it is free", outcome=lease.outcome, fence=lease.fence)
         changes: dict[str, object] = {f"{OUTCOMES}/{lease.outcome}": increment(1)}
-        if dead.is_for_training and not self._database.status(f"training/runs/{lease.fence}"):
+        if not self._database.status(f"training/runs/{lease.fence}"):
             changes |= run_record(dead.holder, lease.fence, lease.outcome)
         self._database.update(changes)
         return 1
@@ -128,10 +131,12 @@ class RetrainHandler:
         lease, training = self._database.lease(), children(self._database.status("training"))
         changes: dict[str, object] = {}
         run = dict(children(training.get("run")))
-        if run.get("outcome") == RUNNING and run.get("fence") == lease.fence and lease.holder is None:
-            run |= {"outcome": lease.outcome or "died", "reason": REASONS.get(lease.outcome or "died")}
+        ended = _ended(run, lease) if run.get("outcome") == RUNNING else None
+        if ended:
+            run |= {"outcome": ended, "reason": REASONS.get(ended)}
             changes = {f"{RUN}/outcome": run["outcome"], f"{RUN}/reason": run["reason"]}
-            changes |= run_record(run.get("runId"), lease.fence, lease.outcome or "died")
+            if run["fence"] == lease.fence or str(run["fence"]) not in children(training.get("runs")):
+                changes |= run_record(run.get("runId"), int(run["fence"]), ended)
         is_parked = self._policy.is_parked(lease)
         if is_parked != (training.get("parked") is not None):
             node = {"at": TIMESTAMP, "failures": lease.failures, "outcome": lease.outcome}
@@ -180,3 +185,14 @@ class RetrainHandler:
         """Return the live model's fencing number, or 0 if no model is live."""
         pointer = usable_pointer(self._database.pointer())
         return pointer.fence if pointer else 0
+
+
+def _ended(run: Mapping[str, object], lease: Lease) -> str | None:
+    """Return how the run has ended that is on record as running; None if it has not.
+
+    If a rollback has taken the lease since, the run never released it.
+    """
+    fence = run.get("fence")
+    if fence == lease.fence:
+        return (lease.outcome or "died") if lease.holder is None else None
+    return "died" if isinstance(fence, int) and fence < lease.fence else None
