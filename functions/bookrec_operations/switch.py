@@ -11,8 +11,8 @@ from bookrec_operations.ports import Database
 def switch(database: Database, pointer: Pointer, *, is_rollback: bool = False) -> Pointer:
     """Make a version live; return the pointer as it is now.
 
-    If the answer to the write got lost, any error may follow, even ``LeaseLost``: the client repeats the write by itself
-    and then finds its own pointer. So after an error, the pointer says whether the version is live.
+    If the answer to the write got lost, any error may follow, even ``LeaseLost``: the client repeats the write on its
+    own, and then finds its own pointer. So after an error, the pointer says whether the version is live.
 
     Raises:
         LeaseLost, BadModel: as ``bookrec.life_cycle.publishing.next_pointer`` does.
