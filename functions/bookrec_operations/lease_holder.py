@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 from bookrec.errors import LeaseLost
@@ -15,12 +16,34 @@ from bookrec_operations.ports import Database
 
 log = logging.getLogger(__name__)
 
-Heart = Callable[[Callable[[], bool], float], Callable[[], None]]
-"""Calls a function at an interval in seconds until it returns False; returns a function that stops the calls."""
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A renewal of the lease: call it, or have another process renew the same lease.
+
+    Attributes:
+        holder: the run that holds the lease.
+        fence: its fencing number.
+        lease_ms: how long the run may be silent.
+        renew: renews the lease; returns False once the run no longer holds it.
+    """
+
+    holder: str
+    fence: int
+    lease_ms: int
+    renew: Callable[[], bool]
+
+    def __call__(self) -> bool:
+        """Renew the lease; return False if there is no point in doing so again."""
+        return self.renew()
 
 
-def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], None]:
-    """Implement ``Heart``."""
+Heart = Callable[[Beat, float], Callable[[], None]]
+"""Renews the lease at an interval in seconds until that returns False; returns a function that ends the renewals."""
+
+
+def beat_in_thread(beat: Beat, every_s: float) -> Callable[[], None]:
+    """Implement ``Heart`` for work that never holds the interpreter's lock for long."""
     ended = threading.Event()
 
     def run() -> None:
@@ -37,7 +60,7 @@ def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], Non
     return stop
 
 
-def never_beat(beat: Callable[[], bool], every_s: float) -> Callable[[], None]:
+def never_beat(beat: Beat, every_s: float) -> Callable[[], None]:
     """Implement ``Heart`` for work that is shorter than its lease."""
     return lambda: None
 
@@ -90,11 +113,20 @@ class LeaseHolder:
             fence = self._given_fence
             taken = self._change(lambda held: leases.renew(held, self.run_id, fence, now, self._lease_ms))
         self.run_id, self.fence = taken.holder or "", taken.fence
-        self._stop = self._heart(self._beat, self._lease_ms / 4000)
+        beat = Beat(self.run_id, self.fence, self._lease_ms, self._beat)
+        self._stop: Callable[[], None] = lambda: None
+        try:
+            self._stop = self._heart(beat, self._lease_ms / 4000)
+        except BaseException:
+            self._release()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stop()
+        self._release()
+
+    def _release(self) -> None:
         now = self._now_ms()
         try:
             self._change(lambda held: leases.release(held, self.run_id, self.fence, self.outcome, now))

@@ -67,13 +67,13 @@ def _connect(project: str, url: str, variable: str) -> NodeAt:
 
 def services_of(databases: Databases) -> Services:
     """Return the services of a project whose databases are connected."""
-    from bookrec_operations.lease_holder import beat_in_thread
     from trainer.cloud import now_ms
     from trainer.pipeline import answers
     from trainer.publishing.bucket import CloudBucket
+    from trainer.publishing.heart import beat_in_process
     from trainer.run import Services
 
-    return Services(databases.database, CloudBucket(databases.project), answers, now_ms, beat_in_thread)
+    return Services(databases.database, CloudBucket(databases.project), answers, now_ms, beat_in_process)
 
 
 @contextmanager
