@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bookrec.errors import BadModel, BookrecError, LeaseLost
+from bookrec.errors import BadInput, BadModel, BookrecError, LeaseLost
 from bookrec.life_cycle.manifest import FileEntry, Pointer, parse_manifest, sha256, usable_pointer
 from trainer.data.exchange.new_folder import new_folder
 from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
@@ -34,7 +34,7 @@ _NAME = re.compile(r"\d{8}T\d{6}Z-candidate")
 """The candidate's name is replaced in the files for people: nothing else in them may match it."""
 
 
-class NoCandidateError(ValueError):
+class NoCandidateError(BadInput):
     """The folder does not hold a model that ``train --out`` wrote; the message says what is wrong."""
 
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bookrec.environment import whole
-from bookrec.errors import BookrecError
+from bookrec.errors import BadInput, BookrecError
 from trainer.data.ingest.snapshot import RATING_COLUMNS, Snapshot
 
 WORDS_AT_A_TIME = 1 << 24
@@ -48,7 +48,7 @@ def workers() -> list[str]:
     """Return the addresses of all workers, the chief's first; empty where a run is alone.
 
     Raises:
-        ValueError: where ``TF_CONFIG`` is not what TensorFlow documents.
+        BadInput: where ``TF_CONFIG`` is not what TensorFlow documents.
     """
     tasks = _tasks()
     return [*tasks.get("chief", []), *tasks.get("worker", [])] if tasks else []
@@ -230,5 +230,5 @@ def _config() -> dict[str, Any]:
         if config.get("cluster"):
             int(config["task"]["type"] in {"chief", "worker"} and config["task"]["index"])
     except (ValueError, LookupError, TypeError, AttributeError) as problem:
-        raise ValueError(f"TF_CONFIG is no JSON object with cluster and task: {text[:200]}") from problem
+        raise BadInput(f"TF_CONFIG is no JSON object with cluster and task: {text[:200]}") from problem
     return dict(config)
