@@ -151,6 +151,15 @@ def test_an_invalid_workers_patience_is_named(command, project, monkeypatch):
     assert ended.err.startswith("trainer: WORKERS_PATIENCE_SECONDS is 'long' in the environment")
 
 
+def test_a_bucket_with_a_wrong_name_is_named(command, project, monkeypatch, tmp_path):
+    monkeypatch.setenv("MODEL_BUCKET", "-models")
+    ended = command("rollback", "20260102T030405Z-7")
+    assert (ended.code, ended.err.startswith("trainer: MODEL_BUCKET: ")) == (2, True)
+    monkeypatch.delenv("MODEL_BUCKET")
+    ended = command("evaluate", "--source", "gs://-models/backup.json.gz", "--out", str(tmp_path))
+    assert (ended.code, "gs://-models/backup.json.gz: " in ended.err) == (2, True)
+
+
 def test_a_database_that_does_not_answer_is_named(command, project, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "http://127.0.0.1:1?ns=nobody")
     monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", "127.0.0.1:1")
