@@ -248,7 +248,7 @@ class Operator:
                 world.platform.invoke("operator retrains", lambda backend: backend.operating.retrain())
             elif others:
                 start = {"version": world.rng.choice(others), "share": world.rng.choice([0.2, 0.5, 0.8])}
-                data = {} if pointer.experiment else start
+                data = {"action": "end"} if pointer.experiment else start
                 world.platform.invoke("operator tries", lambda backend, data=data: backend.operating.experiment(data))
 
     def roll_back(self, version):
