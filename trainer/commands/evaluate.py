@@ -99,7 +99,7 @@ def evaluate_split(
     from trainer.data.features import item_features
     from trainer.evaluation import baselines, report
     from trainer.evaluation.cold_books import cold_books
-    from trainer.evaluation.cold_start import cold_start
+    from trainer.evaluation.cold_start import cold_start, fit_to_others
     from trainer.evaluation.evaluate import evaluate
     from trainer.model.fit import fit, refit
     from trainer.serving import tflite
@@ -132,7 +132,7 @@ def evaluate_split(
     curve = cold = None
     if config.baselines:
         again = partial(refit, catalogue=trained.catalogue, choices=trained.choices)
-        curve = cold_start(ratings, books, config, again, compared.choices)
+        curve = cold_start(ratings, books, config, fit_to_others(ratings, books, config), compared.choices)
         cold = cold_books(ratings, books, config, lambda part: again(part).blend)
     metrics = {
         "model": result.metrics,
