@@ -32,7 +32,7 @@ TRY_AGAIN_AFTER_MS = 30_000
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the model that the pointer names could not be loaded, and when that was tried."""
+    """Why the model that the pointer names could not be loaded, and when that was tried (``Clock.elapsed_ms``)."""
 
     node: object
     at_ms: int
@@ -161,10 +161,10 @@ class LiveModel:
         return loaded is not None and loaded.node == node and not (loaded.missing and self._is_over(loaded.missing))
 
     def _is_over(self, failure: Failure) -> bool:
-        return self._clock.now_ms() - failure.at_ms >= TRY_AGAIN_AFTER_MS
+        return self._clock.elapsed_ms() - failure.at_ms >= TRY_AGAIN_AFTER_MS
 
     def _switch(self, node: object) -> None:
-        failure, now = self._failure, self._clock.now_ms()
+        failure, now = self._failure, self._clock.elapsed_ms()
         if failure and failure.node == node and not self._is_over(failure):
             raise type(failure.problem)(str(failure.problem))
         try:
@@ -192,7 +192,7 @@ class LiveModel:
         except (BadModel, StoreUnavailable) as problem:
             logs.alarm("model-unusable", "an experiment's model cannot be used", reason=str(problem),
                        using=live.pointer.version)  # fmt: skip
-            return replace(live, missing=Failure(live.node, self._clock.now_ms(), problem))
+            return replace(live, missing=Failure(live.node, self._clock.elapsed_ms(), problem))
 
     def _newest_kept(self, node: object) -> Live | None:
         """Return the newest kept model that is usable: an instance that has just started has loaded none before."""

@@ -52,6 +52,9 @@ class Clock:
     def now_ms(self):
         return self._scheduler.now + self._skew_ms
 
+    def elapsed_ms(self):
+        return self._scheduler.now
+
     def sleep(self, seconds):
         self._scheduler.sleep(int(seconds * 1000))
 

@@ -46,10 +46,9 @@ class OperatingHandler:
             BadArgument: if it is not the name of a version.
             BookrecError: as ``bookrec_operations.rollback.roll_back`` does.
         """
-        lease = LeaseHolder(
-            self._database, self._clock.now_ms, never_beat, ROLLBACK_MS, ROLLBACK_MS, purpose=leases.ROLLBACK
-        )
-        pointer = roll_back(self._database, self._model.try_out, lease, self._clock.now_ms, _version(version))
+        now_ms = _steady(self._clock)
+        lease = LeaseHolder(self._database, now_ms, never_beat, ROLLBACK_MS, ROLLBACK_MS, purpose=leases.ROLLBACK)
+        pointer = roll_back(self._database, self._model.try_out, lease, now_ms, _version(version))
         return {"version": pointer.version}
 
     def release(self) -> dict[str, object]:
@@ -86,6 +85,12 @@ class OperatingHandler:
         for counts in self._reconcile():
             repaired.update(counts)
         return {"repaired": dict(sorted(repaired.items()))}
+
+
+def _steady(clock: Clock) -> Callable[[], int]:
+    """Return the time in milliseconds since 1970, as it is now and as it passes: it never steps back."""
+    since_1970 = clock.now_ms() - clock.elapsed_ms()
+    return lambda: since_1970 + clock.elapsed_ms()
 
 
 def _version(value: object) -> str:
