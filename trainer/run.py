@@ -152,19 +152,34 @@ def run(
 def _ended_early(problem: BaseException, lease: LeaseHolder, record: _Record) -> None:
     """Record how a run ended that raised an error, or that was interrupted by hand.
 
-    If its version is live by then, it has published, whatever came after the switch.
+    If its version is live by then, it has published, whatever came after the switch. If nobody can tell, nothing is
+    recorded, and the lease expires: whoever frees it looks at the pointer.
     """
-    live = lease.published()
-    if live is not None:
-        lease.outcome = "published"
-        log.warning("version %s is live all the same", live.version)
-        record.write(outcome="published", version=live.version)
+    if lease.is_switching:
+        try:
+            live = lease.published()
+        except Exception as unknown:
+            log.warning("whether the version is live is not known: %s", unknown)
+            lease.leave()
+            return
+        if live is not None:
+            lease.outcome = "published"
+            log.warning("version %s is live all the same", live.version)
+            record.write(outcome="published", version=live.version)
+            return
+    refusal = problem.__context__ if isinstance(problem, KeyboardInterrupt) else problem
+    if isinstance(refusal, RefusedModelError):
+        lease.outcome = "refused"
+        record.write(outcome="refused", reason=_reason(refusal), **figures(refusal.metrics))
     elif isinstance(problem, KeyboardInterrupt):
         record.write(outcome="failed", reason="interrupted by hand")  # the lease is freed, and counts no failure
     else:
-        lease.outcome = "refused" if isinstance(problem, RefusedModelError) else "failed"
-        judged = figures(problem.metrics) if isinstance(problem, RefusedModelError) else {}
-        record.write(outcome=lease.outcome, reason=str(problem)[:1000] or type(problem).__name__, **judged)
+        lease.outcome = "failed"
+        record.write(outcome="failed", reason=_reason(problem))
+
+
+def _reason(problem: BaseException) -> str:
+    return str(problem)[:1000] or type(problem).__name__
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -197,6 +212,7 @@ def _train_and_publish(
         shards = product.lists(bucket)
     lease.check()
     pointer = versions.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at, shards)
+    lease.is_switching = True
     pointer = switch(database, pointer)
     lease.outcome = "published"
     log.info("version %s is live", version)

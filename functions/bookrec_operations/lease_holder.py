@@ -80,6 +80,7 @@ class LeaseHolder:
         run_id: the name of the holder.
         fence: its fencing number.
         outcome: the run's outcome, to be set before the end; None counts neither as success nor as failure.
+        is_switching: to be set before the pointer may name this run's version.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class LeaseHolder:
         self._purpose, self.run_id, self._given_fence = purpose, run_id, fence
         self._is_lost = False
         self.outcome: Outcome | None = None
+        self.is_switching = self._is_left = False
 
     def __enter__(self) -> LeaseHolder:
         """Take the lease; raise ``LeaseLost`` if another run holds it."""
@@ -124,7 +126,8 @@ class LeaseHolder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stop()
-        self._release()
+        if not self._is_left:
+            self._release()
 
     def _release(self) -> None:
         now = self._now_ms()
@@ -136,13 +139,13 @@ class LeaseHolder:
             log.warning("the lease could not be released: %s", problem)
 
     def published(self) -> Pointer | None:
-        """Return the live model's pointer if this run has published it; None too if the database does not answer."""
-        try:
-            live = usable_pointer(self._database.pointer())
-        except Exception as problem:
-            log.warning("whether this run has published is not known: %s", problem)
-            return None
+        """Return the live model's pointer if this run has published it."""
+        live = usable_pointer(self._database.pointer())
         return live if live is not None and live.fence == self.fence else None
+
+    def leave(self) -> None:
+        """Do not release the lease at the end: it expires, and whoever frees it finds out how the run has ended."""
+        self._is_left = True
 
     def check(self) -> None:
         """Raise ``LeaseLost`` if this run no longer holds the lease."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 
 from firebase_admin.exceptions import UnavailableError
@@ -105,6 +106,7 @@ class Platform:
         self.database = MemoryDatabase(lambda: scheduler.now, self._changed, self.perform)
         self.bucket = Bucket(self)
         self.authors, self._task_ids, self.waiting_tasks, self._events = {}, {}, 0, 0
+        self.fan_outs = defaultdict(set)
         self._backends, self._skews = {}, [rng.randrange(-1_500, 1_500) for _ in range(INSTANCES)]
         self.start_trainer = lambda run_id, fence: None
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
@@ -119,11 +121,14 @@ class Platform:
             self.scheduler.note("FAIL before", kind)
             raise UnavailableError("the service does not answer")
         result = request()
-        if kind == "write":
+        if kind != "read":
             if self.rng.random() < self.faults.crash:
                 self.scheduler.kill(self.scheduler.current.instance)
                 raise Crash
             if self.rng.random() < self.faults.fail_after:
+                if kind == "conditional write" and self.rng.random() < 0.5:
+                    self.scheduler.note("REPEAT", kind)  # as the client does on its own: the condition no longer holds
+                    return request()
                 self.scheduler.note("FAIL after", kind)
                 raise UnavailableError("the answer was lost")
         return result
@@ -210,6 +215,8 @@ class Platform:
         if used_at is not None and not (self._forgets and self.scheduler.now - used_at > 3_600_000):
             return
         self._task_ids[task_id] = self.scheduler.now
+        if function == "fanout":
+            self.fan_outs[payload["publication"]].add(payload["shard"])
         wait_ms = max((at_ms or 0) - self.scheduler.now, 0) if self._forgets else 0
         self.waiting_tasks += 1
         for copy in range(2 if self.rng.random() < self.faults.duplicate else 1):

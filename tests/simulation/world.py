@@ -44,6 +44,8 @@ class World:
         trainer = Trainer(self)
         self.platform.start_trainer = trainer.start
         self._operator = Operator(self, trainer)
+        self.kills_rollbacks = not self._is_mild and self.rng.random() < 0.4
+        self._trains_by_hand = not self._is_mild and self.rng.random() < 0.4
 
     def _faults(self):
         """Return the day's faults: on some days everything fails, on some a single thing.
@@ -101,6 +103,8 @@ class World:
             spawn("phone", lambda: phone(self))
             spawn("operator watches", self._operator.watch, "human")
             spawn("operator tries", self._operator.try_out, "human")
+            if self._trains_by_hand:
+                spawn("operator at a terminal", self._operator.train_by_hand, "human")
             if not self._is_mild:
                 spawn("scheduler", self._reconcile_for_ever)
             self.scheduler.run(BEGIN_MS + DAY_MS)

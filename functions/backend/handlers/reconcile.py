@@ -55,7 +55,7 @@ class Reconciliation:
         Raises:
             BookrecError: if steps failed; names them. All others were done.
         """
-        self._step("leases", lambda: self._retrain.free_expired_lease(self._retrain.live_fence()))
+        self._step("leases", self._retrain.free_expired_lease)
         self._step("marks", self._clear_marks)
         self._step("fanouts", self._repeat_fanout)
         self._step("new entries", self._follow_watermark)
