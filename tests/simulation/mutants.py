@@ -186,6 +186,50 @@ MUTANTS = [
         "continues a count that another sweep has begun", "functions/backend/sweep.py",
         "            if not after:\n                counted.quality = Tally(standing(usable_pointer(self._database.pointer())))\n", "",
     ),
+    Mutant(
+        "counts a killed rollback as a failed run", LEASE,
+        "    if not lease.is_for_training:\n        return _freed(lease)\n", "",
+    ),
+    Mutant(
+        "takes another fan-out's mark for its own", "functions/backend/handlers/model_published.py",
+        '    return bool(state.get("queued") == _queued(state.get("publication"), state.get("attempt", 0)))\n',
+        '    return bool(state.get("queued"))\n',
+    ),
+    Mutant(
+        "records a run as failed that is interrupted after its switch", RUN,
+        "    if lease.is_switching:\n", "    if False:\n",
+    ),
+    Mutant(
+        "takes an unknown outcome for a failure", RUN,
+        "            lease.leave()\n            return\n", "            live = None\n",
+    ),
+    Mutant(
+        "takes its own publish for another run's, if the client has repeated it", "functions/bookrec_operations/switch.py",
+        "    except BadModel:\n        raise\n",
+        "    except BadModel:\n        raise\n"
+        "    except Exception as problem:\n        if type(problem).__name__ == 'LeaseLost':\n            raise\n"
+        "        live = usable_pointer(database.pointer())\n"
+        "        if live is None or live.fence != pointer.fence:\n            raise\n        return live\n",
+    ),
+    Mutant(
+        "leaves the record of a run that died as it is once a rollback follows", RETRAINING,
+        "        if not isinstance(fence, int) or fence > lease.fence:\n            return None\n", "        return None\n",
+    ),
+    Mutant(
+        "takes a run that published and died for one that died, once a rollback follows", RETRAINING,
+        '        return "published" if pointer and any(name.endswith(f"-{fence}") for name in pointer.kept) else "died"\n',
+        '        return "died"\n',
+    ),
+    Mutant(
+        "clears marks in bulk though they are renewed meanwhile", "functions/bookrec_database/marks.py",
+        "        is_done, present, etag = node.set_if_unchanged(etag, later)\n",
+        "        is_done = node.set(later) or True\n",
+    ),
+    Mutant(
+        "clears a mark though it is renewed meanwhile", "functions/bookrec_database/marks.py",
+        "    return _is_due(mark, until) and bool(node.set_if_unchanged(etag, {})[0])\n",
+        "    return _is_due(mark, until) and node.set({}) is None\n",
+    ),
 ]  # fmt: skip
 
 
