@@ -200,20 +200,12 @@ MUTANTS = [
         "    if lease.is_switching:\n", "    if False:\n",
     ),
     Mutant(
-        "takes an unknown outcome for a failure", RUN,
-        "            lease.leave()\n            return\n", "            live = None\n",
-    ),
-    Mutant(
         "takes its own publish for another run's, if the client has repeated it", "functions/bookrec_operations/switch.py",
         "    except BadModel:\n        raise\n",
         "    except BadModel:\n        raise\n"
         "    except Exception as problem:\n        if type(problem).__name__ == 'LeaseLost':\n            raise\n"
         "        live = usable_pointer(database.pointer())\n"
         "        if live is None or live.fence != pointer.fence:\n            raise\n        return live\n",
-    ),
-    Mutant(
-        "leaves the record of a run that died as it is once a rollback follows", RETRAINING,
-        "        if not isinstance(fence, int) or fence > lease.fence:\n            return None\n", "        return None\n",
     ),
     Mutant(
         "takes a run that published and died for one that died, once a rollback follows", RETRAINING,

@@ -44,6 +44,9 @@ class World:
         trainer = Trainer(self)
         self.platform.start_trainer = trainer.start
         self._operator = Operator(self, trainer)
+        slow = random.Random(f"{seed}: the queue")
+        if not self._is_mild and slow.random() < 0.25:
+            self.platform.slow_queue = slow
         self.kills_rollbacks = not self._is_mild and self.rng.random() < 0.4
         self._trains_by_hand = not self._is_mild and self.rng.random() < 0.4
 
@@ -109,7 +112,7 @@ class World:
                 spawn("scheduler", self._reconcile_for_ever)
             self.scheduler.run(BEGIN_MS + DAY_MS)
             self.is_day = False
-            self.platform.faults, self.scheduler.crash_rate = Faults(), 0.0
+            self.platform.faults, self.platform.slow_queue, self.scheduler.crash_rate = Faults(), None, 0.0
             self.note("EVENING")
             self.scheduler.run(self.scheduler.now + 2 * STALL_MS)
             if self._is_mild:
