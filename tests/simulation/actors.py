@@ -15,6 +15,7 @@ from bookrec_operations.release import release
 from bookrec_operations.rollback import roll_back
 from rtdb_emulator.testing import ADMIN, PermissionDeniedError, user
 from tests.fakes import database_of
+from tests.simulation.monitor import LOST_ARGUMENTS
 from trainer import run
 from trainer.run import Product, RefusedModelError, Services
 
@@ -266,6 +267,8 @@ class Operator:
                 start = {"version": world.rng.choice(others), "share": world.rng.choice([0.2, 0.5, 0.8])}
                 data = {"action": "end"} if pointer.experiment else start
                 world.platform.invoke("operator tries", lambda backend, data=data: backend.operating.experiment(data))
+            if world.loses_arguments:
+                world.platform.invoke(LOST_ARGUMENTS, lambda backend: backend.operating.experiment({}))
 
     def roll_back(self, version):
         """Roll back with the trainer's command or by calling the function; on some days it is killed half-way."""

@@ -14,6 +14,10 @@ from bookrec.reader import LIST
 from tests.simulation.platform import score_of
 
 
+LOST_ARGUMENTS = "the arguments of an operator got lost"
+"""The name of a process that must not change anything."""
+
+
 class Monitor:
     """Watches every change. Numbers are those of the invariants."""
 
@@ -83,6 +87,8 @@ class Monitor:
 
     def _pointer_changed(self, before, after):
         old, new = read_pointer(before), read_pointer(after)
+        if getattr(self._world.scheduler.current, "name", None) == LOST_ARGUMENTS:
+            self.violated(2, "arguments that got lost have changed the pointer")
         if new is None:
             self.violated(4, "the pointer names no model")
             return

@@ -213,14 +213,14 @@ MUTANTS = [
         '        return "died"\n',
     ),
     Mutant(
-        "clears marks in bulk though they are renewed meanwhile", "functions/bookrec_database/marks.py",
-        "        is_done, present, etag = node.set_if_unchanged(etag, later)\n",
-        "        is_done = node.set(later) or True\n",
+        "takes a run that died right after its publish for a failed one", RETRAINING,
+        "        live_fence = self._live_fence()\n        lease = self._database.change_lease(\n",
+        "        live_fence = 0\n        lease = self._database.change_lease(\n",
     ),
     Mutant(
-        "clears a mark though it is renewed meanwhile", "functions/bookrec_database/marks.py",
-        "    return _is_due(mark, until) and bool(node.set_if_unchanged(etag, {})[0])\n",
-        "    return _is_due(mark, until) and node.set({}) is None\n",
+        "ends an experiment if the arguments got lost", "functions/backend/handlers/operating.py",
+        "        if action == END and version is None and share is None:\n",
+        "        if version is None and share is None:\n",
     ),
 ]  # fmt: skip
 

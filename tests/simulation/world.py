@@ -47,6 +47,7 @@ class World:
         slow = random.Random(f"{seed}: the queue")
         if not self._is_mild and slow.random() < 0.25:
             self.platform.slow_queue = slow
+        self.loses_arguments = random.Random(f"{seed}: arguments").random() < 0.15
         self.kills_rollbacks = not self._is_mild and self.rng.random() < 0.4
         self._trains_by_hand = not self._is_mild and self.rng.random() < 0.4
 
