@@ -13,7 +13,6 @@ from bookrec.paths import children
 from bookrec.reader import LIST
 from tests.simulation.platform import score_of
 
-
 LOST_ARGUMENTS = "the arguments of an operator got lost"
 """The name of a process that must not change anything."""
 
