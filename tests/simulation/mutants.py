@@ -100,7 +100,7 @@ MUTANTS = [
     ),
     Mutant(
         "never frees the lease of a dead run", LEASE,
-        "    if lease.holder is None or lease.is_held(now):\n        return None\n    died", "    return None\n    died",
+        "    if lease.holder is None or lease.is_held(now):\n        return None\n    if not", "    return None\n    if not",
     ),
     Mutant(
         "keeps renewing the lease of a run that hangs", LEASE,
