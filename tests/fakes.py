@@ -37,10 +37,18 @@ SETTINGS = Settings(
 
 class FakeClock:
     def __init__(self, now: int = 1_700_000_000_000) -> None:
-        self.now = now
+        self.now, self.set_by = now, 0
 
     def now_ms(self) -> int:
         return self.now
+
+    def elapsed_ms(self) -> int:
+        return self.now - self.set_by
+
+    def set(self, by_ms: int) -> None:
+        """Set the clock, forward or back: no time passes."""
+        self.now += by_ms
+        self.set_by += by_ms
 
     def sleep(self, seconds: float) -> None:
         self.now += int(seconds * 1000)

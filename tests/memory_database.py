@@ -23,8 +23,8 @@ class MemoryDatabase:
     Args:
         now_ms: its clock.
         on_write: is called with every write.
-        perform: is handed every request, as a function that makes it, with ``"read"`` or ``"write"``: to fail it,
-            to delay it, or to lose its answer.
+        perform: is handed every request, as a function that makes it, with ``"read"``, ``"write"`` or
+            ``"conditional write"``: to fail it, to delay it, to lose its answer, or to make it twice.
     """
 
     def __init__(self, now_ms, on_write=lambda write: None, perform=lambda kind, request: request()):
@@ -102,7 +102,7 @@ class Reference:
             self._put(value)
             return True, value, self._database.service.etag(self._path)
 
-        return self._write(request)
+        return self._database.perform("conditional write", request)
 
     def transaction(self, change):
         value, tag = self.get(etag=True)

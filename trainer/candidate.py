@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bookrec.errors import BadModel, BookrecError, LeaseLost
+from bookrec.errors import BadInput, BadModel, BookrecError, LeaseLost
 from bookrec.life_cycle.manifest import MAX_FILE_BYTES, FileEntry, Pointer, parse_manifest, sha256, usable_pointer
 from bookrec.life_cycle.ranges import LATEST_MS, whole
 from trainer.data.exchange.new_folder import new_folder
@@ -39,7 +39,7 @@ _NAME = re.compile(r"\d{8}T\d{6}Z-candidate")
 """The candidate's name is replaced in the files for people: nothing else in them may match it."""
 
 
-class NoCandidateError(ValueError):
+class NoCandidateError(BadInput):
     """The folder does not hold a model that ``train --out`` wrote; the message says what is wrong."""
 
 

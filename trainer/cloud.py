@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from google.cloud import storage
 
+_BEGAN_MS, _BEGAN = time.time() * 1000, time.monotonic()
+
 
 def project_id() -> str:
     """Return the project that this process works for.
@@ -44,5 +46,8 @@ def storage_client(project: str) -> storage.Client:
 
 
 def now_ms() -> int:
-    """Return this machine's time in milliseconds since 1970."""
-    return int(time.time() * 1000)
+    """Return this machine's time in milliseconds since 1970; within this process, it never goes back.
+
+    A clock that is set back in the middle of a run would let the run's lease end before its time.
+    """
+    return int(_BEGAN_MS + (time.monotonic() - _BEGAN) * 1000)

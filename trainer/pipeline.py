@@ -23,7 +23,7 @@ from trainer.data.features import item_features
 from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
 from trainer.evaluation import baselines, gate, report
 from trainer.evaluation.cold_books import cold_books
-from trainer.evaluation.cold_start import cold_start
+from trainer.evaluation.cold_start import cold_start, fit_to_others
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.metrics import finite
 from trainer.model import distributed
@@ -202,7 +202,7 @@ def _cold_start(
         return refit(part, trained.catalogue, trained.choices)
 
     work: dict[str, Callable[[], Mapping[str, Any]]] = {
-        curve: partial(cold_start, train, books, config, fit_again, choices),
+        curve: partial(cold_start, train, books, config, fit_to_others(train, books, config), choices),
         cold: partial(cold_books, train, books, config, lambda part: fit_again(part).blend),
     }
     if len(distributed.workers()) > 1:  # a worker that went on without one of them would leave the others waiting

@@ -144,15 +144,43 @@ def run(
             pointer = _train_and_publish(services, make, lease, record, read)
         except LeaseLost:
             raise  # the record belongs to another run by now
-        except KeyboardInterrupt:
-            record.write(outcome="failed", reason="interrupted by hand")  # the lease is freed, and counts no failure
-            raise
-        except Exception as problem:
-            lease.outcome = "refused" if isinstance(problem, RefusedModelError) else "failed"
-            judged = figures(problem.metrics) if isinstance(problem, RefusedModelError) else {}
-            record.write(outcome=lease.outcome, reason=str(problem)[:1000] or type(problem).__name__, **judged)
+        except (Exception, KeyboardInterrupt) as problem:
+            _ended_early(problem, lease, record)
             raise
         return pointer
+
+
+def _ended_early(problem: BaseException, lease: LeaseHolder, record: _Record) -> None:
+    """Record how a run ended that raised an error, or that was interrupted by hand.
+
+    If its version is live by then, it has published, whatever came after the switch. If nobody can tell, nothing is
+    recorded, and the lease expires: whoever frees it looks at the pointer.
+    """
+    if lease.is_switching:
+        try:
+            live = lease.published()
+        except Exception as unknown:
+            log.warning("whether the version is live is not known: %s", unknown)
+            lease.leave()
+            return
+        if live is not None:
+            lease.outcome = "published"
+            log.warning("version %s is live all the same", live.version)
+            record.write(outcome="published", version=live.version)
+            return
+    refusal = problem.__context__ if isinstance(problem, KeyboardInterrupt) else problem
+    if isinstance(refusal, RefusedModelError):
+        lease.outcome = "refused"
+        record.write(outcome="refused", reason=_reason(refusal), **figures(refusal.metrics))
+    elif isinstance(problem, KeyboardInterrupt):
+        record.write(outcome="failed", reason="interrupted by hand")  # the lease is freed, and counts no failure
+    else:
+        lease.outcome = "failed"
+        record.write(outcome="failed", reason=_reason(problem))
+
+
+def _reason(problem: BaseException) -> str:
+    return str(problem)[:1000] or type(problem).__name__
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -185,6 +213,7 @@ def _train_and_publish(
         index = product.lists(bucket)
     lease.check()
     pointer = versions.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at, index)
+    lease.is_switching = True
     pointer = switch(database, pointer)
     lease.outcome = "published"
     log.info("version %s is live", version)
@@ -211,10 +240,14 @@ def _afterwards(work: Callable[[], object], what: str) -> None:
 
 
 class _Record:
-    """``/Recommender/status/training/run``: the run's status. It is for people: failing to write it fails no run."""
+    """``/Recommender/status/training/run``: the run's status. It is for people: failing to write it fails no run.
+
+    The outcome is written, and counted, once: an interrupted write may have taken effect.
+    """
 
     def __init__(self, database: FirebaseDatabase, lease: LeaseHolder, started_at: int) -> None:
         self._database, self._lease, self._started_at = database, lease, started_at
+        self._has_outcome = False
 
     def step(self, name: str) -> None:
         """Record that a step begins; raise ``LeaseLost`` if the run should stop."""
@@ -227,6 +260,9 @@ class _Record:
         self.write(outcome="running", step=name)
 
     def write(self, **state: object) -> None:
+        if self._has_outcome:
+            return
+        self._has_outcome = state["outcome"] != "running"
         run = {"runId": self._lease.run_id, "fence": self._lease.fence, "startedAt": self._started_at, **state}
         _afterwards(lambda: self._database.update(run_record(run)), "recording the run")
 

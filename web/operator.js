@@ -396,7 +396,7 @@ async function startExperiment(event) {
   await call(
     form.querySelector('button'),
     'operator_experiment',
-    { version, share },
+    { action: 'start', version, share },
     'Starting the experiment…',
     () => `Experiment started: ${percent(share, 0)} of readers get lists from ${version}.`,
   );
@@ -411,7 +411,7 @@ async function endExperiment(event) {
     await call(
       button,
       'operator_experiment',
-      {},
+      { action: 'end' },
       'Ending the experiment…',
       () => 'The experiment has ended. All readers get lists from the live model again.',
     );

@@ -14,7 +14,7 @@ class CatalogueCache:
     def __init__(self, database: Database, clock: Clock, ttl_ms: int) -> None:
         self._database, self._clock, self._ttl_ms = database, clock, ttl_ms
         self._lock = threading.Lock()
-        self._catalogue, self._etag, self._checked_at = Catalogue(()), "", -ttl_ms - 1
+        self._catalogue, self._etag, self._checked_at = Catalogue(()), "", 0
 
     def cached(self) -> Catalogue:
         """Return the catalogue as last read, no matter how long ago; read it only if it never was."""
@@ -23,9 +23,9 @@ class CatalogueCache:
     def current(self) -> Catalogue:
         """Return the catalogue, at most ``ttl_ms`` old; the same object as before if it has not changed."""
         with self._lock:
-            if self._clock.now_ms() - self._checked_at > self._ttl_ms:
+            if not self._etag or self._clock.elapsed_ms() - self._checked_at > self._ttl_ms:
                 nodes, etag = self._database.catalogue(self._etag)
                 if nodes is not None:
                     self._catalogue, _ = parse_catalogue(nodes)
-                self._etag, self._checked_at = etag, self._clock.now_ms()
+                self._etag, self._checked_at = etag, self._clock.elapsed_ms()
             return self._catalogue

@@ -48,7 +48,7 @@ class _StillLoading(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the model that the pointer names could not be loaded, and when that was tried."""
+    """Why the model that the pointer names could not be loaded, and when that was tried (``Clock.elapsed_ms``)."""
 
     node: object
     at_ms: int
@@ -228,7 +228,7 @@ class LiveModel:
         return loaded is not None and loaded.node == node and not (loaded.missing and self._is_over(loaded.missing))
 
     def _is_over(self, failure: Failure) -> bool:
-        return self._clock.now_ms() - failure.at_ms >= TRY_AGAIN_AFTER_MS
+        return self._clock.elapsed_ms() - failure.at_ms >= TRY_AGAIN_AFTER_MS
 
     def _raise_if_resting(self, node: object) -> None:
         failure = self._failure
@@ -243,7 +243,7 @@ class LiveModel:
                 raise BadModel("/Recommender/model names no model")
             live = Live(node, pointer, self._fetch(pointer.version, pointer.manifest_sha256))
         except (BadModel, StoreUnavailable) as problem:
-            self._failure = Failure(node, self._clock.now_ms(), problem)
+            self._failure = Failure(node, self._clock.elapsed_ms(), problem)
             if self._loaded is None and isinstance(problem, BadModel):
                 self._loaded = self._newest_kept(node)
             self._record(node, str(problem))
@@ -262,7 +262,7 @@ class LiveModel:
         except (BadModel, StoreUnavailable) as problem:
             logs.alarm("model-unusable", "an experiment's model cannot be used", reason=str(problem),
                        using=live.pointer.version)  # fmt: skip
-            return replace(live, missing=Failure(live.node, self._clock.now_ms(), problem))
+            return replace(live, missing=Failure(live.node, self._clock.elapsed_ms(), problem))
 
     def _newest_kept(self, node: object) -> Live | None:
         """Return the newest kept model that is usable: an instance that has just started has loaded none before."""

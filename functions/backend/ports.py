@@ -150,7 +150,11 @@ class Clock(Protocol):
     """Time."""
 
     def now_ms(self) -> int:
-        """Return milliseconds since 1970."""
+        """Return milliseconds since 1970: for what is stored, or compared with what others have stored."""
+        ...
+
+    def elapsed_ms(self) -> int:
+        """Return milliseconds since any moment; unlike ``now_ms`` it never steps back: for how long something took."""
         ...
 
     def sleep(self, seconds: float) -> None:

@@ -38,6 +38,10 @@ class BadSetting(BookrecError):
     """An environment variable has a wrong value; the message names the variable and the right values."""
 
 
+class BadInput(BookrecError, ValueError):
+    """An option, a file or a folder that a command was given cannot be used; the message says which, and what to do."""
+
+
 class LeaseLost(BookrecError):
     """The training run no longer holds the lease, or a newer run has published."""
 

@@ -24,6 +24,7 @@ OF_READERS = (paths.USER_BOOK, paths.CHANGES, paths.DIRTY)
 TRAINING = f"{paths.STATUS}/training"
 CLEARED = f"{TRAINING}/cleared"
 """By kind of mark, until when they were removed: who keeps up by marks has to know."""
+CHANGES = paths.CHANGES.rpartition("/")[2]
 
 
 class _NoChangeError(Exception):
@@ -98,11 +99,19 @@ class FirebaseDatabase:
     # -- marks -------------------------------------------------------------------------------------------------------
 
     def pending(self) -> Pending:
-        """Read the number of marks, the oldest and the newest."""
+        """Read the number of marks, the oldest and the newest; those made up to the last clearing do not count.
+
+        Such marks are left if there were too many to be removed at once. Only then are the later ones read themselves,
+        and not just all keys.
+        """
         node = self._node(paths.CHANGES)
         first, last = node.order_by_child("at").limit_to_first(1), node.order_by_child("at").limit_to_last(1)
-        keys, oldest, newest = self._concurrently([lambda: node.get(shallow=True), first.get, last.get])
-        return Pending(len(children(keys)), _at(oldest), _at(newest))
+        noted, oldest = self._concurrently([self._first(f"{CLEARED}/{CHANGES}").get, first.get])
+        if not children(oldest) or _at(oldest) > _whole(noted):
+            keys, newest = self._concurrently([lambda: node.get(shallow=True), last.get])
+            return Pending(len(children(keys)), _at(oldest), _at(newest))
+        later = marks.made_after(node, _whole(noted)).values()
+        return Pending(len(later), min(later), max(later)) if later else Pending()
 
     def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
         """Read the mark of each, at the same time."""
@@ -115,20 +124,23 @@ class FirebaseDatabase:
 
     def clear_changes(self, until: int) -> int:
         """Clear marks of changes in one round, which takes seconds; the next call goes on."""
-        return self.clear_marks(paths.CHANGES, until, rounds=1)
+        return self._clear(paths.CHANGES, until, 1, marks.LARGEST)
 
-    def clear_marks(self, path: str, until: int, rounds: int = marks.ROUNDS) -> int:
-        """Remove the marks under ``path`` that were made up to ``until`` (ms); return how many.
+    def clear_marks(self, path: str, until: int) -> int:
+        """Remove the marks under ``path`` that were made up to ``until`` (ms), as a training run may; return how many.
 
         A mark that is renewed meanwhile stays. If there is none, this is one request an instance; else two more, which
         first note until when marks are removed, and what ``marks.clear`` costs: seven in all, as a rule.
         """
+        return self._clear(path, until, marks.ROUNDS, marks.LARGEST_IN_A_RUN)
+
+    def _clear(self, path: str, until: int, rounds: int, largest: int) -> int:
         nodes = [node_at for node_at in self._all if marks.are_there(node_at(path), until)]
         if not nodes:
             return 0
         noted = self._first(f"{CLEARED}/{path.rpartition('/')[2]}")
         noted.transaction(lambda before: max(_whole(before), until))
-        return sum(marks.clear(node_at, path, until, self._concurrently, rounds) for node_at in nodes)
+        return sum(marks.clear(node_at, path, until, self._concurrently, rounds, largest) for node_at in nodes)
 
     def cleared(self) -> int:
         """Return until when marks of dirty readers may have been removed (milliseconds since 1970)."""

@@ -17,8 +17,9 @@ from bookrec_database.concurrency import Concurrently
 FEW = 8
 """So many marks or fewer go one at a time at once: two small requests each, whatever the size of the node."""
 
-LARGEST = 200_000
-"""Marks in a node that is still read and replaced as a whole: 9 MB to read, and some 130 MB of memory meanwhile."""
+LARGEST, LARGEST_IN_A_RUN = 200_000, 1_000_000
+"""Marks in a node that a function still reads and replaces as a whole: 9 MB to read, and some 130 MB of memory
+meanwhile. In a training run five times as many."""
 
 TRIES = 4
 """How often the whole node is tried to be replaced, in each round."""
@@ -30,7 +31,9 @@ ROUNDS = 10
 """How many rounds a caller that can wait a minute makes."""
 
 
-def clear(node_at: Callable[[str], Any], path: str, until: int, concurrently: Concurrently, rounds: int) -> int:
+def clear(
+    node_at: Callable[[str], Any], path: str, until: int, concurrently: Concurrently, rounds: int, largest: int
+) -> int:
     """Remove the marks under ``path`` that were made up to ``until`` (ms); return how many.
 
     It takes four requests, however many marks there are, unless others write to the node all the time: then at most
@@ -39,7 +42,7 @@ def clear(node_at: Callable[[str], Any], path: str, until: int, concurrently: Co
     node, cleared = node_at(path), 0
     for _ in range(rounds):
         oldest = list(children(_up_to(node, until).limit_to_first(BATCH).get()))
-        if len(oldest) > FEW and len(children(node.get(shallow=True))) <= LARGEST:
+        if len(oldest) > FEW and len(children(node.get(shallow=True))) <= largest:
             replaced = _replace(node, until)
             if replaced is not None:
                 return cleared + replaced
@@ -47,6 +50,13 @@ def clear(node_at: Callable[[str], Any], path: str, until: int, concurrently: Co
         if len(oldest) < BATCH:
             break
     return cleared
+
+
+def made_after(node: Any, after: int) -> Mapping[str, int]:
+    """Return when marks were made, by key, of those made after ``after`` (ms): the oldest ``LARGEST``."""
+    later = children(node.order_by_child("at").start_at(after + 1).limit_to_first(LARGEST).get())
+    times = {key: mark.get("at") for key, mark in later.items() if isinstance(mark, Mapping)}
+    return {key: at for key, at in times.items() if isinstance(at, int)}
 
 
 def are_there(node: Any, until: int) -> bool:

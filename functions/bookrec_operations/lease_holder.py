@@ -5,22 +5,45 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 from bookrec.errors import LeaseLost
 from bookrec.life_cycle import lease as leases
 from bookrec.life_cycle.lease import Lease, Outcome
-from bookrec.life_cycle.manifest import usable_pointer
+from bookrec.life_cycle.manifest import Pointer, usable_pointer
 from bookrec_operations.ports import Database
 
 log = logging.getLogger(__name__)
 
-Heart = Callable[[Callable[[], bool], float], Callable[[], None]]
-"""Calls a function at an interval in seconds until it returns False; returns a function that stops the calls."""
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A renewal of the lease: call it, or have another process renew the same lease.
+
+    Attributes:
+        holder: the run that holds the lease.
+        fence: its fencing number.
+        lease_ms: how long the run may be silent.
+        renew: renews the lease; returns False once the run no longer holds it.
+    """
+
+    holder: str
+    fence: int
+    lease_ms: int
+    renew: Callable[[], bool]
+
+    def __call__(self) -> bool:
+        """Renew the lease; return False if there is no point in doing so again."""
+        return self.renew()
 
 
-def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], None]:
-    """Implement ``Heart``."""
+Heart = Callable[[Beat, float], Callable[[], None]]
+"""Renews the lease at an interval in seconds until that returns False; returns a function that ends the renewals."""
+
+
+def beat_in_thread(beat: Beat, every_s: float) -> Callable[[], None]:
+    """Implement ``Heart`` for work that never holds the interpreter's lock for long."""
     ended = threading.Event()
 
     def run() -> None:
@@ -37,7 +60,7 @@ def beat_in_thread(beat: Callable[[], bool], every_s: float) -> Callable[[], Non
     return stop
 
 
-def never_beat(beat: Callable[[], bool], every_s: float) -> Callable[[], None]:
+def never_beat(beat: Beat, every_s: float) -> Callable[[], None]:
     """Implement ``Heart`` for work that is shorter than its lease."""
     return lambda: None
 
@@ -57,6 +80,7 @@ class LeaseHolder:
         run_id: the name of the holder.
         fence: its fencing number.
         outcome: the run's outcome, to be set before the end; None counts neither as success nor as failure.
+        is_switching: to be set before the pointer may name this run's version.
     """
 
     def __init__(
@@ -76,6 +100,7 @@ class LeaseHolder:
         self._purpose, self.run_id, self._given_fence = purpose, run_id, fence
         self._is_lost = False
         self.outcome: Outcome | None = None
+        self.is_switching = self._is_left = False
 
     def __enter__(self) -> LeaseHolder:
         """Take the lease; raise ``LeaseLost`` if another run holds it."""
@@ -90,11 +115,21 @@ class LeaseHolder:
             fence = self._given_fence
             taken = self._change(lambda held: leases.renew(held, self.run_id, fence, now, self._lease_ms))
         self.run_id, self.fence = taken.holder or "", taken.fence
-        self._stop = self._heart(self._beat, self._lease_ms / 4000)
+        beat = Beat(self.run_id, self.fence, self._lease_ms, self._beat)
+        self._stop: Callable[[], None] = lambda: None
+        try:
+            self._stop = self._heart(beat, self._lease_ms / 4000)
+        except BaseException:
+            self._release()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stop()
+        if not self._is_left:
+            self._release()
+
+    def _release(self) -> None:
         now = self._now_ms()
         try:
             self._change(lambda held: leases.release(held, self.run_id, self.fence, self.outcome, now))
@@ -102,6 +137,15 @@ class LeaseHolder:
             log.warning("the lease could not be released: this run no longer holds it")
         except Exception as problem:  # the run's work is done; the lease will expire
             log.warning("the lease could not be released: %s", problem)
+
+    def published(self) -> Pointer | None:
+        """Return the live model's pointer if this run has published it."""
+        live = usable_pointer(self._database.pointer())
+        return live if live is not None and live.fence == self.fence else None
+
+    def leave(self) -> None:
+        """Do not release the lease at the end: it expires, and whoever frees it finds out how the run has ended."""
+        self._is_left = True
 
     def check(self) -> None:
         """Raise ``LeaseLost`` if this run no longer holds the lease."""

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from bookrec import paths
+from bookrec.life_cycle.retraining import Pending
 from bookrec_database import marks
 from bookrec_database.connection import disconnect
 from bookrec_database.database import FirebaseDatabase
@@ -160,7 +161,8 @@ def test_what_a_call_costs_at_most_is_bounded_and_the_next_one_goes_on(node_at, 
     assert database.clear_changes(50) == 10  # the oldest
     assert min(left(node_at).values()) == 10
     assert sum(node_at.requests.values()) <= 3 + marks.TRIES + 3 + 2 * 10
-    assert database.clear_marks(paths.CHANGES, 50, rounds=2) == 20
+    monkeypatch.setattr(marks, "ROUNDS", 2)
+    assert database.clear_marks(paths.CHANGES, 50) == 20
     assert database.clear_marks(paths.CHANGES, 50) == 5
     assert left(node_at).keys() == {"another"}
 
@@ -168,9 +170,32 @@ def test_what_a_call_costs_at_most_is_bounded_and_the_next_one_goes_on(node_at, 
 def test_a_node_that_is_too_large_to_be_read_as_a_whole_is_not(node_at, database, monkeypatch):
     monkeypatch.setattr(marks, "LARGEST", 15)
     mark(node_at, **{f"k{number:02}": number for number in range(20)})
-    assert database.clear_marks(paths.CHANGES, 9) == 10
+    assert database.clear_changes(9) == 10
     assert node_at.requests["whole node"] == 0
     assert min(left(node_at).values()) == 10
+    monkeypatch.setattr(marks, "FEW", 1)
+    assert database.clear_marks(paths.CHANGES, 14) == 5  # a training run has the memory
+    assert node_at.requests["whole node"] == 1
+
+
+def test_marks_that_are_left_since_there_were_too_many_ask_for_no_run_once_they_count_as_trained_on(
+    node_at, database, monkeypatch
+):
+    monkeypatch.setattr(marks, "LARGEST", 15)
+    monkeypatch.setattr(marks, "LARGEST_IN_A_RUN", 15)
+    monkeypatch.setattr(marks, "BATCH", 2)
+    monkeypatch.setattr(marks, "ROUNDS", 1)
+    mark(node_at, **{f"k{number:02}": 10 + number for number in range(20)})
+    assert database.pending() == Pending(20, 10, 29)
+    assert database.clear_marks(paths.CHANGES, 50) == 2
+    assert len(left(node_at)) == 18
+    assert database.pending() == Pending()
+    mark(node_at, k07=60, new=55, newer=70)  # one of them is renewed
+    node_at._node_at(paths.CHANGES).update({"text": "x", "words": {"at": "soon"}})
+    assert database.pending() == Pending(3, 55, 70)
+    monkeypatch.setattr(marks, "BATCH", 50)
+    assert database.clear_marks(paths.CHANGES, 50) == 17
+    assert database.pending() == Pending(3, 55, 70)
 
 
 def test_a_few_marks_of_many_are_cleared_without_reading_the_others(node_at, database):

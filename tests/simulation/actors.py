@@ -15,6 +15,7 @@ from bookrec_operations.release import release
 from bookrec_operations.rollback import roll_back
 from rtdb_emulator.testing import ADMIN, PermissionDeniedError, user
 from tests.fakes import database_of
+from tests.simulation.monitor import LOST_ARGUMENTS
 from trainer import run
 from trainer.run import Product, RefusedModelError, Services
 
@@ -148,7 +149,7 @@ class Trainer:
     """The trainer's real run, with a model that is made at once and contains a digest of its data."""
 
     def __init__(self, world):
-        self._world, self._runs = world, 0
+        self._world, self._runs, self.is_uploading = world, 0, False
 
     def services(self, instance):
         """Return the services for a process."""
@@ -196,6 +197,21 @@ class Trainer:
 
         self._world.scheduler.spawn(instance, work, instance, after_ms=self._world.rng.randrange(30_000))
 
+    def start_by_hand(self):
+        """Run at once, as an operator's process; return it."""
+
+        def work():
+            self.is_uploading = False
+            with suppress(Exception):
+                run.run(self.services("operator trains"), self._made_by_hand)
+
+        return self._world.scheduler.spawn("operator trains", work, "operator trains")
+
+    def _made_by_hand(self, order, step):
+        product = self.make(order, step)
+        self.is_uploading = True
+        return product
+
     def make(self, order, step):
         """Implement ``trainer.run.Make``."""
         world, rng = self._world, self._world.rng
@@ -209,6 +225,7 @@ class Trainer:
             raise RuntimeError("out of memory")
         world.monitor.judged(order.snapshot_at, rows)
         if chance > 0.88:
+            world.monitor.refused(order.version)
             raise RefusedModelError("it loses to popularity")
         isbns = tuple(sorted({isbn for isbn, _ in rows})) or ("none",)
         content = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
@@ -248,14 +265,25 @@ class Operator:
                 world.platform.invoke("operator retrains", lambda backend: backend.operating.retrain())
             elif others:
                 start = {"version": world.rng.choice(others), "share": world.rng.choice([0.2, 0.5, 0.8])}
-                data = {} if pointer.experiment else start
+                data = {"action": "end"} if pointer.experiment else start
                 world.platform.invoke("operator tries", lambda backend, data=data: backend.operating.experiment(data))
+            if world.loses_arguments:
+                world.platform.invoke(LOST_ARGUMENTS, lambda backend: backend.operating.experiment({}))
 
     def roll_back(self, version):
-        """Roll back with the trainer's command or by calling the function."""
+        """Roll back with the trainer's command or by calling the function; on some days it is killed half-way."""
+        scheduler = self._world.scheduler
+        process = self._begin_rollback(version)
+        if self._world.kills_rollbacks:
+            scheduler.sleep(self._world.rng.choice([20, 60, 200]) * self._world.rng.randrange(1, 4))
+            if not process.is_done:
+                scheduler.kill(process.instance)
+
+    def _begin_rollback(self, version):
         if self._world.rng.random() < 0.5:
-            self._world.platform.invoke("operator rolls back", lambda backend: backend.operating.rollback(version))
-            return
+            return self._world.platform.invoke(
+                "operator rolls back", lambda backend: backend.operating.rollback(version)
+            )
 
         def work():
             services = self._trainer.services("operator")
@@ -264,7 +292,21 @@ class Operator:
                 roll_back(services.database, services.verify, lease, services.now_ms, version)
                 self._world.note("rolled back to", version)
 
-        self._world.scheduler.spawn("operator rolls back", work, "operator")
+        return self._world.scheduler.spawn("operator rolls back", work, "operator")
+
+    def train_by_hand(self):
+        """Start a run by hand now and then, and press Ctrl-C at any moment of it, often around its publish."""
+        world = self._world
+        while True:
+            world.scheduler.sleep(int(world.rng.expovariate(1 / 400_000)))
+            if not world.is_day:
+                return
+            process = self._trainer.start_by_hand()
+            is_uploading = world.rng.random() < 0.7
+            world.scheduler.wait(lambda: process.is_done or not is_uploading or self._trainer.is_uploading)  # noqa: B023
+            world.scheduler.sleep(world.rng.randrange(400) if is_uploading else world.rng.randrange(60_000))
+            world.scheduler.interrupt(process)
+            world.scheduler.wait(lambda: process.is_done)  # noqa: B023
 
     def release(self):
         """Release a parked retraining."""

@@ -77,6 +77,7 @@ def check_all(world):
         monitor.violated(1, f"the last judged model was made from {monitor.last_judged[1]}, the shelves have {rows}")
     if read_lease(state.get("lease")).holder is not None:
         monitor.violated(3, "the lease is still held")
+    _check_runs(monitor, children(children(state.get("status")).get("training")))
     _check_records(monitor, state, nodes, rejected, gone)
     _check_quality(monitor, state, tree[paths.USERS])
     _check_privacy(world, state, gone)
@@ -110,6 +111,17 @@ def _may_stay(node, monitor, version):
 def _is_complete(node, expected, catalogue):
     isbns = [item["isbn"] for item in children(node.get("items")).values()]
     return len(isbns) == len(expected["items"]) and set(isbns) <= set(catalogue)
+
+
+def _check_runs(monitor, training):
+    """Check that what is on record about runs is what became of them."""
+    run, runs = children(training.get("run")), children(training.get("runs"))
+    if run.get("outcome") == "running":
+        monitor.violated(3, f"{run['runId']} is on record as running, and the lease is free")
+    for fence, record in runs.items():
+        is_published = int(fence) in monitor.published
+        if (record["outcome"] == "published") != is_published:
+            monitor.violated(3, f"the run of fence {fence} is on record as {record['outcome']}: {monitor.published}")
 
 
 def _check_records(monitor, state, nodes, rejected, gone):

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import replace
 
+from backend.handlers.model_published import is_queued
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.errors import BadModel
@@ -11,6 +12,9 @@ from bookrec.life_cycle.manifest import ITEMS, MANIFEST, RECOMMEND_MODEL, parse_
 from bookrec.paths import children
 from bookrec.reader import LIST
 from tests.simulation.platform import score_of
+
+LOST_ARGUMENTS = "the arguments of an operator got lost"
+"""The name of a process that must not change anything."""
 
 
 class Monitor:
@@ -21,6 +25,7 @@ class Monitor:
         self.last_judged, self.catalogue_changed_at = (0, None), 0
         self.catalogues = []
         self._starts = Counter()
+        self._rows, self._refused, self.published = (0, None), set(), {}
         self._listed, self._named = defaultdict(set), defaultdict(set)
 
     def violated(self, invariant, what):
@@ -32,6 +37,10 @@ class Monitor:
     def judged(self, snapshot_at, rows):
         """Record that a model has a verdict: the entries of its snapshot count as trained on."""
         self._rows = (snapshot_at, rows)
+
+    def refused(self, version):
+        """Record that the gate refuses the model, whatever becomes of its run."""
+        self._refused.add(fence_of(version))
 
     def made(self, version, files):
         self._made[version] = files
@@ -64,6 +73,8 @@ class Monitor:
                 self.catalogues.append(parse_catalogue(write.after(path[:1]) or {})[0])
             elif path[:2] == ("Recommender", "model"):
                 self._pointer_changed(write.before(path[:2]), write.after(path[:2]))
+            elif path[:3] == ("Recommender", "status", "fanout"):
+                self._fan_out_changed(children(write.after(path[:3])))
             elif path == ("Recommender", "lease"):
                 self._lease_changed(read_lease(write.before(path)), read_lease(write.after(path)))
             elif path[0] == paths.USERS and path[2:] == (LIST,):
@@ -75,6 +86,8 @@ class Monitor:
 
     def _pointer_changed(self, before, after):
         old, new = read_pointer(before), read_pointer(after)
+        if getattr(self._world.scheduler.current, "name", None) == LOST_ARGUMENTS:
+            self.violated(2, "arguments that got lost have changed the pointer")
         if new is None:
             self.violated(4, "the pointer names no model")
             return
@@ -88,6 +101,8 @@ class Monitor:
             self.violated(5, f"{new.version} was made from an older snapshot than {old.version}")
         if is_switch and new.publication == old.publication:
             self.violated(2, f"no list follows the experiment of {new.publication}")
+        if fence_of(new.version) == new.fence:
+            self.published[new.fence] = new.version
         self.check_whole(new)
         if (self._made.get(new.version) or {}).get(RECOMMEND_MODEL, b"broken").startswith(b"broken"):
             self.violated(6, f"{new.version} is live, though it does not load")
@@ -113,10 +128,22 @@ class Monitor:
             self.violated(3, f"{after.holder} took the lease that {before.holder} held")
         if after.fence < before.fence:
             self.violated(3, f"the fence went back from {before.fence} to {after.fence}")
-        if before.holder is not None and after.holder is None and after.outcome in ("published", "refused"):
-            snapshot_at, _ = self._rows = getattr(self, "_rows", (0, None))
-            if snapshot_at >= self.last_judged[0]:
-                self.last_judged = self._rows
+        if before.holder in (None, after.holder):
+            return
+        outcome = lambda lease: (lease.outcome, lease.failures, lease.failed_at)  # noqa: E731
+        if not before.is_for_training and outcome(before) != outcome(after):
+            self.violated(
+                3, f"{before.holder} ended, and counts as a training run: {outcome(before)}, {outcome(after)}"
+            )
+        is_judged = before.fence in (self.published if after.outcome == "published" else self._refused)
+        if after.outcome in ("published", "refused") and is_judged and self._rows[0] >= self.last_judged[0]:
+            self.last_judged = self._rows
+
+    def _fan_out_changed(self, state):
+        publication = state.get("publication")
+        missing = set(range(state.get("shards", 0))) - self._world.platform.fan_outs[publication]
+        if is_queued(state) and missing:
+            self.violated(2, f"the fan-out of {publication} counts as queued without the tasks of {sorted(missing)}")
 
     def _list_changed(self, user_id, node):
         if node is None:
@@ -137,6 +164,11 @@ class Monitor:
         isbns = {isbn for version, isbn, *at in rows if tuple(at) == place and (is_experiment or version == label)}
         if hit and not isbns & self._named[key]:
             self.violated(2, f"a hit says that {user_id} shelved {key} from place {place} of a list of {label}")
+
+
+def fence_of(version):
+    """Return the fence of the run that made a version."""
+    return int(version.rpartition("-")[2])
 
 
 def _without_experiment(pointer):

@@ -100,7 +100,7 @@ MUTANTS = [
     ),
     Mutant(
         "never frees the lease of a dead run", LEASE,
-        "    if lease.holder is None or lease.is_held(now):\n        return None\n    died", "    return None\n    died",
+        "    if lease.holder is None or lease.is_held(now):\n        return None\n    if not", "    return None\n    if not",
     ),
     Mutant(
         "keeps renewing the lease of a run that hangs", LEASE,
@@ -185,6 +185,42 @@ MUTANTS = [
     Mutant(
         "continues a count that another sweep has begun", "functions/backend/sweep.py",
         "            if not after:\n                counted.quality = Tally(standing(usable_pointer(self._database.pointer())))\n", "",
+    ),
+    Mutant(
+        "counts a killed rollback as a failed run", LEASE,
+        "    if not lease.is_for_training:\n        return _freed(lease)\n", "",
+    ),
+    Mutant(
+        "takes another fan-out's mark for its own", "functions/backend/handlers/model_published.py",
+        '    return bool(state.get("queued") == _queued(state.get("publication"), state.get("attempt", 0)))\n',
+        '    return bool(state.get("queued"))\n',
+    ),
+    Mutant(
+        "records a run as failed that is interrupted after its switch", RUN,
+        "    if lease.is_switching:\n", "    if False:\n",
+    ),
+    Mutant(
+        "takes its own publish for another run's, if the client has repeated it", "functions/bookrec_operations/switch.py",
+        "    except BadModel:\n        raise\n",
+        "    except BadModel:\n        raise\n"
+        "    except Exception as problem:\n        if type(problem).__name__ == 'LeaseLost':\n            raise\n"
+        "        live = usable_pointer(database.pointer())\n"
+        "        if live is None or live.fence != pointer.fence:\n            raise\n        return live\n",
+    ),
+    Mutant(
+        "takes a run that published and died for one that died, once a rollback follows", RETRAINING,
+        '        return "published" if pointer and any(name.endswith(f"-{fence}") for name in pointer.kept) else "died"\n',
+        '        return "died"\n',
+    ),
+    Mutant(
+        "takes a run that died right after its publish for a failed one", RETRAINING,
+        "        live_fence = self._live_fence()\n        lease = self._database.change_lease(\n",
+        "        live_fence = 0\n        lease = self._database.change_lease(\n",
+    ),
+    Mutant(
+        "ends an experiment if the arguments got lost", "functions/backend/handlers/operating.py",
+        "        if action == END and version is None and share is None:\n",
+        "        if version is None and share is None:\n",
     ),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 
 from firebase_admin.exceptions import UnavailableError
@@ -55,6 +56,9 @@ class Clock:
     def now_ms(self):
         return self._scheduler.now + self._skew_ms
 
+    def elapsed_ms(self):
+        return self._scheduler.now
+
     def sleep(self, seconds):
         self._scheduler.sleep(int(seconds * 1000))
 
@@ -106,6 +110,7 @@ class Platform:
         self.database = MemoryDatabase(lambda: scheduler.now, self._changed, self.perform)
         self.bucket = Bucket(self)
         self.authors, self._task_ids, self.waiting_tasks, self._events = {}, {}, 0, 0
+        self.fan_outs, self.slow_queue = defaultdict(set), None
         self._backends, self._skews = {}, [rng.randrange(-1_500, 1_500) for _ in range(INSTANCES)]
         self.start_trainer = lambda run_id, fence: None
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
@@ -120,11 +125,14 @@ class Platform:
             self.scheduler.note("FAIL before", kind)
             raise UnavailableError("the service does not answer")
         result = request()
-        if kind == "write":
+        if kind != "read":
             if self.rng.random() < self.faults.crash:
                 self.scheduler.kill(self.scheduler.current.instance)
                 raise Crash
             if self.rng.random() < self.faults.fail_after:
+                if kind == "conditional write" and self.rng.random() < 0.5:
+                    self.scheduler.note("REPEAT", kind)  # as the client does on its own: the condition no longer holds
+                    return request()
                 self.scheduler.note("FAIL after", kind)
                 raise UnavailableError("the answer was lost")
         return result
@@ -203,7 +211,9 @@ class Platform:
     # -- Cloud Tasks -------------------------------------------------------------------------------------------------
 
     def enqueue(self, function, payload, task_id, at_ms=None):
-        """Implement ``ports.TaskQueue``."""
+        """Implement ``ports.TaskQueue``; on some days, a fan-out takes longer to queue than a model stays live."""
+        if self.slow_queue and function == "fanout":
+            self.scheduler.sleep(self.slow_queue.randrange(180_000))
         self.perform("write", lambda: self._enqueue(function, dict(payload), task_id, at_ms))
 
     def _enqueue(self, function, payload, task_id, at_ms):
@@ -211,6 +221,8 @@ class Platform:
         if used_at is not None and not (self._forgets and self.scheduler.now - used_at > 3_600_000):
             return
         self._task_ids[task_id] = self.scheduler.now
+        if function == "fanout":
+            self.fan_outs[payload["publication"]].add(payload["shard"])
         wait_ms = max((at_ms or 0) - self.scheduler.now, 0) if self._forgets else 0
         self.waiting_tasks += 1
         for copy in range(2 if self.rng.random() < self.faults.duplicate else 1):

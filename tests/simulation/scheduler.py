@@ -15,12 +15,17 @@ class Crash(BaseException):
     """Ends a process in the middle of its work."""
 
 
+ENDED = (Exception, KeyboardInterrupt)
+"""What a process may end with by itself: an error, or somebody's Ctrl-C."""
+
+
 class Process:
     """One thread of control; processes with the same ``instance`` die at the same time."""
 
     def __init__(self, scheduler, name, instance, work, at):
         self.name, self.instance, self.wake_at = name, instance, at
         self.condition, self.is_dead, self.is_done, self.error, self.result = None, False, False, None, None
+        self.is_interrupted = False
         self._scheduler, self._work = scheduler, work
         self.greenlet = greenlet(self._run)
 
@@ -29,7 +34,7 @@ class Process:
             self.result = self._work()
         except Crash:
             self.is_dead = True
-        except Exception as problem:
+        except ENDED as problem:
             self.error = problem
         finally:
             self.is_done = True
@@ -77,6 +82,9 @@ class Scheduler:
         self._hub.switch()
         if process.is_dead:
             raise Crash
+        if process.is_interrupted:
+            process.is_interrupted = False
+            raise KeyboardInterrupt
 
     def sleep(self, milliseconds):
         process = self.current
@@ -88,6 +96,12 @@ class Scheduler:
         process.condition = condition
         self.pause()
         process.condition = None
+
+    def interrupt(self, process):
+        """Press Ctrl-C: the process's next turn raises ``KeyboardInterrupt``."""
+        if not process.is_done:
+            self.note("CTRL-C", process.name)
+            process.is_interrupted, process.wake_at, process.condition = True, self.now, None
 
     def kill(self, instance):
         """Kill all processes of an instance."""

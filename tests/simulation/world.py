@@ -44,6 +44,12 @@ class World:
         trainer = Trainer(self)
         self.platform.start_trainer = trainer.start
         self._operator = Operator(self, trainer)
+        slow = random.Random(f"{seed}: the queue")
+        if not self._is_mild and slow.random() < 0.25:
+            self.platform.slow_queue = slow
+        self.loses_arguments = random.Random(f"{seed}: arguments").random() < 0.15
+        self.kills_rollbacks = not self._is_mild and self.rng.random() < 0.4
+        self._trains_by_hand = not self._is_mild and self.rng.random() < 0.4
 
     def _faults(self):
         """Return the day's faults: on some days everything fails, on some a single thing.
@@ -101,11 +107,13 @@ class World:
             spawn("phone", lambda: phone(self))
             spawn("operator watches", self._operator.watch, "human")
             spawn("operator tries", self._operator.try_out, "human")
+            if self._trains_by_hand:
+                spawn("operator at a terminal", self._operator.train_by_hand, "human")
             if not self._is_mild:
                 spawn("scheduler", self._reconcile_for_ever)
             self.scheduler.run(BEGIN_MS + DAY_MS)
             self.is_day = False
-            self.platform.faults, self.scheduler.crash_rate = Faults(), 0.0
+            self.platform.faults, self.platform.slow_queue, self.scheduler.crash_rate = Faults(), None, 0.0
             self.note("EVENING")
             self.scheduler.run(self.scheduler.now + 2 * STALL_MS)
             if self._is_mild:

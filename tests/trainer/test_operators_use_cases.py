@@ -32,7 +32,7 @@ class ByFunctions:
         return self._operating.experiment({"version": version, "share": share})["experiment"]
 
     def end(self):
-        return self._operating.experiment({})["experiment"]
+        return self._operating.experiment({"action": "end"})["experiment"]
 
     def release(self):
         return self._operating.release()["failures"]

@@ -1,9 +1,12 @@
 """How runs end, and what they leave behind, over the real database adapter in memory."""
 
+import contextlib
+
 import pytest
 
 from bookrec import paths
 from bookrec.errors import LeaseLost
+from bookrec.life_cycle.lease import Lease
 from bookrec.life_cycle.manifest import parse_pointer
 from bookrec_operations.lease_holder import never_beat
 from bookrec_operations.release import release
@@ -111,6 +114,46 @@ def test_a_publish_whose_answer_was_lost_is_a_publish(world):
     change_pointer, world.database.change_pointer = world.database.change_pointer, lose_the_answer
     assert world.publish() == world.live()
     assert world.database.lease().outcome == "published"
+
+
+def test_a_publish_whose_write_the_client_repeats_by_itself_is_a_publish(world):
+    def repeated(change):
+        change_pointer(change)  # its answer got lost, and the client sends the conditional write again
+        return change_pointer(change)
+
+    change_pointer, world.database.change_pointer = world.database.change_pointer, repeated
+    assert world.publish() == world.live()
+    assert world.database.lease().outcome == "published"
+
+
+@pytest.mark.parametrize("moment", ["change_pointer", "clear_marks", "update"])
+@pytest.mark.parametrize("problem", [KeyboardInterrupt(), ConnectionError("reset by peer")])
+def test_a_run_that_is_interrupted_after_the_switch_has_published(world, monkeypatch, moment, problem):
+    work = getattr(world.database, moment)
+
+    def failing(*arguments):
+        done = work(*arguments)
+        if world.live() is not None:
+            monkeypatch.setattr(world.database, moment, work)
+            raise problem
+        return done
+
+    monkeypatch.setattr(world.database, moment, failing)
+    with contextlib.suppress(KeyboardInterrupt, ConnectionError):
+        world.publish()
+    live, training = world.live(), world.memory.get(f"{paths.STATUS}/training")
+    assert live is not None
+    assert (training["run"]["outcome"], training["run"]["version"]) == ("published", live.version)
+    assert training["outcomes"] == {"published": 1}
+    assert world.database.lease() == Lease(None, 1, outcome="published")
+
+
+def test_a_run_that_is_interrupted_before_the_switch_is_on_record_as_interrupted_and_counts_no_failure(world):
+    with pytest.raises(KeyboardInterrupt):
+        world.publish(KeyboardInterrupt())
+    run_record = world.memory.get(f"{paths.STATUS}/training/run")
+    assert (run_record["outcome"], run_record["reason"]) == ("failed", "interrupted by hand")
+    assert world.database.lease() == Lease(None, 1)
 
 
 def test_a_run_that_lost_its_lease_publishes_nothing(world):

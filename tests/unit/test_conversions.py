@@ -195,7 +195,7 @@ def test_an_experiment_is_counted_by_arm_with_the_versions_of_its_arms(world):
     in_b = sum(running.arm(user_id) == "b" for user_id in readers)
     assert (figures["readers"], figures["arms"]["b"]["readers"], figures["arms"]["a"]["readers"]) == (8, in_b, 8 - in_b)
     assert {arm: row["version"] for arm, row in figures["arms"].items()} == {"a": "v2", "b": "v1"}
-    world.backend.operating.experiment({})
+    world.backend.operating.experiment({"action": "end"})
     ended = counted(world)[running.id]
     assert (ended["arms"], is_final(ended)) == (figures["arms"], True)
     assert counted(world)[running.id] == ended

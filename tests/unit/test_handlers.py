@@ -794,6 +794,57 @@ def test_a_fan_out_whose_shards_got_lost_is_queued_again_after_a_while(world):
     assert "fanouts" not in world.backend.reconcile()
 
 
+def test_a_fan_out_that_another_one_has_overtaken_does_not_count_the_other_one_as_queued(world, monkeypatch):
+    for number in range(5):
+        sign_up(world, f"u{number}")
+    enqueue = world.tasks.enqueue
+
+    def overtaken(function, payload, task_id, at_ms=None):
+        enqueue(function, payload, task_id, at_ms)
+        if payload["publication"] == "v1@1" and payload["shard"] == 2:
+            world.publish("v2", 2)
+            world.tasks.fails = True  # the newer fan-out is interrupted at its first task
+            with pytest.raises(ConnectionError):
+                world.restarted().model_published()
+            world.tasks.fails = False
+
+    monkeypatch.setattr(world.tasks, "enqueue", overtaken)
+    world.backend.model_published()
+    publications = [payload["publication"] for _, payload, _ in world.tasks.queued.values()]
+    assert publications == ["v1@1"] * 3
+    assert world.backend.reconcile()["fanouts"] == 1
+    publications = [payload["publication"] for _, payload, _ in world.tasks.queued.values() if "publication" in payload]
+    assert publications == ["v1@1"] * 3 + ["v2@2"] * 3
+
+
+def test_a_killed_rollback_neither_parks_retraining_nor_lets_it_go_on(world):
+    world.database.change_lease(lambda held: replace(held, failures=POLICY.attempts - 1, failed_at=1, outcome="died"))
+    for version, fence in (("v1", 0), ("v3", 2)):  # killed before its switch, and after it
+        held = world.database.change_lease(lambda held: leases.acquire(held, "rollback", world.clock.now, 10, 10, 1))
+        if fence:
+            world.publish(version, held.fence)
+        world.clock.now += 10
+        assert world.backend.reconcile()["leases"] == 1
+        lease = world.database.lease()
+        assert (lease.holder, lease.outcome, lease.failures) == (None, "died", POLICY.attempts - 1)
+        assert world.database.status("training/outcomes") is None
+        assert world.database.status("training/runs") is None
+
+
+@pytest.mark.parametrize("follower", ["rollback", "run"])
+def test_a_run_that_died_is_not_on_record_as_running_once_another_lease_was_given(world, follower):
+    held = world.database.change_lease(lambda held: leases.acquire(held, "run", world.clock.now, 10, 100))
+    record = {"runId": held.holder, "fence": held.fence, "outcome": "running"}
+    world.database.update({f"{paths.STATUS}/training/run": record})
+    world.backend.reconcile()
+    assert world.database.status("training/run/outcome") == "running"
+    world.clock.now += 10
+    world.database.change_lease(lambda held: leases.acquire(held, follower, world.clock.now, 1_000, 1_000))
+    world.backend.reconcile()
+    assert world.database.status("training/run/outcome") == "died"
+    assert world.database.status(f"training/runs/{held.fence}/outcome") == "died"
+
+
 def test_a_version_that_is_live_again_is_fanned_out_again(world):
     sign_up(world, "u")
     world.backend.model_published()

@@ -472,7 +472,7 @@ def test_readers_in_the_other_arm_of_an_experiment_get_the_lists_of_their_model(
     run_all(world)
     for number, arm in arms.items():
         assert_right(world, f"u{number}", "v1" if arm == "b" else "v2")
-    world.backend.operating.experiment({})
+    world.backend.operating.experiment({"action": "end"})
     world.tasks.queued.clear()
     world.backend.model_published()
     run_all(world)

@@ -145,7 +145,7 @@ def test_each_reader_gets_the_list_of_the_own_arm_and_all_get_the_live_models_af
     assert set(expected.values()) == {"v1", "v2"}
     assert versions(readers) == expected
     assert readers.database.status("model")["experiment"] == {"version": "v1", "loads": True}
-    assert operating(readers).experiment({}) == {"experiment": None}
+    assert operating(readers).experiment({"action": "end"}) == {"experiment": None}
     fan_out(readers)
     assert set(versions(readers).values()) == {"v2"}
     assert readers.database.status("model").get("experiment") is None
@@ -233,7 +233,7 @@ def test_models_are_downloaded_once_and_the_other_one_is_let_go_with_the_experim
     readers.publish("v3", 3)
     fan_out(readers)
     assert {name.split("/")[1] for name in seen} == {"v3"}
-    operating(readers).experiment({})
+    operating(readers).experiment({"action": "end"})
     fan_out(readers)
     assert readers.backend.operating._model._loaded.other is None
 
@@ -295,10 +295,11 @@ def test_an_event_of_what_was_live_before_leaves_the_fan_out_of_what_is_live_now
     assert_all_lists_are_said_to_follow(readers)
 
 
-def test_a_share_without_a_version_does_not_end_the_experiment(world):
+@pytest.mark.parametrize("arguments", [{}, {"share": 0.5}, {"version": None}, {"action": "start"}, {"action": ""}])
+def test_arguments_that_got_lost_do_not_end_the_experiment(world, arguments):
     experiment(world)
     with pytest.raises(BadArgument):
-        operating(world).experiment({"share": 0.5})
+        operating(world).experiment(arguments)
     assert pointer(world).experiment is not None
 
 

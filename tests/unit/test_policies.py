@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,18 @@ def test_a_run_that_stopped_renewing_died_unless_it_had_published():
     assert leases.free_expired(held, 10, 0).outcome == "died"
     assert leases.free_expired(held, 10, 1) == Lease(None, 1, outcome="published")
     assert leases.acquire(held, "run", 10, 10, 100, live_fence=1).failures == 0
+
+
+@pytest.mark.parametrize("failures", [4, 5])
+def test_a_rollback_that_was_killed_before_or_after_its_switch_changes_no_failures_in_a_row(failures):
+    before = Lease(None, 6, outcome="failed", failures=failures, failed_at=1)
+    held = leases.acquire(before, leases.ROLLBACK, 1_000, 240_000, 240_000, 6)
+    for live_fence in (6, held.fence):
+        assert leases.free_expired(held, 300_000, live_fence) == replace(before, fence=7)
+        taken = leases.acquire(held, "run", 300_000, 10, 100, live_fence)
+        assert (taken.holder, taken.outcome, taken.failures, taken.failed_at) == ("run-8", "failed", failures, 1)
+    for outcome in ("failed", "published", None):
+        assert leases.release(held, "rollback-7", 7, outcome, 2_000) == replace(before, fence=7)
 
 
 @pytest.mark.parametrize(("outcome", "failures"), [("failed", 3), ("published", 0), ("refused", 0), (None, 2)])

@@ -157,8 +157,10 @@ def test_each_function_answers_as_documented(main, world):
     experiment = answer("operator_experiment", {"version": "v1", "share": 0.25})["experiment"]
     assert set(experiment) == {"id", "version", "share", "startedAt"}
     assert (experiment["version"], experiment["share"]) == ("v1", 0.25)
-    assert answer("operator_experiment", {}) == {"experiment": None}
-    assert answer("operator_experiment", None) == {"experiment": None}
+    assert answer("operator_experiment", {"action": "end"}) == {"experiment": None}
+    assert answer("operator_experiment", {"action": "end"}) == {"experiment": None}
+    begun = answer("operator_experiment", {"action": "start", "version": "v1", "share": 0.5})
+    assert begun["experiment"]["share"] == 0.5
     assert answer("operator_rollback", {"version": "v1"}) == {"version": "v1"}
     assert answer("operator_release", {}) == {"failures": 0}
     assert answer("operator_reconcile", {}) == {"repaired": {"fanouts": 1}}
@@ -175,6 +177,16 @@ def test_each_function_answers_as_documented(main, world):
         ("operator_rollback", ["v1"], "INVALID_ARGUMENT", "the arguments are an object"),
         ("operator_experiment", {"version": "v2", "share": 0.5}, "FAILED_PRECONDITION", "version v2 is live"),
         ("operator_experiment", {"version": "v1", "share": 7}, "INVALID_ARGUMENT", "a number between 0 and 1"),
+        ("operator_experiment", {}, "INVALID_ARGUMENT", "version is the name of one of the kept versions"),
+        ("operator_experiment", None, "INVALID_ARGUMENT", "version is the name of one of the kept versions"),
+        (
+            "operator_experiment",
+            {"action": "stop"},
+            "INVALID_ARGUMENT",
+            'action is "start", with version and share',
+        ),
+        ("operator_experiment", {"action": None}, "INVALID_ARGUMENT", 'action is "start", with version and share'),
+        ("operator_experiment", {"action": "end", "version": "v1"}, "INVALID_ARGUMENT", 'or "end", with neither'),
     ],
 )
 def test_a_rejected_call_says_what_is_wrong(main, world, function, data, code, says):
@@ -217,7 +229,7 @@ def test_an_unexpected_failure_reveals_no_details_and_no_log_names_the_operator(
     world.database.lease = lambda: {}["olga@secret"]
     assert denied(main, "operator_release", {}, bearer=token("olga", **OPERATOR)) == (500, "INTERNAL")
     denied(main, "operator_rollback", {"version": "v9"}, bearer=token("olga", **OPERATOR))
-    call(main, "operator_experiment", {}, bearer=token("olga", **OPERATOR))
+    call(main, "operator_experiment", {"action": "end"}, bearer=token("olga", **OPERATOR))
     out, err = capfd.readouterr()
     assert "an operator has acted" in out + err
     assert "olga" not in out + err

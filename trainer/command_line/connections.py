@@ -66,14 +66,22 @@ def _connect(project: str, url: str, variable: str) -> NodeAt:
 
 
 def services_of(databases: Databases) -> Services:
-    """Return the services of a project whose databases are connected."""
-    from bookrec_operations.lease_holder import beat_in_thread
+    """Return the services of a project whose databases are connected.
+
+    Raises:
+        SettingError: if ``MODEL_BUCKET`` is not the name of a bucket.
+    """
     from trainer.cloud import now_ms
     from trainer.pipeline import answers
     from trainer.publishing.bucket import CloudBucket
+    from trainer.publishing.heart import beat_in_process
     from trainer.run import Services
 
-    return Services(databases.database, CloudBucket(databases.project), answers, now_ms, beat_in_thread)
+    try:
+        bucket = CloudBucket(databases.project)
+    except ValueError as problem:  # the client checks the name, without a request
+        raise SettingError(f"MODEL_BUCKET: {problem}") from problem
+    return Services(databases.database, bucket, answers, now_ms, beat_in_process)
 
 
 @contextmanager

@@ -1,15 +1,18 @@
-"""Explains expected failures in one line: what, where, what to do. All others are bugs and keep their traceback."""
+"""Explains expected failures in one line: what, where, what to do. All others are bugs and keep their traceback.
+
+What libraries raise for a fault in a program, such as NumPy's ``ValueError``, is not an expected failure.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 
-from bookrec.errors import BadArgument, BadSetting, BookrecError
+from bookrec.errors import BadArgument, BadInput, BadSetting, BookrecError
 from trainer.command_line.options import BAD_INPUT, FAILED, INTERRUPTED
 
 
-class SettingError(ValueError):
+class SettingError(BadInput):
     """A setting that a command needs is missing from the environment or wrong; the message names the variable."""
 
 
@@ -27,14 +30,12 @@ def explain(problem: BaseException) -> tuple[int, str] | None:
     if isinstance(problem, KeyboardInterrupt):
         return INTERRUPTED, "interrupted: nothing is half-done, and a held lease is released"
     if isinstance(problem, BookrecError):
-        return BAD_INPUT if isinstance(problem, (BadArgument, BadSetting)) else FAILED, _line(problem)
+        return BAD_INPUT if isinstance(problem, (BadArgument, BadInput, BadSetting)) else FAILED, _line(problem)
     # By name: importing the clients' exceptions would take longer than most commands.
     for name in (f"{kind.__module__}.{kind.__qualname__}" for kind in type(problem).__mro__):
         if name in _BY_NAME:
             code, line = _BY_NAME[name]
             return code, line(problem) if callable(line) else line
-    if isinstance(problem, ValueError):
-        return BAD_INPUT, _line(problem)
     if isinstance(problem, OSError) and problem.filename:
         return BAD_INPUT, f"{problem.filename}: {problem.strerror}; give another path"
     return None
@@ -45,19 +46,41 @@ def _line(problem: BaseException) -> str:
 
 
 def _database(problem: BaseException) -> str:
+    where, check = _address()
+    return f"the database {where} does not answer ({type(problem).__name__}): {check}"
+
+
+def _answer(problem: BaseException) -> str:
+    return f"the database {_address()[0]} answered with an error ({type(problem).__name__}): try again"
+
+
+def _rejection(problem: BaseException) -> str:
+    if "index not defined" in str(problem).lower():
+        return (
+            "the database rejected a query, since it lacks the indexes of database.rules.json: deploy the rules to it "
+            "(`firebase deploy --only database`)"
+        )
+    return f"the database {_address()[0]} answered that a request is invalid: check DATABASE_URL, and its rules"
+
+
+def _address() -> tuple[str, str]:
+    """Return where the database is, and what to check if it does not answer."""
     emulator = os.environ.get("FIREBASE_DATABASE_EMULATOR_HOST")
-    where, check = (
+    return (
         (f"at {emulator} ($FIREBASE_DATABASE_EMULATOR_HOST)", "is the emulator running?")
         if emulator
         else (f"at {os.environ.get('DATABASE_URL') or 'the default address'}", "check DATABASE_URL and the network")
     )
-    return f"the database {where} does not answer ({type(problem).__name__}): {check}"
 
 
 def _storage(problem: BaseException) -> str:
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
     where = f" at {emulator} ($STORAGE_EMULATOR_HOST)" if emulator else ""
     return f"Cloud Storage{where} does not answer ({type(problem).__name__}): try again, or check the network"
+
+
+def _storages_answer(problem: BaseException) -> str:
+    return f"a request to Cloud Storage failed ({type(problem).__name__}): try again, or check MODEL_BUCKET"
 
 
 def _bucket(problem: BaseException) -> str:
@@ -81,17 +104,20 @@ _BY_NAME: dict[str, tuple[int, str | Callable[[BaseException], str]]] = {
         BAD_INPUT,
         "there is no such database: set DATABASE_URL to its address, as the console shows it",
     ),
-    f"{_FIREBASE}.InvalidArgumentError": (
-        BAD_INPUT,
-        "the database rejected a request, as it does without the indexes of database.rules.json: deploy the rules to "
-        "it (`firebase deploy --only database`)",
-    ),
-    f"{_FIREBASE}.FirebaseError": (FAILED, _database),
+    f"{_FIREBASE}.InvalidArgumentError": (BAD_INPUT, _rejection),
+    f"{_FIREBASE}.UnavailableError": (FAILED, _database),
+    f"{_FIREBASE}.DeadlineExceededError": (FAILED, _database),
+    f"{_FIREBASE}.FirebaseError": (FAILED, _answer),
     f"{_GOOGLE}.Unauthorized": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
     f"{_GOOGLE}.Forbidden": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
     f"{_GOOGLE}.NotFound": (BAD_INPUT, _bucket),
-    f"{_GOOGLE}.GoogleAPIError": (FAILED, _storage),
-    "requests.exceptions.RequestException": (FAILED, _storage),
+    f"{_GOOGLE}.ServiceUnavailable": (FAILED, _storage),
+    f"{_GOOGLE}.GatewayTimeout": (FAILED, _storage),
+    f"{_GOOGLE}.RetryError": (FAILED, _storage),
+    f"{_GOOGLE}.GoogleAPIError": (FAILED, _storages_answer),
+    "requests.exceptions.ConnectionError": (FAILED, _storage),
+    "requests.exceptions.Timeout": (FAILED, _storage),
+    "requests.exceptions.RequestException": (FAILED, _storages_answer),
     "builtins.ConnectionError": (FAILED, lambda problem: f"a service does not answer ({type(problem).__name__})"),
 }
 """Exit code and message by the clients' exception classes; the most derived class listed counts."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, get_args
 
+from bookrec.errors import BadInput
 from trainer.config import Config, Optimiser, Variant
 
 PROGRAM = "python -m trainer"
@@ -38,7 +39,7 @@ class Done:
     code: int = DONE
 
 
-class UsageError(ValueError):
+class UsageError(BadInput):
     """A command was called with arguments that its parser does not accept.
 
     Attributes:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bookrec.errors import BadInput
 from trainer.command_line.options import Done, add_learned, declare, learned
 from trainer.command_line.progress import Progress
 from trainer.config import DEFAULTS, Config
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> Done:
     from trainer.metrics import finite
 
     if (arguments.train is None) != (arguments.test is None):
-        raise ValueError("give --train and --test, or --source alone")
+        raise BadInput("give --train and --test, or --source alone")
     books = read_csv(arguments.books, BOOKS) if arguments.books else None
     if arguments.source:
         snapshot = read_files(arguments.source, arguments.books)
@@ -98,7 +99,7 @@ def evaluate_split(
     from trainer.data.features import item_features
     from trainer.evaluation import baselines, report
     from trainer.evaluation.cold_books import cold_books
-    from trainer.evaluation.cold_start import cold_start
+    from trainer.evaluation.cold_start import cold_start, fit_to_others
     from trainer.evaluation.evaluate import evaluate
     from trainer.model.fit import fit, refit
     from trainer.serving import tflite
@@ -107,7 +108,7 @@ def evaluate_split(
     _make_folder(out)
     rows, dropped = dataset.clean(train, foreign=True)
     if rows.empty:
-        raise ValueError(f"no usable rating in the training data; dropped: {dropped}")
+        raise BadInput(f"no usable rating in the training data; dropped: {dropped}")
     ratings = dataset.build(rows, books, foreign=True)
     step("fitting")
     trained = fit(ratings, books, config)
@@ -131,7 +132,7 @@ def evaluate_split(
     curve = cold = None
     if config.baselines:
         again = partial(refit, catalogue=trained.catalogue, choices=trained.choices)
-        curve = cold_start(ratings, books, config, again, compared.choices)
+        curve = cold_start(ratings, books, config, fit_to_others(ratings, books, config), compared.choices)
         cold = cold_books(ratings, books, config, lambda part: again(part).blend)
     metrics = {
         "model": result.metrics,
@@ -244,4 +245,4 @@ def _make_folder(out: Path) -> None:
     try:
         (out / "model").mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise ValueError(f"{out}: cannot be written ({problem.strerror}); give another folder with --out") from problem
+        raise BadInput(f"{out}: cannot be written ({problem.strerror}); give another folder with --out") from problem

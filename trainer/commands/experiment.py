@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from bookrec.errors import BadInput
 from trainer.command_line.connections import Databases, project_databases, services_of
 from trainer.command_line.options import PROGRAM, Done, declare
 
@@ -32,7 +33,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     if (arguments.action == "start") != (arguments.version is not None):
-        raise ValueError("give a VERSION to start, and none to show or end: `experiment start VERSION`")
+        raise BadInput("give a VERSION to start, and none to show or end: `experiment start VERSION`")
     if arguments.action == "start":
         return _start(arguments.version, arguments.share)
     with project_databases() as databases:
@@ -43,7 +44,7 @@ def _start(version: str, share: float) -> Done:
     from bookrec.life_cycle.experiment import is_share
 
     if not is_share(share):
-        raise ValueError("--share: give more than 0 and less than 1")
+        raise BadInput("--share: give more than 0 and less than 1")
     with project_databases() as databases:
         from bookrec_operations.experiment import start_experiment
 

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bookrec.errors import BadInput
 from trainer.command_line.options import DONE, FAILED, Done, declare
 from trainer.command_line.progress import Progress
 
@@ -41,7 +42,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     if arguments.trace and arguments.seed is None:
-        raise ValueError("--trace shows one history: select it with --seed N")
+        raise BadInput("--trace shows one history: select it with --seed N")
     simulation = _simulation()
     logging.disable()
     try:
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> Done:
 def _simulation() -> Any:
     """Import the simulation by name: nothing else in the trainer depends on the tests."""
     if not (ROOT / "tests" / "simulation" / "world.py").exists():
-        raise ValueError(
+        raise BadInput(
             "the histories are among the repository's tests, which are missing here (the container has none): "
             "run this in a checkout, after `make setup`"
         )

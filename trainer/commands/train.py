@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bookrec.errors import BadInput
 from trainer.command_line.connections import project_services
 from trainer.command_line.options import PROGRAM, Done, declare
 from trainer.command_line.progress import Progress
@@ -39,7 +40,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
     if arguments.out and arguments.lists:
-        raise ValueError("--lists: no lists are made with --out; publish the folder, and the functions make them")
+        raise BadInput("--lists: no lists are made with --out; publish the folder, and the functions make them")
     if arguments.lists is None:
         arguments.lists = arguments.lists_by_default and not arguments.out
     config = config_of(arguments)

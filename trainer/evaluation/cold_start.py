@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from trainer.config import Config
 from trainer.data.dataset import Ratings
 from trainer.evaluation.baselines import attempt, fit_again, ranking_baselines
 from trainer.metrics import CUTOFF, OURS, interval, user_metrics
+from trainer.model.fit import Catalogue, fit
 from trainer.serving import tflite
 from trainer.serving.item_item import ServingModel
 
@@ -29,6 +31,21 @@ MOST_UNSEEN = 1_000
 """More readers would make the curve no clearer."""
 
 Ints = npt.NDArray[np.int32]
+
+
+def fit_to_others(ratings: Ratings, books: pd.DataFrame | None, config: Config) -> Callable[[Ratings], ServingModel]:
+    """Return the ``fit`` of ``cold_start``: it chooses and trains everything again, by the given readers alone.
+
+    What validation chose on all readers, and above all the reranker that it trained on their held-out entries, has seen
+    the readers who are taken out.
+
+    Args:
+        ratings: all entries; the books that have one are the model's.
+        books: the catalogue's metadata, or None.
+        config: options.
+    """
+    alone = replace(config, baselines=False)  # the curves of the variants are drawn from the whole fit
+    return lambda part: fit(part, books, alone, Catalogue(ratings, books, alone)).serving
 
 
 def cold_start(
@@ -50,7 +67,7 @@ def cold_start(
         ratings: all entries.
         books: the catalogue's metadata, or None.
         config: options; gives the seed.
-        fit: fits the model to the other readers' entries.
+        fit: fits the model to the other readers' entries, with nothing that was learned or chosen by all readers'.
         choices: the baselines' hyperparameters, as ``Comparison.choices``; others have their first values.
 
     Returns:

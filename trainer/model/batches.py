@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bookrec.errors import BadInput
 from trainer.config import Config, Negatives
 from trainer.data.dataset import Ratings
 from trainer.serving.biases import Biases
@@ -159,11 +160,11 @@ def groups_a_step(config: Config, readers: int, workers: int = 1) -> int:
     """Return the number of groups per step: from the configuration, or by the number of readers.
 
     Raises:
-        ValueError: if they cannot be shared evenly by the workers.
+        BadInput: if they cannot be shared evenly by the workers.
     """
     if not config.groups:
         wanted = int(np.clip(readers // READERS_A_GROUP_STEP, 1, MOST_GROUPS))
         return -(-wanted // workers) * workers
     if config.groups % workers:
-        raise ValueError(f"{config.groups} groups per step cannot be shared evenly by {workers} workers")
+        raise BadInput(f"{config.groups} groups per step cannot be shared evenly by {workers} workers")
     return config.groups

@@ -2,8 +2,8 @@
 
 Vertex AI describes a custom job's machines in ``TF_CONFIG``; without it a run is alone. All workers run the same
 program on the same entries; each takes its share of every step's groups, and gradients are added up. Whatever
-decides how the program goes on (when to stop, which candidate is better) is the chief's opinion, so that two machines
-that round differently cannot part ways.
+decides how the program goes on (when to stop, which candidate is better) is the chief's opinion, sent as a whole: two
+machines that round differently would choose differently, and wait for each other for ever.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bookrec.environment import whole
-from bookrec.errors import BookrecError
+from bookrec.errors import BadInput, BookrecError
 from trainer.data.ingest.snapshot import RATING_COLUMNS, Snapshot
 
 WORDS_AT_A_TIME = 1 << 24
@@ -36,6 +37,8 @@ _LENGTH = 8
 
 log = logging.getLogger(__name__)
 
+Choice = TypeVar("Choice")
+
 
 class WorkerLost(BookrecError):
     """Another worker is no longer there: the run ends, and the next one begins anew."""
@@ -45,7 +48,7 @@ def workers() -> list[str]:
     """Return the addresses of all workers, the chief's first; empty where a run is alone.
 
     Raises:
-        ValueError: where ``TF_CONFIG`` is not what TensorFlow documents.
+        BadInput: where ``TF_CONFIG`` is not what TensorFlow documents.
     """
     tasks = _tasks()
     return [*tasks.get("chief", []), *tasks.get("worker", [])] if tasks else []
@@ -106,6 +109,24 @@ def agree(value: float) -> float:
     if len(workers()) <= 1:
         return value
     return float(_from_chief(np.array([value], np.float64))[0])
+
+
+def chosen(choose: Callable[[], Choice]) -> Choice:
+    """Return what ``choose`` returns to the chief, on every worker; only the chief calls it.
+
+    Each worker has to ask at the same place of the program.
+
+    Raises:
+        WorkerLost: where one is no longer there.
+    """
+    if len(workers()) <= 1:
+        return choose()
+    if is_chief():
+        choice = choose()
+        share(pickle.dumps(choice))
+        return choice
+    received: Choice = pickle.loads(share(b""))  # from the same program, which has sent gradients in the same way
+    return received
 
 
 def share(content: bytes) -> bytes:
@@ -209,5 +230,5 @@ def _config() -> dict[str, Any]:
         if config.get("cluster"):
             int(config["task"]["type"] in {"chief", "worker"} and config["task"]["index"])
     except (ValueError, LookupError, TypeError, AttributeError) as problem:
-        raise ValueError(f"TF_CONFIG is no JSON object with cluster and task: {text[:200]}") from problem
+        raise BadInput(f"TF_CONFIG is no JSON object with cluster and task: {text[:200]}") from problem
     return dict(config)

@@ -341,9 +341,9 @@ def _choose_blend(folds: Sequence[_Fold], choices: Choices, config: Config) -> C
 
 
 def _best(options: Sequence[Choice], figures: npt.ArrayLike) -> tuple[Choice, float]:
-    """Return the first option with the greatest figure, by the chief's figures, and its figure here."""
-    place = int(distributed.agree(int(np.argmax(figures))))
-    return options[place], float(np.asarray(figures)[place])
+    """Return the first option with the greatest figure, and that figure: the chief's options and figures count."""
+    place = int(np.argmax(figures))
+    return distributed.chosen(lambda: (options[place], float(np.asarray(figures)[place])))
 
 
 def _choose_biases(folds: Sequence[_Fold], choices: Choices, config: Config) -> Choices:
@@ -400,7 +400,9 @@ def _train_reranker(folds: Sequence[_Fold], choices: Choices, config: Config) ->
         return choices
     networks = reranker.Networks(config)
     epochs, reach, figures = reranker.choose(examples, networks)
-    trained = replace(reranker.train(examples, networks, [epochs])[0][1], reach=reach) if epochs else None
+    trained = distributed.chosen(
+        lambda: replace(reranker.train(examples, networks, [epochs])[0][1], reach=reach) if epochs else None
+    )
     return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
 
 

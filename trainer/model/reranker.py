@@ -174,12 +174,17 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
 
     A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them. What helps new readers must cost
     the others nothing: a choice that is worse than no reranker for whole shelves is not taken. With fewer than
-    ``MINIMUM_READERS`` readers, or no relevant candidate to learn from, it returns 0 epochs and no figures.
+    ``MINIMUM_READERS`` readers, or no relevant candidate to learn from, it returns 0 epochs and no figures. If several
+    workers train, the chief chooses for all.
 
     Args:
         by_fold: examples from each fold of the training entries.
         networks: the networks to train, with their options.
     """
+    return distributed.chosen(lambda: _choose(by_fold, networks))
+
+
+def _choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float, dict[str, dict[str, float]]]:
     config = networks.config
     readers = np.unique(np.concatenate([part.readers for part in by_fold]))
     if len(readers) < MINIMUM_READERS:
@@ -204,7 +209,7 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
     whole = np.array([np.array(values)[are_whole].mean() for values in ndcg.values()])
     figures = (whole + [np.array(v)[~are_whole].mean() for v in ndcg.values()]) / 2 if not all(is_whole) else whole
     allowed = np.where(whole >= whole[options.index((0, np.inf))], figures, -np.inf)
-    epochs, reach = options[int(distributed.agree(int(np.argmax(allowed))))]
+    epochs, reach = options[int(np.argmax(allowed))]
     named = zip(options, whole.tolist(), np.asarray(figures).tolist(), strict=True)
     return epochs, reach, {f"{e} epochs, reach {r:g}": {"whole": w, "figure": f} for (e, r), w, f in named}
 

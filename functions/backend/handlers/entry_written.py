@@ -55,7 +55,7 @@ class EntryWrittenHandler:
 
         If that fails, a check for retraining is requested all the same; the reconciler repairs the rest.
         """
-        began = self._clock.now_ms()
+        began = self._clock.elapsed_ms()
         user_ids = sorted({u for u in (user_id_of(event.before), user_id_of(event.after)) if u is not None})
         changes = [event.key] if is_accepted(event.before) or is_accepted(event.after) else None
         try:
@@ -70,7 +70,7 @@ class EntryWrittenHandler:
             event=event.event_id,
             users=[logs.user_key(user_id) for user_id in user_ids],
             model=done.version,
-            latency_ms=self._clock.now_ms() - began,
+            latency_ms=self._clock.elapsed_ms() - began,
         )
 
     def _traffic(self, event: EntryWritten) -> dict[str, object]:

@@ -63,7 +63,7 @@ class ModelPublishedHandler:
         if state.get("publication") != publication:
             return 0
         attempt = int(state.get("attempt", 0))
-        if state.get("queued") is not True:
+        if not is_queued(state):
             return attempt  # it was interrupted: with the same ids, only the missing tasks are queued
         shards = state.get("shards", 0)
         patience = max(FANOUT_PATIENCE_MS, shards * PATIENCE_A_SHARD_MS)
@@ -89,7 +89,8 @@ class ModelPublishedHandler:
             users = {} if pointer.shards else {"users": part}
             task = {"publication": publication, "shard": shard, **users, **where}
             self._tasks.enqueue("fanout", task, task_id)
-        self._database.update({f"{FANOUT}/queued": True})
+        # Another fan-out may have begun meanwhile: the mark says whose tasks are queued, and counts for no other.
+        self._database.update({f"{FANOUT}/queued": _queued(publication, attempt)})
         logs.info("a model is live", publication=publication, shards=len(parts))
         return True
 
@@ -121,6 +122,15 @@ class ModelPublishedHandler:
             return [[] for _ in range(ready)]
         user_ids = self._database.user_ids()
         return [list(user_ids[start : start + self._shard_size]) for start in range(0, len(user_ids), self._shard_size)]
+
+
+def is_queued(state: Mapping[str, Any]) -> bool:
+    """Return whether all tasks of the fan-out that ``/Recommender/status/fanout`` is about are queued."""
+    return bool(state.get("queued") == _queued(state.get("publication"), state.get("attempt", 0)))
+
+
+def _queued(publication: object, attempt: object) -> str:
+    return f"{publication}:{attempt}"
 
 
 class FanoutHandler:

@@ -19,6 +19,9 @@ from bookrec_operations.rollback import roll_back
 ROLLBACK_MS = 240_000
 """How long a rollback may take: its lease is not renewed, and the function has longer."""
 
+START, END = "start", "end"
+"""What can be done about an experiment."""
+
 Reconcile = Callable[[], Sequence[Mapping[str, int]]]
 """Reconciles all instances; returns what was repaired in each."""
 
@@ -43,10 +46,9 @@ class OperatingHandler:
             BadArgument: if it is not the name of a version.
             BookrecError: as ``bookrec_operations.rollback.roll_back`` does.
         """
-        lease = LeaseHolder(
-            self._database, self._clock.now_ms, never_beat, ROLLBACK_MS, ROLLBACK_MS, purpose=leases.ROLLBACK
-        )
-        pointer = roll_back(self._database, self._model.try_out, lease, self._clock.now_ms, _version(version))
+        now_ms = _steady(self._clock)
+        lease = LeaseHolder(self._database, now_ms, never_beat, ROLLBACK_MS, ROLLBACK_MS, purpose=leases.ROLLBACK)
+        pointer = roll_back(self._database, self._model.try_out, lease, now_ms, _version(version))
         return {"version": pointer.version}
 
     def release(self) -> dict[str, object]:
@@ -56,16 +58,20 @@ class OperatingHandler:
         return {"failures": failures}
 
     def experiment(self, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Start an experiment: a kept ``version`` for a ``share`` of the readers; without both, end the one there is.
+        """Start an experiment, a kept ``version`` for a ``share`` of the readers; or end the one there is.
+
+        The ``action`` is ``start``, also if it is missing, or ``end``: arguments that got lost end nothing.
 
         Raises:
-            BadArgument: if it is not the name of a version.
+            BadArgument: if action or version is not one, or if ``end`` comes with a version or a share.
             BookrecError: as ``bookrec_operations.experiment.start_experiment`` does.
         """
-        version, share = arguments.get("version"), arguments.get("share")
-        if version is None and share is None:
+        action, version, share = arguments.get("action", START), arguments.get("version"), arguments.get("share")
+        if action == END and version is None and share is None:
             end_experiment(self._database)
             return {"experiment": None}
+        if action != START:
+            raise BadArgument(f'action is "{START}", with version and share, or "{END}", with neither')
         begun = start_experiment(self._database, self._model.try_out, _version(version), share, self._clock.now_ms())
         return {"experiment": begun.to_node()}
 
@@ -79,6 +85,12 @@ class OperatingHandler:
         for counts in self._reconcile():
             repaired.update(counts)
         return {"repaired": dict(sorted(repaired.items()))}
+
+
+def _steady(clock: Clock) -> Callable[[], int]:
+    """Return the time in milliseconds since 1970, as it is now and as it passes: it never steps back."""
+    since_1970 = clock.now_ms() - clock.elapsed_ms()
+    return lambda: since_1970 + clock.elapsed_ms()
 
 
 def _version(value: object) -> str:

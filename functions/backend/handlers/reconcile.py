@@ -45,7 +45,7 @@ class Reconciliation:
         clock: Clock,
     ) -> None:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
-        self._began = clock.now_ms()
+        self._began, self._started = clock.now_ms(), clock.elapsed_ms()
         self._sweep = Sweep(database, lists)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
@@ -55,7 +55,7 @@ class Reconciliation:
         Raises:
             BookrecError: if steps failed; names them. All others were done.
         """
-        self._step("leases", lambda: self._retrain.free_expired_lease(self._retrain.live_fence()))
+        self._step("leases", self._retrain.free_expired_lease)
         self._step("marks", self._clear_marks)
         self._step("fanouts", self._repeat_fanout)
         self._step("new entries", self._follow_watermark)
@@ -66,7 +66,8 @@ class Reconciliation:
         self._step("runs", self._retrain.note)
         repaired = {kind: number for kind, number in sorted(self._repaired.items()) if number}
         self._step("status", lambda: self._report(repaired))
-        logs.info("reconciled", failed=self._failed, repaired=repaired, latency_ms=self._clock.now_ms() - self._began)
+        latency_ms = self._clock.elapsed_ms() - self._started
+        logs.info("reconciled", failed=self._failed, repaired=repaired, latency_ms=latency_ms)
         if self._failed:
             raise BookrecError(f"could not reconcile {', '.join(self._failed)}; the next run tries again")
         return repaired
@@ -94,7 +95,7 @@ class Reconciliation:
     def _follow_watermark(self) -> int:
         after = str(self._state().get("watermark", ""))
         settled = first_key(self._began - SETTLED_AFTER_MS)
-        is_over = lambda: self._clock.now_ms() >= self._began + WATERMARK_MS  # noqa: E731
+        is_over = lambda: self._clock.elapsed_ms() >= self._started + WATERMARK_MS  # noqa: E731
         reached = follow_watermark(self._sweep, self._database, after, settled, is_over)
         self._database.update({f"{STATE}/watermark": reached})
         return 0
@@ -107,7 +108,7 @@ class Reconciliation:
         while phase < len(PHASES):
             last = self._sweep.page(PHASES[phase], after, counted)
             phase, after = (phase, last) if last is not None else (phase + 1, "")
-            if phase < len(PHASES) and self._clock.now_ms() >= self._began + BUDGET_MS:
+            if phase < len(PHASES) and self._clock.elapsed_ms() >= self._started + BUDGET_MS:
                 self._database.update({f"{STATE}/sweep": {"phase": phase, "after": after, **counted.to_node()}})
                 return 0
         ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}

@@ -83,8 +83,8 @@ class RetrainHandler:
         early_s = (not_before_ms - self._clock.now_ms()) / 1000
         if early_s > 0:
             self._clock.sleep(min(early_s, LONGEST_WAIT_S))
-        live_fence = self.live_fence()
-        self.free_expired_lease(live_fence)
+        self.free_expired_lease()
+        live_fence = self._live_fence()
         lease, pending, now = self._database.lease(), self._pending(), self._clock.now_ms()
         if lease.holder is not None:
             logs.info("no retraining now", reason="a run is live")
@@ -97,25 +97,29 @@ class RetrainHandler:
 
     def at_once(self) -> str:
         """Start a run for an operator, whether or not anything has changed; return ``started`` or ``busy``."""
-        live_fence = self.live_fence()
-        self.free_expired_lease(live_fence)
-        return self._start("an operator asks for it", live_fence, is_due=True)
+        self.free_expired_lease()
+        return self._start("an operator asks for it", self._live_fence(), is_due=True)
 
-    def free_expired_lease(self, live_fence: int) -> int:
-        """Free the lease of a run that died; return 1 if there was one, else 0."""
-        now, dead = self._clock.now_ms(), Lease()
+    def free_expired_lease(self) -> int:
+        """Free the lease of a run that died; return 1 if there was one, else 0.
 
-        def change(held: Lease) -> Lease | None:
-            nonlocal dead
-            dead = held
-            return leases.free_expired(held, now, live_fence)
-
-        lease = self._database.change_lease(change)
+        The pointer is read once the run is known to be silent: before that, it could still publish.
+        """
+        now, dead = self._clock.now_ms(), self._database.lease()
+        if dead.holder is None or dead.is_held(now):
+            return 0
+        live_fence = self._live_fence()
+        lease = self._database.change_lease(
+            lambda held: leases.free_expired(held, now, live_fence) if held.fence == dead.fence else None
+        )
         if lease is None:
             return 0
+        if not dead.is_for_training:
+            logs.info("the lease of a rollback that ended without releasing it is free", fence=lease.fence)
+            return 1
         logs.info("the lease of a run that stopped renewing it is free", outcome=lease.outcome, fence=lease.fence)
         changes: dict[str, object] = {f"{OUTCOMES}/{lease.outcome}": increment(1)}
-        if dead.is_for_training and not self._database.status(f"training/runs/{lease.fence}"):
+        if not self._database.status(f"training/runs/{lease.fence}"):
             changes |= run_record(dead.holder, lease.fence, lease.outcome)
         self._database.update(changes)
         return 1
@@ -128,10 +132,12 @@ class RetrainHandler:
         lease, training = self._database.lease(), children(self._database.status("training"))
         changes: dict[str, object] = {}
         run = dict(children(training.get("run")))
-        if run.get("outcome") == RUNNING and run.get("fence") == lease.fence and lease.holder is None:
-            run |= {"outcome": lease.outcome or "died", "reason": REASONS.get(lease.outcome or "died")}
+        ended = self._ended(run, lease) if run.get("outcome") == RUNNING else None
+        if ended:
+            run |= {"outcome": ended, "reason": REASONS.get(ended)}
             changes = {f"{RUN}/outcome": run["outcome"], f"{RUN}/reason": run["reason"]}
-            changes |= run_record(run.get("runId"), lease.fence, lease.outcome or "died")
+            if run["fence"] == lease.fence or str(run["fence"]) not in children(training.get("runs")):
+                changes |= run_record(run.get("runId"), int(run["fence"]), ended)
         is_parked = self._policy.is_parked(lease)
         if is_parked != (training.get("parked") is not None):
             node = {"at": TIMESTAMP, "failures": lease.failures, "outcome": lease.outcome}
@@ -176,7 +182,21 @@ class RetrainHandler:
     def _pending(self) -> Pending:
         return Pending.of_all(database.pending() for database in (self._database, *self._others))
 
-    def live_fence(self) -> int:
+    def _ended(self, run: Mapping[str, object], lease: Lease) -> str | None:
+        """Return how the run has ended that is on record as running; None if it has not.
+
+        If a rollback has taken the lease since, the run never released it. A version that the pointer keeps was live:
+        it is named after its run's fence.
+        """
+        fence = run.get("fence")
+        if fence == lease.fence:
+            return (lease.outcome or "died") if lease.holder is None else None
+        if not isinstance(fence, int) or fence > lease.fence:
+            return None
+        pointer = usable_pointer(self._database.pointer())
+        return "published" if pointer and any(name.endswith(f"-{fence}") for name in pointer.kept) else "died"
+
+    def _live_fence(self) -> int:
         """Return the live model's fencing number, or 0 if no model is live."""
         pointer = usable_pointer(self._database.pointer())
         return pointer.fence if pointer else 0

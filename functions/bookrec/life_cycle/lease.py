@@ -107,21 +107,25 @@ def release(lease: Lease, holder: str, fence: int, outcome: Outcome | None, now:
     """Return the lease freed, with its fence, or None if this run no longer holds it.
 
     Args:
-        outcome: None if the lease was not for training.
+        outcome: None counts neither as success nor as failure. A lease that is not for training has no outcome.
     """
     if not lease.is_held_by(holder, fence):
         return None
-    return _ended(lease, outcome, now) if outcome else replace(lease, holder=None, expires_at=0, ends_by=0)
+    return _ended(lease, outcome, now) if outcome and lease.is_for_training else _freed(lease)
 
 
 def free_expired(lease: Lease, now: int, live_fence: int) -> Lease | None:
     """Return the lease freed if a run let it expire, else None.
+
+    Failures in a row are those of training runs: a rollback that died changes none of them.
 
     Args:
         live_fence: the live model's fencing number; a run that died right after it published did not fail.
     """
     if lease.holder is None or lease.is_held(now):
         return None
+    if not lease.is_for_training:
+        return _freed(lease)
     died: Outcome = "timed out" if lease.expires_at >= lease.ends_by else "died"
     return _ended(lease, "published" if lease.fence == live_fence else died, lease.expires_at)
 
@@ -131,8 +135,12 @@ def forgive(lease: Lease) -> Lease:
     return replace(lease, failures=0, failed_at=0)
 
 
+def _freed(lease: Lease) -> Lease:
+    return replace(lease, holder=None, expires_at=0, ends_by=0)
+
+
 def _ended(lease: Lease, outcome: Outcome, at: int) -> Lease:
-    free = replace(lease, holder=None, expires_at=0, ends_by=0, outcome=outcome)
+    free = replace(_freed(lease), outcome=outcome)
     return forgive(free) if outcome in JUDGED else replace(free, failures=lease.failures + 1, failed_at=at)
 
 

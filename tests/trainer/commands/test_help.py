@@ -10,14 +10,19 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import requests
 from firebase_admin import exceptions as firebase
+from firebase_admin.db import TransactionAbortedError
 from google.api_core import exceptions as google
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
+from scipy.sparse import csr_matrix
 
 from bookrec import paths
 from bookrec.environment import whole
-from bookrec.errors import BadArgument, BadModel, LeaseLost, NotNow
+from bookrec.errors import BadArgument, BadInput, BadModel, LeaseLost, NotNow
 from bookrec.list_shards import INDEX
 from local.stack import ROOT
 from tests.trainer.commands.command_line import command, fill, project, storage_url
@@ -30,6 +35,8 @@ from trainer.command_line.progress import Progress
 from trainer.commands import simulate
 from trainer.commands.parser import ENVIRONMENT, GROUPS, make_parser
 from trainer.data.exchange.database_export import write_export
+from trainer.data.ingest.snapshot import SourceError
+from trainer.evaluation.ease import ease
 from trainer.model import distributed
 from trainer.serving.batch import model_file
 
@@ -144,6 +151,15 @@ def test_an_invalid_workers_patience_is_named(command, project, monkeypatch):
     assert ended.err.startswith("trainer: WORKERS_PATIENCE_SECONDS is 'long' in the environment")
 
 
+def test_a_bucket_with_a_wrong_name_is_named(command, project, monkeypatch, tmp_path):
+    monkeypatch.setenv("MODEL_BUCKET", "-models")
+    ended = command("rollback", "20260102T030405Z-7")
+    assert (ended.code, ended.err.startswith("trainer: MODEL_BUCKET: ")) == (2, True)
+    monkeypatch.delenv("MODEL_BUCKET")
+    ended = command("evaluate", "--source", "gs://-models/backup.json.gz", "--out", str(tmp_path))
+    assert (ended.code, "gs://-models/backup.json.gz: " in ended.err) == (2, True)
+
+
 def test_a_database_that_does_not_answer_is_named(command, project, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "http://127.0.0.1:1?ns=nobody")
     monkeypatch.setenv("FIREBASE_DATABASE_EMULATOR_HOST", "127.0.0.1:1")
@@ -170,7 +186,8 @@ def test_missing_credentials_are_named(command, monkeypatch, tmp_path):
         (BadModel("a file\nis missing"), 1, "a file is missing"),
         (NotNow("end it first"), 1, "end it first"),
         (BadArgument("no share"), 2, "no share"),
-        (ValueError("no column"), 2, "no column"),
+        (BadInput("no column"), 2, "no column"),
+        (SourceError("ratings.csv: no column"), 2, "ratings.csv: no column"),
         (FileNotFoundError(2, "No such file or directory", "x.csv"), 2, "x.csv: No such file"),
         (PermissionError(13, "Permission denied", "out"), 2, "out: Permission denied"),
         (DefaultCredentialsError("reader-7"), 2, "GOOGLE_APPLICATION_CREDENTIALS"),
@@ -179,6 +196,14 @@ def test_missing_credentials_are_named(command, monkeypatch, tmp_path):
         (firebase.PermissionDeniedError("/reader-7"), 2, "docs/access.md"),
         (firebase.NotFoundError("/reader-7"), 2, "DATABASE_URL"),
         (firebase.InvalidArgumentError("Index not defined: /reader-7"), 2, "firebase deploy --only database"),
+        (firebase.InvalidArgumentError("Couldn't parse: /reader-7"), 2, "answered that a request is invalid"),
+        (firebase.DeadlineExceededError("/reader-7"), 1, "does not answer"),
+        (firebase.InternalError("/reader-7"), 1, "answered with an error"),
+        (TransactionAbortedError("/reader-7"), 1, "answered with an error"),
+        (google.BadRequest("reader-7"), 1, "a request to Cloud Storage failed (BadRequest)"),
+        (google.TooManyRequests("reader-7"), 1, "a request to Cloud Storage failed (TooManyRequests)"),
+        (requests.ConnectionError("reader-7"), 1, "Cloud Storage does not answer"),
+        (requests.exceptions.InvalidURL("reader-7"), 1, "a request to Cloud Storage failed (InvalidURL)"),
         (google.NotFound("reader-7"), 2, "MODEL_BUCKET"),
         (google.Forbidden("reader-7"), 2, "docs/access.md"),
         (google.ServiceUnavailable("reader-7"), 1, "Cloud Storage"),
@@ -197,9 +222,36 @@ def test_an_expected_failure_is_one_line_with_its_code_and_no_reader(problem, co
     assert "reader-7" not in line
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("a fault"), KeyError("x"), AssertionError()])
+@pytest.mark.parametrize(
+    "fault", [RuntimeError("a fault"), KeyError("x"), AssertionError(), ValueError("of a library")]
+)
 def test_a_bug_keeps_its_traceback(fault):
     assert explain(fault) is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda: np.ones(3) + np.ones(4),
+        lambda: np.linalg.inv(np.zeros((2, 2))),
+        lambda: pd.DataFrame({"a": [1, 2]}, index=["x"]),
+        lambda: int("seven"),
+        lambda: b"\xff".decode(),
+        lambda: json.loads("{"),
+        lambda: ease(csr_matrix((1, 2), dtype=np.float32), csr_matrix((2, 0), dtype=np.float32), 0.0, 1.0),
+    ],
+)
+def test_what_a_library_raises_for_a_fault_in_the_program_keeps_its_traceback(fault):
+    with pytest.raises(ValueError) as raised:
+        fault()
+    assert explain(raised.value) is None
+
+
+def test_no_module_of_the_trainer_raises_a_plain_value_error_for_input():
+    """What a person may cause is a ``BadInput``; these are for faults of the program."""
+    internal = {"trainer/evaluation/ease.py", "trainer/model/reranker.py", "trainer/candidate.py"}
+    files = {str(f.relative_to(ROOT)) for f in (ROOT / "trainer").rglob("*.py") if "raise ValueError(" in f.read_text()}
+    assert files <= internal
 
 
 class Terminal(io.StringIO):

@@ -3,9 +3,13 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.trainer.small_ratings import clusters, split
+from tests.trainer.tiny import TINY
+from trainer import pipeline
+from trainer.commands.evaluate import evaluate_split
 from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.data.features import item_features
@@ -14,6 +18,7 @@ from trainer.evaluation.cold_books import cold_books
 from trainer.evaluation.cold_start import SIZES, cold_start
 from trainer.evaluation.evaluate import evaluate
 from trainer.metrics import BEYOND
+from trainer.model import fit as fitting
 from trainer.model.fit import Catalogue, fit, refit
 from trainer.serving import tflite
 
@@ -138,6 +143,41 @@ def test_the_cold_start_curve_removes_readers_and_gives_all_models_the_same_shel
     ours = [point["mean"] for point in curve["models"]["this model"]]
     assert ours[-1] > ours[0]
     assert all(point["low"] <= point["mean"] <= point["high"] for point in curve["models"]["this model"])
+
+
+def test_nothing_of_the_model_of_the_cold_start_curve_has_seen_the_readers_that_were_taken_out(monkeypatch, tmp_path):
+    """Neither the tables nor what validation chose, and not the reranker: in a run, and in ``evaluate``."""
+    ratings, books = clusters(readers=60, books=40)
+    built = dataset.build(dataset.clean(ratings)[0], books)
+    taken = np.arange(0, len(built.user_ids), 5)
+    begin, seen, is_curve = fitting._Fold.__init__, [], [False]
+
+    def curve(entries, books, config, fit, choices=None):
+        is_curve[0] = True
+        fit(entries.select(~np.isin(entries.users, taken)))
+        is_curve[0] = False
+        return {"sizes": [], "readers": len(taken), "models": {}}
+
+    def recorded(self, entries, *arguments):
+        if is_curve[0]:
+            seen.append(set(entries.users.tolist()))
+        begin(self, entries, *arguments)
+
+    monkeypatch.setattr(fitting._Fold, "__init__", recorded)  # validation and the reranker learn from folds alone
+    monkeypatch.setattr(pipeline, "cold_start", curve)
+    monkeypatch.setattr(pipeline, "cold_books", lambda *_: {})
+    trained = fit(built, books, TINY)
+    pipeline._cold_start(built, books, TINY, trained, {})
+    assert len(seen) == 1
+
+    compare = baselines.compare
+    monkeypatch.setattr(baselines, "compare", lambda *data, every: compare(*data[:3], TINY))
+    monkeypatch.setattr("trainer.evaluation.cold_start.cold_start", curve)
+    monkeypatch.setattr("trainer.evaluation.cold_books.cold_books", lambda *_: None)
+    train, test = split(ratings)
+    evaluate_split(train, test, books, replace(TINY, baselines=True), tmp_path)
+    assert len(seen) == 2
+    assert all(readers and not readers & set(taken.tolist()) for readers in seen)
 
 
 def test_too_few_entries_give_an_empty_curve():

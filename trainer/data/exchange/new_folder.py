@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bookrec.errors import BadInput
 
-class FolderError(ValueError):
+
+class FolderError(BadInput):
     """The folder cannot be written; the message says why, and what to do."""
 
 

@@ -144,7 +144,7 @@ def open_folder(uri: str) -> Folder:
     """Return the folder that a path or ``gs://BUCKET/PREFIX`` names.
 
     Raises:
-        SourceError: if clients could read its files.
+        SourceError: if clients could read its files, or the bucket's name is not one.
     """
     if not uri.startswith(SCHEME):
         return LocalFolder(Path(uri))
@@ -152,7 +152,7 @@ def open_folder(uri: str) -> Folder:
     prefix = prefix.strip("/")
     if not bucket or not prefix or f"{prefix}/".startswith(PUBLIC):
         raise SourceError(f"{uri}: give {SCHEME}BUCKET/PREFIX, not under {PUBLIC}: snapshots contain user ids")
-    return BucketFolder(storage_client(project_id()).bucket(bucket), f"{prefix}/")
+    return BucketFolder(_bucket(bucket, uri), f"{prefix}/")
 
 
 def open_file(uri: str) -> BinaryIO:
@@ -166,7 +166,15 @@ def open_file(uri: str) -> BinaryIO:
     bucket, _, name = uri.removeprefix(SCHEME).partition("/")
     if not bucket or not name:
         raise SourceError(f"{uri}: give {SCHEME}BUCKET/NAME")
-    return _open_blob(storage_client(project_id()).bucket(bucket), name)
+    return _open_blob(_bucket(bucket, uri), name)
+
+
+def _bucket(name: str, uri: str) -> Any:
+    client = storage_client(project_id())
+    try:
+        return client.bucket(name)
+    except ValueError as problem:  # the client checks the name, without a request
+        raise SourceError(f"{uri}: {problem}") from problem
 
 
 def open_local(path: Path) -> BinaryIO:

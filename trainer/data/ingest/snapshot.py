@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from bookrec.errors import BadInput
+
 RATING_COLUMNS = ["key", "at", "userId", "isbn", "myRate"]
 BOOK_COLUMNS = ["isbn", "title", "authors", "genre", "year", "description"]
 
 
-class SourceError(ValueError):
+class SourceError(BadInput):
     """Input that cannot be read; the message says which, and what to do. It repeats none of the content."""
 
 

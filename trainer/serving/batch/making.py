@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from bookrec import paths
 from bookrec.catalogue import Book, Catalogue
 from bookrec.entries import Entry
+from bookrec.errors import BadInput
 from bookrec.ranking import LIST_SIZE, RecommendationList, top_list
 from bookrec.recommender import Items, Recommender
 from bookrec.shelf import Shelf, build_shelf
@@ -95,7 +96,7 @@ def shelves_in_key_order(ratings: pd.DataFrame) -> Iterator[Shelf]:
     """Yield the readers' shelves, in the order of the database's keys.
 
     Raises:
-        ValueError: as ``require_keys`` does.
+        BadInput: as ``require_keys`` does.
     """
     require_keys(ratings)
     users = ratings["userId"].astype("category").cat
@@ -114,9 +115,9 @@ def shelves_in_key_order(ratings: pd.DataFrame) -> Iterator[Shelf]:
 
 
 def require_keys(ratings: pd.DataFrame) -> None:
-    """Raise ``ValueError`` if entries have no keys: a list has to identify the shelf that it was made from."""
+    """Raise ``BadInput`` if entries have no keys: a list has to identify the shelf that it was made from."""
     if "key" not in ratings or (ratings["key"] == "").any():
-        raise ValueError("lists need the entries' own keys: use a database, or an export or a backup of one")
+        raise BadInput("lists need the entries' own keys: use a database, or an export or a backup of one")
 
 
 def shelf_of(user_id: str, rows: Iterable[tuple[Any, Any, Any]]) -> Shelf:

@@ -34,7 +34,7 @@ def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucke
     The model's file is for a pipeline that makes lists on other machines.
 
     Raises:
-        ValueError: if the snapshot's entries have no keys.
+        BadInput: if the snapshot's entries have no keys.
         BadModel: if the version has other lists already.
     """
     content = model_file.to_bytes(serving)

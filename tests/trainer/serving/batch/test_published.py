@@ -34,6 +34,9 @@ class WallClock(FakeClock):
     def now_ms(self):
         return now_ms()
 
+    def elapsed_ms(self):
+        return now_ms()
+
     def sleep(self, seconds):
         pass
 
