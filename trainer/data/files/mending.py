@@ -35,7 +35,9 @@ MENDED: Mapping[str, str] = {
 LOST_DIGITS = "digits_lost"
 """Why a cell is rejected here; all other reasons are the contract's."""
 
-LOST_DIGITS_MESSAGE = "a spreadsheet has rounded the number: give its column the format Text, enter or import it again, and save it as CSV"
+LOST_DIGITS_MESSAGE = (
+    "a spreadsheet has rounded the number: give its column the format Text, enter or import it again, and save as CSV"
+)
 
 SCALES = (10, 20, 100)
 """Highest ratings of other sites' scales."""

@@ -25,7 +25,8 @@ from trainer.data.ingest.snapshot import SourceError
 FIRST_ROW = 2
 """The number of the row below the header, as spreadsheets count."""
 
-_TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+_TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_DATABASES = (".json", ".json.gz")
 _DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)(?:[ T].*)?")
 
 
@@ -68,7 +69,7 @@ class Tables:
 
 
 def is_table(source: Path | str) -> bool:
-    """Return whether a source is a table of ratings, and not a database: by its content.
+    """Return whether a source is a table of ratings, and not a database: by its name's ending, or else its content.
 
     Raises:
         SourceError: if it does not exist or cannot be read.
@@ -76,6 +77,8 @@ def is_table(source: Path | str) -> bool:
     name = str(source)
     if name.lower().endswith(_TABLES):
         return True
+    if name.lower().endswith(_DATABASES):
+        return False
     if not name.startswith(SCHEME) and Path(name).is_dir():
         return _in_folder(Path(name), "ratings") is not None
     return not is_json(name)
@@ -128,11 +131,6 @@ def time_of(text: str) -> int:
 
 
 def _ratings(source: Path | str, how: How) -> tuple[pd.DataFrame, Library | None]:
-    if str(source).lower().endswith(".json") or is_json(str(source)):
-        raise SourceError(
-            f"{source}: cannot be read as CSV (it is JSON; an export of the database is for `train --source`, "
-            "`evaluate --source` and `firebase emulators:start --import`)"
-        )
     frame = raw_table(source, MARKS)
     library = library_of(frozenset(map(str, frame.columns)))
     if library is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from trainer.data.files.text import beginning, is_archive, line_that_is_not_utf8, opened
+from trainer.data.files.text import beginning, is_archive, is_json_text, line_that_is_not_utf8, opened
 from trainer.data.ingest.snapshot import SourceError
 
 SEPARATORS = ",;\t"
@@ -85,6 +85,12 @@ def _read(name: str, known: Needed) -> pd.DataFrame:
     start = beginning(name)
     if is_archive(start):
         raise _unreadable(name, "it is a zip archive or a spreadsheet: save the sheet as CSV UTF-8")
+    if is_json_text(start):
+        raise _unreadable(
+            name,
+            "it is JSON, and a table is needed; an export of the database, named .json, is for `train --source`, "
+            "`evaluate --source` and the emulators",
+        )
     head, skipped = _header(start.decode("utf-8", "ignore"))  # the sample may end within a character
     with opened(name) as file:
         for _ in range(skipped):

@@ -103,9 +103,14 @@ def is_json(name: str) -> bool:
         SourceError: if it does not exist or cannot be read.
     """
     try:
-        return beginning(name).lstrip()[:1] in (b"{", b"[")
+        return is_json_text(beginning(name))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError):  # damaged: its reader says where
         return ".json" in name.lower()
+
+
+def is_json_text(start: bytes) -> bool:
+    """Return whether a text that begins so is JSON, and not a table."""
+    return start.lstrip()[:1] in (b"{", b"[")
 
 
 def beginning(name: str) -> bytes:
