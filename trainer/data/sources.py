@@ -60,7 +60,8 @@ def read_export(source: Path | str) -> Snapshot:
     """
     name = str(source)
     if not name.startswith(SCHEME) and Path(name).is_dir():
-        files = sorted(Path(name).glob("**/database_export/*.json"))
+        others = (path for path in Path(name).glob("**/database_export/*") if not path.name.startswith("."))
+        files = sorted(path for path in others if path.suffix.lower() == ".json")
         if len(files) != 1:
             raise SourceError(f"{name}: expected one file database_export/*.json, found {len(files)}")
         name = str(files[0])
