@@ -65,16 +65,21 @@ class _AsUtf8(io.RawIOBase):
     """Reads a file in another encoding as UTF-8."""
 
     def __init__(self, file: BinaryIO, encoding: str) -> None:
-        self._text = io.TextIOWrapper(file, encoding, newline="")
+        self._file, self._decoder = file, codecs.getincrementaldecoder(encoding)()
         self._rest = b""
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def readinto(self, buffer: object) -> int:
+        """Fill a buffer as far as possible; return the number of bytes."""
         view = memoryview(cast(bytearray, buffer))
-        if not self._rest:
-            self._rest = self._text.read(max(len(view) // 4, 1)).encode("utf-8", "surrogatepass")
+        while not self._rest:
+            chunk = self._file.read(len(view))
+            self._rest = self._decoder.decode(chunk, not chunk).encode("utf-8", "surrogatepass")
+            if not chunk:
+                break
         size = min(len(view), len(self._rest))
         view[:size], self._rest = self._rest[:size], self._rest[size:]
         return size
