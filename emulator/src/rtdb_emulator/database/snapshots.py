@@ -168,7 +168,7 @@ def _read(file: Path, databases: Databases) -> None:
         name = check_namespace(file.stem)
     except ServiceError as problem:
         raise SnapshotError(
-            f"{file} is not a database's file: {file.stem} cannot be the name of a database; move the file elsewhere"
+            f"{file} is not a database's file: {file.stem} cannot be the name of a database: move the file elsewhere"
         ) from problem
     try:
         database = databases[name]
