@@ -186,6 +186,9 @@ def _factorised(column: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[obj
     if column.dtype.kind == "f":
         distinct, inverse = np.unique(column.to_numpy(np.float64), return_inverse=True)
         return inverse.astype(np.int64), distinct.tolist(), False
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=False) == "string":
+        places, texts = pd.factorize(column.to_numpy(object))  # a loop would take ten times as long
+        return places.astype(np.int64), texts.tolist(), False
     numbers: dict[tuple[type, object], int] = {}  # True is not 1, though they are equal
     different: list[object] = []
     codes = np.empty(len(column), np.int64)
