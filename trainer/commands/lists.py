@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from bookrec.errors import BadInput
 from trainer.command_line.options import Done, declare
 from trainer.command_line.progress import Progress
 
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> Done:
     return Done(arguments.output, {"output": arguments.output, "version": arguments.version})
 
 
-class PipelineError(ValueError):
+class PipelineError(BadInput):
     """Beam could not do its work; the message says which step, and why."""
 
 
