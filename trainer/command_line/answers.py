@@ -22,7 +22,8 @@ _NODES = frozenset(
 
 def status_of(problem: BaseException) -> int | None:
     """Return the HTTP status with which a service answered, or None if it did not."""
-    response = getattr(problem, "http_response", None) or getattr(problem, "response", None)
+    own, other = (getattr(problem, name, None) for name in ("http_response", "response"))
+    response = other if own is None else own  # as a condition, an answer with an error is false
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
 
