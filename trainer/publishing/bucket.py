@@ -29,13 +29,14 @@ class CloudBucket:
 
     def __init__(self, project: str, name: str | None = None) -> None:
         named = name or os.environ.get("MODEL_BUCKET")
-        self._client, self._names = storage_client(project), [named] if named else default_buckets(project)
+        self._client, self._names = storage_client(project), default_buckets(project)
+        self._named = self._client.bucket(named) if named else None
 
     @cached_property
     def _bucket(self) -> storage.Bucket:
         """The first bucket that is there; one that is named is not looked for."""
-        if len(self._names) == 1:
-            return self._client.bucket(self._names[0])
+        if self._named is not None:
+            return self._named
         forbidden: Forbidden | None = None
         for name in self._names:
             try:
