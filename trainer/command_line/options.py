@@ -106,7 +106,7 @@ def learned(arguments: argparse.Namespace) -> dict[str, Any]:
 READING = (
     "Tables are read by their content: gzipped or not; separated by commas, semicolons or tabs; in UTF-8 or UTF-16.\n"
     "What a spreadsheet has changed is mended if there is one way to, and counted; other rows are rejected with a\n"
-    "reason. A blank myRate is 0; quarter stars are rounded up to halves."
+    "reason. A blank myRate is 0; quarter stars are rounded up to halves, except by `evaluate`."
 )
 """What the help of commands says that read tables."""
 

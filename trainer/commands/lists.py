@@ -42,14 +42,15 @@ def run(arguments: argparse.Namespace) -> Done:
     with Progress("lists"):
         import apache_beam as beam
 
-        from trainer.data.sources import BOOK_COLUMNS, BOOKS, SourceError, read_csv, read_files
+        from trainer.data.files.reading import read_catalogue
+        from trainer.data.sources import BOOK_COLUMNS, SourceError, read_files
         from trainer.serving.batch import pipeline
 
         snapshot = None
         if arguments.input.lower().endswith(".parquet"):
             if arguments.books is None:
                 raise SourceError("Parquet files have entries only: give the catalogue with --books")
-            books = read_csv(arguments.books, BOOKS).reindex(columns=BOOK_COLUMNS, fill_value="")
+            books = read_catalogue(arguments.books).reindex(columns=BOOK_COLUMNS, fill_value="")
         else:
             snapshot = read_files(arguments.input, None)
             books = snapshot.books

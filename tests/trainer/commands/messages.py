@@ -26,8 +26,8 @@ PLACES = ("trainer", "functions/bookrec", "functions/bookrec_database", "functio
 HEAD = """# Error messages
 
 A command that fails prints one line on standard error, `trainer: MESSAGE`, and ends with the exit code. With `--json`
-it also prints `{"error": MESSAGE, "exitCode": N}`. A word in capitals stands for what is put in its place, `A|B` for one
-of two. Whatever is not here is a fault in the program, and keeps its traceback. This page is written by
+it also prints `{"error": MESSAGE, "exitCode": N}`. A word in capitals stands for what is put in its place, `A|B` for
+one of two. Whatever is not here is a fault in the program, and keeps its traceback. This page is written by
 `PYTHONPATH=functions:. .venv/bin/python -m tests.trainer.commands.messages`; a test compares it with the code.
 """
 

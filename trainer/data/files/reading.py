@@ -125,6 +125,18 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
     return Tables(rows.reset_index(drop=True), chosen.frame, catalogue, report)
 
 
+def read_catalogue(path: Path | str) -> pd.DataFrame:
+    """Return a catalogue's table as ``Tables.books`` has it; what was mended and dropped goes to the log.
+
+    Raises:
+        SourceError: naming the file and what is wrong with it.
+    """
+    report = Report(Path(path).name, has_catalogue=True)
+    books = _mended_books(read_table(path, BOOKS), report, is_own=False)
+    report.log()
+    return books
+
+
 def time_of(text: str) -> int:
     """Return milliseconds since 1970, or -1 if a text is not such a number."""
     return int(text) if re.fullmatch("[0-9]{1,15}", text) else -1

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from trainer.data.files.reading import How, is_table, read_tables
+from trainer.data.files.reading import How, is_table, read_catalogue, read_tables
 from trainer.data.sources import SourceError, apart, read_csv, read_export, read_files
 
 HEAD = "userId,isbn,myRate\n"
@@ -147,6 +147,12 @@ def test_the_catalogue_is_mended_as_the_ratings_are(tables):
     assert read.report.mended == {"formula": 2}
     assert read.report.dropped == {"book:digits_lost": 1}
     assert list(read.report.warnings()) == []
+
+
+def test_a_catalogue_alone_is_read_in_the_same_way(tmp_path):
+    path = tmp_path / "Books.CSV"
+    path.write_text('isbn;title;author\n="0439023483";T;Ann Lee\n', encoding="utf-16")
+    assert read_catalogue(path)[["isbn", "title", "authors"]].to_numpy().tolist() == [["0439023483", "T", "Ann Lee"]]
 
 
 GOODREADS = (
