@@ -22,7 +22,8 @@ export for the local stack. When to use which: [operations](operations.md). This
 `python -m trainer.commands_page`.
 
 With `--json` a command prints one JSON document on standard output, even if it fails (`{{"error", "exitCode"}}`);
-everything else goes to standard error. Long work shows a bar on a terminal, and a line every 15 seconds elsewhere.
+everything else goes to standard error. [Error messages](messages.md) has a table of them all. Long work shows a bar on
+a terminal, and a line every 15 seconds elsewhere.
 """
 
 

@@ -150,9 +150,10 @@ def answers(version: str, model: bytes, items: bytes) -> None:
 
 def _clean(snapshot: Snapshot) -> tuple[Ratings, dict[str, int]]:
     rows, dropped = dataset.clean(snapshot.ratings)
-    if rows.empty:
-        raise RefusedModelError("there is no usable entry to train on")
     merged = {**snapshot.rejected, **{f"entry:{reason}": count for reason, count in dropped.items()}}
+    if rows.empty:
+        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(merged.items()))
+        raise RefusedModelError(f"there is no usable entry to train on; rejected: {counts or 'none'}")
     return dataset.build(rows, snapshot.books), merged
 
 

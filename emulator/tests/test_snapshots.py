@@ -157,7 +157,8 @@ def test_a_full_disk_is_reported_with_what_to_do(tmp_path, monkeypatch):
         ("database_export/one.json", '{"a": ', r"one.json is not JSON: .*line 1 column"),
         ("database_export/one.json", "NaN", r"one.json is not JSON"),
         ("database_export/one.json", '{"a.b": 1}', r"one.json: Invalid data"),
-        ("database_export/a b.json", "1", r"a b.json: Please specify a namespace"),
+        ("database_export/a b.json", "1", r"a b.json is not a database's file: .*: move the file elsewhere"),
+        ("database_export/A:B.JSON", "1", r"A:B.JSON is not a database's file"),
         ("database_export/one.json", b"\xff", r"one.json is not JSON"),
     ],
 )
@@ -169,6 +170,29 @@ def test_a_bad_snapshot_is_rejected_with_the_file_and_what_to_do(tmp_path, file,
         (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(SnapshotError, match=message):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_snapshot_with_a_byte_order_mark_is_read(tmp_path, encoding):
+    write_snapshot(tmp_path, holding(one={"a": "\u00e9"}))
+    for file in (METADATA, "database_export/one.json"):
+        text = (tmp_path / file).read_text(encoding="utf-8")
+        (tmp_path / file).write_bytes(text.encode(encoding))
+    assert read(tmp_path)["one"].root == {"a": "\u00e9"}
+
+
+@pytest.mark.parametrize("name", [".runtimeconfig.json", "._one.json", "notes.txt", ".DS_Store"])
+def test_what_other_programs_put_beside_a_database_is_not_a_database(tmp_path, name):
+    write_snapshot(tmp_path, holding(one=1))
+    (tmp_path / "database_export" / name).write_text('{"rt": 1}')
+    (tmp_path / "database_export" / "folder.json").mkdir()
+    assert read(tmp_path).names == ["one"]
+
+
+def test_a_snapshots_file_may_end_in_capitals(tmp_path):
+    write_snapshot(tmp_path, holding(one=1))
+    (tmp_path / "database_export" / "one.json").rename(tmp_path / "database_export" / "one.JSON")
+    assert read(tmp_path)["one"].root == 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

@@ -153,6 +153,7 @@ def connect(settings: Settings) -> Services:
     from backend.adapters.cloud_tasks import CloudTaskQueue
     from backend.adapters.system import SystemClock
     from backend.adapters.tflite_model import load_recommender
+    from bookrec.environment import default_buckets
     from bookrec_database.concurrency import run_concurrently
     from bookrec_database.connection import connect as connect_database
     from bookrec_database.connection import instance_name
@@ -161,7 +162,7 @@ def connect(settings: Settings) -> Services:
     first = connect_database(settings.project, settings.database_url)
     return Services(
         database=FirebaseDatabase(first, run_concurrently),
-        store=CloudModelStore(settings.bucket),
+        store=CloudModelStore(*([settings.bucket] if settings.bucket else default_buckets(settings.project))),
         load=load_recommender,
         tasks=CloudTaskQueue(settings.project, settings.region, settings.is_emulated),
         jobs=_trainer_jobs(settings),

@@ -66,6 +66,7 @@ class Settings:
     """The parameters' values, and what the platform says about the project.
 
     Attributes:
+        bucket: the bucket of the models; empty: the default one, whose name the project does not say.
         is_emulated: whether the functions run in the Emulator Suite.
         databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
             pointer and the lease for all of them.
@@ -108,7 +109,7 @@ def read_settings() -> Settings:
         project=project,
         region=REGION.value,
         database_url=_database_url(project, firebase),
-        bucket=MODEL_BUCKET.value or firebase.get("storageBucket") or f"{project}.appspot.com",
+        bucket=MODEL_BUCKET.value or firebase.get("storageBucket", ""),
         policy=policy,
         trainer_job=TRAINER_JOB.value,
         trainer_timeout_s=_whole(TRAINER_TIMEOUT_SECONDS),

@@ -1,4 +1,4 @@
-"""Numbers from environment variables, read in the same way by functions and trainer."""
+"""What the environment says, read in the same way by functions and trainer: numbers, and the default bucket."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def whole(name: str, text: str | None, default: int, least: int = 1) -> int:
             f"or leave it out for {default}"
         )
     return value
+
+
+def default_buckets(project: str) -> tuple[str, str]:
+    """Return the names that a project's default bucket may have: that of projects made since October 2024 comes first.
+
+    Source: Firebase documentation, Cloud Storage for Firebase, changes of the default bucket.
+    """
+    return f"{project}.firebasestorage.app", f"{project}.appspot.com"

@@ -4,9 +4,11 @@ import time
 
 import pytest
 import requests
+from google.api_core.exceptions import Forbidden
 
 from backend.adapters import cloud_storage
-from bookrec.errors import BadModel, StoreUnavailable
+from bookrec.environment import default_buckets
+from bookrec.errors import BadModel, BadSetting, StoreUnavailable
 from local.processes import free_port
 from tests.fakes import FakeBucket, FakeClock
 from trainer.publishing.bucket import CloudBucket
@@ -89,3 +91,65 @@ def test_a_store_that_does_not_answer_is_unavailable_soon(monkeypatch):
     with pytest.raises(StoreUnavailable):
         store.download("models/v1/any", 1000)
     assert time.monotonic() - began < 10
+
+
+@pytest.fixture
+def buckets(monkeypatch, storage_url):
+    """A project, and a function that makes buckets with these names."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage_url)
+    monkeypatch.delenv("MODEL_BUCKET", raising=False)
+
+    def make(*names):
+        for name in names:
+            requests.post(f"{storage_url}/storage/v1/b", json={"name": name}, timeout=5).raise_for_status()
+
+    return f"demo-{next(_numbers)}", make
+
+
+@pytest.mark.parametrize("endings", [["firebasestorage.app"], ["appspot.com"], ["appspot.com", "firebasestorage.app"]])
+def test_a_default_bucket_is_there_under_one_of_two_names_and_the_newer_one_counts(buckets, endings):
+    project, make = buckets
+    make(*(f"{project}.{ending}" for ending in endings))
+    CloudBucket(project, f"{project}.{endings[-1]}").create("models/v/a", b"a", "text/plain")
+    assert CloudBucket(project).read("models/v/a") == b"a"
+    store = cloud_storage.CloudModelStore(*default_buckets(project))
+    for _ in range(2):
+        assert store.download("models/v/a", 10) == b"a"
+    with pytest.raises(BadModel, match=f"models/v/b is not in bucket {project}.{endings[-1]}"):
+        store.download("models/v/b", 10)
+    with pytest.raises(BadModel, match=f"models/v/b is not in bucket {project}.{endings[-1]}"):
+        CloudBucket(project).read("models/v/b")
+
+
+def test_a_project_without_a_default_bucket_has_both_names_in_the_message(buckets):
+    project, _ = buckets
+    both = f"{project}.firebasestorage.app nor {project}.appspot.com: set MODEL_BUCKET"
+    with pytest.raises(BadSetting, match=both):
+        CloudBucket(project).read("models/v/a")
+    with pytest.raises(BadModel, match=f"not in bucket {project}.appspot.com"):
+        cloud_storage.CloudModelStore(*default_buckets(project)).download("models/v/a", 10)
+
+
+def test_a_bucket_that_may_not_be_seen_may_be_missing(buckets, monkeypatch):
+    project, make = buckets
+    new, old = default_buckets(project)
+    make(old)
+    bucket = CloudBucket(project)
+    listed = bucket._client.list_blobs
+
+    def forbidden(name, **options):
+        if name == new:
+            raise Forbidden("it may not exist")
+        return listed(name, **options)
+
+    monkeypatch.setattr(bucket._client, "list_blobs", forbidden)
+    bucket.create("models/v/a", b"a", "text/plain")
+    assert CloudBucket(project, old).read("models/v/a") == b"a"
+    monkeypatch.setattr(bucket._client, "list_blobs", lambda name, **options: forbidden(new))
+    with pytest.raises(Forbidden):
+        CloudBucket.read(_with_client(CloudBucket(project), bucket._client), "models/v/a")
+
+
+def _with_client(bucket, client):
+    bucket._client = client
+    return bucket

@@ -204,10 +204,8 @@ BAD_ROWS = [
     ("u,b,inf", "rating_not_number"),
     ("u,b,-Infinity", "rating_not_number"),
     ("u,b,1e400", "rating_not_number"),
-    ("u,b,", "rating_not_number"),
-    ("u,b", "rating_not_number"),
     ("u,b,four", "rating_not_number"),
-    ('u,b,"4,5"', "rating_not_number"),
+    ('u,b,"4,5,0"', "rating_not_number"),
     ("u,b,0x4", "rating_not_number"),
     ("u,b,True", "rating_not_number"),
     ("u,b,None", "rating_not_number"),
@@ -238,6 +236,14 @@ def test_a_bad_row_of_a_csv_file_is_rejected_with_its_reason_and_the_others_stay
     dataset.build(cleaned, snapshot.books)
 
 
+@pytest.mark.parametrize("row", ["u,b,", "u,b", "u,b,  ", 'u,b,""'])
+def test_a_row_without_stars_is_a_shelf_entry_that_is_not_rated(row, tmp_path):
+    snapshot = read_files(csv(tmp_path, f"{HEAD}u,a,4\n{row}\n"), None)
+    cleaned, dropped = dataset.clean(snapshot.ratings)
+    assert rows(cleaned, ["userId", "isbn", "myRate"]) == [["u", "a", 4.0], ["u", "b", 0.0]]
+    assert dropped == {}
+
+
 def test_all_bad_rows_together_are_counted_by_reason(tmp_path):
     snapshot = read_files(csv(tmp_path, HEAD + "u,a,4\n" + "".join(f"{row}\n" for row, _ in BAD_ROWS)), None)
     cleaned, dropped = dataset.clean(snapshot.ratings)
@@ -254,13 +260,14 @@ def test_all_bad_rows_together_are_counted_by_reason(tmp_path):
         ("userId,isbn\nu,a\n", "no column myRate"),
         ("isbn,myRate\na,4\n", "no column userId"),
         ("userId,myRate\nu,4\n", "no column isbn"),
-        ("userId;isbn;myRate\nu;a;4\n", "no column userId"),
+        ("userId|isbn|myRate\nu|a|4\n", "no column userId"),
         ("USERID,ISBN,MYRATE\nu,a,4\n", "no column userId"),
         (HEAD + "u,a,4\nu,b,4,5\n", "CSV"),
         (HEAD + "u,a,4,5\nu,b,4,5\n", "CSV"),
         (HEAD + 'u,"a,4\n', "CSV"),
         (HEAD.encode() + b"\xe9,a,4\n", "CSV"),
-        (b"\xff\xfeu\0s\0e\0r\0", "CSV"),
+        (b"\xff\xfeu\0s\0e\0r\0", "no column isbn"),
+        (b"\xff\xfeu\0s\0e\0r", "CSV"),
         (b"PK\x03\x04\x00\x01\x02\xff", "CSV"),
     ],
     ids=lambda value: repr(value)[:40],

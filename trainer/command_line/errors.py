@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 
 from bookrec.errors import BadArgument, BadInput, BadSetting, BookrecError
+from trainer.command_line import answers
 from trainer.command_line.options import BAD_INPUT, FAILED, INTERRUPTED
 
 
@@ -51,16 +52,26 @@ def _database(problem: BaseException) -> str:
 
 
 def _answer(problem: BaseException) -> str:
-    return f"the database {_address()[0]} answered with an error ({type(problem).__name__}): try again"
+    status = answers.status_of(problem)
+    if status is None:
+        return f"the database {_address()[0]} answered with an error ({type(problem).__name__}): try again"
+    return f"the database {_address()[0]} answered with status {status} ({type(problem).__name__}): try again"
+
+
+def _silence_or_answer(problem: BaseException) -> str:
+    """An error that the client raises both for a service that is silent and for one that says it is not available."""
+    return _database(problem) if answers.status_of(problem) is None else _answer(problem)
 
 
 def _rejection(problem: BaseException) -> str:
-    if "index not defined" in str(problem).lower():
-        return (
-            "the database rejected a query, since it lacks the indexes of database.rules.json: deploy the rules to it "
-            "(`firebase deploy --only database`)"
-        )
-    return f"the database {_address()[0]} answered that a request is invalid: check DATABASE_URL, and its rules"
+    if not answers.lacks_index(problem):
+        return f"the database {_address()[0]} answered that a request is invalid: check DATABASE_URL, and its rules"
+    index = answers.missing_index(problem)
+    lacks = f"the index {index}" if index else "an index"
+    return (
+        f"the database {_address()[0]} lacks {lacks} of database.rules.json: give it the rules with "
+        f"`{answers.command_for_rules()}`"
+    )
 
 
 def _address() -> tuple[str, str]:
@@ -80,13 +91,29 @@ def _storage(problem: BaseException) -> str:
 
 
 def _storages_answer(problem: BaseException) -> str:
-    return f"a request to Cloud Storage failed ({type(problem).__name__}): try again, or check MODEL_BUCKET"
+    status = answers.status_of(problem)
+    how = type(problem).__name__ if status is None else f"status {status}, {type(problem).__name__}"
+    return f"a request to Cloud Storage failed ({how}): try again, or check MODEL_BUCKET"
+
+
+def _storage_is_silent(problem: BaseException) -> str:
+    return _storage(problem) if answers.status_of(problem) is None else _storages_answer(problem)
 
 
 def _bucket(problem: BaseException) -> str:
-    named = os.environ.get("MODEL_BUCKET")
-    bucket = f"bucket {named} ($MODEL_BUCKET)" if named else "the project's default bucket"
+    asked, named = answers.bucket_asked(problem), os.environ.get("MODEL_BUCKET")
+    if asked:
+        bucket = f"bucket {asked}{' ($MODEL_BUCKET)' if asked == named else ''}"
+    else:
+        bucket = f"bucket {named} ($MODEL_BUCKET)" if named else f"bucket {answers.default_bucket_names()}"
     return f"Cloud Storage has no {bucket}, or no such object in it: set MODEL_BUCKET to the bucket of the models"
+
+
+def _no_json(problem: BaseException) -> str:
+    return (
+        f"what answers in the database's place, {_address()[0]}, does not send JSON: check the address, and whether a "
+        "proxy is in between"
+    )
 
 
 _FIREBASE, _GOOGLE, _AUTH = "firebase_admin.exceptions", "google.api_core.exceptions", "google.auth.exceptions"
@@ -105,16 +132,17 @@ _BY_NAME: dict[str, tuple[int, str | Callable[[BaseException], str]]] = {
         "there is no such database: set DATABASE_URL to its address, as the console shows it",
     ),
     f"{_FIREBASE}.InvalidArgumentError": (BAD_INPUT, _rejection),
-    f"{_FIREBASE}.UnavailableError": (FAILED, _database),
-    f"{_FIREBASE}.DeadlineExceededError": (FAILED, _database),
+    f"{_FIREBASE}.UnavailableError": (FAILED, _silence_or_answer),
+    f"{_FIREBASE}.DeadlineExceededError": (FAILED, _silence_or_answer),
     f"{_FIREBASE}.FirebaseError": (FAILED, _answer),
     f"{_GOOGLE}.Unauthorized": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
     f"{_GOOGLE}.Forbidden": (BAD_INPUT, f"Cloud Storage: {_NOT_ALLOWED}"),
     f"{_GOOGLE}.NotFound": (BAD_INPUT, _bucket),
-    f"{_GOOGLE}.ServiceUnavailable": (FAILED, _storage),
-    f"{_GOOGLE}.GatewayTimeout": (FAILED, _storage),
+    f"{_GOOGLE}.ServiceUnavailable": (FAILED, _storage_is_silent),
+    f"{_GOOGLE}.GatewayTimeout": (FAILED, _storage_is_silent),
     f"{_GOOGLE}.RetryError": (FAILED, _storage),
     f"{_GOOGLE}.GoogleAPIError": (FAILED, _storages_answer),
+    "requests.exceptions.JSONDecodeError": (FAILED, _no_json),
     "requests.exceptions.ConnectionError": (FAILED, _storage),
     "requests.exceptions.Timeout": (FAILED, _storage),
     "requests.exceptions.RequestException": (FAILED, _storages_answer),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from bookrec.errors import BadInput
 from trainer.config import Config, Optimiser, Variant
+
+if TYPE_CHECKING:
+    from trainer.data.files.reading import How
 
 PROGRAM = "python -m trainer"
 
@@ -98,6 +101,59 @@ def add_learned(parser: argparse._ActionsContainer, defaults: Config) -> None:
 def learned(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the values of ``add_learned``'s options by the names that ``Config`` gives them."""
     return {name: getattr(arguments, name) for name in ("variant", "optimiser", "epochs")}
+
+
+READING = (
+    "Tables are read by their content: gzipped or not; separated by commas, semicolons or tabs; in UTF-8 or UTF-16.\n"
+    "What a spreadsheet has changed is mended if there is one way to, and counted; other rows are rejected with a\n"
+    "reason. A blank myRate is 0; quarter stars are rounded up to halves, except by `evaluate`."
+)
+"""What the help of commands says that read tables."""
+
+
+def add_reading(parser: argparse._ActionsContainer) -> None:
+    """Add the options for reading tables of ratings that ``import``, ``train``, ``run`` and ``evaluate`` share."""
+    parser.add_argument(
+        "--scale",
+        type=_above_zero,
+        metavar="N",
+        help="the highest rating in a table, which becomes five stars: 10 for stars of ten (default: 5; without the "
+        "option, ratings of another scale are an error)",
+    )
+    parser.add_argument(
+        "--match-isbns",
+        action="store_true",
+        help="map ISBNs in a table onto the catalogue's own spelling of the same book: hyphens, a small x, lost zeros, "
+        "ISBN-10 or ISBN-13",
+    )
+    parser.add_argument(
+        "--user",
+        metavar="UID",
+        default="reader",
+        help="whose library it is, if the table is one reader's from Goodreads or StoryGraph",
+    )
+
+
+def reading(arguments: argparse.Namespace, *, foreign: bool = False) -> How:
+    """Return what ``add_reading``'s options say.
+
+    Args:
+        foreign: the rows go into no database.
+    """
+    from trainer.data.files.reading import How
+
+    return How(arguments.scale, arguments.match_isbns, arguments.user, foreign)
+
+
+def _above_zero(text: str) -> float:
+    """Return a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
 
 
 def _at_least_one(text: str) -> int:

@@ -8,7 +8,7 @@ import json
 import resource
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bookrec.errors import BadInput
-from trainer.command_line.options import Done, add_learned, declare, learned
+from trainer.command_line.options import READING, Done, add_learned, add_reading, declare, learned, reading
 from trainer.command_line.progress import Progress
 from trainer.config import DEFAULTS, Config
 
@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
         "fit to one file, score another, and write figures and a report",
         run,
         about="No database is needed, and nothing is published. FOLDER gets metrics.json, top.csv, ratings.csv,\n"
-        "report.html and the model. Figures per model go to the screen.",
+        "report.html and the model. Figures per model go to the screen.\n\n" + READING,
         examples=[
             "--train train.csv --test test.csv --books books.csv --out out/evaluation",
             "--source out/export --out out/evaluation --baselines",
@@ -43,10 +43,13 @@ def add_parser(commands: Any) -> None:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--train", type=Path, help="CSV: userId,isbn,myRate (0: not rated)")
     data.add_argument(
-        "--source", help="a backup or an export (a path or gs://BUCKET/NAME): TEST is each reader's newest fifth"
+        "--source",
+        help="what `train --source` takes: a backup or an export (a path or gs://BUCKET/NAME), or a CSV; TEST is each "
+        "reader's newest fifth, or a random one if there are no times",
     )
     parser.add_argument("--test", type=Path, help="CSV with the columns of TRAIN; the split is taken as it is")
     parser.add_argument("--books", type=Path, help="CSV: isbn,title,authors and, where present, more")
+    add_reading(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="folder for the results")
     add_learned(parser, DEFAULTS)
     parser.add_argument(
@@ -59,23 +62,42 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> Done:
     """Run the command."""
-    from trainer.data.sources import BOOKS, RATINGS, newest_apart, read_csv, read_files
     from trainer.metrics import finite
 
     if (arguments.train is None) != (arguments.test is None):
         raise BadInput("give --train and --test, or --source alone")
-    books = read_csv(arguments.books, BOOKS) if arguments.books else None
-    if arguments.source:
-        snapshot = read_files(arguments.source, arguments.books)
-        train, test = newest_apart(snapshot.ratings)
-        books = snapshot.books
-    else:
-        train, test = (read_csv(path, RATINGS) for path in (arguments.train, arguments.test))
+    train, test, books, dropped = _read(arguments)
     config = replace(DEFAULTS, **learned(arguments), seed=arguments.seed, baselines=arguments.baselines)
     with Progress("evaluating") as progress:
-        metrics = evaluate_split(train, test, books, config, arguments.out, step=progress.step)
+        metrics = evaluate_split(train, test, books, config, arguments.out, step=progress.step, dropped=dropped)
     told = {name: metrics[name] for name in ("model", "baselines", "choices", "data", "seconds")}
     return Done("\n".join(_shown(metrics)), {"out": str(arguments.out), **finite(told)})
+
+
+def _read(
+    arguments: argparse.Namespace,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None, Mapping[str, int]]:
+    """Return training and test data, the catalogue, and how many rows of the training data are dropped, by reason."""
+    from trainer.data.dataset import clean
+    from trainer.data.files.mending import LOST_DIGITS
+    from trainer.data.files.reading import read_tables
+    from trainer.data.sources import apart, read_files
+
+    how = reading(arguments, foreign=True)
+    if arguments.source:
+        snapshot = read_files(arguments.source, arguments.books, how)
+        rows, dropped = clean(snapshot.ratings, foreign=True)
+        train, test = apart(rows, arguments.seed)
+        lost = {reason.removeprefix("entry:"): number for reason, number in snapshot.rejected.items()}
+        return train, test, snapshot.books, {**lost, **dropped}
+    both = [
+        read_tables(arguments.train, arguments.books, how),
+        read_tables(arguments.test, arguments.books, how, least=0),
+    ]
+    for tables in both:
+        tables.report.log()
+    lost = {LOST_DIGITS: number} if (number := both[0].report.dropped[LOST_DIGITS]) else {}
+    return both[0].ratings, both[1].ratings, both[0].books, lost
 
 
 def evaluate_split(
@@ -86,6 +108,7 @@ def evaluate_split(
     out: Path,
     *,
     step: Callable[[str], object] = lambda name: None,
+    dropped: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Fit to ``train``, score ``test``, write figures, lists, model and report; return what ``metrics.json`` holds.
 
@@ -94,6 +117,7 @@ def evaluate_split(
         config: options; with ``baselines``, the models of the field are fitted and scored too.
         out: a folder.
         step: is told of each step as it begins.
+        dropped: rows of the training data that were dropped before, by reason.
     """
     from trainer.data import dataset
     from trainer.data.features import item_features
@@ -106,7 +130,8 @@ def evaluate_split(
 
     began = time.monotonic()
     _make_folder(out)
-    rows, dropped = dataset.clean(train, foreign=True)
+    rows, now_dropped = dataset.clean(train, foreign=True)
+    dropped = {**(dropped or {}), **now_dropped}
     if rows.empty:
         raise BadInput(f"no usable rating in the training data; dropped: {dropped}")
     ratings = dataset.build(rows, books, foreign=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bookrec.environment import whole
 from trainer.command_line.connections import project_services
-from trainer.command_line.options import Done, add_learned, declare, learned
+from trainer.command_line.options import Done, add_learned, add_reading, declare, learned, reading
 from trainer.config import DEFAULTS, Config
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--source", help="train on a backup or an export (a path or gs://BUCKET/NAME) or a CSV instead of the database"
     )
     data.add_argument("--books", type=Path, help="CSV: isbn,title,authors, for a CSV of ratings")
+    add_reading(data)
     data.add_argument(
         "--snapshots",
         metavar="URI",
@@ -126,11 +127,13 @@ def published(pointer: Pointer) -> dict[str, Any]:
 
 def reader_of(arguments: argparse.Namespace) -> Read:
     """Return the function that reads the source named by the arguments."""
+    from trainer.data.files.reading import is_table
     from trainer.data.ingest.folders import open_folder
     from trainer.data.ingest.increments import Snapshots
     from trainer.data.sources import SourceError, read_database, read_files
 
-    source, is_csv = arguments.source, (arguments.source or "").endswith(".csv")
+    source = arguments.source
+    is_csv = bool(source) and is_table(source)
     if source and not is_csv and os.environ.get("DATABASES"):
         raise SourceError(f"{source} holds one of several databases ($DATABASES): leave --source out")
     if arguments.snapshots and not is_csv:
@@ -138,5 +141,5 @@ def reader_of(arguments: argparse.Namespace) -> Read:
         folder = open_folder(arguments.snapshots)
         return Snapshots(folder, full_every_ms=every_ms, is_full=arguments.full, backup=source).read
     if source:
-        return lambda database, taken: read_files(source, arguments.books)
+        return lambda database, taken: read_files(source, arguments.books, reading(arguments))
     return lambda database, taken: read_database(database)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,14 +79,43 @@ def clean(frame: pd.DataFrame, *, foreign: bool = False) -> tuple[pd.DataFrame, 
         foreign: the rows come from another site and go into no database: any text is a valid reader or book, and
             stars need not be halves.
     """
+    chosen = sort_out(frame, foreign=foreign)
+    return chosen.frame, dict(chosen.dropped)
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """The usable rows of a frame, and what was wrong with the others.
+
+    Attributes:
+        frame: the usable rows, as ``clean`` returns them.
+        dropped: number of other rows by reason.
+        first: by reason, the place of the first such row, and a sentence on what is wrong and what would be right.
+    """
+
+    frame: pd.DataFrame
+    dropped: Counter[str]
+    first: Mapping[str, tuple[int, str]]
+
+
+def sort_out(frame: pd.DataFrame, *, foreign: bool = False) -> Sorted:
+    """Return what ``clean`` returns, and an example for each reason."""
     dropped: Counter[str] = Counter()
+    examples: dict[str, tuple[int, str]] = {}
     rows = np.arange(len(frame))
     columns = []
     for name, parse in (("userId", parse_user_id), ("isbn", parse_isbn), ("myRate", _stars)):
         column = _parsed(frame[name], _tolerant(parse) if foreign else parse)
-        good = column.codes[rows] >= 0
-        dropped.update(column.reason(code) for code in column.codes[rows[~good]].tolist())
-        rows = rows[good]
+        codes = column.codes[rows]
+        bad = codes < 0
+        if bad.any():
+            kinds, first, numbers = np.unique(codes[bad], return_index=True, return_counts=True)
+            for kind, place, number in zip(kinds.tolist(), rows[bad][first].tolist(), numbers.tolist(), strict=True):
+                problem = column.reason(kind)
+                dropped[problem.reason] += number
+                before = examples.get(problem.reason, (len(frame), ""))
+                examples[problem.reason] = min(before, (place, problem.message))
+        rows = rows[~bad]
         columns.append(column)
     users, isbns, stars = columns
     ratings = np.array(stars.values, np.float64)[stars.codes[rows]]
@@ -94,12 +123,14 @@ def clean(frame: pd.DataFrame, *, foreign: bool = False) -> tuple[pd.DataFrame, 
     first, kept = _last_rated(pairs, ratings)
     if len(first) < len(rows):
         dropped["duplicate"] += len(rows) - len(first)
+        again = np.setdiff1d(np.arange(len(rows)), first)[0]
+        examples["duplicate"] = int(rows[again]), "a reader has a book once: the last row with stars counts"
     order = np.argsort(first, kind="stable")
     chosen = rows[kept[order]]
     cleaned = pd.DataFrame({"userId": users.taken(chosen), "isbn": isbns.taken(chosen)})
     cleaned["myRate"] = ratings[kept[order]]
     cleaned["at"] = frame["at"].to_numpy(np.int64)[chosen] if "at" in frame else np.full(len(chosen), -1, np.int64)
-    return cleaned, dict(dropped)
+    return Sorted(cleaned, dropped, examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +138,20 @@ class _Column:
     """A column with each distinct value parsed once.
 
     Attributes:
-        codes: int64 [rows], index into ``values``, or −1 − index into ``reasons`` if the value is rejected.
+        codes: int64 [rows], index into ``values``, or −1 − index into ``problems`` if the value is rejected.
         values: the usable values.
-        reasons: why the others were rejected.
+        problems: why the others were rejected.
         is_categorical: whether the column was categorical, and is returned so.
     """
 
     codes: npt.NDArray[np.int64]
     values: list[Any]
-    reasons: list[str]
+    problems: list[BadData]
     is_categorical: bool
 
-    def reason(self, code: int) -> str:
+    def reason(self, code: int) -> BadData:
         """Return why a code below 0 was rejected."""
-        return self.reasons[-1 - code]
+        return self.problems[-1 - code]
 
     def taken(self, rows: npt.NDArray[np.int64]) -> Any:
         """Return the usable values of some rows, in the column's original type."""
@@ -135,16 +166,16 @@ class _Column:
 def _parsed(column: pd.Series[Any], parse: Callable[[object], Any]) -> _Column:
     codes, different, is_categorical = _factorised(column)
     values: dict[Any, int] = {}
-    reasons: list[str] = []
+    problems: list[BadData] = []
     places = np.empty(len(different), np.int64)
     for number, value in enumerate(different):
         try:
             usable = parse(value)
             places[number] = values.setdefault(usable, len(values))
         except BadData as problem:
-            reasons.append(problem.reason)
-            places[number] = -len(reasons)
-    return _Column(places[codes], list(values), reasons, is_categorical)
+            problems.append(problem)
+            places[number] = -len(problems)
+    return _Column(places[codes], list(values), problems, is_categorical)
 
 
 def _factorised(column: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[object], bool]:
@@ -155,6 +186,9 @@ def _factorised(column: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[obj
     if column.dtype.kind == "f":
         distinct, inverse = np.unique(column.to_numpy(np.float64), return_inverse=True)
         return inverse.astype(np.int64), distinct.tolist(), False
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=False) == "string":
+        places, texts = pd.factorize(column.to_numpy(object))  # a loop would take ten times as long
+        return places.astype(np.int64), texts.tolist(), False
     numbers: dict[tuple[type, object], int] = {}  # True is not 1, though they are equal
     different: list[object] = []
     codes = np.empty(len(column), np.int64)

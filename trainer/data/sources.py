@@ -1,18 +1,23 @@
-"""Sources of a run's data: the database in pages, a backup or an export of it, or CSV files."""
+"""Sources of a run's data: the database in pages, a backup or an export of it, or tables."""
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bookrec import paths
+from trainer.data.files.formats import BOOKS, RATINGS
+from trainer.data.files.mending import LOST_DIGITS
+from trainer.data.files.reading import AS_IT_IS, How, is_table, read_tables, time_of
+from trainer.data.files.report import Report
+from trainer.data.files.spelling import spelt_otherwise
+from trainer.data.files.table import Needed, read_table
 from trainer.data.ingest import rows
 from trainer.data.ingest.backup import sections, time_of_backup
 from trainer.data.ingest.books import Books
@@ -22,7 +27,7 @@ from trainer.data.ingest.snapshot import BOOK_COLUMNS, RATING_COLUMNS, Snapshot,
 
 __all__ = [
     "BOOKS", "BOOK_COLUMNS", "PAGE_SIZE", "RATINGS", "RATING_COLUMNS", "Pages", "Snapshot", "SourceError",
-    "newest_apart", "read_csv", "read_database", "read_export", "read_files", "read_pages",
+    "apart", "newest_apart", "read_csv", "read_database", "read_export", "read_files", "read_pages",
 ]  # fmt: skip
 
 Pages = Callable[[str, int], Iterator[Mapping[str, Any]]]
@@ -55,7 +60,8 @@ def read_export(source: Path | str) -> Snapshot:
     """
     name = str(source)
     if not name.startswith(SCHEME) and Path(name).is_dir():
-        files = sorted(Path(name).glob("**/database_export/*.json"))
+        others = (path for path in Path(name).glob("**/database_export/*") if not path.name.startswith("."))
+        files = sorted(path for path in others if path.suffix.lower() == ".json")
         if len(files) != 1:
             raise SourceError(f"{name}: expected one file database_export/*.json, found {len(files)}")
         name = str(files[0])
@@ -71,56 +77,55 @@ def _snapshot(sections: Iterable[tuple[str, Mapping[str, Any]]], source: str) ->
     return Snapshot(ratings, books.frame(), dict(rejected), source)
 
 
-RATINGS: Mapping[str, tuple[str, ...]] = {
-    "userId": ("userId", "user_id", "user"),
-    "isbn": ("isbn", "book_id", "item"),
-    "myRate": ("myRate", "rating", "stars"),
-}
-BOOKS: Mapping[str, tuple[str, ...]] = {"isbn": ("isbn",)}
-"""Required columns, each with the names that it may have."""
-
-
-def read_csv(path: Path, needed: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """Return a CSV file with all columns as texts (an ISBN is never a number), required columns under their own names.
-
-    Only a column ``at`` holds integers: milliseconds since 1970, or -1 if the text is not a time.
+def read_csv(path: Path | str, needed: Needed) -> pd.DataFrame:
+    """Return a table as ``files.table.read_table`` does; a column ``at`` holds integers, as ``files.reading`` has it.
 
     Raises:
         SourceError: if the file cannot be read, is empty, or lacks a column.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            # Without index_col, a separator at the end of each row shifts all columns by one.
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except (OSError, ValueError, pd.errors.ParserWarning) as problem:  # pandas' parser errors are ValueErrors
-        raise SourceError(f"{path}: cannot be read as CSV ({problem})") from problem
-    for column, names in needed.items():
-        present = next((name for name in names if name in frame.columns), None)
-        if present is None:
-            raise SourceError(f"{path}: no column {column}; it has {', '.join(frame.columns)}")
-        frame = frame.rename(columns={present: column})
-    if frame.empty:
-        raise SourceError(f"{path}: no row below the header")
-    return frame.assign(at=[_time(text) for text in frame["at"]]) if "at" in frame else frame
+    frame = read_table(path, needed)
+    return frame.assign(at=[time_of(text) for text in frame["at"]]) if "at" in frame else frame
 
 
-def _time(text: str) -> int:
-    return int(text) if re.fullmatch("[0-9]{1,15}", text) else -1
+def read_files(source: Path | str, books: Path | None, how: How = AS_IT_IS) -> Snapshot:
+    """Return the snapshot in a backup or an export (as ``read_export``), or in tables of ratings and books.
 
-
-def read_files(source: Path | str, books: Path | None) -> Snapshot:
-    """Return the snapshot in a backup or an export (as ``read_export``), or in CSV files of ratings and books.
+    What was mended and dropped goes to the log.
 
     Raises:
-        SourceError: naming the file and what is wrong with it.
+        SourceError: naming the file and what is wrong with it; also if there is nothing usable in it.
     """
-    path = Path(source)
-    if path.suffix != ".csv":
-        return read_export(source)
-    ratings = read_csv(path, RATINGS)
-    catalogue = read_csv(books, BOOKS) if books else pd.DataFrame({"isbn": sorted(set(ratings["isbn"]))})
-    return Snapshot(ratings.assign(key=""), catalogue, {}, f"csv {path.name}")
+    if is_table(source):
+        tables = read_tables(source, books, how)
+        tables.report.log()
+        catalogue = tables.books
+        if catalogue is None:
+            catalogue = pd.DataFrame({"isbn": sorted(set(tables.usable["isbn"]))})
+        lost = tables.report.dropped[LOST_DIGITS]
+        rejected = {f"entry:{LOST_DIGITS}": lost} if lost else {}
+        return Snapshot(tables.ratings.assign(key=""), catalogue, rejected, f"csv {Path(source).name}")
+    snapshot = read_export(source)
+    report = report_of(snapshot, Path(source).name)
+    if snapshot.ratings.empty:
+        raise SourceError(f"{source}: no usable entry in it; rejected: {report.reasons() or 'none'}")
+    report.log()
+    return snapshot
+
+
+def report_of(snapshot: Snapshot, name: str) -> Report:
+    """Return what was rejected in a snapshot of a database, and which of its books have no title."""
+    entries = {reason.removeprefix("entry:"): number for reason, number in snapshot.rejected.items()}
+    isbns = snapshot.ratings["isbn"].unique()
+    titled = snapshot.books["isbn"][snapshot.books["title"] != ""]
+    return Report(
+        name,
+        rows=len(snapshot.ratings) + sum(n for reason, n in entries.items() if not reason.startswith("book:")),
+        dropped=Counter(entries),
+        has_catalogue=True,
+        untitled=tuple(sorted(set(isbns) - set(titled))),
+        otherwise=spelt_otherwise(isbns, snapshot.books["isbn"]),
+        is_table=False,
+    )
 
 
 def newest_apart(ratings: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -132,3 +137,25 @@ def newest_apart(ratings: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     held = shelves.cumcount(ascending=False) < shelves.transform("size") // 5
     train, test = ratings[~held].reset_index(drop=True), ratings[held].reset_index(drop=True)
     return train, test.astype({"userId": object, "isbn": object})
+
+
+def apart(ratings: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return entries without a fifth of each reader's, and that fifth: the newest, or a random one without times.
+
+    Args:
+        ratings: columns ``userId``, ``isbn`` and ``at`` (-1: unknown, older than all others), and more.
+        seed: of the random fifth.
+
+    Raises:
+        SourceError: if no reader has five entries.
+    """
+    if (ratings["at"] >= 0).any():
+        train, test = newest_apart(ratings.sort_values("at", kind="stable"))
+    else:
+        order = np.random.default_rng(seed).permutation(len(ratings))
+        train, test = newest_apart(ratings.iloc[order])
+    if test.empty:
+        raise SourceError(
+            "no reader has five entries, so nothing can be held out: give more data, or --train and --test"
+        )
+    return train, test

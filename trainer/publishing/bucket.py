@@ -5,20 +5,52 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from google.api_core.exceptions import NotFound, PreconditionFailed, RequestRangeNotSatisfiable
+from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed, RequestRangeNotSatisfiable
 
-from bookrec.errors import BadModel
+from bookrec.environment import default_buckets
+from bookrec.errors import BadModel, BadSetting
 from bookrec.life_cycle.manifest import MAX_FILE_BYTES
 from trainer.cloud import storage_client
 
+if TYPE_CHECKING:
+    from google.cloud import storage
+
 
 class CloudBucket:
-    """A bucket of models and lists. Implements ``trainer.publishing.versions.Bucket``."""
+    """A bucket of models and lists. Implements ``trainer.publishing.versions.Bucket``.
+
+    Args:
+        project: its default bucket is taken if no other one is named.
+        name: None takes what ``MODEL_BUCKET`` names.
+    """
 
     def __init__(self, project: str, name: str | None = None) -> None:
-        self._bucket = storage_client(project).bucket(
-            name or os.environ.get("MODEL_BUCKET") or f"{project}.appspot.com"
+        named = name or os.environ.get("MODEL_BUCKET")
+        self._client, self._names = storage_client(project), default_buckets(project)
+        self._named = self._client.bucket(named) if named else None
+
+    @cached_property
+    def _bucket(self) -> storage.Bucket:
+        """The first bucket that is there; one that is named is not looked for."""
+        if self._named is not None:
+            return self._named
+        forbidden: Forbidden | None = None
+        for name in self._names:
+            try:
+                next(iter(self._client.list_blobs(name, max_results=1)), None)
+            except NotFound:
+                continue
+            except Forbidden as problem:  # to those who may not see it, also one that is not there
+                forbidden = forbidden or problem
+                continue
+            return self._client.bucket(name)
+        if forbidden is not None:
+            raise forbidden
+        raise BadSetting(
+            f"Cloud Storage has no bucket {' nor '.join(self._names)}: set MODEL_BUCKET to the bucket of the models"
         )
 
     def create(self, name: str, content: bytes, content_type: str) -> None:

@@ -50,16 +50,21 @@ SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
 PIECE = 1 << 20
 """How many bytes are read at a time at most; with 10 KB, a file of 10 MB takes five times as long."""
 
-OK, PARTIAL, NOT_FOUND, EMPTY = 200, 206, 404, 416
+OK, PARTIAL, FORBIDDEN, NOT_FOUND, EMPTY = 200, 206, 403, 404, 416
 
 
 class CloudModelStore:
-    """Implements ``ports.ModelStore``."""
+    """Implements ``ports.ModelStore``.
 
-    def __init__(self, bucket: str) -> None:
+    Args:
+        bucket: its name.
+        others: names that it may have instead, if there is no bucket of the first one.
+    """
+
+    def __init__(self, bucket: str, *others: str) -> None:
         emulator = os.environ.get("STORAGE_EMULATOR_HOST")
         credentials = AnonymousCredentials() if emulator else google.auth.default(scopes=SCOPES)[0]
-        self._bucket, self._objects = bucket, f"{emulator or GOOGLE}/storage/v1/b/{bucket}/o"
+        self._bucket, self._others, self._store = bucket, list(others), emulator or GOOGLE
         self._session = AuthorizedSession(credentials)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
@@ -76,11 +81,14 @@ class CloudModelStore:
             raise StoreUnavailable(f"{name} could not be read: {type(problem).__name__}") from problem
 
     def _download(self, name: str, max_bytes: int, until: float) -> bytes:
-        url = f"{self._objects}/{quote(name, safe='')}"
+        url = f"{self._store}/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         headers = {"Range": f"bytes=0-{max_bytes}", "Accept-Encoding": "gzip"}  # gzip: as it is stored
         patience = max(min(PATIENCE_S, until - time.monotonic()), 0.001)
         options: dict[str, Any] = {"timeout": patience, "stream": True, "allow_redirects": False}
         with closing(self._session.get(url, params={"alt": "media"}, headers=headers, **options)) as answer:
+            if answer.status_code in (FORBIDDEN, NOT_FOUND) and self._others and not self._is_there(options):
+                self._bucket = self._others.pop(0)
+                return self._download(name, max_bytes, until)
             if answer.status_code == NOT_FOUND:
                 raise BadModel(f"{name} is not in bucket {self._bucket}")
             if answer.status_code == EMPTY:
@@ -91,6 +99,12 @@ class CloudModelStore:
         if not content:
             raise BadModel(f"{name} is empty")
         return content
+
+    def _is_there(self, options: dict[str, Any]) -> bool:
+        """Return whether the bucket is there; to those who may not see it, one that is not there is forbidden."""
+        url = f"{self._store}/storage/v1/b/{self._bucket}/o"
+        with closing(self._session.get(url, params={"maxResults": "1"}, **options)) as answer:
+            return bool(answer.status_code == OK)
 
 
 def _content(answer: Response, name: str, max_bytes: int, until: float) -> bytes:

@@ -1,9 +1,8 @@
-"""Turns other data sets into databases: goodbooks-10k, and plain CSV files of ratings."""
+"""Turns other data sets into databases: goodbooks-10k, tables of ratings, and readers' libraries."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,72 +11,49 @@ import pandas as pd
 
 from bookrec.entries import parse_isbn
 from bookrec.errors import BadData
-from trainer.data.dataset import clean
 from trainer.data.exchange.database_export import ShelfRow, make_tree
-from trainer.data.sources import BOOKS, RATINGS, read_csv
+from trainer.data.files.reading import AS_IT_IS, FIRST_ROW, How, read_tables
+from trainer.data.files.report import Report
 
 FIRST_MS = 1_672_531_200_000  # 2023-01-01; the data sets have an order but no times
 STEP_MS = 60_000
 
 
-def import_ratings(source: Path, books: Path | None, seed: int) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return a database tree, and the number of dropped rows by reason.
+def import_ratings(source: Path, books: Path | None, seed: int, how: How = AS_IT_IS) -> tuple[dict[str, Any], Report]:
+    """Return a database tree, and what was mended and dropped.
 
     Args:
-        source: a CSV file with ``userId,isbn,myRate``, or a folder with goodbooks-10k's ``ratings.csv`` and
+        source: a table of ratings, a reader's library, or a folder with goodbooks-10k's ``ratings.csv`` and
             ``books.csv`` (ISBNs as they are there, or padded to ten characters).
-        books: a CSV file with ``isbn,title,authors``; a folder has its own.
+        books: a table of the catalogue; a folder and a library have their own.
         seed: seed of the generated keys.
+        how: how they are read.
 
     Raises:
-        SourceError: naming the file and what is wrong with it.
+        SourceError: naming the file and what is wrong with it; also if there is no usable rating.
     """
-    if source.is_dir():
-        catalogue_frame = _goodbooks_books(read_csv(source / "books.csv", BOOKS))
-        rows = _with_isbns(
-            read_csv(source / "ratings.csv", {k: v for k, v in RATINGS.items() if k != "isbn"}), catalogue_frame
-        )
-    else:
-        catalogue_frame = read_csv(books, BOOKS) if books else pd.DataFrame({"isbn": []})
-        rows = read_csv(source, RATINGS)
-    catalogue, dropped = _catalogue(catalogue_frame)
-    usable, rejected = clean(rows)
-    dropped.update(rejected)
-    for isbn in usable["isbn"]:
+    tables = read_tables(source, books, how)
+    catalogue = _catalogue(tables.books, tables.report) if tables.books is not None else {}
+    for isbn in tables.usable["isbn"]:
         catalogue.setdefault(isbn, {})  # the app shows a recommendation only if the catalogue has it
     rng = random.Random(seed)
-    return make_tree(_rows(usable), catalogue, rng, FIRST_MS), dict(dropped)
+    return make_tree(_rows(tables.usable), catalogue, rng, FIRST_MS), tables.report
 
 
 def _rows(usable: pd.DataFrame) -> Iterator[ShelfRow]:
-    table = zip(usable["userId"], usable["isbn"], usable["myRate"], strict=True)
-    for number, (user, isbn, stars) in enumerate(table):
-        yield ShelfRow(user, isbn, float(stars), FIRST_MS + number * STEP_MS)
+    table = zip(*(usable[name].tolist() for name in ("userId", "isbn", "myRate", "at")), strict=True)
+    for number, (user, isbn, stars, at) in enumerate(table):
+        yield ShelfRow(user, isbn, stars, at if at >= 0 else FIRST_MS + number * STEP_MS)
 
 
-def _goodbooks_books(books: pd.DataFrame) -> pd.DataFrame:
-    """Restore the leading zeros that ISBNs lack in goodbooks-10k; a book without an ISBN stays without."""
-    return books.assign(isbn=[isbn.zfill(10) if isbn else "" for isbn in books["isbn"]])
-
-
-def _with_isbns(ratings: pd.DataFrame, books: pd.DataFrame) -> pd.DataFrame:
-    """Return ratings with a column ``isbn``: the original identifies a book by its ``book_id``."""
-    if "isbn" in ratings:
-        return ratings
-    isbn_of = dict(zip(books["book_id"], books["isbn"], strict=True))
-    return ratings.assign(isbn=[isbn_of.get(book, "") for book in ratings["book_id"]])
-
-
-def _catalogue(books: pd.DataFrame) -> tuple[dict[str, Mapping[str, str]], Counter[str]]:
+def _catalogue(books: pd.DataFrame, report: Report) -> dict[str, Mapping[str, str]]:
     catalogue: dict[str, Mapping[str, str]] = {}
-    dropped: Counter[str] = Counter()
-    for book in books.to_dict("records"):
+    for row, book in enumerate(books.to_dict("records"), start=FIRST_ROW):
         try:
             isbn = parse_isbn(book["isbn"])
         except BadData as problem:
-            dropped[f"book:{problem.reason}"] += 1
+            report.drop(f"book:{problem.reason}", 1, row, problem.message)
             continue
-        year = str(book.get("original_publication_year", book.get("year", ""))).removesuffix(".0")
         catalogue.setdefault(
             isbn,
             {
@@ -86,8 +62,8 @@ def _catalogue(books: pd.DataFrame) -> tuple[dict[str, Mapping[str, str]], Count
                 "rating": str(book.get("average_rating", "")),
                 "genre": str(book.get("genre", "")),
                 "description": str(book.get("description", "")),
-                "publishedYear": year,
+                "publishedYear": str(book.get("year", "")).removesuffix(".0"),
                 "image": str(book.get("image_url", "")),
             },
         )
-    return catalogue, dropped
+    return catalogue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import re
 import sys
 import zlib
@@ -17,6 +16,7 @@ import ijson.backends.yajl2_c as parser
 from ijson.common import JSONError
 
 from bookrec import paths
+from trainer.data.files.text import unpacked
 from trainer.data.ingest.pages import PAGE_SIZE
 from trainer.data.ingest.snapshot import SourceError
 
@@ -26,7 +26,6 @@ SECTIONS = (paths.USER_BOOK, paths.ARCHIVE)
 BUFFER = 1 << 14
 """Bytes parsed at a time: more is slower, since all the objects made from them are alive at once."""
 
-_GZIP = b"\x1f\x8b"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
@@ -51,7 +50,8 @@ def sections(file: BinaryIO, name: str) -> Iterator[tuple[str, Mapping[str, Any]
     """Yield the children of ``SECTIONS`` as (section, nodes by key), ``PAGE_SIZE`` at a time, in the file's order.
 
     Args:
-        file: the whole database as JSON, gzipped or not; small integer keys may have become an array.
+        file: the whole database as JSON, gzipped or not, with or without a byte order mark; small integer keys may have
+            become an array.
         name: name of the file, for error messages.
 
     Raises:
@@ -59,7 +59,7 @@ def sections(file: BinaryIO, name: str) -> Iterator[tuple[str, Mapping[str, Any]
     """
     place = _Place(name)
     try:
-        stream = _WholeText(_unpacked(file), place)
+        stream = _WholeText(unpacked(file), place)
         # With floats and machine integers, parsing would stop at the first number that does not fit, in any node.
         with _numbers_of_any_length():
             yield from _sections(parser.basic_parse(stream, buf_size=BUFFER, use_float=False), place)
@@ -193,13 +193,6 @@ def _with_whole_characters(text: bytes) -> bytes:
     if not _SURROGATE.search(text):
         return text
     return _ESCAPE.sub(lambda match: rb"\u0001" if match[1] else match[0], text)
-
-
-def _unpacked(file: BinaryIO) -> BinaryIO:
-    buffered = io.BufferedReader(file, 1 << 20) if isinstance(file, io.RawIOBase) else file
-    start = buffered.read(2)
-    buffered.seek(0)
-    return gzip.GzipFile(fileobj=buffered) if start == _GZIP else buffered  # type: ignore[return-value]
 
 
 def _first_line(problem: Exception) -> str:

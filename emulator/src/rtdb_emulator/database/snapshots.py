@@ -51,8 +51,9 @@ def read_snapshot(folder: Path, databases: Databases) -> None:
     inner = folder / section["path"]
     if not inner.is_dir():
         raise SnapshotError(f"{inner} is not a folder, but {METADATA} names it: export again, or repair it by hand")
-    for file in sorted(inner.glob("*.json")):
-        _read(file, databases)
+    for file in sorted(inner.iterdir()):
+        if file.is_file() and file.suffix.lower() == ".json" and not file.name.startswith("."):
+            _read(file, databases)
 
 
 def check_target(folder: Path) -> None:
@@ -152,7 +153,7 @@ def _metadata(folder: Path) -> dict[str, Any]:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"), parse_constant=_reject)
+        return json.loads(file.read_bytes(), parse_constant=_reject)  # finds UTF-16, and byte order marks
     except FileNotFoundError as problem:
         raise SnapshotError(f"{file} does not exist: name a folder that `firebase emulators:export` wrote") from problem
     except OSError as problem:
@@ -164,7 +165,13 @@ def _json(file: Path) -> Any:
 def _read(file: Path, databases: Databases) -> None:
     value = _json(file)
     try:
-        database = databases[check_namespace(file.stem)]
+        name = check_namespace(file.stem)
+    except ServiceError as problem:
+        raise SnapshotError(
+            f"{file} is not a database's file: {file.stem} cannot be the name of a database: move the file elsewhere"
+        ) from problem
+    try:
+        database = databases[name]
         database.write({(): value}, Caller(is_admin=True), silent=True)
     except ServiceError as problem:
         raise SnapshotError(f"{file}: {problem.message}: export again, or repair it by hand") from problem

@@ -1,0 +1,148 @@
+"""Tables in text files: the separator is found by the header, columns by any of their names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from trainer.data.files.text import beginning, is_archive, is_json_text, line_that_is_not_utf8, opened
+from trainer.data.ingest.snapshot import SourceError
+
+SEPARATORS = ",;\t"
+
+Needed = Mapping[str, Sequence[str]]
+"""Required columns, each with the names that it may have."""
+
+_SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
+"""What a spreadsheet writes first to name the separator."""
+
+_RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+
+
+def read_table(path: Path | str, needed: Needed) -> pd.DataFrame:
+    """Return a file with all columns as texts (an ISBN is never a number), required columns under their own names.
+
+    Raises:
+        SourceError: as ``raw_table`` and ``with_columns`` do.
+    """
+    return with_columns(raw_table(path, needed), needed, path)
+
+
+def raw_table(path: Path | str, known: Needed) -> pd.DataFrame:
+    """Return a file with all columns as texts, under the names that they have there.
+
+    Args:
+        path: a path or ``gs://BUCKET/NAME``; gzipped or not, in UTF-8, UTF-16 or UTF-32; the separator is one of
+            ``SEPARATORS``.
+        known: columns by which the separator is chosen.
+
+    Raises:
+        SourceError: if the file cannot be read as a table.
+    """
+    name = str(path)
+    try:
+        return _read(name, known)
+    except SourceError as problem:
+        raise SourceError(str(problem).replace("cannot be read (", "cannot be read as CSV (", 1)) from problem
+    except UnicodeDecodeError as problem:
+        raise _unreadable(name, _encoding_problem(name, problem)) from problem
+    except pd.errors.EmptyDataError as problem:
+        raise _unreadable(name, "it is empty") from problem
+    except (OSError, EOFError, zlib.error) as problem:
+        raise _unreadable(name, f"it is cut off or damaged: {problem}") from problem
+    except (ValueError, pd.errors.ParserWarning) as problem:  # pandas' parser errors are ValueErrors
+        raise _unreadable(name, _ragged(str(problem))) from problem
+
+
+def with_columns(frame: pd.DataFrame, needed: Needed, path: Path | str) -> pd.DataFrame:
+    """Return a table with its required columns under their own names.
+
+    Args:
+        needed: the required columns; one without names may be missing.
+
+    Raises:
+        SourceError: if a column or every row is missing.
+    """
+    for column, names in needed.items():
+        present = next((each for each in names if each in frame.columns), None)
+        if present is None and names:
+            raise SourceError(f"{path}: no column {column}; it has {', '.join(map(str, frame.columns))}")
+        if present is not None:
+            frame = frame.rename(columns={present: column})
+    if frame.empty:
+        raise SourceError(f"{path}: no row below the header")
+    return frame
+
+
+def _read(name: str, known: Needed) -> pd.DataFrame:
+    start = beginning(name)
+    if is_archive(start):
+        raise _unreadable(name, "it is a zip archive or a spreadsheet: save the sheet as CSV UTF-8")
+    if is_json_text(start):
+        raise _unreadable(
+            name,
+            "it is JSON, and a table is needed; an export of the database, named .json, is for `train --source`, "
+            "`evaluate --source` and the emulators",
+        )
+    head, skipped = _header(start.decode("utf-8", "ignore"))  # the sample may end within a character
+    with opened(name) as file:
+        for _ in range(skipped):
+            file.readline()
+        text = io.TextIOWrapper(file, "utf-8", newline="")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            # Without index_col, a separator at the end of each row shifts all columns by one.
+            separator = _separator(head, known)
+            frame = pd.read_csv(text, sep=separator, dtype=str, keep_default_na=False, index_col=False)
+    return frame.rename(columns=lambda column: str(column).strip())
+
+
+def _header(start: str) -> tuple[str, int]:
+    """Return the header's line, and the number of lines before it that name the separator."""
+    match = _SEP_LINE.match(start)
+    rest = start[match.end() :] if match else start
+    line = next((line for line in rest.splitlines() if line.strip()), "")
+    return line, 1 if match else 0
+
+
+def _separator(head: str, known: Needed) -> str:
+    """Return the separator with which the header has the most of the known columns, then the most columns."""
+
+    def columns(separator: str) -> tuple[int, int]:
+        cells = {cell.strip() for cell in next(csv.reader([head], delimiter=separator), [])}
+        return sum(any(name in cells for name in names) for names in known.values()), len(cells)
+
+    return max(SEPARATORS, key=columns)
+
+
+def _unreadable(name: str, why: str) -> SourceError:
+    return SourceError(f"{name}: cannot be read as CSV ({why})")
+
+
+def _encoding_problem(name: str, problem: UnicodeDecodeError) -> str:
+    if not problem.encoding.startswith("utf-8"):
+        return f"it is damaged {problem.encoding.upper()}: save it as UTF-8"
+    try:
+        line = line_that_is_not_utf8(name)
+    except (OSError, UnicodeDecodeError):
+        line = 1
+    return (
+        f"line {line} is not UTF-8: save it as UTF-8, which spreadsheets call CSV UTF-8, or convert it, from Latin-1 "
+        "for example with `iconv -f LATIN1 -t UTF-8`"
+    )
+
+
+def _ragged(problem: str) -> str:
+    match = _RAGGED.search(problem)
+    if match is None:
+        text = " ".join(problem.split())
+        return "rows have more fields than the header" if text.startswith("Length of header") else text
+    expected, line, seen = match.groups()
+    return f"line {line} has {seen} fields, the header {expected}: put fields that contain a separator in quotes"
