@@ -24,7 +24,6 @@ def newest(keys: Collection[str]) -> Collection[str]:
     return keys if len(keys) <= MAX_SHELF else heapq.nlargest(MAX_SHELF, keys, key=key_order)
 
 
-
 def is_full(entries: int) -> bool:
     """Return whether a reader has so many entries that older ones may not count."""
     return entries >= MAX_SHELF
