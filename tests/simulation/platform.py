@@ -142,6 +142,7 @@ class Platform:
                 jobs=self,
                 clock=clock,
                 concurrently=self.concurrently,
+                name="demo",
             )
             self._backends[name] = build(SETTINGS, services)
         return self._backends[name]
