@@ -55,14 +55,13 @@ def retrain(request: tasks_fn.CallableRequest[Any]) -> None:
         composition.backend().retrain(int((request.data or {}).get("notBefore", 0)))
 
 
-@db_fn.on_value_written(reference="/Recommender/model")
+@db_fn.on_value_written(reference="/Recommender/model", timeout_sec=540)
 def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
     """The pointer names another model."""
     with reported("on_model_published"):
         first = composition.backend()
         if first.of(event.instance) is first:  # the others have no pointer
-            for backend in (first, *first.others.values()):
-                backend.model_published()
+            composition.model_published()
 
 
 @tasks_fn.on_task_dispatched(

@@ -114,6 +114,16 @@ def reconcile() -> None:
     backend().operating.reconcile()
 
 
+def model_published() -> None:
+    """Fan out in all instances; they share the time that the function has."""
+    from backend.handlers.model_published import QUEUEING_MS
+
+    first = backend()
+    every = (first, *first.others.values())
+    for one in every:
+        one.model_published(QUEUEING_MS // len(every))
+
+
 def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
     from backend.catalogue_cache import CatalogueCache
@@ -146,7 +156,7 @@ def build(settings: Settings, services: Services) -> Backend:
         lists = ListRefresher(database, model, catalogue, concurrently)
         shards = ShardWriter(database, services.store, lists, catalogue, clock, writes_per_second, bool(others))
         size = settings.fanout_shard_size
-        published = ModelPublishedHandler(database, model, services.tasks, queue, clock, size, name)
+        published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(
             entry_written=EntryWrittenHandler(database, lists, queue, clock, concurrently),
             retrain=retrain,

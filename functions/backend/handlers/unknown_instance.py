@@ -28,6 +28,4 @@ class UnknownInstanceHandler:
         if self._clock.now_ms() - last < logs.HOUR_MS:
             return
         self._database.update({STATE: {"at": TIMESTAMP}})
-        logs.alarm(
-            "unknown-instance", "a database that is not configured is ignored", instance=instance[:100]
-        )
+        logs.alarm("unknown-instance", "a database that is not configured is ignored", instance=instance[:100])
