@@ -154,14 +154,14 @@ def build(settings: Settings, services: Services) -> Backend:
 
     def of_instance(name: str, database: Database) -> Backend:
         lists = ListRefresher(database, model, catalogue, concurrently)
-        shards = ShardWriter(database, services.store, lists, catalogue, clock, writes_per_second, bool(others))
+        shards = ShardWriter(database, services.store, catalogue, clock, writes_per_second, bool(others))
         size = settings.fanout_shard_size
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(
             entry_written=EntryWrittenHandler(database, lists, queue, clock, concurrently),
             retrain=retrain,
             model_published=published,
-            fanout=FanoutHandler(database, lists, model, shards),
+            fanout=FanoutHandler(database, lists, model, shards, clock),
             reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
             operating=operating,
             name=name or services.name,

@@ -56,6 +56,11 @@ class Refreshed:
     purged: int = 0
     full: set[str] = field(default_factory=set)
 
+    def add(self, other: Refreshed) -> None:
+        """Add what another refresh did."""
+        self.version, self.written = other.version, self.written + other.written
+        self.purged, self.full = self.purged + other.purged, self.full | other.full
+
     def count(self, version: str, writes: Mapping[str, Mapping[str, object]], readers: Mapping[str, Reader]) -> None:
         """Count the writes of one round, by user."""
         self.version = version

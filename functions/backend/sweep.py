@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend import logs
-from backend.lists import ListRefresher, ListsFailedError, StillChangingError
+from backend.careful import Careful
+from backend.lists import ListsFailedError, StillChangingError
 from backend.ports import Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from bookrec import paths
@@ -56,7 +57,7 @@ class Sweep:
         repaired: how many repairs of each kind were made.
     """
 
-    def __init__(self, database: Database, lists: ListRefresher) -> None:
+    def __init__(self, database: Database, lists: Careful) -> None:
         self._database, self._lists = database, lists
         self.repaired: Counter[str] = Counter()
 

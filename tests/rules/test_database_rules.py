@@ -4,6 +4,7 @@ import pytest
 
 from bookrec.entries import ISBN_PATTERN
 from tests.database_server import ROOT
+from clients.contract import PROFILE
 from tests.rules.world import COPY, entry, profile
 
 GOOD = entry("ana", "-Nbook")
@@ -84,6 +85,30 @@ def test_a_bad_copy_is_denied(allowed, value):
     assert allowed("PUT", "Books/k1", {**COPY, "title": "x" * 10_000})
     assert not allowed("PUT", "Books/k1", value)
     assert not allowed("PUT", f"Books/{'k' * 65}", COPY)
+
+
+LENGTHS = {"id": 128, "firstname": 256, "lastname": 256, "mobile": 64, "image": 10_000}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_each_field_of_a_profile_has_a_greatest_length(allowed, name):
+    assert allowed("PATCH", "Users/ana", {name: "\N{DRAGON}" * (LENGTHS[name] // 2)})  # two UTF-16 code units each
+    assert not allowed("PATCH", "Users/ana", {name: "x" * (LENGTHS[name] + 1)})
+    assert not allowed("PUT", f"Users/ana/{name}", "x" * (LENGTHS[name] + 1))
+    assert not allowed("PUT", "Users/ana", {**profile("ana"), name: "x" * (LENGTHS[name] + 1)})
+
+
+def test_a_profile_has_no_other_fields_and_those_of_earlier_rules_can_be_deleted(database, allowed):
+    assert set(LENGTHS) == set(profile("ana")) == {field.name for field in PROFILE.fields}
+    for name in ("nickname", "Firstname", "firstname ", "recommendation", "0"):
+        assert not allowed("PUT", f"Users/ana/{name}", "x")
+        assert not allowed("PATCH", "Users/ana", {"firstname": "B", name: "x"})
+        assert not allowed("PUT", "Users/ana", {**profile("ana"), name: "x"})
+    database.put("Users/ana/nickname", "x")
+    assert allowed("PATCH", "Users/ana", {"firstname": "B"})
+    assert not allowed("PUT", "Users/ana/nickname", "y")
+    assert allowed("DELETE", "Users/ana/nickname")
+    assert database.get("Users/ana/nickname") is None
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class EntryWrittenHandler:
     ) -> None:
         self._database, self._lists, self._retraining = database, lists, retraining
         self._clock, self._concurrently = clock, concurrently
+        self._is_due = logs.Hourly(clock.now_ms)
 
     def __call__(self, event: EntryWritten) -> None:
         """Refresh the lists of the users whom the write concerns.
@@ -63,6 +64,9 @@ class EntryWrittenHandler:
             _, done = self._concurrently([lambda: self._keep_record(event), refresh])
         finally:
             self._retraining.ask()
+        for reader in map(logs.user_key, sorted(done.full)):
+            if self._is_due(reader):
+                logs.alarm("shelf-full", "of a reader's entries only the newest count", reader=reader)
         logs.info(
             "lists follow an entry",
             event=event.event_id,

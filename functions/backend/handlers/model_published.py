@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from backend import logs
+from backend.careful import Careful
 from backend.handlers.retrain import RetrainingQueue
 from backend.lists import ListRefresher
 from backend.models import Live, LiveModel
@@ -188,8 +189,11 @@ class _Place:
 class FanoutHandler:
     """Refreshes the lists of one shard of users with the live model."""
 
-    def __init__(self, database: Database, lists: ListRefresher, model: LiveModel, shards: ShardWriter) -> None:
+    def __init__(
+        self, database: Database, lists: ListRefresher, model: LiveModel, shards: ShardWriter, clock: Clock
+    ) -> None:
         self._database, self._lists, self._model, self._shards = database, lists, model, shards
+        self._clock = clock
 
     def __call__(self, publication: str, shard: int, user_ids: list[str] | None = None) -> None:
         """Refresh ``user_ids``, with whichever model is live by now, or write the publication's shard of ready lists.
@@ -203,20 +207,21 @@ class FanoutHandler:
         except BadModel as problem:
             logs.alarm("model-unusable", "a shard keeps its lists", shard=shard, reason=str(problem))
             return
-        if user_ids is None:
-            version, written = self._write_shard(live, publication, shard)
-        else:
-            done = self._lists.refresh([user_id for user_id in user_ids if paths.is_key(user_id)])
-            version, written = done.version, done.written
+        with Careful(self._database, self._lists, self._clock, f"fanout-{shard}").noted() as lists:
+            if user_ids is None:
+                version, written = self._write_shard(live, publication, shard, lists)
+            else:
+                done = lists.refresh([user_id for user_id in user_ids if paths.is_key(user_id)])
+                version, written = done.version or (live.pointer.version if live else ""), done.written
         is_present = self._database.status("fanout/publication") == publication
         if is_present and publication.startswith(f"{version}@"):
             self._database.update({f"{FANOUT}/done/{shard}": True})
         logs.info("a shard of lists is refreshed", model=version, shard=shard, lists=written)
 
-    def _write_shard(self, live: Live | None, publication: str, shard: int) -> tuple[str, int]:
+    def _write_shard(self, live: Live | None, publication: str, shard: int, lists: Careful) -> tuple[str, int]:
         """Return the lists' model and how many were written: none if the publication is no longer live."""
         if live is None or live.pointer.publication != publication:
             return "", 0
         if not self._database.status(f"fanout/done/{shard}"):
-            return live.pointer.version, self._shards(live, shard)
+            return live.pointer.version, self._shards(live, shard, lists)
         return live.pointer.version, 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any
 
-from backend import logs, traffic_counter
+from backend import careful, logs, traffic_counter
+from backend.careful import Careful
 from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retrain import RetrainHandler
 from backend.lists import ListRefresher
@@ -49,7 +50,8 @@ class Reconciliation:
     ) -> None:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
         self._began = clock.now_ms()
-        self._sweep = Sweep(database, lists)
+        self._lists = Careful(database, lists, clock, "reconcile")
+        self._sweep = Sweep(database, self._lists)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
     def __call__(self) -> dict[str, int]:
@@ -62,6 +64,8 @@ class Reconciliation:
         self._step("marks", self._clear_marks)
         self._step("new entries", self._follow_watermark)
         self._step("sweep", self._go_on_with_sweep)
+        self._step("suspects", self._lists.end)
+        self._step("left out", lambda: careful.forget(self._database, self._clock.now_ms()))
         self._step("records", lambda: trim_records(self._database))
         self._step("traffic", lambda: traffic_counter.trim(self._database, self._clock.now_ms()))
         self._step("retraining", self._ask_for_retraining)
@@ -113,9 +117,10 @@ class Reconciliation:
         while phase < len(PHASES):
             last = self._sweep.page(PHASES[phase], after, counted)
             phase, after = (phase, last) if last is not None else (phase + 1, "")
-            if phase < len(PHASES) and self._clock.now_ms() >= self._began + BUDGET_MS:
+            if phase < len(PHASES):  # also before the next page: who makes a run die stops the sweep at that page only
                 self._database.update({f"{STATE}/sweep": {"phase": phase, "after": after, **counted.to_node()}})
-                return 0
+                if self._clock.now_ms() >= self._began + BUDGET_MS:
+                    return 0
         ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}
         self._database.update({**ended, **self._reports(counted)})
         return 0
