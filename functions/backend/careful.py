@@ -8,7 +8,7 @@ innocent reader no more than that while.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from backend import logs
@@ -48,26 +48,32 @@ class Careful:
         Raises:
             BookrecError: as there; all other lists were made.
         """
+        done = Refreshed(version="")
+        self.work_through(user_ids, lambda group: done.add(self._lists.refresh(group)))
+        return done
+
+    def work_through(self, user_ids: Sequence[str], work: Callable[[Sequence[str]], None]) -> None:
+        """Do some work for all readers but those who are left out: together, and for each suspect alone.
+
+        Raises:
+            BookrecError: if the work did; it was done for the others.
+        """
         self._load()
         together, alone = list[str](), list[str]()
         for user_id in user_ids:
             key = logs.user_key(user_id)
-            if key in self._suspects or key in self._left_out:
-                alone.append(user_id)
-            else:
-                together.append(user_id)
-        done, problems = Refreshed(version=""), list[BookrecError]()
-        for group in ([together] if together else []) + [[user_id] for user_id in alone if self._may_try(user_id)]:
+            (alone if key in self._suspects or key in self._left_out else together).append(user_id)
+        problems = list[BookrecError]()
+        for group in filter(None, (together, *([user_id] for user_id in alone if self._may_try(user_id)))):
             self._note(group)
             try:
-                done.add(self._lists.refresh(group))
+                work(group)
             except BookrecError as problem:
                 problems.append(problem)
             if group is not together:
                 self._clear(logs.user_key(group[0]))
         if problems:
             raise problems[0] if len(problems) == 1 else ListsFailedError("several groups of lists could not be made")
-        return done
 
     @contextmanager
     def noted(self) -> Iterator[Careful]:

@@ -24,6 +24,16 @@ def newest(keys: Collection[str]) -> Collection[str]:
     return keys if len(keys) <= MAX_SHELF else heapq.nlargest(MAX_SHELF, keys, key=key_order)
 
 
+def counted(nodes: Mapping[str, object]) -> dict[str, object]:
+    """Return those among all ``/User_Book`` nodes of some readers that count; what names nobody stays."""
+    keys: dict[object, list[str]] = {}
+    for key, node in nodes.items():
+        user_id = node.get("userId") if isinstance(node, Mapping) else None
+        keys.setdefault(user_id if isinstance(user_id, str) else None, []).append(key)
+    kept = {key for user_id, own in keys.items() for key in (own if user_id is None else newest(own))}
+    return {key: node for key, node in nodes.items() if key in kept}
+
+
 def is_full(entries: int) -> bool:
     """Return whether a reader has so many entries that older ones may not count."""
     return entries >= MAX_SHELF

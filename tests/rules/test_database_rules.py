@@ -3,8 +3,8 @@
 import pytest
 
 from bookrec.entries import ISBN_PATTERN
-from tests.database_server import ROOT
 from clients.contract import PROFILE
+from tests.database_server import ROOT
 from tests.rules.world import COPY, entry, profile
 
 GOOD = entry("ana", "-Nbook")
