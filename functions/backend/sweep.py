@@ -96,6 +96,16 @@ class Sweep:
             self._write({f"{paths.REJECTED}/{key}": record(rejected[key]) for key in missing})
         return Counter(problem.reason for problem in rejected.values())
 
+    def paused(self, now_ms: int) -> int:
+        """Make the lists of paused readers, whose last writes no event has handled; end the pauses that are over."""
+        page = self._database.page(paths.PAUSED, "", PAGE)
+        self._lists_of(page)
+        times = {user_id: children(pause).get("until") for user_id, pause in page.items()}
+        over = [user_id for user_id, until in times.items() if not isinstance(until, int) or until <= now_ms]
+        if over:
+            self._database.update({f"{paths.PAUSED}/{user_id}": None for user_id in over})
+        return 0
+
     def _lists_of(self, user_ids: Iterable[str]) -> None:
         try:
             done = self._lists.refresh([user_id for user_id in user_ids if paths.is_key(user_id)])

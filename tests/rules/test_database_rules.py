@@ -87,6 +87,28 @@ def test_a_bad_copy_is_denied(allowed, value):
     assert not allowed("PUT", f"Books/{'k' * 65}", COPY)
 
 
+@pytest.mark.parametrize(("until", "may_write"), [(None, True), (1, True), (1 << 50, False)])
+def test_a_paused_reader_can_delete_entries_but_not_write_any_until_the_pause_is_over(
+    database, allowed, until, may_write
+):
+    database.put("Recommender/paused", {"ana": {"until": until}, "ben": {"until": 1 << 50}})
+    assert allowed("PUT", "User_Book/-Nnew", entry("ana", "-Nbook3")) is may_write
+    assert allowed("PATCH", "User_Book/-Nana", {"myRate": 2}) is may_write
+    assert allowed("PUT", "User_Book/-Nana/myRate", 3) is may_write
+    both = {"User_Book/-Nx": entry("ana", "-Nbook4"), "Books/-Nbook4": COPY}
+    assert allowed("PATCH", "", both) is may_write
+    assert allowed("PATCH", "Users/ana", {"firstname": "B"})
+    assert allowed("DELETE", "User_Book/-Nana")
+    assert database.get("User_Book/-Nana") is None
+
+
+def test_only_the_backend_pauses_and_ends_a_pause(database, allowed):
+    database.put("Recommender/paused", {"ana": {"until": 1 << 50}})
+    assert not allowed("DELETE", "Recommender/paused/ana")
+    assert not allowed("PUT", "Recommender/paused/ben/until", 1 << 50)
+    assert not allowed("GET", "Recommender/paused/ana")
+
+
 LENGTHS = {"id": 128, "firstname": 256, "lastname": 256, "mobile": 64, "image": 10_000}
 
 

@@ -52,7 +52,12 @@ class Reader:
             world.scheduler.sleep(int(rng.expovariate(1 / 60_000)) if rng.random() < 0.7 else rng.randrange(300))
             if not world.is_day:
                 return
-            self._act(rng.random() * (0.62 if self.uid == world.deadly else 1))
+            try:
+                self._act(rng.random() * (0.62 if self.uid == world.deadly else 1))
+            except PermissionDeniedError:
+                if not world.are_writes_counted:
+                    raise
+                self._world.note(self.uid, "is paused")
 
     def _act(self, chance):
         rng = self._world.rng

@@ -86,6 +86,8 @@ def check_all(world):
     _check_quality(monitor, state, tree[paths.USERS])
     _check_privacy(world, state, gone)
     _check_strangers(world, tree)
+    if state.get("paused"):
+        monitor.violated(7, f"{sorted(state['paused'])} stay paused")
     if "tensorflow" in sys.modules and not world.had_tensorflow:
         monitor.violated(10, "the functions' path has imported TensorFlow")
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from backend import logs, traffic_counter
 from backend.handlers.retrain import RetrainingQueue
+from backend.handlers.write_rate import WriteRate
 from backend.lists import ListRefresher
 from backend.ports import Clock, Concurrently, Database
 from backend.rejected import forged_record, is_of_forged, record, trim_records
@@ -47,10 +48,10 @@ class EntryWrittenHandler:
     ) -> None:
         self._database, self._lists, self._retraining = database, lists, retraining
         self._clock, self._concurrently = clock, concurrently
-        self._is_due = logs.Hourly(clock.now_ms)
+        self._is_due, self._rate = logs.Hourly(clock.now_ms), WriteRate(database, clock)
 
     def __call__(self, event: EntryWritten) -> None:
-        """Refresh the lists of the users whom the write concerns.
+        """Refresh the lists of the users whom the write concerns, unless its author writes too fast.
 
         If that fails, a check for retraining is requested all the same; the reconciler repairs the rest.
         """
@@ -59,6 +60,8 @@ class EntryWrittenHandler:
         changes = [event.key] if is_accepted(event.before) or is_accepted(event.after) else None
         try:
             self._reject_forged(event)
+            if self._is_left_to_the_reconciler(event):
+                return
             # The record and the lists are independent.
             refresh = partial(self._lists.refresh, user_ids, changes, partial(self._traffic, event))
             _, done = self._concurrently([lambda: self._keep_record(event), refresh])
@@ -74,6 +77,13 @@ class EntryWrittenHandler:
             model=done.version,
             latency_ms=self._clock.now_ms() - began,
         )
+
+    def _is_left_to_the_reconciler(self, event: EntryWritten) -> bool:
+        """Return whether the author writes too fast: the reconciler makes the list of whoever is paused."""
+        author = event.author
+        if author is None or event.after is None or not paths.is_key(author):
+            return False
+        return self._rate.is_too_fast(author)
 
     def _traffic(self, event: EntryWritten) -> dict[str, object]:
         return traffic_counter.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}

@@ -63,6 +63,7 @@ class Reconciliation:
         self._step("leases", lambda: self._retrain.free_expired_lease(self._retrain.live_fence()))
         self._step("marks", self._clear_marks)
         self._step("new entries", self._follow_watermark)
+        self._step("paused", lambda: self._sweep.paused(self._clock.now_ms()))
         self._step("sweep", self._go_on_with_sweep)
         self._step("suspects", self._lists.end)
         self._step("left out", lambda: careful.forget(self._database, self._clock.now_ms()))
