@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from bookrec import shelf
 from bookrec.entries import user_id_of
+from bookrec.paths import is_key
 from bookrec.push_keys import push_time
 from bookrec.shelf import newest, sort_out
 from trainer.data.ingest.snapshot import RATING_COLUMNS
@@ -57,7 +58,7 @@ def batches(pages: Pages, rejected: Counter[str]) -> Iterator[pa.RecordBatch]:
     for page in pages:
         entries, problems = sort_out(page)
         waiting += [(e.key, push_time(e.key), e.user_id, e.isbn, e.rating) for e in entries]
-        owners = ((key, user_id_of(page[key])) for key in problems)
+        owners = ((key, user_id_of(page[key])) for key in problems if is_key(key))
         waiting += [(key, push_time(key), user_id, None, 0.0) for key, user_id in owners if user_id is not None]
         rejected.update(f"entry:{problem.reason}" for problem in problems.values())
         if len(waiting) >= BATCH_ROWS:
