@@ -248,6 +248,7 @@ POINTER = Node(
             optional=True,
         ),
         Field("lists", Whole(), "The number of shards of lists that the trainer made; for the backend.", optional=True),
+        Field("listsSha256", SHA256, "SHA-256 of the index of these shards; for the backend.", optional=True),
         Field("experiment", EXPERIMENT, "The running A/B experiment.", optional=True),
         Field(
             "switches",

@@ -12,18 +12,18 @@ from firebase_functions import db_fn, https_fn, options, scheduler_fn, tasks_fn
 
 from backend import composition
 from backend.adapters import identity
-from backend.callables import operated
+from backend.callables import operated, well_formed
 from backend.logs import reported
 from backend.parameters import FANOUT_TASKS, REGION
 
-CONCURRENCY = 16
+CONCURRENCY, MEMORY_MB = 16, 512
 
 # The database's region; memory for TFLite, NumPy and the catalogue (85 MB at rest). Several events share an
 # instance, since a handler mostly waits for the database; sharing needs a whole CPU (the default is a third).
 # docs/access.md describes the account; the platform adds the project that this is deployed to.
 options.set_global_options(
     region=REGION,
-    memory=options.MemoryOption.MB_512,
+    memory=options.MemoryOption(MEMORY_MB),
     cpu=1,
     concurrency=CONCURRENCY,
     max_instances=20,
@@ -85,6 +85,7 @@ def reconcile(event: scheduler_fn.ScheduledEvent) -> None:
         composition.reconcile()
 
 
+@well_formed
 @https_fn.on_call(timeout_sec=300)
 def operator_retrain(request: https_fn.CallableRequest[Any]) -> Any:
     """An operator wants a run now."""
@@ -92,6 +93,7 @@ def operator_retrain(request: https_fn.CallableRequest[Any]) -> Any:
         return composition.backend().operating.retrain()
 
 
+@well_formed
 @https_fn.on_call(timeout_sec=300)
 def operator_rollback(request: https_fn.CallableRequest[Any]) -> Any:
     """An operator wants an earlier version back."""
@@ -99,6 +101,7 @@ def operator_rollback(request: https_fn.CallableRequest[Any]) -> Any:
         return composition.backend().operating.rollback(arguments.get("version"))
 
 
+@well_formed
 @https_fn.on_call(timeout_sec=300)
 def operator_release(request: https_fn.CallableRequest[Any]) -> Any:
     """An operator has looked at why runs failed: they may start again."""
@@ -106,6 +109,7 @@ def operator_release(request: https_fn.CallableRequest[Any]) -> Any:
         return composition.backend().operating.release()
 
 
+@well_formed
 @https_fn.on_call(timeout_sec=300)
 def operator_experiment(request: https_fn.CallableRequest[Any]) -> Any:
     """An operator starts an experiment, or ends it."""
@@ -113,6 +117,7 @@ def operator_experiment(request: https_fn.CallableRequest[Any]) -> Any:
         return composition.backend().operating.experiment(arguments)
 
 
+@well_formed
 @https_fn.on_call(timeout_sec=300)
 def operator_reconcile(request: https_fn.CallableRequest[Any]) -> Any:
     """An operator does not want to wait for the schedule."""

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bookrec.errors import BadModel, BookrecError, LeaseLost
-from bookrec.life_cycle.manifest import FileEntry, Pointer, parse_manifest, sha256, usable_pointer
+from bookrec.life_cycle.manifest import MAX_FILE_BYTES, FileEntry, Pointer, parse_manifest, sha256, usable_pointer
+from bookrec.life_cycle.ranges import LATEST_MS, whole
 from trainer.data.exchange.new_folder import new_folder
+from trainer.data.exchange.regular_file import UnreadableError, read_regular
 from trainer.data.ingest.snapshot import Snapshot, empty_snapshot
 from trainer.evaluation.report import MODEL_CARD, REPORT
 from trainer.metrics import finite
@@ -25,6 +27,9 @@ from trainer.run import Make, Order, Product, Read, RefusedModelError, Services,
 
 RECORD = "candidate.json"
 """The record next to the files: where they come from, the gate's verdict, and the SHA-256 of each."""
+
+MAX_RECORD_BYTES = 4 << 20
+"""The record holds a manifest's details, which are at most a megabyte."""
 
 NAMED = (REPORT, MODEL_CARD)
 """The files for people, which contain the version's name: a candidate gets its version when it is published."""
@@ -131,32 +136,32 @@ def read_candidate(folder: Path) -> Candidate:
     """
     path = folder / RECORD
     try:
-        record = json.loads(path.read_bytes())
-    except OSError as problem:
+        record = json.loads(read_regular(path, MAX_RECORD_BYTES))
+    except UnreadableError as problem:
         raise NoCandidateError(
-            f"{path}: cannot be read ({problem.strerror}); give a folder that `train --out` has written"
+            f"{path}: cannot be read ({problem}); give a folder that `train --out` has written"
         ) from problem
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise NoCandidateError(f"{path}: is not JSON; train again with `train --out`") from problem
     try:
         return _parsed(record)
-    except (LookupError, TypeError, AttributeError, ValueError, BadModel) as problem:
+    except (LookupError, TypeError, AttributeError, ValueError, BadModel, RecursionError) as problem:
         raise NoCandidateError(f"{path}: is not the record of a candidate ({problem}); train again") from problem
 
 
 def _parsed(record: Any) -> Candidate:
     if record["schema"] != 1:
-        raise ValueError(f"schema {record['schema']} instead of 1")
+        raise ValueError("another schema than 1")
     if not _NAME.fullmatch(record["version"]):
         raise ValueError("the version is not the name of a candidate")
     live, gate, files = record["comparedWith"], record["gate"], record["files"]
-    if not isinstance(gate["passed"], bool) or not isinstance(record["snapshotAt"], int):
+    if not isinstance(gate["passed"], bool) or not isinstance(files, Mapping):
         raise ValueError("a field has the wrong type")
     if gate["passed"]:
         files = parse_manifest({"schema": 1, "version": record["version"], "files": files}).files
     return Candidate(
         name=record["version"],
-        snapshot_at=record["snapshotAt"],
+        snapshot_at=whole(record["snapshotAt"], LATEST_MS, "snapshotAt"),
         compared_with=(str(live["version"]), str(live["manifestSha256"])) if live else None,
         passed=gate["passed"],
         reason=str(gate["reason"]),
@@ -200,9 +205,9 @@ def _files(folder: Path, candidate: Candidate) -> dict[str, bytes]:
     files = {}
     for name, entry in candidate.files.items():
         try:
-            files[name] = (folder / name).read_bytes()
-        except OSError as problem:
-            raise BadModel(f"{folder / name}: cannot be read ({problem.strerror}); train again") from problem
+            files[name] = read_regular(folder / name, MAX_FILE_BYTES, entry.size)
+        except UnreadableError as problem:
+            raise BadModel(f"{folder / name}: cannot be used ({problem}); train again") from problem
         try:
             entry.check(name, files[name])
         except BadModel as problem:

@@ -14,6 +14,7 @@ from bookrec import paths
 from bookrec.environment import whole
 from bookrec.errors import BookrecError, LeaseLost
 from bookrec.life_cycle.manifest import Manifest, Pointer, usable_pointer
+from bookrec.list_shards import ShardIndex
 from bookrec.server_values import TIMESTAMP, increment
 from bookrec_operations.lease_holder import Heart, LeaseHolder
 from bookrec_operations.switch import switch
@@ -100,13 +101,13 @@ class Product:
     """A model that may be published: files by name, and the manifest's other details.
 
     Attributes:
-        lists: makes and uploads all readers' lists, and returns the number of shards; None leaves the lists to the
-            functions.
+        lists: makes and uploads all readers' lists, and returns the index of their shards; None leaves the lists to
+            the functions.
     """
 
     files: Mapping[str, bytes]
     details: Mapping[str, Any]
-    lists: Callable[[versions.Bucket], int] | None = None
+    lists: Callable[[versions.Bucket], ShardIndex] | None = None
 
 
 Read = Callable[["FirebaseDatabase", int], Snapshot]
@@ -178,12 +179,12 @@ def _train_and_publish(
     record.step("uploading")
     manifest = versions.make_manifest(version, product.files, product.details)
     content = versions.upload(bucket, product.files, manifest, services.answers)
-    shards = 0
+    index = None
     if product.lists:
         record.step("lists")
-        shards = product.lists(bucket)
+        index = product.lists(bucket)
     lease.check()
-    pointer = versions.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at, shards)
+    pointer = versions.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at, index)
     pointer = switch(database, pointer)
     lease.outcome = "published"
     log.info("version %s is live", version)

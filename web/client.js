@@ -193,20 +193,29 @@ export async function searchCatalogue({ database }, text, limit = 24) {
 }
 
 /**
- * Return the catalogue's genres, with one small query each: it follows the index on `genre` from one to the next.
+ * Return the catalogue's genres, with one small query each: it follows the index on `genre` from one to the next. A genre
+ * of which no node is a book is left out.
  *
- * @param {Client} client
+ * @param {Pick<Client, 'database'>} client
  * @param {number} [limit]
  * @returns {Promise<string[]>}
  */
 export async function genres({ database }, limit = 16) {
   /** @type {string[]} */
   const names = [];
-  while (names.length < limit) {
-    const after = names.length ? [startAfter(/** @type {string} */ (names.at(-1)))] : [startAfter('')];
-    const [book] = booksOf(await get(query(ref(database, 'archive'), orderByChild('genre'), ...after, limitToFirst(1))));
-    if (!book?.genre) break;
-    names.push(book.genre);
+  let last = '';
+  for (let step = 0; names.length < limit && step < MOST_TRIES * limit; step += 1) {
+    const next = query(ref(database, 'archive'), orderByChild('genre'), startAfter(last), limitToFirst(1));
+    const snapshot = await get(next);
+    /** @type {unknown} */
+    let genre;
+    snapshot.forEach((child) => {
+      genre = child.child('genre').val();
+    });
+    if (typeof genre !== 'string') break;
+    last = genre;
+    const books = booksOf(snapshot).length ? 1 : (await booksOfGenre({ database }, genre, 1)).length;
+    if (books) names.push(genre);
   }
   return names;
 }
@@ -214,14 +223,13 @@ export async function genres({ database }, limit = 16) {
 /**
  * Return books of a genre.
  *
- * @param {Client} client
+ * @param {Pick<Client, 'database'>} client
  * @param {string} genre
  * @param {number} [limit]
  * @returns {Promise<Book[]>}
  */
 export async function booksOfGenre({ database }, genre, limit = 24) {
-  const books = query(ref(database, 'archive'), orderByChild('genre'), equalTo(genre), limitToFirst(limit));
-  return unique(booksOf(await get(books)));
+  return firstBooks(database, limit, orderByChild('genre'), equalTo(genre));
 }
 
 /**
@@ -232,8 +240,7 @@ export async function booksOfGenre({ database }, genre, limit = 24) {
  * @returns {Promise<Book | null>}
  */
 export async function findBook({ database }, isbn) {
-  const books = query(ref(database, 'archive'), orderByChild('isbn'), equalTo(isbn), limitToFirst(1));
-  return booksOf(await get(books))[0] ?? null;
+  return (await firstBooks(database, 1, orderByChild('isbn'), equalTo(isbn)))[0] ?? null;
 }
 
 // --------------------------------------------------------------------------------------------------------------- shelf
@@ -361,8 +368,23 @@ function copyOf({ bookId }) {
  * @param {number} limit
  */
 async function beginningWith(database, field, start, limit) {
-  const range = [startAt(start), endAt(start + LAST), limitToFirst(limit)];
-  return booksOf(await get(query(ref(database, 'archive'), orderByChild(field), ...range)));
+  return firstBooks(database, limit, orderByChild(field), startAt(start), endAt(start + LAST));
+}
+
+/**
+ * Return the first books of a query. Nodes that are not books, and further nodes of a book, do not count: if some are
+ * among the first nodes, the query is repeated with more.
+ *
+ * @param {import('firebase/database').Database} database
+ * @param {number} limit
+ * @param {import('firebase/database').QueryConstraint[]} constraints
+ */
+async function firstBooks(database, limit, ...constraints) {
+  for (let size = limit, tries = 1; ; size *= 2, tries += 1) {
+    const snapshot = await get(query(ref(database, 'archive'), ...constraints, limitToFirst(size)));
+    const books = unique(booksOf(snapshot));
+    if (books.length >= limit || snapshot.size < size || tries === MOST_TRIES) return books.slice(0, limit);
+  }
 }
 
 /**
@@ -378,6 +400,9 @@ function booksOf(snapshot) {
   });
   return books;
 }
+
+/** How often a query is repeated because of nodes that are not books. */
+const MOST_TRIES = 4;
 
 /** Words that are not capitalized within a title. */
 const SMALL = /^(a|an|and|as|at|but|by|for|from|in|of|on|or|the|to|with)$/;

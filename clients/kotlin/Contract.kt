@@ -171,6 +171,8 @@ data class Pointer(
     val kept: Map<String, String> = emptyMap(),
     /** The number of shards of lists that the trainer made; for the backend. */
     val lists: Long? = null,
+    /** SHA-256 of the index of these shards; for the backend. */
+    val listsSha256: String? = null,
     /** The running A/B experiment. */
     val experiment: Experiment? = null,
     /** How often experiments began or ended since the publish; for the backend. */

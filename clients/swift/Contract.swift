@@ -184,6 +184,8 @@ struct Pointer: Codable, Equatable, Sendable {
   var kept: [String: String] = [:]
   /// The number of shards of lists that the trainer made; for the backend.
   var lists: Int?
+  /// SHA-256 of the index of these shards; for the backend.
+  var listsSha256: String?
   /// The running A/B experiment.
   var experiment: Experiment?
   /// How often experiments began or ended since the publish; for the backend.
@@ -201,6 +203,7 @@ extension Pointer {
     snapshotAt = try fields.decode(Int.self, forKey: .snapshotAt)
     kept = try fields.decodeIfPresent([String: String].self, forKey: .kept) ?? [:]
     lists = try fields.decodeIfPresent(Int.self, forKey: .lists)
+    listsSha256 = try fields.decodeIfPresent(String.self, forKey: .listsSha256)
     experiment = try fields.decodeIfPresent(Experiment.self, forKey: .experiment)
     switches = try fields.decodeIfPresent(Int.self, forKey: .switches)
   }

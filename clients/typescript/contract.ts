@@ -375,6 +375,8 @@ export interface Pointer {
   kept: Record<string, string>;
   /** The number of shards of lists that the trainer made; for the backend. */
   lists?: number;
+  /** SHA-256 of the index of these shards; for the backend. */
+  listsSha256?: string;
   /** The running A/B experiment. */
   experiment?: Experiment;
   /** How often experiments began or ended since the publish; for the backend. */
@@ -393,6 +395,7 @@ export const parsePointer: Parser<Pointer> = (value) => {
   const snapshotAt = number((n) => Number.isSafeInteger(n) && n >= 0)(fields['snapshotAt']);
   const kept = byName(/^(?:[0-9A-Za-z][0-9A-Za-z_-]{0,63})$/, text(/^(?:[0-9a-f]{64})$/))(fields['kept']) ?? {};
   const lists = number((n) => Number.isSafeInteger(n) && n >= 0)(fields['lists']);
+  const listsSha256 = text(/^(?:[0-9a-f]{64})$/)(fields['listsSha256']);
   const experiment = parseExperiment(fields['experiment']);
   const switches = number((n) => Number.isSafeInteger(n) && n >= 0)(fields['switches']);
   if (
@@ -414,6 +417,7 @@ export const parsePointer: Parser<Pointer> = (value) => {
     snapshotAt,
     kept,
     ...(lists !== undefined && { lists }),
+    ...(listsSha256 !== undefined && { listsSha256 }),
     ...(experiment !== undefined && { experiment }),
     ...(switches !== undefined && { switches }),
   };

@@ -10,6 +10,7 @@ from aiohttp import web
 from rtdb_emulator.database.auth import Caller
 from rtdb_emulator.database.databases import Databases
 from rtdb_emulator.faults.injector import Faults
+from rtdb_emulator.triggers import delivery
 from rtdb_emulator.triggers.delivery import Dispatcher
 from rtdb_emulator.triggers.trigger import parse_trigger
 
@@ -105,6 +106,94 @@ def test_a_failure_is_logged_once_and_not_tried_again(status, caplog):
     assert receiver.refs == ["n/k"]
     assert f"answered {status} to an event of /n/k" in caplog.text
     assert len(caplog.records) == 1
+
+
+class Mute(Receiver):
+    """A functions emulator that does not answer the first events: it breaks the connection, or keeps it."""
+
+    def __init__(self, mute, keeps):
+        super().__init__()
+        self.left, self.keeps, self.ids = mute, keeps, []
+
+    async def handle(self, request):
+        event = await request.json()
+        self.ids.append(event["id"])
+        if self.left:
+            self.left -= 1
+            if self.keeps:
+                await asyncio.sleep(30)
+            request.transport.abort()
+            return web.Response()
+        self.refs.append(event["ref"])
+        return web.Response()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(delivery, "START_S", 0.4)
+    monkeypatch.setattr(delivery, "SILENCE_S", 0.1)
+    monkeypatch.setattr(delivery, "PATIENCE_S", 0.6)
+    monkeypatch.setattr(delivery, "WAITS_S", (0.01, 0.02))
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["breaks", "keeps"])
+def test_an_event_that_nobody_answers_is_delivered_again_with_the_same_id(impatient, keeps):
+    receiver = Mute(2, keeps)
+
+    async def scenario(database, dispatcher, runner):
+        database.write({("n", "k"): 1}, ADMIN)
+        await until(lambda: receiver.refs)
+
+    run(receiver, scenario)
+    assert len(receiver.ids) == 3
+    assert len(set(receiver.ids)) == 1
+
+
+def test_an_event_that_nobody_ever_answers_is_given_up(impatient, caplog):
+    receiver = Mute(100, keeps=False)
+
+    async def scenario(database, dispatcher, runner):
+        database.write({("n", "k"): 1}, ADMIN)
+        await until(lambda: len(receiver.ids) == 3)
+        await asyncio.sleep(0.2)
+
+    with caplog.at_level(logging.WARNING, logger="rtdb_emulator"):
+        run(receiver, scenario)
+    assert len(receiver.ids) == len(caplog.records) == 3
+
+
+def test_deliveries_to_killed_workers_do_not_hold_up_the_events_after_them(impatient, monkeypatch):
+    monkeypatch.setattr(delivery, "PATIENCE_S", 20)
+    receiver = Mute(3, keeps=True)
+
+    async def scenario(database, dispatcher, runner):
+        for number in range(9):
+            database.write({("n", f"k{number}"): 1}, ADMIN)
+        began = time.monotonic()
+        await until(lambda: len(receiver.refs) == 6)
+        assert time.monotonic() - began < 8
+
+    run(receiver, scenario)
+
+
+def test_places_are_given_up_one_after_the_other_until_somebody_answers(impatient, monkeypatch):
+    """Each place that is given up may start a process: not all of them at once."""
+    monkeypatch.setattr(delivery, "START_S", 20)
+    monkeypatch.setattr(delivery, "PATIENCE_S", 20)
+    receiver, taken = Mute(5, keeps=True), []
+
+    async def scenario(database, dispatcher, runner):
+        for number in range(20):
+            database.write({("n", f"k{number}"): 1}, ADMIN)
+        began = time.monotonic()
+        while not receiver.refs:
+            taken.append((time.monotonic() - began, len(receiver.ids)))
+            await asyncio.sleep(0.005)
+        await until(lambda: len(receiver.refs) == 15)
+
+    run(receiver, scenario)
+    assert len(receiver.ids) == 20
+    assert all(number <= 3 + seconds / 0.1 for seconds, number in taken)
 
 
 def test_an_absent_functions_emulator_does_not_fail_writes(caplog):

@@ -205,6 +205,12 @@ def text(value):
     return json.dumps(None if value == {} else value, sort_keys=True)
 
 
+def held(tree, place):
+    for key in filter(None, place.split("/")):
+        tree = naive_children(tree).get(key)
+    return tree is not None
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 2), WRITES), min_size=1, max_size=8),
     st.lists(queries(), min_size=1, max_size=4, unique_by=repr),
@@ -224,11 +230,14 @@ def test_every_listener_ends_with_what_the_database_and_a_plain_dict_hold(writes
         written = {place: value} if action == "p" else {f"{place}/{key}": child for key, child in value.items()}
         status = clients[writer].ask(action, place, d=value)["s"]
         if status == "ok":
-            for path, each in written.items():
+            for path, each in sorted(written.items(), key=lambda item: tidy(item[1]) is None):  # what goes, last
                 model = naive_put(model, list(filter(None, path.split("/"))), each)
-        else:  # one place within another
-            assert action == "m"
+        elif action == "m":  # one place within another
             assert len(written) > 1
+        else:  # a priority for what is not there
+            assert place.endswith("/.priority")
+            assert value is not None
+            assert not held(model, place.removesuffix("/.priority"))
         assert text(plain(clients[0].ask("g", "")["d"])) == text(model)
         for client in clients:
             for (place, tag), copy in client.copies.items():

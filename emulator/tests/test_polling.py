@@ -13,6 +13,8 @@ from rtdb_emulator.database.databases import Databases
 from rtdb_emulator.faults.injector import Faults
 from rtdb_emulator.wire import polling
 
+from .database_server import token
+
 PING = {"t": "c", "d": {"t": "p", "d": {}}}
 
 
@@ -143,6 +145,62 @@ def test_a_client_without_the_password_is_unknown(server):
     assert poller.load(id=poller.id, pw="é") == "pLPCommand('close');"
     assert poller.load(id="x", pw=poller.password) == "pLPCommand('close');"
     assert poller.load() == "pLPCommand('close');"
+
+
+def late_polls(first, second):
+    """Send two polls, the second while the first may wait; return what each is answered, or None while it waits."""
+
+    async def run():
+        poll = polling._Poll(Databases()["x"], Faults(), on_end=lambda: None)
+        answers = [None, None]
+
+        async def ask_for(place, given):
+            answers[place] = await poll.answer(given)
+
+        tasks = []
+        for place, given in enumerate((first, second)):
+            tasks.append(asyncio.create_task(ask_for(place, given)))
+            for _ in range(20):
+                await asyncio.sleep(0)
+        poll.end()
+        held = [answer is None for answer in answers]
+        await asyncio.gather(*tasks)
+        return [None if is_held else answer for is_held, answer in zip(held, answers, strict=True)]
+
+    return asyncio.run(run())
+
+
+def carrying(message):
+    text = base64.b64encode(json.dumps(message).encode()).decode()
+    return {"seg0": "0", "ts0": "1", "d0": text.translate(str.maketrans("+/=", "-_."))}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("102", "101"), ("100000000", "99999999"), ("10", "9"), ("7", "0"), ("4294967296", "7")],
+)
+def test_a_poll_that_arrives_late_releases_both(first, second):
+    assert late_polls({"ser": first}, {"ser": second}) == ["", ""]
+    early, late = late_polls({"ser": first, **carrying(PING)}, {"ser": second})
+    assert [len(packets(early)), late] == [1, ""]
+    early, late = late_polls({"ser": first}, {"ser": second, **carrying(PING)})
+    assert sorted([len(packets(early)), len(packets(late))]) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("101", "102"), ("9", "10"), ("5", "5"), ("5", ""), ("x", "1"), ("5", "-1"), ("5", "²")]
+)
+def test_a_poll_that_arrives_in_its_turn_waits_and_releases_the_one_before(first, second):
+    assert late_polls({"ser": first}, {"ser": second}) == ["", None]
+    assert late_polls({}, {}) == ["", None]
+
+
+@pytest.mark.parametrize("bearer", ["x", token("ana", exp=1), "owner"])
+def test_a_token_in_the_headers_of_a_client_that_polls_does_not_count(server, bearer):
+    url, headers = f"http://{server.host}/.lp", {"Authorization": f"Bearer {bearer}"}
+    answer = requests.get(url, {"ns": server.namespace, "start": "t", "cb": "1", "v": 5}, headers=headers, timeout=10)
+    assert answer.status_code == 200
+    assert "pLPCommand('start'" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtdb_emulator.data.tree import from_json
+from rtdb_emulator.rules.coverage import SEEN
 from rtdb_emulator.rules.expression import GLOBALS, allows, compile_expression
 from rtdb_emulator.rules.operators import number_text
 from rtdb_emulator.rules.snapshot import Snapshot
@@ -18,8 +19,13 @@ NEW = {**OLD, "b": {"n": 6}}
 
 def holds(expression, auth=None):
     compiled = compile_expression(parse(expression), GLOBALS | {"$key"})
+    seen = [{} for _ in range(7000)]
     scope = {"auth": auth, "now": 1000, "root": Snapshot(OLD, ()), "$key": "k1", "query": {"limitToFirst": 3}}
-    return allows(compiled, {**scope, "data": Snapshot(OLD, ("a",)), "newData": Snapshot(NEW, ("b",))})
+    scope |= {"data": Snapshot(OLD, ("a",)), "newData": Snapshot(NEW, ("b",))}
+    answer = allows(compiled, scope)
+    assert allows(compiled, {**scope, SEEN: seen}) is answer
+    assert (seen[compiled.part.number].get(True) == 1) is answer
+    return answer
 
 
 @pytest.mark.parametrize(

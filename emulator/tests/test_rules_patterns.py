@@ -45,6 +45,11 @@ from rtdb_emulator.rules.pattern import BadPatternError, compile_literal, compil
         ("/^.$/", "\U0001f600", False),
         ("/^\U0001f600$/", "\U0001f600", True),
         ("/^[^a]{2}$/", "\U0001f600", True),
+        ("/^$/", "", True),
+        ("/^(a|())$/", "", True),
+        (r"/^(a|\||b)$/", "|", True),
+        ("/^([|]|b)$/", "|", True),
+        (r"/^(a\(|\)|b)$/", ")", True),
     ],
 )
 def test_patterns_match_as_documented(pattern, text, answer):
@@ -70,6 +75,17 @@ def test_patterns_match_as_documented(pattern, text, answer):
         "[b-a]",
         "a{3,2}",
         "a\\",
+        "^(foo|)$",
+        "foo|",
+        "|foo",
+        "(|foo)",
+        "foo||bar",
+        "(foo||bar)",
+        "^|foo",
+        "foo|$",
+        "^(a(b|))+$",
+        "(|)",
+        "|",
     ],
 )
 def test_patterns_outside_the_documented_subset_are_rejected(bad):

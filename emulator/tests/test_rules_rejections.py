@@ -1,5 +1,7 @@
 """What the rules may not say: every rejection with its line, its column and the service's words for it."""
 
+import json
+
 import pytest
 
 from rtdb_emulator.rules.document import BadRulesError
@@ -212,6 +214,43 @@ def test_lines_and_columns_are_those_of_the_file_despite_escapes():
     assert rejection('{"rules": {".read": "true &&\n  foo == 1"}}') == "2:3: Unknown variable 'foo'.\n"
     assert rejection('{"rules": {".read": "\\"\\u00e9\\" == foo"}}') == "1:36: Unknown variable 'foo'.\n"
     assert rejection('{"rules": {".read": "\'\\ud83d\\ude00\' == foo"}}') == "1:40: Unknown variable 'foo'.\n"
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["// it's free", "// a\n", "/* b */", "/* a\n * b\n */", "/**/", "/* // */", "// /* \n", "/***/", "// a\r\n//"],
+)
+def test_comments_are_accepted_anywhere_in_an_expression(comment):
+    parts = ["", "auth.uid", "==", "'//'", "+", "data.val()", "/", "2", "&&", "'/* */'.matches(", "/[/]{2}\\/*/", ")"]
+    separator = f" {comment}\n "
+    text = json.dumps({"rules": {".read": separator.join(parts)}})
+    parse_rules(text)
+    parse_rules(text.replace("\\n", "\n").replace("\\r", "\r"))
+    for place in range(1, len(parts)):
+        parse_rules(json.dumps({"rules": {".read": " ".join(parts[:place]) + separator + " ".join(parts[place:])}}))
+
+
+@pytest.mark.parametrize(
+    ("expression", "offset", "reason"),
+    [
+        ("true /* a", 6, "syntax error"),
+        ("true // a", None, ""),
+        ("// a", 4, "Unexpected end of expression."),
+        ("/* a */", 7, "Unexpected end of expression."),
+        ("true && // a", 12, "Unexpected end of expression."),
+        ("true /* a */ = 1", 13, "Rule expressions may not contain assignments."),
+        ("/* a */ foo == 1", 8, "Unknown variable 'foo'."),
+        ("true && /* foo */ foo", 18, "Unknown variable 'foo'."),
+        ("true */", 6, "syntax error"),
+        ("tr/**/ue", 6, "syntax error"),
+    ],
+)
+def test_an_error_next_to_a_comment_is_at_its_place(expression, offset, reason):
+    text = f'{{"rules": {{"$x": {{\n".write": "{expression}"}}}}}}'
+    if offset is None:
+        parse_rules(text)
+    else:
+        assert rejection(text).startswith(f"2:{12 + offset}: {reason}")
 
 
 def test_comments_multi_line_texts_and_a_trailing_comma_are_accepted():

@@ -1,5 +1,8 @@
 """The tree: what is stored, what it costs, and that before and after both stay readable."""
 
+import json
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +62,17 @@ def test_records_with_the_same_keys_are_rendered_in_order_with_their_own_values(
     assert to_json(from_json({"2": 1, "0": {".value": 2, ".priority": 3}}), export=True) == [
         {".value": 2, ".priority": 3}, None, 1
     ]  # fmt: skip
+
+
+@given(st.sets(st.one_of(st.integers(0, 12).map(str), st.sampled_from(["01", "-1", "a", "9999999999"])), min_size=1))
+def test_what_is_an_array_is_what_the_sdks_make_one(keys):
+    """Source: ``ChildrenNode.val`` of the JavaScript SDK: whole keys, the greatest less than twice their number."""
+    node = from_json(dict.fromkeys(keys, "x"))
+    is_array = all(re.fullmatch(r"0|[1-9][0-9]*", key) for key in keys) and max(map(int, keys)) < 2 * len(keys)
+    value = to_json(node)
+    assert isinstance(value, list) is is_array
+    assert from_json(value) == node
+    assert json.loads(to_text(node)) == value
 
 
 def test_a_node_stays_wide_while_it_grows_and_becomes_narrow_again():

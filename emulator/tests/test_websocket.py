@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from rtdb_emulator.launch.process import start
 from rtdb_emulator.wire.websocket import MAX_FRAME, _framed, _Inbox
 
+from .database_server import token
+
 
 def payloads(data):
     """The texts of unmasked frames."""
@@ -55,6 +57,34 @@ def test_a_conversation_over_the_wire(server, port):
     hello, *answers = asyncio.run(conversation(port, server.namespace, frames, 2))
     assert hello["d"]["d"]["h"] == f"127.0.0.1:{port}"
     assert answers == [{"t": "d", "d": {"r": 1, "b": {"s": "ok", "d": 1}}}] * 2
+
+
+async def signed_in(port, namespace, headers, query, *tokens):
+    """Connect, and sign in with each token; return the kind of the handshake and the statuses."""
+    url = f"http://127.0.0.1:{port}/.ws?v=5&ns={namespace}{query}"
+    async with aiohttp.ClientSession() as http, http.ws_connect(url, headers=headers) as socket:
+        for number, each in enumerate(tokens):
+            await socket.send_json({"t": "d", "d": {"r": number, "a": "auth", "b": {"cred": each}}})
+        hello, *answers = [await socket.receive_json(timeout=10) for _ in range(1 + len(tokens))]
+    return [hello["d"]["t"], *(answer["d"]["b"]["s"] for answer in answers)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"Authorization": "Bearer fake-auth-token"}, ""),
+        ({"Authorization": f"Bearer {token('ana', exp=1)}"}, ""),
+        ({"Authorization": "Bearer a.b.c"}, ""),
+        ({"Authorization": "Basic eA=="}, ""),
+        ({}, "&access_token=x"),
+        ({}, f"&auth={token('ana', exp=1)}"),
+        ({}, ""),
+    ],
+)
+def test_the_token_of_a_connection_is_judged_by_the_auth_message(port, headers, query):
+    tokens = (token("ana", exp=1), "x", token("ana"))
+    statuses = asyncio.run(signed_in(port, "tokens", headers, query, *tokens))
+    assert statuses == ["h", "expired_token", "invalid_token", "ok"]
 
 
 async def come_again(port, namespace):

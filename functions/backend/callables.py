@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +26,47 @@ _CODES: tuple[tuple[type[BookrecError], FunctionsErrorCode], ...] = (
     (NotNow, FunctionsErrorCode.FAILED_PRECONDITION),
     (BookrecError, FunctionsErrorCode.UNAVAILABLE),  # transient: the same call may succeed later
 )
+
+
+MAX_DEPTH = 32
+"""How deeply a request's arguments may be nested: far less than the parser's own limit, which depends on its caller."""
+
+MALFORMED = b'{"data": null, "malformed": true}'
+
+Function = Callable[[https_fn.Request], https_fn.Response]
+
+
+def well_formed(function: Function) -> Function:
+    """Decorate a callable function: a malformed body is ``invalid-argument``.
+
+    The SDK (0.6.0) has this answer for a body with further fields, and ``internal`` for one that is not JSON, not an
+    object, or without ``data``. So each malformed body is replaced by one with a further field.
+    """
+
+    @functools.wraps(function)
+    def checked(request: https_fn.Request) -> https_fn.Response:
+        if request.method != "POST" or _is_well_formed(request.get_data()):
+            return function(request)
+        body = {"wsgi.input": io.BytesIO(MALFORMED), "CONTENT_LENGTH": str(len(MALFORMED))}
+        return function(https_fn.Request({**request.environ, **body}))
+
+    return checked
+
+
+def _is_well_formed(body: bytes) -> bool:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.keys() == {"data"} and _is_flat(value)
+
+
+def _is_flat(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level if isinstance(node, (dict, list)) for child in
+                 (node.values() if isinstance(node, dict) else node)]  # fmt: skip
+    return not level
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from backend.guards.foreign_writes import NOBODY
 from backend.handlers.entry_written import EntryWritten
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def use(replacement: Backend | None) -> None:
 
 def entry_written(event: db_fn.Event[db_fn.Change[Any]]) -> EntryWritten:
     """Return the domain's event for an event of the platform."""
-    author = event.auth_id if event.auth_type == "app_user" else None
+    author = None if event.auth_type in ("admin", "unknown") else event.auth_id or NOBODY
     at_ms = int(event.time.timestamp() * 1000)
     return EntryWritten(event.id, event.params["entryId"], event.data.before, event.data.after, author, at_ms)
 

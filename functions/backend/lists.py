@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from backend.catalogue_cache import CatalogueCache
 from backend.list_writes import Basis, Replaced, writes_for
@@ -193,12 +194,17 @@ class ListRefresher:
         return Basis(*self._concurrently([self._model.current, self._catalogue.current]))
 
     def _outdated(self, used: Mapping[str, Shelf], basis: Basis) -> list[str]:
-        """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed."""
+        """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.
+
+        While another event of this instance loads a model, nobody waits for it: that event makes these lists again.
+        """
         if not used:
             return []
         present, now = self._concurrently([lambda: self._shelves(list(used)), self._current])
         if not now.is_still(basis):
             return list(used)
+        if now.in_use.is_loading and not self._model.once_loaded(partial(self.refresh, list(used))):
+            return list(used)  # it has been loaded just now
         return [user_id for user_id, shelf in used.items() if present.by_user[user_id].digest != shelf.digest]
 
 

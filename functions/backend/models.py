@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from backend import logs
+from backend.guards import deadline
 from backend.ports import Clock, Database, ModelLoader, ModelStore
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
@@ -27,7 +28,22 @@ from bookrec.recommender import Recommender
 from bookrec.usage.quality import NO_MODEL
 
 TRY_AGAIN_AFTER_MS = 30_000
-"""How long to wait before loading a model again that could not be loaded."""
+"""How long to wait, after an attempt has failed, before loading the model again."""
+
+LOAD_S, TRY_OUT_S = 20.0, 120.0
+"""How long all downloads of an attempt to load a model may take together; and those of trying out a whole version."""
+
+STEP_S = 0.05
+PATIENCE_S, FIRST_PATIENCE_S = LOAD_S + 5, 5.0
+"""How long whoever needs the model waits for another thread's attempt; and how long a list does, if no model has been
+loaded yet. With a model, a list does not wait."""
+
+MAX_CALLS = 100
+"""How many calls wait for an attempt to succeed at most: the sweep finds the lists of all others."""
+
+
+class _StillLoading(StoreUnavailable):
+    """Another thread is loading the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +91,12 @@ class InUse:
         live: a model, or None if there is none.
         is_degraded: it is not the model that the pointer names, since that one cannot be loaded: lists of any model
             will do.
+        is_loading: another thread is loading that model.
     """
 
     live: Live | None
     is_degraded: bool = False
+    is_loading: bool = False
 
     @property
     def version(self) -> str:
@@ -101,11 +119,16 @@ class InUse:
 
 
 class LiveModel:
-    """The model that the pointer names. If that cannot be loaded, the last good one; None if there is none."""
+    """The model that the pointer names. If that cannot be loaded, the last good one; None if there is none.
+
+    One thread at a time tries to load a model, and then leaves it alone for a while if it failed.
+    """
 
     def __init__(self, database: Database, store: ModelStore, load: ModelLoader, clock: Clock) -> None:
         self._database, self._store, self._load, self._clock = database, store, load, clock
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # for the next two; nobody waits for a service while holding it
+        self._is_loading = False
+        self._calls: list[Callable[[], object]] = []
         self._loaded: Live | None = None
         self._in_use: InUse | None = None
         self._failure: Failure | None = None
@@ -115,9 +138,14 @@ class LiveModel:
         return self._in_use or self.current()
 
     def current(self) -> InUse:
-        """Return the model to use now; reads the pointer, and the files only if it has changed."""
+        """Return the model to use now; reads the pointer, and the files only if it has changed.
+
+        While another thread loads the model that the pointer names, this is the last good one, at once.
+        """
         try:
-            in_use = InUse(self.load())
+            in_use = InUse(self._named(0.0 if self._loaded else FIRST_PATIENCE_S))
+        except _StillLoading:
+            in_use = InUse(self._loaded, is_degraded=True, is_loading=True)
         except (BadModel, StoreUnavailable) as problem:
             in_use = InUse(self._loaded, is_degraded=True)
             logs.alarm("model-unusable", "the live model cannot be used", reason=str(problem), using=in_use.version)
@@ -131,16 +159,54 @@ class LiveModel:
             BadModel, StoreUnavailable: if it cannot be loaded; ``/Recommender/status/model`` has the reason.
                 An unusable model of an experiment raises nothing: all readers get the live one.
         """
-        node = self._database.pointer()
-        if not self._is_settled(node):
-            with self._lock:  # one download per instance: the other threads wait
-                node = self._database.pointer()
-                if not self._is_settled(node):
-                    self._switch(node)
+        return self._named(PATIENCE_S)
+
+    def once_loaded(self, call: Callable[[], object]) -> bool:
+        """Call ``call`` once an attempt has succeeded, in its thread; return False if none is under way."""
+        with self._lock:
+            if self._is_loading:
+                self._calls = [*self._calls, call][-MAX_CALLS:]
+            return self._is_loading
+
+    def _named(self, patience_s: float) -> Live | None:
+        """Return the model that the pointer names; wait ``patience_s`` at most for another thread that loads it."""
+        node, steps = self._database.pointer(), int(patience_s / STEP_S)
+        while not self._is_settled(node):
+            self._raise_if_resting(node)
+            if self._attempt():
+                break
+            if not steps:
+                raise _StillLoading("another event is loading the model")
+            steps -= 1
+            self._clock.sleep(STEP_S)
         loaded = self._loaded if node is not None else None
         if loaded and loaded.missing and isinstance(loaded.missing.problem, StoreUnavailable):
             raise StoreUnavailable(str(loaded.missing.problem))
         return loaded
+
+    def _attempt(self) -> bool:
+        """Load the model that the pointer names now; return False if another thread is at it."""
+        with self._lock:
+            if self._is_loading:
+                return False
+            self._is_loading = True
+        calls: list[Callable[[], object]] = []
+        try:
+            node = self._database.pointer()
+            if not self._is_settled(node):
+                with deadline.within(LOAD_S):
+                    self._switch(node)
+            calls = self._calls
+        finally:
+            with self._lock:
+                self._is_loading, self._calls = False, [call for call in self._calls if call not in calls]
+        for call in calls:
+            try:
+                call()
+            except Exception as problem:
+                logs.alarm("lists-failed", "lists of the last model could not be made again",
+                           reason=type(problem).__name__)  # fmt: skip
+        return True
 
     def try_out(self, version: str, manifest_sha256: str) -> Manifest:
         """Check all files of a version and load its model, without using it for lists; return its manifest.
@@ -148,9 +214,10 @@ class LiveModel:
         Raises:
             BadModel, StoreUnavailable: if something is wrong.
         """
-        manifest = fetch_manifest(self._store.download, version, manifest_sha256)
-        files = fetch_files(self._store.download, manifest, manifest.files)
-        kept = {name: content for name, content in files if name in REQUIRED_FILES}  # of the others, one at a time
+        with deadline.within(TRY_OUT_S):
+            manifest = fetch_manifest(self._store.download, version, manifest_sha256)
+            files = fetch_files(self._store.download, manifest, manifest.files)
+            kept = {name: content for name, content in files if name in REQUIRED_FILES}  # of the others, one at a time
         self._load(version, kept[RECOMMEND_MODEL], kept[ITEMS])
         return manifest
 
@@ -163,17 +230,20 @@ class LiveModel:
     def _is_over(self, failure: Failure) -> bool:
         return self._clock.now_ms() - failure.at_ms >= TRY_AGAIN_AFTER_MS
 
-    def _switch(self, node: object) -> None:
-        failure, now = self._failure, self._clock.now_ms()
+    def _raise_if_resting(self, node: object) -> None:
+        failure = self._failure
         if failure and failure.node == node and not self._is_over(failure):
             raise type(failure.problem)(str(failure.problem))
+
+    def _switch(self, node: object) -> None:
+        self._raise_if_resting(node)
         try:
             pointer = parse_pointer(node)
             if pointer is None:
                 raise BadModel("/Recommender/model names no model")
             live = Live(node, pointer, self._fetch(pointer.version, pointer.manifest_sha256))
         except (BadModel, StoreUnavailable) as problem:
-            self._failure = Failure(node, now, problem)
+            self._failure = Failure(node, self._clock.now_ms(), problem)
             if self._loaded is None and isinstance(problem, BadModel):
                 self._loaded = self._newest_kept(node)
             self._record(node, str(problem))

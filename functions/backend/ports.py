@@ -100,6 +100,10 @@ class Database(Protocol):
         """Move an entry from ``/User_Book`` to its ``rejected`` record, if it is still ``node``."""
         ...
 
+    def restore(self, key: str, node: object, value: Mapping[str, object]) -> bool:
+        """Write ``value`` to an entry of ``/User_Book``, if it is still ``node``."""
+        ...
+
 
 class ModelStore(Protocol):
     """Where published models are stored."""

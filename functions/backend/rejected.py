@@ -13,6 +13,7 @@ MAX_RECORDS = 1_000
 """How many records are kept. The entries themselves stay, and all of them are counted by reason."""
 
 FORGED = BadData("user_forged", "the entry names another reader than the one who wrote it")
+EDITED = BadData("edited_by_another", "somebody else than its reader edited the entry; it was restored")
 _KEPT = ("bookId", "isbn", "myRate")
 
 
@@ -24,6 +25,11 @@ def record(problem: BadData) -> dict[str, object]:
 def forged_record(node: object) -> dict[str, object]:
     """Return the record of a forged entry with its small fields, so that a mistake can be corrected."""
     return {**record(FORGED), "entry": _kept_of(node)}
+
+
+def edited_record(node: object) -> dict[str, object]:
+    """Return the record of an entry that somebody else edited, with the small fields of what it was edited to."""
+    return {**record(EDITED), "entry": _kept_of(node) or None}
 
 
 def is_of_forged(recorded: object) -> bool:

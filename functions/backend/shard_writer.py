@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from backend import logs
 from backend.careful import Careful
 from backend.catalogue_cache import CatalogueCache
+from backend.guards.list_sample import check_sample
 from backend.lists import WRITES, batches
 from backend.models import Live
 from backend.ports import TIMESTAMP, Clock, Database, ModelStore, increment
@@ -14,7 +15,7 @@ from bookrec import paths
 from bookrec.catalogue import Catalogue
 from bookrec.entries import user_id_of
 from bookrec.errors import BadModel
-from bookrec.life_cycle.manifest import usable_pointer
+from bookrec.life_cycle.manifest import Pointer, sha256, usable_pointer
 from bookrec.list_shards import (
     INDEX,
     MAX_INDEX_BYTES,
@@ -42,6 +43,8 @@ class ShardWriter:
     that but before the shard's list is written, the mark shows when the marks are read again, and the list is made
     again from the shelf. If it comes later, it replaces the shard's list. Marks since the snapshot are removed only
     once another model is live: if the pointer has changed by the end, all written lists are made again.
+
+    Only what the pointer vouches for is written, and only if a sample of the lists is what the model says.
 
     Args:
         writes_per_second: how many lists one task writes per second at most.
@@ -73,14 +76,16 @@ class ShardWriter:
         """
         version, written = live.pointer.version, list[str]()
         try:
-            index = self._index(version, number)
+            index = self._index(live.pointer, number)
         except BadModel as problem:
             _raise_alarm(number, problem)
             return 0  # the readers are unknown without the index: the sweep makes their lists
         ready: dict[str, ReadyList] = {}
         try:
             name = paths.list_object(version, shard_name(number))
-            ready = read_shard(self._store.download(name, MAX_SHARD_BYTES), index.shards[number])
+            checked = read_shard(self._store.download(name, MAX_SHARD_BYTES), index.shards[number])
+            check_sample(checked, live.model, self._catalogue.current(), self._database)
+            ready = checked
         except BadModel as problem:
             _raise_alarm(number, problem)
         for after, readers in self._readers(*index.range_of(number), list(ready)):
@@ -90,10 +95,15 @@ class ShardWriter:
             lists.refresh(written)
         return len(written)
 
-    def _index(self, version: str, number: int) -> ShardIndex:
-        index = read_index(self._store.download(paths.list_object(version, INDEX), MAX_INDEX_BYTES), version)
-        if number >= len(index.shards):
-            raise BadModel("the index lists fewer shards than the pointer says")
+    def _index(self, pointer: Pointer, number: int) -> ShardIndex:
+        if not pointer.shards:
+            raise BadModel("the pointer does not vouch for any lists")
+        content = self._store.download(paths.list_object(pointer.version, INDEX), MAX_INDEX_BYTES)
+        if sha256(content) != pointer.lists_sha256:
+            raise BadModel("the index of the lists does not match the SHA-256 in the pointer")
+        index = read_index(content, pointer.version)
+        if len(index.shards) != pointer.lists or not 0 <= number < pointer.lists:
+            raise BadModel("the index of the lists has another number of shards than the pointer says")
         return index
 
     def _readers(

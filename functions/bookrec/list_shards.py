@@ -1,24 +1,27 @@
 """Lists that were made for many readers at once, as stored in the bucket until they are written to the database.
 
 ``lists/{version}/NNNNN.json.gz`` has a line for each of some hundred readers, in the order of the database's keys.
-``lists/{version}/index.json``, written last, vouches for every shard. A line is a JSON object: the list's node without
-the fields that the functions add from the catalogue when they write it.
+``lists/{version}/index.json``, written last, vouches for every shard, and the pointer for the index. A line is a JSON
+object: the list's node without the fields that the functions add from the catalogue when they write it. Index and lines
+are untrusted: they have these fields, within their ranges, and no others.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from bookrec import paths
 from bookrec.catalogue import Catalogue
-from bookrec.errors import BadModel
+from bookrec.entries import MAX_RATING, parse_isbn, parse_user_id
+from bookrec.errors import BadData, BadModel
 from bookrec.life_cycle.manifest import sha256
-from bookrec.ranking import RecommendationList
+from bookrec.life_cycle.ranges import MAX_SHARDS, whole
+from bookrec.ranking import LIST_SIZE, ListSource, RecommendationList, Source, list_id
 
 INDEX = "index.json"
 SHARD_READERS = 300
@@ -27,7 +30,24 @@ SHARD_READERS = 300
 MAX_SHARD_BYTES, MAX_INDEX_BYTES = 4 << 20, 16 << 20
 """Larger objects are rejected before they are read, larger content before it is decoded."""
 
+MAX_SHARD_READERS = 10_000
+"""More than fit into a shard."""
+
+MAX_ENTRIES = 1_000_000
+"""More than a shelf has."""
+
+MAX_SCORE = 1e9
+"""No model has scores like this."""
+
+MAX_REASONS = 2
+"""Books in ``because``."""
+
 _SCHEMA = 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_INDEX_FIELDS = {"schema", "version", "readers", "shards"}
+_ENTRY_FIELDS = {"sha256", "readers", "last"}
+_LINE_FIELDS = {"userId", "listId", "source", "basedOn", "items"}
+_ITEM_FIELDS = {"isbn", "score", "source", "because"}
 _SHOWN = ("title", "author", "image")
 _WRITTEN = ("generatedAt", "modelVersion")
 
@@ -128,9 +148,11 @@ def read_shard(content: bytes, entry: ShardEntry) -> dict[str, ReadyList]:
             raise BadModel("a shard of lists is too large")
         # Not splitlines: it also splits at characters that a user id may have, such as U+2028.
         lists = [_ready(json.loads(line)) for line in text.decode().removesuffix("\n").split("\n") if text]
-    except (ValueError, TypeError, KeyError, zlib.error, RecursionError) as problem:
+    except (ValueError, TypeError, KeyError, AttributeError, zlib.error, RecursionError, BadData) as problem:
         raise BadModel("a shard of lists is malformed") from problem
-    return {ready.user_id: ready for ready in lists if paths.is_key(ready.user_id)}
+    if len(lists) != entry.readers:
+        raise BadModel(f"a shard of lists has {len(lists)} readers, its index says {entry.readers}")
+    return {ready.user_id: ready for ready in lists}
 
 
 def read_index(content: bytes, version: str) -> ShardIndex:
@@ -141,20 +163,54 @@ def read_index(content: bytes, version: str) -> ShardIndex:
     """
     try:
         value = json.loads(content)
-        shards = [ShardEntry(str(s["sha256"]), int(s["readers"]), str(s["last"])) for s in value["shards"]]
         is_right = value["schema"] == _SCHEMA and value["version"] == version
-    except (ValueError, TypeError, KeyError, RecursionError) as problem:
+        if not is_right:
+            raise BadModel("the index of the lists is of another version or schema")
+        _require(value.keys() == _INDEX_FIELDS and isinstance(value["shards"], list))
+        whole(len(value["shards"]), MAX_SHARDS, "the number of shards")
+        shards = tuple(map(_entry, value["shards"]))
+        _require(value["readers"] == sum(shard.readers for shard in shards))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, BadData) as problem:
         raise BadModel("the index of the lists is malformed") from problem
-    if not is_right:
-        raise BadModel("the index of the lists is of another version or schema")
-    return ShardIndex(version, tuple(shards))
+    return ShardIndex(version, shards)
+
+
+def _entry(value: Mapping[str, Any]) -> ShardEntry:
+    _require(value.keys() == _ENTRY_FIELDS and _SHA256.fullmatch(value["sha256"]) is not None)
+    readers = whole(value["readers"], MAX_SHARD_READERS, "a shard's number of readers")
+    return ShardEntry(value["sha256"], readers, parse_user_id(value["last"]))
 
 
 def _ready(line: Mapping[str, Any]) -> ReadyList:
+    """Return the list in a line; raise one of the errors that ``read_shard`` catches if it breaks the contract."""
+    user_id, based_on, items = parse_user_id(line["userId"]), line["basedOn"], line["items"]
+    _require(line.keys() == _LINE_FIELDS and line["source"] in get_args(ListSource))
+    _require(based_on.keys() == {"entries", "digest"} and _SHA256.fullmatch(based_on["digest"]) is not None)
+    _require(isinstance(items, list) and len(items) <= LIST_SIZE and all(map(_is_item, items)))
+    isbns = tuple(item["isbn"] for item in items)
+    _require(len(set(isbns)) == len(isbns) and line["listId"] == list_id(user_id, based_on["digest"], isbns))
+    entries = whole(based_on["entries"], MAX_ENTRIES, "the number of entries")
     node = {key: value for key, value in line.items() if key != "userId"}
-    isbns = tuple(str(item["isbn"]) for item in node["items"])
-    based_on = node["basedOn"]
-    return ReadyList(str(line["userId"]), str(based_on["digest"]), int(based_on["entries"]), isbns, node)
+    return ReadyList(user_id, based_on["digest"], entries, isbns, node)
+
+
+def _is_item(item: Mapping[str, Any]) -> bool:
+    reasons = item["because"]
+    _require(isinstance(reasons, list) and len(reasons) <= MAX_REASONS)
+    for isbn in (item["isbn"], *reasons):
+        parse_isbn(isbn)
+    is_rated = "predictedRating" not in item or _is_number(item["predictedRating"], 0, MAX_RATING)
+    has_fields = item.keys() - {"predictedRating"} == _ITEM_FIELDS
+    return has_fields and is_rated and _is_number(item["score"]) and item["source"] in get_args(Source)
+
+
+def _is_number(value: object, least: float = -MAX_SCORE, most: float = MAX_SCORE) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def _require(is_right: bool) -> None:
+    if not is_right:
+        raise ValueError("not of the contract")
 
 
 def _items(node: Mapping[str, Any]) -> list[dict[str, object]]:

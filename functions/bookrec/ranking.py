@@ -61,8 +61,7 @@ class RecommendationList:
 
         Lists are equal if they have the same books for the same shelf, no matter which models made them.
         """
-        identity = [self.shelf.user_id, self.shelf.digest, self.isbns]
-        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
+        return list_id(self.shelf.user_id, self.shelf.digest, self.isbns)
 
     def to_node(self, catalogue: Catalogue, generated_at: object) -> dict[str, object]:
         """Return the database node that the app reads.
@@ -94,6 +93,11 @@ class RecommendationList:
             "basedOn": {"entries": len(self.shelf.entries), "digest": self.shelf.digest},
             "items": items,
         }
+
+
+def list_id(user_id: str, digest: str, isbns: Sequence[str]) -> str:
+    """Return the id of the list with these books, in this order, for the shelf with this digest."""
+    return hashlib.sha256(json.dumps([user_id, digest, isbns]).encode()).hexdigest()[:20]
 
 
 def top_list(

@@ -224,6 +224,15 @@ class FirebaseDatabase:
             self.update({f"{paths.REJECTED}/{key}": None})
         return bool(removed)
 
+    def restore(self, key: str, node: object, value: Mapping[str, object]) -> bool:
+        """A conditional write."""
+        entry = self._node(f"{paths.USER_BOOK}/{key}")
+        present, etag = entry.get(etag=True)
+        if present != node:
+            return False
+        restored, _, _ = entry.set_if_unchanged(etag, dict(value))
+        return bool(restored)
+
     def update(self, values: Mapping[str, object]) -> None:
         """One multi-path update at the root: all or nothing."""
         self._node("/").update(dict(values))

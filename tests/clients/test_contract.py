@@ -78,7 +78,7 @@ def test_the_known_sources_are_the_codes(node, field, values):
 def test_a_pointer_has_the_contracts_fields_and_no_others():
     bare = Pointer("v", "models/v/manifest.json", DIGEST, 1, 1, 1)
     experiment = Experiment("ab-1", "w", 0.5, 1)
-    full = Pointer("v", "models/v/manifest.json", DIGEST, 1, 1, 1, {"v": DIGEST, "w": DIGEST}, 3, experiment, 1)
+    full = Pointer("v", "models/v/manifest.json", DIGEST, 1, 1, 1, {"v": DIGEST, "w": DIGEST}, 3, experiment, 1, DIGEST)
     assert set(full.to_node()) == set(contract.POINTER.names)
     assert set(as_stored(bare.to_node())) == set(contract.POINTER.required)
     assert set(full.to_node()["experiment"]) == set(contract.EXPERIMENT.names) == set(contract.EXPERIMENT.required)

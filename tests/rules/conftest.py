@@ -1,11 +1,18 @@
 """A database with the project's rules, and a client that can be any user."""
 
+import os
+from pathlib import Path
+
 import pytest
+import requests
 
 from tests.database_server import ROOT, port, server
 from tests.rules.world import WORLD, as_user
 
 __all__ = ["port", "server"]
+
+COVERAGE = "RULES_COVERAGE"
+"""Names a file, to which each test then adds a line with what the rules were evaluated to, as JSON."""
 
 
 @pytest.fixture
@@ -13,7 +20,11 @@ def database(server):
     answer = server.request("PUT", ".settings/rules", data=(ROOT / "database.rules.json").read_bytes())
     assert answer.ok, answer.text
     server.put("", WORLD)
-    return server
+    yield server
+    if COVERAGE in os.environ:
+        report = requests.get(f"http://{server.host}/.inspect/coverage.json", {"ns": server.namespace}, timeout=10)
+        with Path(os.environ[COVERAGE]).open("a") as file:
+            print(report.text, file=file)
 
 
 @pytest.fixture

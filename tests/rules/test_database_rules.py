@@ -80,6 +80,12 @@ def test_a_bad_entry_is_denied(allowed, change):
     assert not allowed("PATCH", "User_Book/k1", change)
 
 
+@pytest.mark.parametrize("value", ["", "text", 0, 2.5, True, False])
+def test_a_copy_may_have_any_scalar(allowed, value):
+    assert allowed("PUT", "Books/k1", {**COPY, "field": value})
+    assert allowed("PUT", "Books/k1/field", value)
+
+
 @pytest.mark.parametrize("value", [{"title": "x" * 10_001}, {"t" * 65: "x"}, {"title": {"deep": 1}}, "scalar", 7])
 def test_a_bad_copy_is_denied(allowed, value):
     assert allowed("PUT", "Books/k1", {**COPY, "title": "x" * 10_000})
@@ -140,6 +146,13 @@ def test_a_bad_profile_is_denied(allowed, value):
     assert allowed("PATCH", "Users/ana", {"image": "x" * 10_000})
     assert not allowed("PATCH", "Users/ana", value)
     assert not allowed("PUT", "Users/ana", {**profile("ana"), **value})
+
+
+@pytest.mark.parametrize("value", ["scalar", 7, True])
+def test_a_profile_is_not_a_scalar(database, allowed, value):
+    assert not allowed("PUT", "Users/ana", value)
+    database.put("Users/ana", {})
+    assert not allowed("PUT", "Users/ana", value)
 
 
 def test_the_rules_and_the_validator_agree_on_isbns():

@@ -51,11 +51,11 @@ MUTANTS = [
     Mutant("skips the fence", POINTER, "if live is not None and live.fence >= pointer.fence:", "if False:"),
     Mutant(
         "switches the pointer before the files are there", RUN,
-        "    content = versions.upload(bucket, product.files, manifest, services.answers)\n    shards = 0\n",
+        "    content = versions.upload(bucket, product.files, manifest, services.answers)\n    index = None\n",
         "    import json\n    content = json.dumps(manifest.to_json(), indent=1, sort_keys=True).encode()\n"
         "    switch(database, versions.make_pointer(version, content, lease.fence, services.now_ms(), snapshot_at))\n"
         "    versions.upload(bucket, product.files, manifest, services.answers)\n    lease.outcome = 'published'\n"
-        "    shards = 0\n",
+        "    index = None\n",
     ),
     Mutant(
         "does not read the upload back", PUBLISH,

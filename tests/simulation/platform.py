@@ -8,6 +8,7 @@ from firebase_admin.exceptions import UnavailableError
 
 from backend.composition import Services, build
 from backend.handlers.entry_written import EntryWritten
+from backend.models import LOAD_S
 from backend.parameters import Settings
 from bookrec.errors import StoreUnavailable
 from bookrec.life_cycle.retraining import Policy
@@ -33,6 +34,8 @@ TASK_MS = 35_000
 
 STALL_MS = 900_000
 """The longest time that a request may hang: longer than a lease lasts."""
+LOAD_MS = int(LOAD_S * 1000)
+"""The longest time that a download of the functions may hang: they have a deadline."""
 
 
 @dataclass
@@ -71,7 +74,8 @@ class Bucket(FakeBucket):
 
     def download(self, name, max_bytes):
         try:
-            content = self._platform.perform("read", lambda: super(Bucket, self).download(name, max_bytes))
+            read = lambda: super(Bucket, self).download(name, max_bytes)  # noqa: E731
+            content = self._platform.perform("read", read, LOAD_MS)
         except UnavailableError as problem:
             raise StoreUnavailable("the store does not answer") from problem
         return self._damaged(content)
@@ -118,12 +122,12 @@ class Platform:
         self.is_silent, self.memory, self.is_queue_slow = False, None, False
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
 
-    def perform(self, kind, request):
+    def perform(self, kind, request, longest_ms=STALL_MS):
         """Make a process's request: it may fail before or after its effect, and other processes may run first."""
         if self.scheduler.current is None:
             return request()
         is_stalled = self.faults.stall and self.rng.random() < self.faults.stall
-        self.scheduler.sleep(self.rng.randrange(STALL_MS) if is_stalled else 0)
+        self.scheduler.sleep(self.rng.randrange(longest_ms) if is_stalled else 0)
         if self.rng.random() < self.faults.fail_before:
             self.scheduler.note("FAIL before", kind)
             raise UnavailableError("the service does not answer")

@@ -2,15 +2,18 @@
 
 import itertools
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
 from backend import models, rejected, sweep
+from backend.guards.foreign_writes import MAX_NOTES, NOBODY
 from backend.handlers import model_published, reconcile, retrain
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import NO_MODEL, WRITES
 from backend.models import TRY_AGAIN_AFTER_MS
 from bookrec import paths
+from bookrec.entries import user_id_of
 from bookrec.errors import BookrecError, StoreUnavailable
 from bookrec.life_cycle import lease as leases
 from bookrec.push_keys import first_key
@@ -160,6 +163,96 @@ def test_a_late_duplicate_of_a_forged_write_leaves_a_newer_entry_of_the_reader(w
     write(world, "k1", entry("victim", "isbn009"), author="victim")
     world.backend.entry_written(forged)
     assert world.database.entry("k1") == entry("victim", "isbn009")
+
+
+def test_an_entry_that_a_client_without_a_token_wrote_is_nobodys(world):
+    write(world, "k1", entry("victim", "isbn004"), author=NOBODY)
+    assert world.database.entry("k1") is None
+    assert world.database.get(f"{paths.REJECTED}/k1/reason") == "user_forged"
+
+
+GENUINE = entry("victim", "isbn004", 4.5)
+FOREIGN = {
+    "stars": {**GENUINE, "myRate": 0.5},
+    "book": {**GENUINE, "isbn": "isbn009"},
+    "bad": {**GENUINE, "myRate": 7},
+    "taken over": {**GENUINE, "userId": "forger"},
+    "given away": {**GENUINE, "userId": "third"},
+    "text": "text",
+    "removed": None,
+}
+
+
+@pytest.mark.parametrize("author", ["forger", NOBODY])
+@pytest.mark.parametrize("after", FOREIGN.values(), ids=FOREIGN)
+def test_a_genuine_entry_that_somebody_else_edits_is_restored_to_what_it_was(world, after, author, capsys):
+    write(world, "k1", GENUINE, author="victim")
+    write(world, "k1", after, author=author)
+    assert world.database.entry("k1") == GENUINE
+    assert '"alarm": "forged-entry"' in capsys.readouterr().out
+    record = world.database.record("k1")
+    assert (record["reason"], record["at"]) == ("edited_by_another", world.clock.now)
+    assert_list_matches(world, "victim")
+    assert world.list_of("victim")["basedOn"]["entries"] == 1
+    for user_id in {user_id_of(after)} - {None, "victim"}:
+        assert world.list_of(user_id)["basedOn"]["entries"] == 0
+    for _ in range(2):
+        world.backend.reconcile()
+    assert world.database.record("k1") is None
+    assert world.database.entry("k1") == GENUINE
+
+
+@pytest.mark.parametrize("author", ["victim", None])
+@pytest.mark.parametrize("after", [FOREIGN["stars"], FOREIGN["book"], None], ids=["stars", "book", "removed"])
+def test_what_the_reader_or_an_admin_edits_stays(world, after, author):
+    write(world, "k1", GENUINE, author="victim")
+    write(world, "k1", after, author=author)
+    assert world.database.entry("k1") == after
+    assert world.database.record("k1") is None
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("begins", ["genuine", "forged"])
+def test_several_foreign_edits_are_undone_whatever_the_order_of_their_events(world, order, begins):
+    first = GENUINE if begins == "genuine" else entry("victim", "isbn011", 1.0)
+    authors = ["victim" if begins == "genuine" else "forger", "forger", NOBODY]
+    values = [first, {**first, "myRate": 1.5}, {**first, "myRate": 2, "isbn": "isbn007"}]
+    events = [write(world, "k1", value, author, deliver=False) for value, author in zip(values, authors, strict=True)]
+    for _ in range(2):  # the second time, all events are duplicates
+        for number in order:
+            world.backend.entry_written(events[number])
+        assert world.database.entry("k1") == (GENUINE if begins == "genuine" else None)
+
+
+def test_what_the_reader_writes_after_a_foreign_edit_has_the_last_word(world):
+    write(world, "k1", GENUINE, author="victim")
+    late = write(world, "k1", FOREIGN["stars"], author="forger", deliver=False)
+    write(world, "k1", {**GENUINE, "myRate": 3.0}, author="victim")
+    for _ in range(2):
+        world.backend.entry_written(late)
+    assert world.database.entry("k1")["myRate"] == 3.0
+
+
+def test_the_number_of_notes_about_foreign_edits_is_bounded(world):
+    write(world, "k1", GENUINE, author="victim")
+    events = [
+        write(world, "k1", {**GENUINE, "isbn": f"isbn-{number}"}, author="forger", deliver=False)
+        for number in range(MAX_NOTES + 10)
+    ]
+    for event in events:
+        world.backend.entry_written(event)
+    assert len(world.database.record("k1")["replaced"]) == MAX_NOTES
+
+
+def test_a_foreign_removal_brings_nothing_back_of_a_reader_who_left(world):
+    world.database.update({f"{paths.USERS}/victim/id": "victim"})
+    write(world, "k1", GENUINE, author="victim")
+    write(world, "k2", entry("victim", "isbn007"), author="victim")
+    removed = write(world, "k1", None, author="forger", deliver=False)
+    world.database.update({f"{paths.USERS}/victim": None})
+    world.backend.reconcile()
+    world.backend.entry_written(removed)
+    assert world.database.entry("k1") is None
 
 
 def test_only_small_fields_of_a_forged_entry_are_kept(world):
@@ -603,10 +696,10 @@ def test_a_list_that_cannot_be_made_does_not_delay_the_others(world):
     run = world.backend.entry_written
     write(world, "k1", entry("u", "isbn004"), deliver=False)
     write(world, "k2", entry("w", "isbn009"), deliver=False)
-    load = models.LiveModel.load
+    named = models.LiveModel._named
 
-    def broken(self):
-        live = load(self)
+    def broken(self, patience_s):
+        live = named(self, patience_s)
         return replace(live, model=Poisoned(live.model)) if live else None
 
     class Poisoned:
@@ -619,7 +712,7 @@ def test_a_list_that_cannot_be_made_does_not_delay_the_others(world):
             return self._model.candidates(shelf)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.LiveModel, "load", broken)
+        patch.setattr(models.LiveModel, "_named", broken)
         world.backend.reconcile()
     assert run is world.backend.entry_written
     assert world.list_of("u") is None

@@ -61,7 +61,7 @@ class Slow(World):
 def test_ten_million_readers_are_queued_in_a_few_runs_and_each_run_repairs_first():
     world = Slow(task_ms=100)
     shards = -(-10_000_000 // SHARD_READERS)
-    world.database.update({f"{paths.MODEL}/lists": shards})
+    world.database.update({f"{paths.MODEL}/lists": shards, f"{paths.MODEL}/listsSha256": "0" * 64})
     runs = 0
     while len(world.queued()) < shards:
         runs += 1
@@ -82,7 +82,7 @@ def test_ten_million_readers_are_queued_in_a_few_runs_and_each_run_repairs_first
 @pytest.mark.parametrize("task_ms", [30, 300, 15_000])
 def test_neither_event_nor_reconciler_dies_of_a_slow_queue(task_ms):
     world = Slow(task_ms)
-    world.database.update({f"{paths.MODEL}/lists": 400})
+    world.database.update({f"{paths.MODEL}/lists": 400, f"{paths.MODEL}/listsSha256": "0" * 64})
     world.live(lambda backend: backend.model_published(), EVENT_MS)
     for _ in range(20):
         world.clock.now = round(world.clock.now)
@@ -92,7 +92,7 @@ def test_neither_event_nor_reconciler_dies_of_a_slow_queue(task_ms):
 
 def test_killed_at_any_task_it_goes_on_and_queues_few_tasks_twice():
     world = Slow(task_ms=0)
-    world.database.update({f"{paths.MODEL}/lists": 200})
+    world.database.update({f"{paths.MODEL}/lists": 200, f"{paths.MODEL}/listsSha256": "0" * 64})
     enqueue, deaths = world.tasks.enqueue, 0
     for number in (1, 20, 60, 100, 190):
         world.calls = 0
@@ -135,7 +135,7 @@ def test_readers_who_come_and_go_while_a_fan_out_is_queued_are_not_left_out(monk
 def test_a_fan_out_that_another_one_replaces_leaves_no_trace_in_it(monkeypatch):
     monkeypatch.setattr(model_published, "TASKS_AT_ONCE", 2)
     world = Slow(task_ms=0)
-    world.database.update({f"{paths.MODEL}/lists": 6})
+    world.database.update({f"{paths.MODEL}/lists": 6, f"{paths.MODEL}/listsSha256": "0" * 64})
     enqueue = world.tasks.enqueue
 
     def replaced(*given):
@@ -157,7 +157,7 @@ def test_a_fan_out_that_another_one_replaces_leaves_no_trace_in_it(monkeypatch):
 
 def test_a_task_reads_no_other_shards_state(monkeypatch):
     world = Slow(task_ms=0)
-    world.database.update({f"{paths.MODEL}/lists": 3, "Users/u/id": "u"})
+    world.database.update({f"{paths.MODEL}/lists": 3, f"{paths.MODEL}/listsSha256": "0" * 64, "Users/u/id": "u"})
     world.backend.model_published()
     read = []
     status = world.database.status

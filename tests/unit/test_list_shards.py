@@ -1,15 +1,22 @@
 """Lists that were made for all readers at once, on their way into the database: they never replace newer ones."""
 
+import gzip
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from backend.guards.list_sample import is_of_model
 from backend.handlers import model_published
 from backend.handlers.entry_written import EntryWritten
 from backend.list_writes import make_list
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
-from bookrec.errors import StoreUnavailable
+from bookrec.errors import BadModel, StoreUnavailable
 from bookrec.life_cycle.manifest import parse_pointer, sha256
-from bookrec.list_shards import INDEX, ShardEntry, ShardIndex, pack, shard_name, to_line
+from bookrec.list_shards import INDEX, ShardEntry, ShardIndex, pack, read_index, read_shard, shard_name, to_line
+from bookrec.ranking import list_id
 from bookrec.shelf import build_shelf, sort_out
 from tests.fakes import World, entry, load_fake
 
@@ -50,8 +57,10 @@ def publish(world, version="v2", fence=2):
         content = pack(to_line(make_list(build_shelf(user, entries), model, catalogue), catalogue) for user in part)
         world.store.objects[paths.list_object(version, shard_name(len(shards)))] = content
         shards.append(ShardEntry(sha256(content), len(part), part[-1]))
-    world.store.objects[paths.list_object(version, INDEX)] = ShardIndex(version, tuple(shards)).to_bytes()
-    world.database.update({f"{paths.MODEL}/lists": len(shards), f"{paths.MODEL}/snapshotAt": snapshot_at})
+    index = ShardIndex(version, tuple(shards)).to_bytes()
+    world.store.objects[paths.list_object(version, INDEX)] = index
+    lists = {f"{paths.MODEL}/lists": len(shards), f"{paths.MODEL}/listsSha256": sha256(index)}
+    world.database.update({**lists, f"{paths.MODEL}/snapshotAt": snapshot_at})
     world.clock.now += 1000
     world.database.update({paths.CHANGES: None, paths.DIRTY: None})
     return f"{version}@{fence}"
@@ -76,14 +85,14 @@ def assert_right(world, user_id, version="v2"):
     assert present == {**made.to_node(catalogue, present["generatedAt"]), "modelVersion": present["modelVersion"]}
 
 
-def test_a_publish_with_lists_names_shards_and_reads_neither_users_nor_shelves(world, monkeypatch):
+def test_a_publish_with_lists_names_shards_and_reads_no_users_and_a_sample_of_the_shelves(world, monkeypatch):
     monkeypatch.setattr(type(world.database), "user_ids", None)
     publication = publish(world)
     reads = world.database.shelf_reads
     world.backend.model_published()
     assert shards_queued(world) == [{"publication": publication, "shard": number} for number in range(3)]
     run_all(world)
-    assert world.database.shelf_reads == reads
+    assert world.database.shelf_reads == reads + 3  # one sample for each shard
     for number in range(READERS):
         assert_right(world, f"u{number}")
         assert world.list_of(f"u{number}")["modelVersion"] == "v2"
@@ -248,6 +257,166 @@ def test_without_the_index_the_sweep_brings_all_lists(world, capsys):
     world.backend.reconcile()
     for number in range(READERS):
         assert_right(world, f"u{number}")
+
+
+def forge(world, change, number=0, version="v2"):
+    """Replace a shard and its index in the bucket, as whoever can write to the bucket and nowhere else can."""
+    name = paths.list_object(version, shard_name(number))
+    lines = [json.loads(line) for line in gzip.decompress(world.store.objects[name]).decode().splitlines()]
+    content = pack(json.dumps(change(line)) for line in lines)
+    index = paths.list_object(version, INDEX)
+    before = read_index(world.store.objects[index], version)
+    shards = list(before.shards)
+    shards[number] = replace(shards[number], sha256=sha256(content))
+    world.store.objects[name], world.store.objects[index] = content, ShardIndex(version, tuple(shards)).to_bytes()
+
+
+def with_books(line, isbns):
+    items = [{**item, "isbn": isbn} for item, isbn in zip(line["items"], isbns, strict=False)]
+    return {**line, "items": items, "listId": list_id(line["userId"], line["basedOn"]["digest"], isbns[: len(items)])}
+
+
+def test_lists_that_the_bucket_alone_has_changed_are_not_written(world, capsys):
+    publish(world)
+    forge(world, lambda line: with_books(line, [f"isbn0{number}" for number in range(20, 30)]))
+    world.backend.model_published()
+    run_all(world)
+    assert "does not match the SHA-256 in the pointer" in capsys.readouterr().out
+    assert world.list_of("u0")["modelVersion"] == "v1"
+    world.backend.reconcile()
+    for number in range(READERS):
+        assert_right(world, f"u{number}")
+
+
+def test_lists_that_the_pointer_vouches_for_but_the_model_does_not_make_are_made_again(world, capsys):
+    publish(world)
+    forge(world, lambda line: with_books(line, [f"isbn0{number}" for number in range(20, 30)]))
+    index = world.store.objects[paths.list_object("v2", INDEX)]
+    world.database.update({f"{paths.MODEL}/listsSha256": sha256(index)})
+    world.backend.model_published()
+    run_all(world)
+    assert "lists that the model does not make" in capsys.readouterr().out
+    for number in range(READERS):
+        assert_right(world, f"u{number}")
+        assert world.list_of(f"u{number}")["modelVersion"] == "v2"
+
+
+def test_books_with_about_equal_scores_may_change_places_but_no_others(world):
+    publish(world)
+    ready = read_shard(*shard_of(world, 0))["u0"]
+    shelf = build_shelf("u0", sort_out(world.database.shelf_nodes(["u0"]))[0])
+    items = world.store.objects[paths.model_object("v2", "items.json")]
+    catalogue, _ = parse_catalogue(world.database.get(paths.ARCHIVE))
+    model = load_fake("v2", b"v2", items)
+
+    def swapped(step):
+        def recommend(**inputs):
+            out = model.recommend(**inputs)
+            return {**out, "scores": np.arange(len(out["scores"]), 0, -1) * step}
+
+        near = replace(model, recommend=recommend)
+        made = make_list(shelf, near, catalogue)
+        nodes = [dict(item) for item in made.to_node(catalogue, 0)["items"]]
+        nodes[3], nodes[4] = nodes[4], nodes[3]
+        isbns = tuple(node["isbn"] for node in nodes)
+        return is_of_model(replace(ready, isbns=isbns, node={**ready.node, "items": nodes}), shelf, near, catalogue)
+
+    assert swapped(1e-4)
+    assert not swapped(1e-2)
+
+
+def shard_of(world, number, version="v2"):
+    index = read_index(world.store.objects[paths.list_object(version, INDEX)], version)
+    return world.store.objects[paths.list_object(version, shard_name(number))], index.shards[number]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"note": "not of the contract"},
+        {"listId": "x" * 20},
+        {"source": "advert"},
+        {"userId": "a/b"},
+        {"userId": 7},
+        {"basedOn": {"entries": 1, "digest": "0" * 63}},
+        {"basedOn": {"entries": -1, "digest": "0" * 64}},
+        {"basedOn": {"entries": 1, "digest": "0" * 64, "more": 1}},
+        {"items": {}},
+        {"items": None},
+        {"items": [1]},
+        {"items": [[]]},
+        {"link": "https://evil.example"},
+        {"score": float("inf")},
+        {"score": float("nan")},
+        {"score": 10**400},
+        {"score": True},
+        {"source ": "personal"},
+        {"isbn": "a\nb"},
+        {"because": ["a", "b", "c"]},
+        {"because": "ab"},
+        {"because": [["isbn001"]]},
+        {"predictedRating": 5.1},
+        {"predictedRating": None},
+    ],
+    ids=str,
+)
+def test_a_line_with_other_fields_or_values_than_the_contracts_is_rejected(world, change):
+    publish(world)
+    content, entry_of = shard_of(world, 0)
+    lines = [json.loads(line) for line in gzip.decompress(content).decode().splitlines()]
+    is_of_list = {*lines[0], "note"} & change.keys()
+    lines[0] = lines[0] | change if is_of_list else {**lines[0], "items": [lines[0]["items"][0] | change]}
+    if not is_of_list:
+        lines[0] = with_books(lines[0], [lines[0]["items"][0]["isbn"]])
+        lines[0]["items"][0] |= change
+    altered = pack(map(json.dumps, lines))
+    with pytest.raises(BadModel, match=r"malformed|not a whole number"):
+        read_shard(altered, replace(entry_of, sha256=sha256(altered)))
+
+
+def test_a_shard_with_another_number_of_lists_than_the_index_says_is_rejected(world):
+    publish(world)
+    content, entry_of = shard_of(world, 0)
+    with pytest.raises(BadModel, match="has 2 readers, its index says 3"):
+        read_shard(content, replace(entry_of, readers=3))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"more": 1},
+        {"readers": 5},
+        {"shards": {}},
+        {"shards": [{"sha256": "0" * 64, "readers": float("inf"), "last": "u"}], "readers": float("inf")},
+        {"shards": [{"sha256": "0" * 64, "readers": 1, "last": "u", "link": "x"}], "readers": 1},
+        {"shards": [{"sha256": "0" * 63, "readers": 1, "last": "u"}], "readers": 1},
+        {"shards": [{"sha256": "0" * 64, "readers": 1, "last": "a/b"}], "readers": 1},
+        {"shards": [{"sha256": "0" * 64, "readers": 1, "last": None}], "readers": 1},
+        {"shards": [["sha256", "readers", "last"]], "readers": 1},
+    ],
+    ids=str,
+)
+def test_an_index_with_other_fields_or_values_than_the_contracts_is_rejected(change):
+    index = {"schema": 1, "version": "v", "readers": 0, "shards": []}
+    assert read_index(json.dumps(index).encode(), "v").shards == ()
+    with pytest.raises(BadModel):
+        read_index(json.dumps(index | change).encode(), "v")
+
+
+@pytest.mark.parametrize("number", [-1, 3, 10**9])
+def test_a_task_of_a_shard_that_does_not_exist_writes_nothing(world, number, capsys):
+    publication = publish(world)
+    world.backend.model_published()
+    world.backend.fanout(publication, number, None)
+    assert '"alarm": "list-shard-unusable"' in capsys.readouterr().out
+    assert {world.list_of(f"u{reader}")["modelVersion"] for reader in range(READERS)} == {"v1"}
+
+
+def test_an_index_of_fewer_shards_than_the_pointer_says_is_not_used(world, capsys):
+    publication = publish(world)
+    world.database.update({f"{paths.MODEL}/lists": 4})
+    world.backend.fanout(publication, 0, None)
+    assert "another number of shards than the pointer says" in capsys.readouterr().out
 
 
 def test_an_unreachable_bucket_makes_the_queue_try_the_task_again(world):

@@ -122,7 +122,8 @@ def test_lists_in_shards_are_written_where_their_readers_are(world):
     world.store.objects[paths.list_object("v2", shard_name(0))] = content
     world.store.objects[paths.list_object("v2", INDEX)] = index.to_bytes()
     world.clock.now += 1000
-    world.database.update({f"{paths.MODEL}/lists": 1, f"{paths.MODEL}/snapshotAt": world.clock.now})
+    lists = {f"{paths.MODEL}/lists": 1, f"{paths.MODEL}/listsSha256": sha256(index.to_bytes())}
+    world.database.update({**lists, f"{paths.MODEL}/snapshotAt": world.clock.now})
     before = world.isbns_of("first")
     for backend in (world.backend, *world.backend.others.values()):
         backend.model_published()

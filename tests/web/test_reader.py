@@ -282,8 +282,8 @@ def in_catalogue(stack):
     """Add books to the catalogue for one test."""
     added = []
 
-    def add(isbn, **fields):
-        key = f"web-{len(added)}"
+    def add(isbn, key=None, **fields):
+        key = key or f"web-{len(added)}"
         added.append(key)
         book = {"documentId": key, "author": "Somebody", "rating": "3", "genre": "Mystery", "isbn": isbn, **fields}
         stack.admin_put(f"archive/{key}", book)
@@ -291,6 +291,20 @@ def in_catalogue(stack):
     yield add
     for key in added:
         without_triggers(stack, "DELETE", f"archive/{key}")
+
+
+def test_nodes_that_are_no_books_hide_neither_genres_nor_books(visit, new_reader, shelf, catalogue, in_catalogue):
+    genres = sorted({book["genre"] for book in catalogue})
+    for number, genre in enumerate(genres):  # keys before all others: the first node of each genre
+        in_catalogue(None, key=f"-0{number}", title="A book whose isbn is not known yet", genre=genre)
+        in_catalogue(f"099{number}", key=f"-1{number}", title=None, genre=genre)
+    in_catalogue(None, key="-2", title="Nothing else is of this genre", genre="Aaa")
+    in_catalogue("0990", key="-3", title="Odd", genre=7)
+    in_catalogue("0991", key="-4", title="Odd", genre={"name": "Aab"})
+    page = signed_in(visit("/#find"), new_reader(shelf))
+    expect(page.locator(".chip")).to_have_text(genres)
+    page.get_by_role("button", name="Mystery").click()
+    expect(page.locator("#found-about")).to_have_text("The first 24 books in Mystery")
 
 
 def test_a_write_that_the_database_denies_is_reported_and_undone(visit, new_reader, shelf, in_catalogue):

@@ -101,6 +101,26 @@ def test_the_callers_identity_unmasks_a_forged_user(main, world):
     assert world.database.get(f"{paths.REJECTED}/k1/reason") == "user_forged"
 
 
+@pytest.mark.parametrize(
+    "author", [{"authtype": "unauthenticated"}, {"authtype": "app_user"}, {"authtype": "new kind"}]
+)
+def test_whoever_is_neither_the_reader_nor_an_admin_is_not_believed(main, world, author):
+    forged = entry("victim", "isbn004")
+    store(world, "k1", forged)
+    main.on_user_book_written(database_event("User_Book/k1", None, forged, **author))
+    assert world.database.entry("k1") is None
+    assert world.database.get(f"{paths.REJECTED}/k1/reason") == "user_forged"
+
+
+@pytest.mark.parametrize("author", [{"authtype": "admin"}, {"authtype": "admin", "authid": "import"}, {}])
+def test_an_admin_is_believed_and_what_the_platform_does_not_say_proves_nothing(main, world, author):
+    written = entry("u", "isbn004")
+    store(world, "k1", written)
+    main.on_user_book_written(database_event("User_Book/k1", None, written, **author))
+    assert world.database.entry("k1") == written
+    assert world.list_of("u")["basedOn"]["entries"] == 1
+
+
 @pytest.mark.parametrize("value", ["text", 7, [1, 2], {"userId": "a/b"}, {"userId": "u", "myRate": "five"}])
 def test_a_bad_entry_is_acknowledged_and_recorded(main, world, value):
     store(world, "k1", value)

@@ -71,6 +71,59 @@ def call(main, function, data, *, bearer=None, method="POST", **headers):
         return answer.status_code, answer.get_json(silent=True), answer.headers
 
 
+def call_with_body(main, function, body, **headers):
+    """Return (status, body) of an operator's call with a body as it is."""
+    bearer = {"Authorization": f"Bearer {token('boss', **OPERATOR)}"}
+    headers = {"Content-Type": "application/json", "Origin": "http://localhost:5000", **bearer, **headers}
+    with Flask("client").test_request_context(method="POST", headers=headers, data=body):
+        answer = getattr(main, function)(request)
+        return answer.status_code, answer.get_json(silent=True), answer.headers
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"no json", b"[]", b"7", b"null", b'"data"', b"[" * 100_000, b'{"data":' * 100_000, b"{}", b'{"data": {}',
+        b'{"data": {}, "more": 1}', b"\xff\xfe", b'{"data": ' + b"[" * 960 + b"]" * 960 + b"}", b"9" * 5_000, b"\x00",
+        b'{"data": []}', b'{"data": "text"}', b'{"data": 7}', b'{"data": false}',
+    ],
+    ids=lambda body: repr(body[:20]),
+)  # fmt: skip
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_malformed_body_is_an_invalid_argument(main, world, function, body):
+    status, answer, headers = call_with_body(main, function, body)
+    assert (status, answer["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert headers["Access-Control-Allow-Origin"]
+    assert world.jobs.started == []
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json; charset=x", ""])
+def test_a_body_of_another_type_is_an_invalid_argument_too(main, world, content_type):
+    status, answer, _ = call_with_body(main, "operator_release", b"no json", **{"Content-Type": content_type})
+    assert (status, answer["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_arguments_may_be_nested_but_not_deeply(main, world):
+    for depth, status in ((20, 200), (40, 400)):
+        body = b'{"data": {"a": ' + b"[" * depth + b"]" * depth + b"}}"
+        assert call_with_body(main, "operator_release", body)[0] == status
+
+
+@pytest.mark.parametrize("version", [None, 7, True, ["v1"], {"v": "v1"}, "", "a/b", "v" * 10_000, "\ud800", 10**400])
+def test_a_malformed_version_is_an_invalid_argument(main, world, version):
+    body = json.dumps({"data": {"version": version, "share": 0.5}}).encode()
+    for function in ("operator_rollback", "operator_experiment"):
+        status, answer, _ = call_with_body(main, function, body)
+        assert (status, answer["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("share", [None, "0.5", True, 0, 1, -1, float("inf"), float("nan"), 10**400, [], {}])
+def test_a_malformed_share_is_an_invalid_argument(main, world, share):
+    body = json.dumps({"data": {"version": "v1", "share": share}}).encode()
+    status, answer, _ = call_with_body(main, "operator_experiment", body)
+    assert (status, answer["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
 def denied(main, function, data, **who):
     status, body, _ = call(main, function, data, **who)
     return status, body["error"]["status"]

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import NotFound, PreconditionFailed, RequestRangeNotSatisfiable
 
 from bookrec.errors import BadModel
+from bookrec.life_cycle.manifest import MAX_FILE_BYTES
 from trainer.cloud import storage_client
 
 
@@ -29,19 +30,24 @@ class CloudBucket:
         try:
             self._bucket.blob(name).upload_from_string(content, content_type, if_generation_match=0)
         except PreconditionFailed:
-            if self.read(name) != content:
+            if self.read(name, len(content)) != content:
                 raise BadModel(f"{name} exists in the bucket with other content: versions are immutable") from None
 
-    def read(self, name: str) -> bytes:
-        """Return an object's content.
+    def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+        """Return an object's content as it is stored: what was published has no content encoding.
 
         Raises:
-            BadModel: if there is no such object.
+            BadModel: if there is no such object, or if it is larger.
         """
         try:
-            content: bytes = self._bucket.blob(name).download_as_bytes()
+            # The hash of a part is not the object's; everything that is read here has a SHA-256.
+            content: bytes = self._bucket.blob(name).download_as_bytes(raw_download=True, end=max_bytes, checksum=None)
         except NotFound as problem:
             raise BadModel(f"{name} is not in bucket {self._bucket.name}") from problem
+        except RequestRangeNotSatisfiable:
+            return b""
+        if len(content) > max_bytes:
+            raise BadModel(f"{name} is larger than {max_bytes} bytes")
         return content
 
     def created(self) -> Iterator[tuple[str, int]]:

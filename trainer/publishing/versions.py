@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from bookrec.life_cycle.manifest import (
     fetch_manifest,
     sha256,
 )
+from bookrec.list_shards import ShardIndex
 
 CONTENT_TYPES = {
     ".json": "application/json",
@@ -114,11 +116,15 @@ def read_version(
 
 
 def make_pointer(
-    version: str, manifest: bytes, fence: int, published_at: int, snapshot_at: int, lists: int = 0
+    version: str, manifest: bytes, fence: int, published_at: int, snapshot_at: int, lists: ShardIndex | None = None
 ) -> Pointer:
-    """Return the pointer that makes an uploaded version live; ``lists`` is the number of shards with its lists."""
-    name = paths.model_object(version, MANIFEST)
-    return Pointer(version, name, sha256(manifest), fence, published_at, snapshot_at, lists=lists)
+    """Return the pointer that makes an uploaded version live; ``lists`` is the index of the shards with its lists."""
+    pointer = Pointer(
+        version, paths.model_object(version, MANIFEST), sha256(manifest), fence, published_at, snapshot_at
+    )
+    if lists is None or not lists.shards:
+        return pointer
+    return replace(pointer, lists=len(lists.shards), lists_sha256=sha256(lists.to_bytes()))
 
 
 def retire(bucket: Bucket, live: Pointer, now_ms: int) -> list[str]:

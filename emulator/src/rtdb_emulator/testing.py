@@ -18,15 +18,19 @@ from rtdb_emulator.database.changes import Change
 from rtdb_emulator.database.databases import Database, system_time
 from rtdb_emulator.errors import PermissionDeniedError, ServiceError
 from rtdb_emulator.launch.process import Emulator, running, start
+from rtdb_emulator.rules.coverage import Evaluation, evaluations, never_evaluated
 
 __all__ = [
     "ADMIN",
     "Caller",
     "Emulator",
+    "Evaluation",
     "InProcessDatabase",
     "PermissionDeniedError",
     "ServiceError",
     "Write",
+    "evaluations",
+    "never_evaluated",
     "running",
     "start",
     "user",
@@ -77,6 +81,7 @@ class InProcessDatabase:
         rules: security rules, as the text of a rules file; None for open ones.
         on_write: is called with each write, before the write returns.
         now_ms: the clock for ``now`` in rules and for timestamps, in milliseconds since 1970.
+        coverage: whether to count what the expressions of the rules are evaluated to, for ``coverage()``.
 
     Raises:
         ValueError: for bad rules; the message has a line ``line:column: reason`` for each fault.
@@ -87,11 +92,13 @@ class InProcessDatabase:
         rules: str | None = None,
         on_write: Callable[[Write], object] = lambda write: None,
         now_ms: Callable[[], int] = system_time,
+        *,
+        coverage: bool = False,
     ) -> None:
         def tell(change: Change) -> None:
             on_write(Write(change))
 
-        self._database = Database("in-process", tell, now_ms)
+        self._database = Database("in-process", tell, now_ms, counts_rules=coverage)
         if rules is not None:
             self._database.set_rules(rules)
 
@@ -133,6 +140,14 @@ class InProcessDatabase:
         """
         node = self._database.read(parse_path(path), caller, parse_query(query))
         return {key: to_json(child) for key, child in children(node).items()}
+
+    def coverage(self) -> dict[str, Any]:
+        """Return the rules coverage so far, as ``/.inspect/coverage.json`` of the emulator does.
+
+        Raises:
+            RuntimeError: for a database that was made without ``coverage=True``.
+        """
+        return self._database.coverage()
 
     def update(self, values: Mapping[str, Any], caller: Caller = ADMIN) -> None:
         """Write JSON values at several paths as one write; None removes what is there.

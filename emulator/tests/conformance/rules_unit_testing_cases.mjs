@@ -167,6 +167,27 @@ export default cases({
     await other.withSecurityRulesDisabled(async (context) => equal((await context.database().ref('open').get()).val(), null));
   },
 
+  'the coverage of the rules, without credentials': async (test) => {
+    const env = await environment(test, { box: { '.read': "auth.uid === 'ada' && data.val() == 1" } });
+    const { host, port } = env.emulators.database;
+    const coverage = (kind) => fetch(`http://${host}:${port}/.inspect/coverage${kind}?ns=${test.namespace}`);
+    await assertFails(as(env.unauthenticatedContext())('box').get());
+    await assertFails(as(env.authenticatedContext('ada'))('box').get());
+    const { rules, report } = await (await coverage('.json')).json();
+    const expression = report.box['.read'];
+    equal(expression.text, "auth.uid === 'ada' && data.val() == 1");
+    const [[row, start], [last, end]] = ['location-start', 'location-end'].map((name) => expression[name].split(':'));
+    equal([row, rules.split('\n')[row].slice(start, Number(end) + 1)], [last, expression.text]);
+    equal(expression.values, [{ value: false, count: 2 }]);
+    equal(expression.children.map((child) => [child.text, child.values.reduce((sum, { count }) => sum + count, 0)]), [
+      ["auth.uid === 'ada'", 2],
+      ['data.val() == 1', 1],
+    ]);
+    const page = await coverage('');
+    ok(page.headers.get('content-type').startsWith('text/html'), page.headers.get('content-type'));
+    ok((await page.text()).includes('data.val() == 1'), 'the page does not show the rules');
+  },
+
   'bad rules are rejected': async (test) => {
     const bad = (rules) => initializeTestEnvironment({ projectId: test.namespace, database: { host: '127.0.0.1', port: test.world.port, rules } });
     await rejected(bad('{"rules": {".read": "auth.uid ==="}}'), 'an expression that ends early');

@@ -1,34 +1,54 @@
 """Cloud Storage, or fake-gcs-server if ``STORAGE_EMULATOR_HOST`` is set.
 
 Objects are read through the JSON API: importing google-cloud-storage would take a tenth of a second and 16 MB before
-an instance's first list (``docs/profile.md``).
+an instance's first list (``docs/profile.md``). Neither the store nor what is in it is trusted: a download is bounded in
+bytes after decoding, and in time as a whole.
 """
 
 from __future__ import annotations
 
 import os
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from io import BytesIO
+from typing import Any
 from urllib.parse import quote
 
 import google.auth
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
+from requests import Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
+from backend.guards import deadline
 from bookrec.errors import BadModel, StoreUnavailable
 
 PATIENCE_S = 5.0
-"""How long one try waits for an answer; after three tries, the model that was loaded before stays in use."""
+"""How long one try waits for an answer to begin, or to go on."""
 
-RETRY = Retry(2, backoff_factor=0.5, status_forcelist=(408, 429, 500, 502, 503, 504), raise_on_status=False)
+DOWNLOAD_S = 20.0
+"""How long an object may take in all tries together; within ``deadline.within``, all objects together."""
+
+RETRY = Retry(
+    2,
+    redirect=0,
+    backoff_factor=0.5,
+    status_forcelist=(408, 429, 500, 502, 503, 504),
+    raise_on_status=False,
+    respect_retry_after_header=False,  # it could name any time
+)
 """What may be tried again. Source: Cloud Storage documentation, Retry strategy."""
 
 GOOGLE = "https://storage.googleapis.com"
 SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
 PIECE = 1 << 20
-"""How many bytes are read at a time; with the default of 10 KB, a file of 10 MB takes five times as long."""
+"""How many bytes are read at a time at most; with 10 KB, a file of 10 MB takes five times as long."""
 
 OK, PARTIAL, NOT_FOUND, EMPTY = 200, 206, 404, 416
 
@@ -46,20 +66,67 @@ class CloudModelStore:
 
     def download(self, name: str, max_bytes: int) -> bytes:
         """Request one byte more than allowed, to notice a larger object."""
-        url, headers = f"{self._objects}/{quote(name, safe='')}", {"Range": f"bytes=0-{max_bytes}"}
+        seconds = deadline.remaining(DOWNLOAD_S)
+        until = time.monotonic() + seconds
         try:
-            answer = self._session.get(url, params={"alt": "media"}, headers=headers, timeout=PATIENCE_S, stream=True)
-            content = b"".join(answer.iter_content(PIECE))
-        except (RequestException, GoogleAuthError) as problem:
+            return deadline.call_within(seconds, lambda: self._download(name, max_bytes, until))
+        except TimeoutError as problem:
+            raise StoreUnavailable(f"{name} could not be read in the time that there is") from problem
+        except (RequestException, HTTPError, GoogleAuthError) as problem:
             raise StoreUnavailable(f"{name} could not be read: {type(problem).__name__}") from problem
-        if answer.status_code == NOT_FOUND:
-            raise BadModel(f"{name} is not in bucket {self._bucket}")
-        if answer.status_code == EMPTY:
-            raise BadModel(f"{name} is empty")
-        if answer.status_code not in (OK, PARTIAL):
-            raise StoreUnavailable(f"{name} could not be read: the store answered {answer.status_code}")
+
+    def _download(self, name: str, max_bytes: int, until: float) -> bytes:
+        url = f"{self._objects}/{quote(name, safe='')}"
+        headers = {"Range": f"bytes=0-{max_bytes}", "Accept-Encoding": "gzip"}  # gzip: as it is stored
+        patience = max(min(PATIENCE_S, until - time.monotonic()), 0.001)
+        options: dict[str, Any] = {"timeout": patience, "stream": True, "allow_redirects": False}
+        with closing(self._session.get(url, params={"alt": "media"}, headers=headers, **options)) as answer:
+            if answer.status_code == NOT_FOUND:
+                raise BadModel(f"{name} is not in bucket {self._bucket}")
+            if answer.status_code == EMPTY:
+                raise BadModel(f"{name} is empty")
+            if answer.status_code not in (OK, PARTIAL):
+                raise StoreUnavailable(f"{name} could not be read: the store answered {answer.status_code}")
+            content = _content(answer, name, max_bytes, until)
         if not content:
             raise BadModel(f"{name} is empty")
-        if len(content) > max_bytes:
-            raise BadModel(f"{name} is larger than {max_bytes} bytes")
         return content
+
+
+def _content(answer: Response, name: str, max_bytes: int, until: float) -> bytes:
+    """Return an answer's decoded content; never more than ``max_bytes`` and a piece are in memory."""
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise BadModel(f"{name} has a content encoding that is not used here")
+    decode = _gunzip(name) if encoding == "gzip" else lambda piece, most: piece
+    content = BytesIO()
+    for piece in _pieces(answer, until):
+        content.write(decode(piece, max_bytes + 1 - content.tell()))
+        if content.tell() > max_bytes:
+            raise BadModel(f"{name} is larger than {max_bytes} bytes")
+    decode(b"", 1)
+    return content.getvalue()
+
+
+def _pieces(answer: Response, until: float) -> Iterator[bytes]:
+    """Yield the body as it arrives: a read of a certain size would wait until all of it is there."""
+    while piece := answer.raw.read1(PIECE, decode_content=False):
+        if time.monotonic() > until:
+            raise TimeoutError
+        yield piece
+
+
+def _gunzip(name: str) -> Callable[[bytes, int], bytes]:
+    """Return a function that decodes a piece to at most so many bytes; an empty piece is the end."""
+    unpacker = zlib.decompressobj(wbits=31)
+
+    def decode(piece: bytes, most: int) -> bytes:
+        try:
+            content = unpacker.decompress(piece, most)
+        except zlib.error as problem:
+            raise BadModel(f"{name} is not the gzip that its content encoding says") from problem
+        if unpacker.unused_data or (not piece and not unpacker.eof):
+            raise BadModel(f"{name} is not the gzip that its content encoding says")
+        return content
+
+    return decode

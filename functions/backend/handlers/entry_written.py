@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from backend import logs, traffic_counter
+from backend.guards.foreign_writes import Write, undo
 from backend.handlers.retrain import RetrainingQueue
 from backend.handlers.write_rate import WriteRate
 from backend.lists import ListRefresher
 from backend.ports import Clock, Concurrently, Database
-from backend.rejected import forged_record, is_of_forged, record, trim_records
+from backend.rejected import is_of_forged, record, trim_records
 from bookrec import paths
 from bookrec.entries import is_accepted, problem_of, user_id_of
 
@@ -23,7 +24,8 @@ class EntryWritten:
         key: the entry's push key.
         before: the node before the write, according to the event.
         after: the node after the write.
-        author: the signed-in user who wrote, or None for an admin or if the platform does not say.
+        author: the uid of the signed-in user who wrote; ``foreign_writes.NOBODY`` for a client without a token; None
+            for an admin, or if the platform does not say.
         at_ms: when it was written (milliseconds since 1970), or None if the platform does not say.
     """
 
@@ -59,7 +61,7 @@ class EntryWrittenHandler:
         user_ids = sorted({u for u in (user_id_of(event.before), user_id_of(event.after)) if u is not None})
         changes = [event.key] if is_accepted(event.before) or is_accepted(event.after) else None
         try:
-            self._reject_forged(event)
+            self._undo_foreign(event)
             if self._is_left_to_the_reconciler(event):
                 return
             # The record and the lists are independent.
@@ -88,13 +90,11 @@ class EntryWrittenHandler:
     def _traffic(self, event: EntryWritten) -> dict[str, object]:
         return traffic_counter.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}
 
-    def _reject_forged(self, event: EntryWritten) -> None:
-        claimed = user_id_of(event.after)
-        if event.author is None or claimed is None or claimed == event.author:
-            return
-        if self._database.reject(event.key, event.after, forged_record(event.after)):
-            logs.alarm("forged-entry", "a forged entry was rejected", event=event.event_id,
-                       author=logs.user_key(event.author))  # fmt: skip
+    def _undo_foreign(self, event: EntryWritten) -> None:
+        write = Write(event.key, event.before, event.after, event.author)
+        if write.is_foreign and undo(self._database, write):
+            logs.alarm("forged-entry", "what somebody else wrote to an entry was undone", event=event.event_id,
+                       author=logs.user_key(event.author or "nobody"))  # fmt: skip
 
     def _keep_record(self, event: EntryWritten) -> None:
         """Record why the entry is rejected, or remove the record of an entry that is now good or gone.

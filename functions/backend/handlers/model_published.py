@@ -97,7 +97,7 @@ class ModelPublishedHandler:
         shard of them; otherwise it names its users.
         """
         place = self._place(pointer, attempt)
-        parts = self._parts(pointer.lists, place)
+        parts = self._parts(pointer.shards, place)
         if not self._begin(pointer, attempt, place.shard + len(parts)):
             return False
         for start in range(0, len(parts), TASKS_AT_ONCE):
@@ -119,7 +119,7 @@ class ModelPublishedHandler:
         identity = f"{self._instance}{pointer.publication}:{attempt}:{shard}:{','.join(part)}"
         task_id = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
         where = {"instance": self._instance} if self._instance else {}
-        users = {} if pointer.lists else {"users": part}
+        users = {} if pointer.shards else {"users": part}
         self._tasks.enqueue("fanout", {"publication": pointer.publication, "shard": shard, **users, **where}, task_id)
 
     def _begin(self, pointer: Pointer, attempt: int, shards: int) -> bool:
@@ -139,7 +139,7 @@ class ModelPublishedHandler:
         if begun == attempt:
             self._database.update({f"{FANOUT}/shards": shards, f"{FANOUT}/at": TIMESTAMP})
             return True
-        done = paths.children(state.get("done")) if is_begun and pointer.lists else {}
+        done = paths.children(state.get("done")) if is_begun and pointer.shards else {}
         node = {"publication": pointer.publication, "attempt": attempt, "shards": shards, "at": TIMESTAMP}
         self._database.update({FANOUT: {**node, "done": dict(done) or None}})
         return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bookrec import paths
+from bookrec.life_cycle.ranges import is_time
 
 Arm = Literal["a", "b"]
 """``a`` has the live model, ``b`` the experiment's."""
@@ -59,6 +60,6 @@ def usable_experiment(node: object, live: str, kept: Container[str]) -> Experime
     name, version, share, started_at = (node.get(field) for field in ("id", "version", "share", "startedAt"))
     is_named = isinstance(name, str) and name != "" and paths.is_key(name)
     is_vouched_for = isinstance(version, str) and version != live and version in kept
-    if not (is_named and is_vouched_for and is_share(share) and isinstance(started_at, (int, float))):
+    if not (is_named and is_vouched_for and is_share(share) and is_time(started_at)):
         return None
     return Experiment(str(name), str(version), float(share or 0), int(started_at))

@@ -12,6 +12,19 @@ from typing import Any
 from bookrec import paths
 from bookrec.errors import BadModel
 from bookrec.life_cycle.experiment import Experiment, usable_experiment
+from bookrec.life_cycle.ranges import (
+    CLOCKS_MS,
+    LATEST_MS,
+    MAX_FENCE,
+    MAX_FILES,
+    MAX_ITEMS_BYTES,
+    MAX_KEPT,
+    MAX_MODEL_BYTES,
+    MAX_SHARDS,
+    MAX_SWITCHES,
+    MAX_VERSION_BYTES,
+    whole,
+)
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -20,8 +33,10 @@ ITEMS = "items.json"
 REQUIRED_FILES = (RECOMMEND_MODEL, ITEMS)
 
 MAX_MANIFEST_BYTES = 1 << 20
-MAX_FILE_BYTES = 256 << 20
+MAX_FILE_BYTES = MAX_VERSION_BYTES
 """Larger files are rejected before they are read: a model file is untrusted input."""
+
+_MOST_BYTES = {MANIFEST: MAX_MANIFEST_BYTES, RECOMMEND_MODEL: MAX_MODEL_BYTES, ITEMS: MAX_ITEMS_BYTES}
 
 KEPT_VERSIONS = 10
 """How many versions are kept to be made live again, including the live one and the one before it."""
@@ -84,6 +99,8 @@ class Pointer:
         kept: the manifest's SHA-256 by version, for every model that may be made live again, including this one. A
             version that leaves this set never comes back, so its files can be removed at any time.
         lists: how many shards of ready lists are in the bucket; 0 if the functions make the lists.
+        lists_sha256: the SHA-256 of the index of these shards, through which the pointer vouches for every list; "" in
+            the pointer of an earlier release, whose shards are not used.
         experiment: the running A/B split, or None.
         switches: how many times an experiment was started or ended since this publish.
     """
@@ -98,6 +115,12 @@ class Pointer:
     lists: int = 0
     experiment: Experiment | None = None
     switches: int = 0
+    lists_sha256: str = ""
+
+    @property
+    def shards(self) -> int:
+        """The number of shards of ready lists that the pointer vouches for."""
+        return self.lists if self.lists_sha256 else 0
 
     @property
     def publication(self) -> str:
@@ -124,6 +147,8 @@ class Pointer:
         }
         if self.lists:
             node["lists"] = self.lists
+        if self.lists_sha256:
+            node["listsSha256"] = self.lists_sha256
         if self.experiment:
             node["experiment"] = self.experiment.to_node()
         if self.switches:
@@ -180,16 +205,19 @@ def parse_manifest(value: object) -> Manifest:
     Raises:
         BadModel: names the field that is wrong.
     """
-    if not isinstance(value, Mapping) or value.get("schema") != SCHEMA:
+    if not isinstance(value, Mapping) or value.get("schema") != SCHEMA or value.get("schema") is True:
         raise BadModel(f"the manifest is not an object of schema {SCHEMA}")
     version = _matching(value.get("version"), _VERSION, "the manifest's version")
     files = value.get("files")
-    if not isinstance(files, Mapping):
-        raise BadModel("the manifest lists no files")
+    if not isinstance(files, Mapping) or len(files) > MAX_FILES:
+        raise BadModel(f"the manifest does not list 1 to {MAX_FILES} files")
     entries = {_matching(name, _FILE_NAME, "a file name"): _file_entry(name, files[name]) for name in files}
     missing = [name for name in REQUIRED_FILES if name not in entries]
     if missing:
         raise BadModel(f"the manifest does not list {', '.join(missing)}")
+    total = sum(entry.size for entry in entries.values())
+    if total > MAX_VERSION_BYTES:
+        raise BadModel(f"the files have {total} bytes in all, at most {MAX_VERSION_BYTES} are loaded")
     details = {k: v for k, v in value.items() if k not in ("schema", "version", "files")}
     return Manifest(version, entries, details)
 
@@ -205,17 +233,20 @@ def parse_pointer(node: object) -> Pointer | None:
     if not isinstance(node, Mapping):
         raise BadModel("/Recommender/model is not an object")
     version, kept = _matching(node.get("version"), _VERSION, "the pointer's version"), _kept(node.get("kept"))
+    published_at = whole(node.get("publishedAt"), LATEST_MS, "publishedAt")
+    lists_sha256 = node.get("listsSha256", "")
     return Pointer(
         version=version,
         manifest=_matching(node.get("manifest"), re.compile(f"models/{version}/{MANIFEST}"), "the manifest's name"),
         manifest_sha256=_matching(node.get("manifestSha256"), _SHA256, "the manifest's SHA-256"),
-        fence=_whole(node.get("fence"), "the pointer's fence"),
-        published_at=_whole(node.get("publishedAt"), "publishedAt"),
-        snapshot_at=_whole(node.get("snapshotAt"), "snapshotAt"),
+        fence=whole(node.get("fence"), MAX_FENCE, "the pointer's fence"),
+        published_at=published_at,
+        snapshot_at=whole(node.get("snapshotAt"), published_at + CLOCKS_MS, "snapshotAt"),
         kept=kept,
-        lists=_whole(node.get("lists", 0), "the number of shards of lists"),
+        lists=whole(node.get("lists", 0), MAX_SHARDS, "the number of shards of lists"),
         experiment=usable_experiment(node.get("experiment"), version, kept),
-        switches=_whole(node.get("switches", 0), "the number of switches"),
+        switches=whole(node.get("switches", 0), MAX_SWITCHES, "the number of switches"),
+        lists_sha256=_matching(lists_sha256, _SHA256, "the SHA-256 of the lists' index") if lists_sha256 != "" else "",
     )
 
 
@@ -234,6 +265,8 @@ def usable_pointer(node: object) -> Pointer | None:
 
 def _kept(node: object) -> dict[str, str]:
     kept = node if isinstance(node, Mapping) else {}
+    if len(kept) > MAX_KEPT:
+        raise BadModel(f"the pointer keeps more than {MAX_KEPT} versions")
     return {
         _matching(version, _VERSION, "a kept version"): _matching(kept[version], _SHA256, "its manifest's SHA-256")
         for version in sorted(kept)
@@ -243,9 +276,7 @@ def _kept(node: object) -> dict[str, str]:
 def _file_entry(name: str, value: object) -> FileEntry:
     if not isinstance(value, Mapping):
         raise BadModel(f"the manifest's entry for {name} is not an object")
-    size = _whole(value.get("size"), f"the size of {name}")
-    if size > MAX_FILE_BYTES:
-        raise BadModel(f"{name} has {size} bytes, at most {MAX_FILE_BYTES} are loaded")
+    size = whole(value.get("size"), _MOST_BYTES.get(name, MAX_FILE_BYTES), f"the size of {name}")
     return FileEntry(size, _matching(value.get("sha256"), _SHA256, f"the SHA-256 of {name}"))
 
 
@@ -253,9 +284,3 @@ def _matching(value: object, pattern: re.Pattern[str], what: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise BadModel(f"{what} is missing or malformed")
     return value
-
-
-def _whole(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
-        raise BadModel(f"{what} is not a whole number of at least 0")
-    return int(value)

@@ -11,9 +11,7 @@ from bookrec import paths
 from bookrec.errors import BadModel, LeaseLost, NotNow
 from bookrec.life_cycle.experiment import Experiment
 from bookrec.life_cycle.manifest import KEPT_VERSIONS, MANIFEST, Manifest, Pointer, usable_pointer
-
-LATEST = 2**53
-"""The largest time, in milliseconds since 1970."""
+from bookrec.life_cycle.ranges import CLOCKS_MS, is_time
 
 
 def next_pointer(present: object, pointer: Pointer, *, is_rollback: bool = False) -> dict[str, object]:
@@ -60,7 +58,7 @@ def rolled_back(live: Pointer | None, manifest: Manifest, fence: int, now_ms: in
     """
     version, data = manifest.version, manifest.details.get("data")
     snapshot_at = data.get("snapshotAt", 0) if isinstance(data, dict) else 0
-    if isinstance(snapshot_at, bool) or not isinstance(snapshot_at, (int, float)) or not 0 <= snapshot_at <= LATEST:
+    if not is_time(snapshot_at) or snapshot_at > now_ms + CLOCKS_MS:
         raise BadModel(
             f"the manifest of version {version} does not say when its data were read: choose another version"
         )

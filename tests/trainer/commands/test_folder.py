@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import socket
+import stat
 from dataclasses import replace
 
 import pytest
@@ -195,6 +198,67 @@ def test_a_file_changed_after_training_is_named(world, damage):
     assert world.bucket.objects == {}
 
 
+@pytest.mark.parametrize("name", ["items.json", RECORD])
+@pytest.mark.parametrize("kind", ["link to a device", "link to a file", "pipe", "folder", "socket", "device"])
+def test_only_regular_files_are_read(world, name, kind, tmp_path):
+    world.train()
+    file = world.folder / name
+    if kind == "link to a file":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        file.unlink()
+    if kind == "link to a device":
+        file.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.path.relpath(file))
+    elif kind == "device":
+        if os.geteuid():
+            pytest.skip("only root can make a device")
+        os.mknod(file, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    with pytest.raises((BadModel, NoCandidateError), match=rf"{name}: cannot be (read|used) \(.+\)") as caught:
+        world.publish()
+    assert "\n" not in str(caught.value)
+    assert world.bucket.objects == {}
+
+
+def test_a_file_of_another_size_is_not_read(world):
+    world.train()
+    with (world.folder / "recommend.tflite").open("r+b") as file:
+        file.truncate(1 << 40)  # a hole: no byte is on the disk
+    with pytest.raises(BadModel, match=f"it has {1 << 40} bytes instead of 1"):
+        world.publish()
+    with (world.folder / RECORD).open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(NoCandidateError, match="at most 4194304 are read"):
+        world.publish()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"schema": 1, "version": ' + "[" * 900 + "]" * 900 + "}",
+        "9" * 5_000,
+        "NaN",
+        "\ud800",
+    ],
+    ids=["brackets", "braces", "a thousand", "digits", "not a number", "a half"],
+)
+def test_a_record_that_breaks_the_parser_is_bad_input_in_one_sentence(world, record):
+    world.train()
+    (world.folder / RECORD).write_bytes(record.encode("utf-8", "surrogatepass"))
+    with pytest.raises(NoCandidateError, match="train again") as caught:
+        world.publish()
+    assert len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize(
     "record",
     ["no json", "[]", "{}", '{"schema": 2}', '{"schema": 1, "version": 3}', '"candidate"'],
@@ -215,6 +279,10 @@ def test_a_damaged_record_is_bad_input(world, record):
         lambda record: record["gate"].update(passed="yes"),
         lambda record: record.pop("snapshotAt"),
         lambda record: record.update(comparedWith={"version": "v"}),
+        lambda record: record.update(snapshotAt=-1),
+        lambda record: record.update(snapshotAt=float("inf")),
+        lambda record: record.update(snapshotAt=10**30),
+        lambda record: record.update(files=[]),
     ],
 )
 def test_an_inconsistent_record_is_bad_input(world, change):

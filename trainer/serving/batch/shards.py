@@ -28,8 +28,8 @@ class Objects(Protocol):
         ...
 
 
-def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucket: Objects) -> int:
-    """Make all readers' lists and upload them, with the model; return the number of shards, for the pointer.
+def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucket: Objects) -> ShardIndex:
+    """Make all readers' lists and upload them, with the model; return their index, for which the pointer vouches.
 
     The model's file is for a pipeline that makes lists on other machines.
 
@@ -43,8 +43,10 @@ def publish_lists(serving: ServingModel, version: str, snapshot: Snapshot, bucke
     return write_shards(make_lists(maker, snapshot.ratings), maker.catalogue, version, bucket)
 
 
-def write_shards(lists: Iterable[RecommendationList], catalogue: Catalogue, version: str, bucket: Objects) -> int:
-    """Upload lists, given in the order of the database's keys, and their index; return the number of shards."""
+def write_shards(
+    lists: Iterable[RecommendationList], catalogue: Catalogue, version: str, bucket: Objects
+) -> ShardIndex:
+    """Upload lists, given in the order of the database's keys, and their index; return the index."""
     entries = []
     for number, part in enumerate(in_parts(lists, SHARD_READERS)):
         content = pack(to_line(made, catalogue) for made in part)
@@ -52,4 +54,4 @@ def write_shards(lists: Iterable[RecommendationList], catalogue: Catalogue, vers
         entries.append(ShardEntry(sha256(content), len(part), part[-1].shelf.user_id))
     index = ShardIndex(version, tuple(entries))
     bucket.create(paths.list_object(version, INDEX), index.to_bytes(), "application/json")
-    return len(entries)
+    return index

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rtdb_emulator.data.tree import Node, bare, check_depth, children, is_number
+from rtdb_emulator.data.children import Children
+from rtdb_emulator.data.keys import PRIORITY
+from rtdb_emulator.data.tree import Node, bare, check_depth, children, is_number, priority_of
 from rtdb_emulator.errors import ServiceError
 
 
@@ -30,7 +32,14 @@ def resolve(value: Any, present: Node, now_ms: int, depth: int = 0) -> Any:
     if ".value" not in value:
         check_depth(depth + 1)
     there = children(present)
-    return {key: resolve(child, there.get(key), now_ms, depth + 1) for key, child in value.items()}
+    return {key: resolve(child, _there(key, present, there), now_ms, depth + 1) for key, child in value.items()}
+
+
+def _there(key: str, present: Node, there: Children) -> Node:
+    """Return what a property of a value replaces: the node's own value, its priority, or a child."""
+    if key == ".value":
+        return present
+    return priority_of(present) if key == PRIORITY else there.get(key)
 
 
 def _fill(placeholder: Any, present: Node, now_ms: int) -> int | float:

@@ -202,11 +202,17 @@ _arranged = lru_cache(1 << 10)(_arrange)
 
 
 def is_array(keys: list[str]) -> bool:
-    """All keys, in order, are integers, and more than half of those from 0 to the greatest are there."""
+    """Return whether children make an array: all keys are integers, the greatest less than twice their number.
+
+    Args:
+        keys: in order.
+
+    Source: the client SDKs, which read what they get in the same way.
+    """
     if not keys:
         return False
     first, last = key_order(keys[0]), key_order(keys[-1])
-    if first[0] != 0 or first[1] < 0 or last[0] != 0 or len(keys) * 2 <= last[1] + 1:
+    if first[0] != 0 or first[1] < 0 or last[0] != 0 or last[1] >= 2 * len(keys):
         return False
     return all(str(int(key)) == key for key in keys)
 
@@ -214,6 +220,9 @@ def is_array(keys: list[str]) -> bool:
 def get(node: Node, path: Path) -> Node:
     """Return the node at ``path``, or None; at ``.priority`` the priority of the node above."""
     for key in path:
+        if node.__class__ is dict:  # most are, and have no priority
+            node = node.get(key)
+            continue
         if key == PRIORITY:
             return priority_of(node)
         node = bare(node)

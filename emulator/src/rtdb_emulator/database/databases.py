@@ -16,7 +16,8 @@ from rtdb_emulator.data.tree import Node, check_depth, check_priority, children,
 from rtdb_emulator.database.auth import Caller
 from rtdb_emulator.database.changes import Change, Subscriber
 from rtdb_emulator.database.watches import Listener, Watches
-from rtdb_emulator.errors import IndexNotDefinedError, PermissionDeniedError
+from rtdb_emulator.errors import IndexNotDefinedError, PermissionDeniedError, ServiceError
+from rtdb_emulator.rules.coverage import Seen, report_of
 from rtdb_emulator.rules.parser import parse_rules
 from rtdb_emulator.rules.ruleset import Rules
 
@@ -47,15 +48,29 @@ class Session(Protocol):
 class Database:
     """One namespace. Not for threads: one event loop calls it.
 
+    Args:
+        namespace: its name.
+        subscriber: is called with each write.
+        now_ms: the clock, in milliseconds since 1970.
+        counts_rules: whether to count what the rules' expressions are evaluated to.
+
     Attributes:
         sessions: of the clients that are connected, by the ids that they know.
     """
 
-    def __init__(self, namespace: str, subscriber: Subscriber, now_ms: Callable[[], int] = system_time) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        subscriber: Subscriber,
+        now_ms: Callable[[], int] = system_time,
+        *,
+        counts_rules: bool = True,
+    ) -> None:
         self.namespace, self.now_ms = namespace, now_ms
         self.root: Node = None
         self.rules_text = OPEN_RULES
         self._rules: Rules = parse_rules(OPEN_RULES)
+        self._seen: Seen | None = self._rules.new_seen() if counts_rules else None
         self._subscriber = subscriber
         self._indexes: PlaceMap[dict[str, Index]] = PlaceMap()
         self._watches = Watches(self._index_of)
@@ -63,12 +78,23 @@ class Database:
         self.sessions: WeakValueDictionary[str, Session] = WeakValueDictionary()
 
     def set_rules(self, text: str) -> None:
-        """Replace the rules; bad ones raise ``BadRulesError`` and change nothing."""
-        self._rules = parse_rules(text)
-        self.rules_text = text
+        """Replace the rules; bad ones raise ``BadRulesError`` and change nothing.
+
+        The counts begin anew unless the rules are the same: each file of somebody's tests may set them again.
+        """
+        rules = parse_rules(text)
+        if self._seen is not None and text != self.rules_text:
+            self._seen = rules.new_seen()
+        self._rules, self.rules_text = rules, text
         listeners = self._watches.all()
         self._conditional = {each: None for each in listeners if self._rules.reads_depend_on_data(each.path)}
         self.check_listeners(listeners)
+
+    def coverage(self) -> dict[str, Any]:
+        """Return what the rules' expressions were evaluated to, as ``report_of`` describes it."""
+        if self._seen is None:
+            raise RuntimeError("this database does not count what its rules are evaluated to: make it with coverage")
+        return report_of(self.rules_text, self._rules.outline, self._seen)
 
     def read(self, path: Path, caller: Caller, query: Query | None = None) -> Node:
         """Return the node at ``path``, narrowed by ``query``.
@@ -122,6 +148,7 @@ class Database:
             ServiceError: 400 for bad data, 401 without permission; nothing is written then.
         """
         before, (after, nodes) = self.root, self._prepare(values, caller)
+        _check_priorities(after, nodes)
         self.root = after
         self._update_indexes(before, tuple(nodes))
         if after is not before:
@@ -133,7 +160,7 @@ class Database:
         return nodes
 
     def check_write(self, values: Mapping[Path, Any], caller: Caller) -> None:
-        """Raise what ``write`` would raise now."""
+        """Raise what ``write`` would raise now, but for a priority without a node: the node may come until then."""
         self._prepare(values, caller)
 
     def _prepare(self, values: Mapping[Path, Any], caller: Caller) -> tuple[Node, dict[Path, Node]]:
@@ -148,10 +175,11 @@ class Database:
             else:
                 check_depth(len(path))
                 nodes[path] = from_json(resolved, len(path))
+        for path in nodes if len(nodes) == 1 else sorted(nodes, key=lambda path: _turn(path, nodes[path])):
             after = put(after, path, nodes[path])
         if not caller.is_admin:
             places = dict.fromkeys(map(node_path, nodes))
-            if not self._rules.may_write(self.root, after, places, caller.auth, now_ms):
+            if not self._rules.may_write(self.root, after, places, caller.auth, now_ms, self._seen):
                 raise PermissionDeniedError
         return after, nodes
 
@@ -162,7 +190,7 @@ class Database:
             raise IndexNotDefinedError(path, query.index_name)
 
     def _may_read(self, path: Path, caller: Caller, query: Query | None) -> bool:
-        return caller.is_admin or self._rules.may_read(self.root, path, caller.auth, query, self.now_ms())
+        return caller.is_admin or self._rules.may_read(self.root, path, caller.auth, query, self.now_ms(), self._seen)
 
     def _select(self, path: Path, query: Query | None) -> Node:
         if query is None:
@@ -194,6 +222,27 @@ class Database:
             for index in (self._indexes.get(path) or {}).values():
                 for key in keys:
                     index.replace(key, old.get(key), new.get(key))
+
+
+def _turn(path: Path, node: Node) -> int:
+    """Return when a part of a write takes effect: what is there, what goes, priorities.
+
+    So no order of the parts loses the priority of a node that exists before or after the write. The client SDKs apply
+    priorities last, too.
+    """
+    return 2 if path[-1:] == (PRIORITY,) else int(node is None)
+
+
+def _check_priorities(after: Node, nodes: Mapping[Path, Node]) -> None:
+    """Check that what a write gives a priority to exists after the write.
+
+    Raises:
+        ServiceError: 400 otherwise.
+    """
+    for path, priority in nodes.items():
+        if path[-1:] == (PRIORITY,) and priority is not None and get(after, path[:-1]) is None:
+            place = "/".join(path[:-1])
+            raise ServiceError(400, f"Invalid data; couldn't set the priority of /{place}, where there is no data")
 
 
 class Databases:

@@ -10,7 +10,7 @@ from rtdb_emulator.data.index import Index, Row
 from rtdb_emulator.data.keys import PRIORITY, Path
 from rtdb_emulator.data.places import PlaceMap
 from rtdb_emulator.data.query import Query
-from rtdb_emulator.data.tree import Node, children, get, json_text, same, to_json
+from rtdb_emulator.data.tree import Node, children, get, json_text, priority_of, same, to_json
 from rtdb_emulator.database.auth import Caller
 from rtdb_emulator.database.changes import Change
 
@@ -166,6 +166,7 @@ class Watches:
         for key in _outside(was, (low, high), index):
             if key not in touched:
                 nodes[(key,)] = None
+        nodes = _without_losses(nodes, before, after, 1)
         return Update(path, nodes, is_merge=True) if nodes else None
 
 
@@ -199,11 +200,37 @@ def _changed(places: Iterable[Path], before: Node, after: Node) -> dict[Path, No
     return nodes
 
 
+def _without_losses(nodes: dict[Path, Node], before: Node, after: Node, least: int) -> dict[Path, Node]:
+    """Return nodes to tell, with a whole node in place of its parts if a client would lose its priority otherwise.
+
+    Clients apply a merge part by part, in the order of keys: a node that does not exist yet, or that loses all that it
+    had before the rest comes, has no priority afterwards. ``least`` is the smallest depth of such a node.
+    """
+    if len(nodes) < 2:
+        return nodes
+    above = {place[:depth] for place in nodes for depth in range(least, len(place))}
+    wholes = {place for place in above if _is_lost(get(before, place), get(after, place))}
+    if not wholes:
+        return nodes
+    told: dict[Path, Node] = {}
+    for place, node in nodes.items():
+        whole = next((place[:depth] for depth in range(len(place)) if place[:depth] in wholes), None)
+        told[place if whole is None else whole] = node if whole is None else get(after, whole)
+    return told
+
+
+def _is_lost(before: Node, after: Node) -> bool:
+    if priority_of(after) is None:
+        return False
+    kept = children(after)
+    return not any(key in kept for key in children(before))
+
+
 def _whole(path: Path, change: Change) -> Update | None:
     """Return what changed of a node that is listened to as a whole."""
     places = _below(path, change)
     before, after = get(change.before, path), get(change.after, path)
-    nodes = _changed([()] if places is None else places, before, after)
+    nodes = _without_losses(_changed([()] if places is None else places, before, after), before, after, 0)
     if len(nodes) == 1:
         place, node = nodes.popitem()
         return Update((*path, *place), {(): node}, is_merge=False)

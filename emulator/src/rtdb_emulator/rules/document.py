@@ -50,12 +50,18 @@ class Value:
         """Return the error that says what is wrong here."""
         return BadRulesError(str(Fault(self.line, self.column, reason)))
 
-    def fault(self, offset: int, reason: str) -> Fault:
-        """Return what is wrong at a character of a text, counted from 0 in the text that is meant."""
+    def place(self, offset: int) -> tuple[int, int]:
+        """Return the line and column of a character of a scalar, counted from 0 in the text that is meant."""
+        if not self.raw:
+            return self.line, self.column + offset
         before = "".join(_CHARACTER.findall(self.raw[1:-1])[:offset])
         lines = before.count("\n")
         column = len(before) - before.rfind("\n") if lines else self.column + 1 + len(before)
-        return Fault(self.line + lines, column, reason)
+        return self.line + lines, column
+
+    def fault(self, offset: int, reason: str) -> Fault:
+        """Return what is wrong at a character of a text, counted from 0 in the text that is meant."""
+        return Fault(*self.place(offset), reason)
 
 
 @dataclass(frozen=True, slots=True)

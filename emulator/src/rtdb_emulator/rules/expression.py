@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, cast
 
 from lark import Token
 from lark.visitors import Interpreter
 
 from rtdb_emulator.rules.check import check
+from rtdb_emulator.rules.coverage import SEEN, Part, traced
 from rtdb_emulator.rules.operators import arithmetic, call, compare, member, negate, truth
 from rtdb_emulator.rules.pattern import compile_literal
 from rtdb_emulator.rules.snapshot import RuleError
@@ -38,24 +40,30 @@ class Expression:
 
     Attributes:
         run: gives its value in a scope.
+        traced: the same for a scope with ``SEEN``, where the values of all parts are counted.
+        part: its parts, as they are counted.
         names: the variables in it.
     """
 
     run: Function
+    traced: Function
+    part: Part
     names: frozenset[str] = frozenset()
 
 
-def constant(value: bool) -> Expression:
+def constant(value: bool, numbers: Iterator[int]) -> Expression:
     """Return the rule that is always true, or always false."""
-    return Expression(lambda scope: value)
+    part = Part(next(numbers), 0, len(str(value)))
+    return Expression(lambda scope: value, traced(lambda scope: value, part.number), part)
 
 
-def compile_expression(tree: Branch, names: frozenset[str]) -> Expression:
+def compile_expression(tree: Branch, names: frozenset[str], numbers: Iterator[int] | None = None) -> Expression:
     """Return what an expression means.
 
     Args:
         tree: the expression, as ``parse`` returns it.
         names: the variables that it may use: of ``GLOBALS``, and the ``$names`` of the path above it.
+        numbers: gives a number to each part of the expression; parts of one file need different ones.
 
     Raises:
         BadExpressionError: saying what is wrong, and where.
@@ -64,7 +72,8 @@ def compile_expression(tree: Branch, names: frozenset[str]) -> Expression:
         problems = check(tree, names)
         if problems:
             raise BadExpressionError(problems)
-        return Expression(_Compiler().visit(tree), variables(tree))
+        tracer = _Tracer(count() if numbers is None else numbers)
+        return Expression(_Compiler().visit(tree), tracer.visit(tree), tracer.parts[0], variables(tree))
     except RecursionError as problem:
         raise BadExpressionError([(0, "The expression is nested too deeply.")]) from problem
 
@@ -72,7 +81,7 @@ def compile_expression(tree: Branch, names: frozenset[str]) -> Expression:
 def allows(expression: Expression, scope: Scope) -> bool:
     """Evaluate; an expression without a value denies."""
     try:
-        return expression.run(scope) is True
+        return (expression.traced if SEEN in scope else expression.run)(scope) is True
     except (RuleError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError):
         # Whatever goes wrong inside an expression is the rule's fault, and a faulty rule grants nothing.
         return False
@@ -153,3 +162,32 @@ class _Compiler(Interpreter[Token, Function]):
     def conditional(self, tree: Branch) -> Function:
         test, then, otherwise = (self.visit(branch(tree, part)) for part in (0, 1, 2))
         return lambda scope: then(scope) if truth(test(scope)) else otherwise(scope)
+
+
+_LITERALS = frozenset({"number", "string", "true", "false", "null", "regex"})
+_ALL_PARTS = frozenset({"compare", "arithmetic", "call", "index", "array", "not_", "negative"})
+"""What evaluates all its parts, from the left, unless one fails: how often a literal in it is evaluated is known."""
+
+
+class _Tracer(_Compiler):
+    """Turns a tree that was checked into closures that count the values of all its parts.
+
+    Attributes:
+        parts: those that were visited, but for those within others.
+    """
+
+    def __init__(self, numbers: Iterator[int]) -> None:
+        super().__init__()
+        self.parts: list[Part] = []
+        self._numbers, self._around = numbers, ""
+
+    def visit(self, tree: Branch) -> Function:
+        """Return the function of a part."""
+        number, kind = next(self._numbers), str(tree.data)
+        around, parts, self._around, self.parts = self._around, self.parts, kind, []
+        run = super().visit(tree)
+        is_counted = kind not in _LITERALS or around not in _ALL_PARTS
+        literal = None if is_counted else (run({}),)
+        parts.append(Part(number, tree.meta.start_pos, tree.meta.end_pos, tuple(self.parts), literal))
+        self._around, self.parts = around, parts
+        return traced(run, number) if is_counted else run

@@ -7,6 +7,7 @@ Where the documentation says no more than "JavaScript's expression syntax with a
 from __future__ import annotations
 
 import math
+import operator as operators
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -48,8 +49,12 @@ def compare(left: Any, operator: str, right: Any) -> bool:
         left, right = text_order(left), text_order(right)
     elif not (is_number(left) and is_number(right)):
         raise RuleError(f"{operator} compares two numbers or two texts")
-    results = {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}
-    return bool(results[operator])
+    return bool(_ORDER[operator](left, right))
+
+
+_ORDER: Mapping[str, Callable[[Any, Any], Any]] = {
+    "<": operators.lt, "<=": operators.le, ">": operators.gt, ">=": operators.ge
+}  # fmt: skip
 
 
 def negate(value: Any) -> Any:

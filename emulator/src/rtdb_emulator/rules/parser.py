@@ -9,11 +9,14 @@ an expression is where it begins), and in firebase/firebase-tools issues 87 (the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 
 from rtdb_emulator.data.keys import check_key
 from rtdb_emulator.errors import ServiceError
+from rtdb_emulator.rules.coverage import Outline, Rooted
 from rtdb_emulator.rules.document import BadRulesError, Entry, Fault, Value, parse_document
 from rtdb_emulator.rules.expression import GLOBALS, compile_expression, constant
 from rtdb_emulator.rules.ruleset import Rule, Rules
@@ -42,9 +45,10 @@ def parse_rules(text: str) -> Rules:
         line, column = (place.line, place.column) if place else (document.line, document.column + 1)
         raise BadRulesError(str(Fault(line, column, "Expected 'rules' property.")))
     reader = _Reader()
-    root = reader.rule(entries[0].value, frozenset())
+    outline: Outline = {}
+    root = reader.rule(entries[0].value, frozenset(), outline)
     reader.compile()
-    return Rules(root)
+    return Rules(root, outline, next(reader.numbers))
 
 
 def _entries(value: Value) -> tuple[Entry, ...]:
@@ -54,22 +58,36 @@ def _entries(value: Value) -> tuple[Entry, ...]:
     return entries
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An expression that is read, and not yet compiled: whose it is, and where it goes."""
+
+    rule: Rule
+    kind: str
+    value: Value
+    tree: Branch
+    names: frozenset[str]
+    outline: Outline
+
+
 @dataclass(slots=True)
 class _Reader:
     """Reads the tree of a file, and keeps the expressions in it for later."""
 
-    _expressions: list[tuple[Rule, str, Value, Branch, frozenset[str]]] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=count)
+    """Those that no part of an expression has yet."""
+    _expressions: list[_Kept] = field(default_factory=list)
 
-    def rule(self, value: Value, wildcards: frozenset[str]) -> Rule:
-        """Return the rules in an object, without their expressions."""
+    def rule(self, value: Value, wildcards: frozenset[str], outline: Outline) -> Rule:
+        """Return the rules in an object, without their expressions; add to ``outline`` what is in it."""
         rule = Rule()
         for entry in _entries(value):
-            self._add(rule, entry, wildcards)
+            self._add(rule, entry, wildcards, outline)
         return rule
 
-    def _add(self, rule: Rule, entry: Entry, wildcards: frozenset[str]) -> None:
+    def _add(self, rule: Rule, entry: Entry, wildcards: frozenset[str], outline: Outline) -> None:
         if entry.key in _KINDS:
-            self._keep(rule, entry, wildcards)
+            self._keep(rule, entry, wildcards, outline)
         elif entry.key == ".indexOn":
             rule.index_on = _index(entry.value)
         elif entry.key.startswith("$"):
@@ -78,42 +96,50 @@ class _Reader:
             if entry.key in wildcards:
                 # How the service says this is not known.
                 raise entry.error(f"Variable '{entry.key}' is already used above.")
-            below = self._child(entry, entry.key[1:] or "$", wildcards | {entry.key})
+            below = self._child(entry, entry.key[1:] or "$", wildcards | {entry.key}, outline)
             rule.wildcard = (entry.key, below)
         else:
-            rule.children[entry.key] = self._child(entry, entry.key, wildcards)
+            rule.children[entry.key] = self._child(entry, entry.key, wildcards, outline)
 
-    def _child(self, entry: Entry, key: str, wildcards: frozenset[str]) -> Rule:
+    def _child(self, entry: Entry, key: str, wildcards: frozenset[str], outline: Outline) -> Rule:
         """Return the rules of a child; like the service, report a value that is not an object before a bad key."""
         _entries(entry.value)
         try:
             check_key(key)
         except ServiceError as problem:
             raise entry.error(_BAD_KEY) from problem
-        return self.rule(entry.value, wildcards)
+        below: Outline = {}
+        outline[entry.key] = below
+        return self.rule(entry.value, wildcards, below)
 
-    def _keep(self, rule: Rule, entry: Entry, wildcards: frozenset[str]) -> None:
+    def _keep(self, rule: Rule, entry: Entry, wildcards: frozenset[str], outline: Outline) -> None:
         value, kind = entry.value, entry.key[1:]
         if isinstance(value.content, bool):
-            setattr(rule, kind, constant(value.content))
+            expression = constant(value.content, self.numbers)
+            setattr(rule, kind, expression)
+            outline[entry.key] = Rooted(value, expression.part)
         elif isinstance(value.content, str):
             try:
                 tree = parse(value.content)
             except BadExpressionError as problem:
                 raise BadRulesError(str(value.fault(*problem.problems[0]))) from problem
             names = (READABLE if kind == "read" else GLOBALS) | wildcards
-            self._expressions.append((rule, kind, value, tree, names))
+            outline[entry.key] = {}  # its place in the order of the file
+            self._expressions.append(_Kept(rule, kind, value, tree, names, outline))
         else:
             raise value.error(_BAD_RULE)
 
     def compile(self) -> None:
         """Check and compile all expressions that were kept."""
         faults: list[Fault] = []
-        for rule, kind, value, tree, names in self._expressions:
+        for kept in self._expressions:
             try:
-                setattr(rule, kind, compile_expression(tree, names))
+                expression = compile_expression(kept.tree, kept.names, self.numbers)
             except BadExpressionError as problem:
-                faults.extend(value.fault(*each) for each in problem.problems)
+                faults.extend(kept.value.fault(*each) for each in problem.problems)
+            else:
+                setattr(kept.rule, kept.kind, expression)
+                kept.outline[f".{kept.kind}"] = Rooted(kept.value, expression.part)
         if faults:
             raise BadRulesError("".join(map(str, reversed(faults))))
 

@@ -9,6 +9,7 @@ from typing import Any
 from rtdb_emulator.data.keys import Path
 from rtdb_emulator.data.query import Query
 from rtdb_emulator.data.tree import Node, children, get
+from rtdb_emulator.rules.coverage import SEEN, Outline, Seen
 from rtdb_emulator.rules.expression import Expression, Scope, allows
 from rtdb_emulator.rules.snapshot import Snapshot
 
@@ -38,10 +39,20 @@ class Rule:
 
 
 class Rules:
-    """A whole rules file."""
+    """A whole rules file.
 
-    def __init__(self, root: Rule) -> None:
-        self._root = root
+    Args:
+        root: the rules at the top.
+        outline: their expressions, for the coverage.
+        size: how many parts the expressions have.
+    """
+
+    def __init__(self, root: Rule, outline: Outline, size: int) -> None:
+        self._root, self.outline, self._size = root, outline, size
+
+    def new_seen(self) -> Seen:
+        """Return what counts the values of all expressions, from none."""
+        return [{} for _ in range(self._size)]
 
     def reads_depend_on_data(self, path: Path) -> bool:
         """Return whether a ``.read`` rule on the way to ``path`` refers to the data: a write may change its result.
@@ -53,22 +64,26 @@ class Rules:
             for rule, _, _ in self._along(path)
         )
 
-    def may_read(self, root: Node, path: Path, auth: Auth, query: Query | None, now_ms: int) -> bool:
-        """Return whether a ``.read`` rule at ``path`` or above grants the read."""
-        base = {"auth": auth, "now": now_ms, "root": Snapshot(root, ()), "query": _query_scope(query)}
+    def may_read(
+        self, root: Node, path: Path, auth: Auth, query: Query | None, now_ms: int, seen: Seen | None = None
+    ) -> bool:
+        """Return whether a ``.read`` rule at ``path`` or above grants the read; ``seen`` counts what is evaluated."""
+        base = _base(root, auth, query, now_ms, seen)
         return any(
             rule.read is not None and allows(rule.read, {**base, **wildcards, "data": Snapshot(root, place)})
             for rule, place, wildcards in self._along(path)
         )
 
-    def may_write(self, before: Node, after: Node, places: Iterable[Path], auth: Auth, now_ms: int) -> bool:
+    def may_write(
+        self, before: Node, after: Node, places: Iterable[Path], auth: Auth, now_ms: int, seen: Seen | None = None
+    ) -> bool:
         """Return whether the writes at all of ``places`` are granted and valid, seen as one.
 
         A write of a priority is one of its node. What does not exist afterwards is not validated; the nodes above it
         that still exist are, as https://github.com/davideast/pyric records (r15, r21). ``now_ms`` is the time that
-        server timestamps of the same write got.
+        server timestamps of the same write got. ``seen`` counts what is evaluated.
         """
-        base = {"auth": auth, "now": now_ms, "root": Snapshot(before, ()), "query": _query_scope(None)}
+        base = _base(before, auth, None, now_ms, seen)
 
         def scope(place: Path, wildcards: Mapping[str, str]) -> Scope:
             return {**base, **wildcards, "data": Snapshot(before, place), "newData": Snapshot(after, place)}
@@ -115,6 +130,14 @@ def _below(
         below = rule.child(key, deeper)
         if below is not None:
             yield from _below(below, (*place, key), child, deeper)
+
+
+def _base(root: Node, auth: Auth, query: Query | None, now_ms: int, seen: Seen | None) -> Scope:
+    """Return the part of a scope that is the same for all rules."""
+    base: dict[str, Any] = {"auth": auth, "now": now_ms, "root": Snapshot(root, ()), "query": _query_scope(query)}
+    if seen is not None:
+        base[SEEN] = seen
+    return base
 
 
 def _query_scope(query: Query | None) -> Mapping[str, Any]:

@@ -14,9 +14,9 @@ class RuleError(Exception):
     """An expression that has no value, for example a text method on a number: it denies."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Snapshot:
-    """A place in a tree; the place need not exist."""
+    """A place in a tree, which is never changed; the place need not exist."""
 
     root: Node
     path: Path

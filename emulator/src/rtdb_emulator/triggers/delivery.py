@@ -17,25 +17,41 @@ from rtdb_emulator.faults.injector import Faults
 from rtdb_emulator.triggers.events import Occurrence
 from rtdb_emulator.triggers.trigger import Trigger
 
-PATIENCE_S = 600
-"""How long a function may take; Google's limit for event functions is 540 s."""
+START_S = 35
+"""How long a delivery keeps its place. The functions emulator gives a worker 30 s to start, and says nothing if it does
+not: from then on, a delivery without an answer is one to a function that runs, or to nobody."""
+
+SILENCE_S = 10
+"""If no delivery of a trigger has been answered for so long, one of them gives its place up."""
+
+PATIENCE_S = START_S + 60
+"""How long an answer is waited for: a function has 60 s, unless it asks for more."""
+
+WAITS_S = (1, 4)
+"""How long to wait before delivering an event again that nobody has answered."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Line:
-    """The events that wait for one trigger, and how many of its deliveries are under way."""
+    """The events that wait for one trigger, and how many of its deliveries have a place.
+
+    Attributes:
+        moved_at: when a delivery was answered, or gave its place up; by the event loop's clock.
+    """
 
     trigger: Trigger
     waiting: deque[Occurrence] = field(default_factory=deque)
     under_way: int = 0
+    moved_at: float = 0.0
 
 
 class Dispatcher:
-    """Delivers each event once, in no promised order; a failure is logged, and not tried again.
+    """Delivers each event, in no promised order. A function that fails is not called again.
 
-    Only ``faults`` change that, if a plan says so.
+    An event that nobody answers, since the connection broke or a worker was killed, is delivered again, with the same
+    id: like the platform's, delivery is at least once. ``faults`` change that, if a plan says so.
 
     Args:
         functions: ``host:port`` of the functions emulator.
@@ -94,10 +110,11 @@ class Dispatcher:
             line.under_way += 1
             self._run(self._deliver_all(line, self._next(line)))
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _next(self, line: _Line) -> Occurrence:
         position = self._faults.position(line.trigger, len(line.waiting))
@@ -106,28 +123,49 @@ class Dispatcher:
         return occurrence
 
     async def _deliver_all(self, line: _Line, occurrence: Occurrence) -> None:
-        """Deliver one event, then those that wait by then."""
+        """Deliver one event, then those that wait by then; go on without one that is not answered for long."""
         try:
-            await self._deliver(line.trigger, occurrence)
+            await self._hold_place(line, self._run(self._deliver(line.trigger, occurrence)))
             while line.waiting:
-                await self._deliver(line.trigger, self._next(line))
+                await self._hold_place(line, self._run(self._deliver(line.trigger, self._next(line))))
         finally:
             line.under_way -= 1
 
+    async def _hold_place(self, line: _Line, delivery: asyncio.Task[None]) -> None:
+        """Wait for the end of a delivery; give its place up if there is no answer."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        while not delivery.done():
+            until = min(began + START_S, max(began, line.moved_at) + SILENCE_S)
+            if now() >= until:
+                break
+            await asyncio.wait([delivery], timeout=until - now())
+        line.moved_at = now()
+
     async def _deliver(self, trigger: Trigger, occurrence: Occurrence) -> None:
-        if self._session is None:
-            # A new connection for each: the receiver could close a kept one just as it is used, and a POST that fails
-            # this way is not sent again.
-            connector = aiohttp.TCPConnector(force_close=True, limit=0)
-            timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
-        url = f"http://{self._functions}{trigger.url_path}"
-        headers = {"content-type": "application/json" if trigger.is_legacy else "application/cloudevents+json"}
+        """Deliver one event until somebody answers, or all tries are used up."""
         event = json.dumps(occurrence.event(trigger, self._host))
         place = "/".join(occurrence.place)
+        for wait_s in (*WAITS_S, None):
+            if await self._post(trigger, event, place):
+                return
+            if wait_s is not None:
+                await asyncio.sleep(wait_s)
+
+    async def _post(self, trigger: Trigger, event: str, place: str) -> bool:
+        """Return whether there was an answer, whatever it says."""
+        if self._session is None:
+            # A new connection for each: the receiver could close a kept one just as it is used.
+            connector = aiohttp.TCPConnector(force_close=True, limit=0)
+            self._session = aiohttp.ClientSession(connector=connector)
+        url = f"http://{self._functions}{trigger.url_path}"
+        headers = {"content-type": "application/json" if trigger.is_legacy else "application/cloudevents+json"}
+        timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
         try:
-            async with self._session.post(url, data=event, headers=headers) as answer:
+            async with self._session.post(url, data=event, headers=headers, timeout=timeout) as answer:
                 if answer.status >= 300:
                     log.warning("%s answered %d to an event of /%s", trigger.name, answer.status, place)
+                return True
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             log.warning("%s was not reached for /%s: %s", trigger.name, place, problem or type(problem).__name__)
+            return False

@@ -104,6 +104,7 @@ class _Poll:
         self._waiting: list[str] = []
         self._packets = 0
         self._turn: asyncio.Future[None] | None = None
+        self._newest = -1
         self._segments: dict[int, tuple[int, str]] = {}
         self._next_segment = 0
         self._lock = asyncio.Lock()
@@ -114,12 +115,13 @@ class _Poll:
     async def answer(self, given: Mapping[str, str]) -> str:
         """Take what a request carries; return the script that it gets, at once or when there is something to send."""
         self._keep()
+        is_late = self._is_late(given.get("ser", ""))
         for text in self._messages(given):
             async with self._lock:
                 await self.session.take(text)
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)  # one request waits at a time
-        if not self._waiting:
+        if not self._waiting and not is_late:
             self._turn = asyncio.get_running_loop().create_future()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._turn, POLL_S)
@@ -132,6 +134,18 @@ class _Poll:
         self._keep()
         self._keep = later(IDLE_S, self.end)
         return script
+
+    def _is_late(self, serial: str) -> bool:
+        """Return whether a request was sent before one that came already, by the number that the client gives it.
+
+        Neither may wait then: some browsers run the scripts in the order in which they were asked for, and the script
+        of the later request only after that of this one.
+        """
+        if not (serial.isascii() and serial.isdigit() and len(serial) < 20):
+            return False
+        is_late = int(serial) < self._newest
+        self._newest = max(self._newest, int(serial))
+        return is_late
 
     def taken(self) -> str:
         """Return the script with what waits, which does not wait any more."""

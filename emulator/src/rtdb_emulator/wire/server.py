@@ -16,7 +16,7 @@ from rtdb_emulator.wire import rest
 from rtdb_emulator.wire.polling import Polls
 from rtdb_emulator.wire.requests import namespace_of
 from rtdb_emulator.wire.responses import error_response, preflight
-from rtdb_emulator.wire.settings import PREFIXES, Settings
+from rtdb_emulator.wire.settings import COVERAGE, PREFIXES, Settings
 from rtdb_emulator.wire.websocket import converse
 
 MAX_BODY = 1 << 30
@@ -51,11 +51,16 @@ class Server:
     async def _route(self, request: web.Request) -> web.StreamResponse:
         if request.method == "OPTIONS":
             return preflight(request)  # it carries no credentials
-        path, caller = _path(request), identify(request.headers, request.query)
+        path = _path(request)
+        # An SDK says who it is in messages of its connection, and asks for a new token only after a bad one is rejected
+        # there: the token in its headers, if any, does not count.
         if path == ".ws":
             return await converse(request, self.databases[namespace_of(request)], self._faults, self._polls)
         if path == ".lp":
             return await self._polls.answer(request, self.databases[namespace_of(request)])
+        if path in COVERAGE:
+            return self._settings.coverage(request, path)
+        caller = identify(request.headers, request.query)
         if path.startswith(PREFIXES):
             return await self._settings.answer(request, path, caller)
         if path == "":

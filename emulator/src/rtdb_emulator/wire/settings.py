@@ -13,11 +13,15 @@ from rtdb_emulator.rules.document import BadRulesError, plain_json
 from rtdb_emulator.rules.parser import parse_rules
 from rtdb_emulator.triggers.delivery import Dispatcher
 from rtdb_emulator.triggers.trigger import parse_trigger
-from rtdb_emulator.wire.requests import body_of, namespace_of
+from rtdb_emulator.wire.coverage_page import PAGE_HEADERS, coverage_page
+from rtdb_emulator.wire.requests import body_of, method_of, namespace_of
 from rtdb_emulator.wire.responses import error_response, json_response
 
 PREFIXES = (".settings/", ".inspect/")
 """How the paths of these requests begin."""
+
+COVERAGE = (".inspect/coverage", ".inspect/coverage.json")
+"""The paths of rules coverage, which everybody may read."""
 
 
 class Settings:
@@ -43,6 +47,16 @@ class Settings:
         if path == ".settings/faults.json":
             return await self._set_faults(request)
         return error_response(404, "404 Not Found")
+
+    def coverage(self, request: web.Request, path: str) -> web.Response:
+        """Answer with the rules coverage of one database, as a page or as JSON."""
+        if method_of(request) != "GET":
+            return error_response(405, "405 Method Not Allowed: GET the coverage")
+        namespace = namespace_of(request)
+        report = self._databases[namespace].coverage()
+        if path.endswith(".json"):
+            return json_response(report)
+        return web.Response(text=coverage_page(report, namespace), content_type="text/html", headers=PAGE_HEADERS)
 
     async def _rules(self, request: web.Request) -> web.StreamResponse:
         database = self._databases[namespace_of(request)]

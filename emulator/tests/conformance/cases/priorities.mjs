@@ -1,7 +1,7 @@
 /** Priorities. Source: the SDK's typings of setPriority, setWithPriority, DataSnapshot.priority, exportVal. */
 
-import { get, onValue, orderByPriority, query, ref, serverTimestamp, set, setPriority, setWithPriority, startAt, update } from 'firebase/database';
-import { cases, equal, ok } from '../harness.mjs';
+import { get, increment, onValue, orderByPriority, query, ref, serverTimestamp, set, setPriority, setWithPriority, startAt, update } from 'firebase/database';
+import { cases, equal, ok, rejected } from '../harness.mjs';
 import { connect, keys, Log, settle, watch, watchChildren } from '../sdk.mjs';
 
 /** Listen for the value with its priorities. */
@@ -94,13 +94,32 @@ export default cases({
     ok(typeof priority === 'number' && Math.abs(priority - Date.now()) < 60_000, `priority ${priority}`);
   },
 
-  'setPriority of a place without data leaves none': async (test) => {
+  'setPriority of a place without data fails': async (test) => {
     const [writer, reader] = [connect(test), connect(test)];
     const log = watchExport(reader, ref(reader, 'box'));
     await log.become([null]);
-    await setPriority(ref(writer, 'box'), 3);
+    await rejected(setPriority(ref(writer, 'box'), 3));
     await log.become([null]);
     equal((await get(ref(reader, 'box'))).exists(), false);
+  },
+
+  'a priority before the values of an update': async (test) => {
+    const [writer, reader] = [connect(test), connect(test)];
+    const log = watchExport(reader, ref(reader, 'box'));
+    await log.become([null]);
+    await update(ref(writer, 'box'), { '.priority': 3, a: 1 });
+    await log.become([null, { '.priority': 3, a: 1 }]);
+    equal((await get(ref(connect(test), 'box'))).exportVal(), { '.priority': 3, a: 1 });
+  },
+
+  'increments of a value and of its priority': async (test) => {
+    const [writer, reader] = [connect(test), connect(test)];
+    await setWithPriority(ref(writer, 'n'), 5, 1);
+    const log = watchExport(reader, ref(reader, 'n'));
+    await log.become([{ '.value': 5, '.priority': 1 }]);
+    await setWithPriority(ref(writer, 'n'), increment(1), increment(1.5));
+    await setWithPriority(ref(writer, 'n'), increment(1), 2);
+    await log.become([{ '.value': 5, '.priority': 1 }, { '.value': 6, '.priority': 2.5 }, { '.value': 7, '.priority': 2 }]);
   },
 
   'a query tells changes of priority': async (test) => {

@@ -18,13 +18,21 @@ function token(claims) {
 /** In the place of Firebase Auth: users sign in and out while the client is connected. */
 class Auth {
   #token = null;
+  #fresh = null;
   #listeners = [];
 
   /** Take part in an app, as firebase/auth does. */
   join = (app) => app.container.addComponent(new Component('auth-internal', () => this, 'PRIVATE'));
 
-  async getToken() {
+  async getToken(isForced = false) {
+    if (isForced && this.#fresh) this.#token = this.#fresh;
     return this.#token && { accessToken: this.#token };
+  }
+
+  /** Have a token that is no good, and a good one for who insists. */
+  keep(bad, claims) {
+    this.#token = bad;
+    this.#fresh = token(claims);
   }
 
   addAuthTokenListener(listener) {
@@ -223,6 +231,25 @@ export default cases({
     await watch(db, ref(db, 'box')).become([1]);
     auth.signIn({ sub: 'bob' });
     equal((await rejected(set(ref(db, 'box'), 2))).code, DENIED, 'a write of another user');
+  },
+
+  'a first token that has expired is replaced': async (test) => {
+    await test.rules({ '.read': 'auth != null', '.write': "auth.uid === 'ada'" });
+    const auth = new Auth();
+    const now = Math.floor(Date.now() / 1000);
+    auth.keep(token({ sub: 'ada', iat: now - 3660, exp: now - 60 }), { sub: 'ada' });
+    const db = connect(test, { prepare: auth.join });
+    await set(ref(db, 'box'), 1);
+    await watch(db, ref(db, 'box')).become([1]);
+  },
+
+  'a first token that cannot be read is replaced': async (test) => {
+    await test.rules({ '.read': 'auth != null', '.write': "auth.uid === 'ada'" });
+    const auth = new Auth();
+    auth.keep('not.a.token', { sub: 'ada' });
+    const db = connect(test, { prepare: auth.join });
+    await set(ref(db, 'box'), 1);
+    await watch(db, ref(db, 'box')).become([1]);
   },
 
   'signing out cancels listeners that need a user': async (test) => {

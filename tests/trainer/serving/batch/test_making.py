@@ -31,9 +31,10 @@ def test_every_list_equals_the_one_that_the_functions_make(monkeypatch):
     entries, archive, serving = small_world()
     monkeypatch.setattr(shards, "SHARD_READERS", 7)
     bucket = FakeBucket(FakeClock())
-    count = publish_lists(serving, "v", snapshot_of(entries, archive), bucket)
+    made = publish_lists(serving, "v", snapshot_of(entries, archive), bucket)
     index, stored = stored_lists(bucket.read, "v")
-    assert count == len(index.shards) == -(-60 // 7)
+    assert made == index
+    assert len(index.shards) == -(-60 // 7)
     assert list(stored) == sorted(stored, key=paths.key_order)
 
     catalogue, _ = parse_catalogue(archive)
@@ -83,7 +84,7 @@ def test_entries_without_keys_are_rejected():
 def test_no_readers_make_no_shards():
     _, archive, serving = small_world(readers=1)
     bucket = FakeBucket(FakeClock())
-    assert publish_lists(serving, "v", snapshot_of({}, archive), bucket) == 0
+    assert publish_lists(serving, "v", snapshot_of({}, archive), bucket).shards == ()
     assert list(bucket.objects) == ["lists/v/model.npz", "lists/v/index.json"]
 
 

@@ -1,0 +1,97 @@
+"""Undoes what somebody else wrote to a reader's entry: a forged entry goes, a genuine one becomes what it was.
+
+Events come in any order, and somebody may write several times. So each event notes in the entry's record which value it
+replaced by which; then the entry's present value is followed back to the last one that its reader, or an admin, wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backend.ports import Database
+from backend.rejected import edited_record, forged_record
+from bookrec import paths
+from bookrec.entries import is_accepted, user_id_of
+from bookrec.paths import children
+
+NOBODY = ""
+"""The author of what a client without a token writes."""
+
+MAX_NOTES = 20
+"""Notes in a record."""
+
+_NOTHING = {"isThere": False}
+"""Notes that there was no entry: the database keeps no empty nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write to one entry: values before and after, and who wrote.
+
+    Attributes:
+        author: the uid of the signed-in user, or ``NOBODY``; None for an admin, or if the platform does not say.
+    """
+
+    key: str
+    before: object
+    after: object
+    author: str | None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Return whether the author is not the reader whose entry it was, or, if it is new, claims to be."""
+        if self.author is None or self.before == self.after:
+            return False
+        owner = user_id_of(self.before) if is_accepted(self.before) else user_id_of(self.after)
+        return owner is not None and owner != self.author
+
+
+def undo(database: Database, write: Write) -> bool:
+    """Undo a foreign write as far as it is still there; return whether the entry was changed."""
+    genuine = write.before if is_accepted(write.before) else None
+    if genuine is None and database.reject(write.key, write.after, forged_record(write.after)):
+        return True
+    present = database.entry(write.key)
+    if genuine is None and present is None:
+        return False
+    notes = _noted(database, write, genuine)
+    value, seen = present, set[str]()
+    while (mark := _mark(value)) in notes and mark not in seen:
+        seen.add(mark)
+        value = _value(notes[mark])
+    if not seen or value == present:
+        return False
+    if value is None:
+        return database.reject(write.key, present, forged_record(present))
+    reader = user_id_of(value)
+    if reader is None or database.readers([reader])[reader].is_gone:
+        return False
+    return database.restore(write.key, present, children(value))
+
+
+def _noted(database: Database, write: Write, genuine: object) -> Mapping[str, object]:
+    """Note what the write replaced; return all notes of the entry, including those of events at the same time."""
+    place, recorded = f"{paths.REJECTED}/{write.key}", children(database.record(write.key))
+    own = {_mark(write.after): _NOTHING if genuine is None else genuine}
+    if len(children(recorded.get("replaced"))) < MAX_NOTES:
+        values: dict[str, object] = {f"{place}/replaced/{mark}": node for mark, node in own.items()}
+        if "reason" not in recorded:
+            values |= {f"{place}/{name}": value for name, value in edited_record(write.after).items()}
+        database.update(values)
+    return {**children(children(database.record(write.key)).get("replaced")), **own}
+
+
+def _value(noted: object) -> object:
+    return None if noted == _NOTHING else noted
+
+
+def _mark(value: object) -> str:
+    """Return a key that is equal for equal values: whole numbers may come back as floats."""
+    fields = {
+        name: int(field) if isinstance(field, float) and field.is_integer() else field
+        for name, field in children(value).items()
+    }
+    return hashlib.sha256(json.dumps(fields or value, sort_keys=True, default=str).encode()).hexdigest()[:20]

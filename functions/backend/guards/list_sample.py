@@ -1,0 +1,50 @@
+"""Compares a sample of ready lists with what the model says: a shard that differs is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import SystemRandom
+
+from backend.list_writes import make_list
+from backend.ports import Database
+from bookrec.catalogue import Catalogue
+from bookrec.errors import BadModel
+from bookrec.list_shards import ReadyList
+from bookrec.recommender import Recommender
+from bookrec.shelf import Shelf, build_shelf, sort_out
+
+SAMPLE = 3
+"""Readers of a shard whose shelves are read. Nobody can tell beforehand which."""
+
+TOLERANCE = 1e-3
+"""The trainer's scores differ from those of the exported file by less than this: books this close may change places."""
+
+_draw = SystemRandom().sample
+
+
+def check_sample(ready: Mapping[str, ReadyList], model: Recommender, catalogue: Catalogue, database: Database) -> None:
+    """Raise ``BadModel`` if a list of the sample is not what ``model`` says; a shelf that has changed says nothing."""
+    sample = list(_draw(sorted(ready), min(SAMPLE, len(ready))))
+    if not sample:
+        return
+    entries, _ = sort_out(database.shelf_nodes(sample))
+    for user_id in sample:
+        shelf = build_shelf(user_id, entries)
+        if shelf.digest == ready[user_id].digest and not is_of_model(ready[user_id], shelf, model, catalogue):
+            raise BadModel("a shard has lists that the model does not make")
+
+
+def is_of_model(ready: ReadyList, shelf: Shelf, model: Recommender, catalogue: Catalogue) -> bool:
+    """Return whether a list for this shelf has the model's books, in order unless scores are about equal."""
+    made = make_list(shelf, model, catalogue)
+    items = list(ready.node["items"])
+    if [(item["isbn"], item["source"]) for item in items] == [(item.isbn, item.source) for item in made.items]:
+        return True
+    scores = {candidate.isbn: candidate.score for candidate in model.candidates(shelf)}
+    return len(items) == len(made.items) and all(
+        item["isbn"] in scores
+        and abs(item["score"] - one.score) <= TOLERANCE
+        and abs(scores[item["isbn"]] - one.score) <= TOLERANCE
+        for item, one in zip(items, made.items, strict=True)
+        if item["isbn"] != one.isbn
+    )
