@@ -6,12 +6,18 @@ from pathlib import Path
 
 from bookrec.life_cycle.manifest import MAX_FILE_BYTES, SCHEMA
 from bookrec.ranking import LIST_SIZE
+from bookrec.shelf import MAX_SHELF
 from clients.contract import NODES
 from clients.writers import kotlin, swift, typescript
 
 FOLDER = Path(__file__).resolve().parent
 
-CONSTANTS = {"LIST_SIZE": LIST_SIZE, "MANIFEST_SCHEMA": SCHEMA, "MAX_FILE_BYTES": MAX_FILE_BYTES}
+CONSTANTS = {
+    "LIST_SIZE": LIST_SIZE,
+    "MANIFEST_SCHEMA": SCHEMA,
+    "MAX_FILE_BYTES": MAX_FILE_BYTES,
+    "MAX_SHELF": MAX_SHELF,
+}
 
 
 def files() -> dict[Path, str]:

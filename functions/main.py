@@ -39,7 +39,9 @@ identity.prepare()
 def on_user_book_written(event: db_fn.Event[db_fn.Change[Any]]) -> None:
     """A reader shelved, rated or removed a book."""
     with reported("on_user_book_written"):
-        composition.backend().of(event.instance).entry_written(composition.entry_written(event))
+        backend = composition.backend().of(event.instance)
+        if backend is not None:
+            backend.entry_written(composition.entry_written(event))
 
 
 @tasks_fn.on_task_dispatched(
@@ -53,13 +55,13 @@ def retrain(request: tasks_fn.CallableRequest[Any]) -> None:
         composition.backend().retrain(int((request.data or {}).get("notBefore", 0)))
 
 
-@db_fn.on_value_written(reference="/Recommender/model")
+@db_fn.on_value_written(reference="/Recommender/model", timeout_sec=540)
 def on_model_published(event: db_fn.Event[db_fn.Change[Any]]) -> None:
     """The pointer names another model."""
     with reported("on_model_published"):
         first = composition.backend()
-        for backend in (first, *first.others.values()):
-            backend.model_published()
+        if first.of(event.instance) is first:  # the others have no pointer
+            composition.model_published()
 
 
 @tasks_fn.on_task_dispatched(
@@ -72,7 +74,8 @@ def fanout(request: tasks_fn.CallableRequest[Any]) -> None:
     with reported("fanout"):
         shard = request.data
         backend = composition.backend().of(str(shard.get("instance", "")))
-        backend.fanout(str(shard["publication"]), int(shard["shard"]), shard.get("users"))
+        if backend is not None:
+            backend.fanout(str(shard["publication"]), int(shard["shard"]), shard.get("users"))
 
 
 @scheduler_fn.on_schedule(schedule="every 5 minutes", timeout_sec=300)

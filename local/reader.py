@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from bookrec.shelf import Shelf, build_shelf, sort_out
+from bookrec.shelf import MAX_SHELF, Shelf, build_shelf, sort_out
 from local.accounts import sign_in
 from local.stack import Addresses
 
@@ -63,7 +63,8 @@ class Reader:
 
     def shelf(self) -> Shelf:
         """Return the shelf through the app's own query."""
-        answer = self.request("GET", "User_Book", orderBy='"userId"', equalTo=f'"{self.uid}"')
+        mine = {"orderBy": '"userId"', "equalTo": f'"{self.uid}"', "limitToLast": str(MAX_SHELF)}
+        answer = self.request("GET", "User_Book", **mine)
         answer.raise_for_status()
         return build_shelf(self.uid, sort_out(answer.json())[0])
 

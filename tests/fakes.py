@@ -158,6 +158,7 @@ class World:
             jobs=self.jobs,
             clock=self.clock,
             concurrently=one_by_one,
+            name="demo",
         )
         self.backend = self.restarted()
         self.isbns = [f"isbn{number:03}" for number in range(books)]

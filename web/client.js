@@ -40,6 +40,7 @@ import {
   get,
   getDatabase,
   limitToFirst,
+  limitToLast,
   onValue,
   orderByChild,
   push,
@@ -52,6 +53,9 @@ import {
 
 /** Sorts after every character in a title: texts that begin with a prefix sort between it and the prefix plus this. */
 const LAST = '\uf8ff';
+
+/** Of a reader's entries, so many count: the newest. The same number as in the functions. */
+export const MAX_SHELF = 2000;
 
 // ---------------------------------------------------------------------------------------------------------- connecting
 
@@ -242,7 +246,8 @@ export async function findBook({ database }, isbn) {
 // --------------------------------------------------------------------------------------------------------------- shelf
 
 /**
- * Follow the user's shelf, newest entry first. Writes of this page show at once, and are undone if the rules deny them.
+ * Follow the user's shelf, newest entry first: the entries that count, at most `MAX_SHELF`. Writes of this page show at
+ * once, and are undone if the rules deny them.
  *
  * @param {Client} client
  * @param {(entries: Entry[]) => void} callback
@@ -250,7 +255,8 @@ export async function findBook({ database }, isbn) {
  * @returns {Unsubscribe}
  */
 export function onShelf(client, callback, denied) {
-  const mine = query(ref(client.database, 'User_Book'), orderByChild('userId'), equalTo(uidOf(client)));
+  const shelves = ref(client.database, 'User_Book');
+  const mine = query(shelves, orderByChild('userId'), equalTo(uidOf(client)), limitToLast(MAX_SHELF));
   return onValue(
     mine,
     (snapshot) => {

@@ -10,6 +10,8 @@ const val MANIFEST_SCHEMA = 1
 
 const val MAX_FILE_BYTES = 268435456
 
+const val MAX_SHELF = 2000
+
 /** A book on a reader's shelf, rated or not. In `/User_Book/{entryId}`. */
 @IgnoreExtraProperties
 data class Entry(

@@ -6,6 +6,8 @@ let manifestSchema = 1
 
 let maxFileBytes = 268435456
 
+let maxShelf = 2000
+
 /// A book on a reader's shelf, rated or not. In `/User_Book/{entryId}`.
 struct Entry: Codable, Equatable, Sendable {
   /// The signed-in reader's uid.

@@ -6,6 +6,8 @@ export const MANIFEST_SCHEMA = 1;
 
 export const MAX_FILE_BYTES = 268435456;
 
+export const MAX_SHELF = 2000;
+
 /*
  * Values that are missing or break the contract are `undefined`; unknown fields are ignored. Bad elements of maps and
  * of optional lists are left out; a required list is valid only if all its elements are.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.retrain import RetrainHandler
+    from backend.handlers.unknown_instance import UnknownInstanceHandler
     from backend.parameters import Settings
     from backend.ports import Clock, Concurrently, Database, ModelLoader, ModelStore, TaskQueue, TrainerJobs
 
@@ -27,6 +28,8 @@ class Backend:
 
     Attributes:
         operating: handles operators' requests; the same for all instances.
+        name: of the database instance.
+        unknown_instance: handles what belongs to no configured instance.
         others: the handlers of the other instances by name; only the first instance has them.
     """
 
@@ -36,11 +39,20 @@ class Backend:
     fanout: FanoutHandler
     reconcile: Callable[[], Mapping[str, int]]
     operating: OperatingHandler
+    name: str
+    unknown_instance: UnknownInstanceHandler
     others: Mapping[str, Backend] = field(default_factory=dict)
 
-    def of(self, instance: str) -> Backend:
-        """Return the handlers of a database instance by its name; the first instance needs none."""
-        return self.others.get(instance, self)
+    def of(self, instance: str) -> Backend | None:
+        """Return the handlers of a database instance by its name; "" is the first one.
+
+        If nobody configured it, return None: the caller ignores what comes from there, and an alarm says so.
+        """
+        if instance in ("", self.name):
+            return self
+        if instance not in self.others:
+            self.unknown_instance(instance)
+        return self.others.get(instance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class Services:
 
     Attributes:
         database: the first instance.
+        name: of the first instance.
         others: further instances by name, each with the first one's catalogue, pointer and lease.
     """
 
@@ -59,6 +72,7 @@ class Services:
     jobs: TrainerJobs
     clock: Clock
     concurrently: Concurrently
+    name: str = ""
     others: Mapping[str, Database] = field(default_factory=dict)
 
 
@@ -101,6 +115,16 @@ def reconcile() -> None:
     backend().operating.reconcile()
 
 
+def model_published() -> None:
+    """Fan out in all instances; they share the time that the function has."""
+    from backend.handlers.model_published import QUEUEING_MS
+
+    first = backend()
+    every = (first, *first.others.values())
+    for one in every:
+        one.model_published(QUEUEING_MS // len(every))
+
+
 def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
     from backend.catalogue_cache import CatalogueCache
@@ -109,6 +133,7 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retrain import RetrainHandler, RetrainingQueue
+    from backend.handlers.unknown_instance import UnknownInstanceHandler
     from backend.lists import ListRefresher
     from backend.models import LiveModel
     from backend.parameters import FANOUT_TASKS
@@ -123,22 +148,25 @@ def build(settings: Settings, services: Services) -> Backend:
     others = list(services.others.values())
     retrain = RetrainHandler(services.database, services.jobs, settings.policy, clock, start_ms, limit_ms, others)
     every: list[Backend] = []
+    unknown = UnknownInstanceHandler(services.database, clock)
     operating = OperatingHandler(
         services.database, model, retrain, clock, lambda: concurrently([backend.reconcile for backend in every])
     )
 
     def of_instance(name: str, database: Database) -> Backend:
         lists = ListRefresher(database, model, catalogue, concurrently)
-        shards = ShardWriter(database, services.store, lists, catalogue, clock, writes_per_second, bool(others))
+        shards = ShardWriter(database, services.store, catalogue, clock, writes_per_second, bool(others))
         size = settings.fanout_shard_size
-        published = ModelPublishedHandler(database, model, services.tasks, queue, clock, size, name)
+        published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(
             entry_written=EntryWrittenHandler(database, lists, queue, clock, concurrently),
             retrain=retrain,
             model_published=published,
-            fanout=FanoutHandler(database, lists, model, shards),
+            fanout=FanoutHandler(database, lists, model, shards, clock),
             reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
             operating=operating,
+            name=name or services.name,
+            unknown_instance=unknown,
         )
 
     further = {name: of_instance(name, database) for name, database in services.others.items()}
@@ -168,6 +196,7 @@ def connect(settings: Settings) -> Services:
         jobs=_trainer_jobs(settings),
         clock=SystemClock(),
         concurrently=run_concurrently,
+        name=instance_name(settings.database_url),
         others={
             instance_name(url): FirebaseDatabase(connect_database(settings.project, url), run_concurrently, first)
             for url in settings.databases

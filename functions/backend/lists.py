@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from backend.catalogue_cache import CatalogueCache
@@ -14,7 +14,7 @@ from backend.ports import Concurrently, Database, increment
 from bookrec import paths
 from bookrec.errors import BookrecError
 from bookrec.reader import Reader
-from bookrec.shelf import Shelf, build_shelf, sort_out
+from bookrec.shelf import Shelf, build_shelf, is_full, sort_out
 from bookrec.usage.quality import NO_MODEL
 
 MAX_ROUNDS = 10
@@ -28,6 +28,9 @@ Extra = Callable[[], Mapping[str, object]]
 
 MAX_LISTS_A_WRITE, MAX_BYTES_A_WRITE = 50, 1 << 20
 """Bounds of one multi-path update."""
+
+READERS_AT_ONCE = 25
+"""How many shelves are in memory at a time: about 50 MB if all of them are as large as may be."""
 
 
 class StillChangingError(BookrecError):
@@ -46,11 +49,18 @@ class Refreshed:
         version: the model that made the lists.
         written: how many lists were written.
         purged: how many readers had left and were purged.
+        full: the readers who have as many entries as count, or more.
     """
 
     version: str = NO_MODEL
     written: int = 0
     purged: int = 0
+    full: set[str] = field(default_factory=set)
+
+    def add(self, other: Refreshed) -> None:
+        """Add what another refresh did."""
+        self.version, self.written = other.version, self.written + other.written
+        self.purged, self.full = self.purged + other.purged, self.full | other.full
 
     def count(self, version: str, writes: Mapping[str, Mapping[str, object]], readers: Mapping[str, Reader]) -> None:
         """Count the writes of one round, by user."""
@@ -131,7 +141,22 @@ class ListRefresher:
             StillChangingError: if shelves changed in each of ``MAX_ROUNDS`` rounds.
             ListsFailedError: if some lists could not be made.
         """
-        waiting, done = sorted(set(user_ids)), Refreshed()
+        everybody, done = sorted(set(user_ids)), Refreshed()
+        problems, changing = dict[str, Exception](), 0
+        for start in range(0, len(everybody), READERS_AT_ONCE):
+            failed, left = self._refresh(everybody[start : start + READERS_AT_ONCE], changes, extra, done)
+            problems, changing, extra = problems | failed, changing + left, None
+        if changing:
+            raise StillChangingError(f"{changing} shelves changed in each of {MAX_ROUNDS} rounds")
+        if problems:
+            first = next(iter(problems.values()))
+            raise ListsFailedError(f"{len(problems)} lists could not be made: {type(first).__name__}") from first
+        return done
+
+    def _refresh(
+        self, waiting: Sequence[str], changes: Sequence[str] | None, extra: Extra | None, done: Refreshed
+    ) -> tuple[dict[str, Exception], int]:
+        """Refresh a few readers' lists; return the errors by user, and how many shelves changed in every round."""
         problems, replaced = dict[str, Exception](), dict[str, Replaced]()
         basis_of = self._current if changes is None else self._cached
         for turn in range(MAX_ROUNDS):
@@ -143,16 +168,12 @@ class ListRefresher:
                 extra_values, extra = extra() if extra else {}, None
                 self._database.update(batch | {WRITES: increment(1)} | dict(extra_values))
             done.count(read.basis.in_use.version, writes, read.readers)
+            done.full |= {user_id for user_id, keys in read.shelves.keys.items() if is_full(len(keys))}
             problems |= failed
             replaced = read.replaced_by(writes) | replaced  # the list before the first write of this refresh
             used = {user_id: read.shelves.by_user[user_id] for user_id, write in writes.items() if write}
             waiting = self._outdated(used, read.basis)
-        if waiting:
-            raise StillChangingError(f"{len(waiting)} shelves changed in each of {MAX_ROUNDS} rounds")
-        if problems:
-            first = next(iter(problems.values()))
-            raise ListsFailedError(f"{len(problems)} lists could not be made: {type(first).__name__}") from first
-        return done
+        return problems, len(waiting)
 
     def _read(self, user_ids: Sequence[str], basis_of: Callable[[], Basis]) -> _Round:
         calls = [lambda: self._shelves(user_ids), lambda: self._database.readers(user_ids), basis_of]

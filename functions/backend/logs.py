@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,6 +31,27 @@ def warning(message: str, **fields: Any) -> None:
 def alarm(name: str, message: str, **fields: Any) -> None:
     """Log what somebody should look into; ``docs/operations.md`` has a section with that name."""
     logger.warn(message, alarm=name, **fields)
+
+
+HOUR_MS = 3_600_000
+MAX_KEPT = 1_000
+
+
+class Hourly:
+    """Lets an alarm pass at most once an hour for each key, in this process."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms, self._raised = now_ms, dict[str, int]()
+
+    def __call__(self, key: str) -> bool:
+        """Return whether the alarm is due."""
+        now = self._now_ms()
+        if now - self._raised.get(key, -HOUR_MS) < HOUR_MS:
+            return False
+        if len(self._raised) >= MAX_KEPT:
+            self._raised.clear()
+        self._raised[key] = now
+        return True
 
 
 class FunctionFailedError(Exception):

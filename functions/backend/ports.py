@@ -17,7 +17,7 @@ class Database(Protocol):
     """The Realtime Database in this backend's terms. Values are JSON; a missing node is None."""
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
-        """Return all entries that name one of the users, by push key."""
+        """Return the entries that name one of the users, by push key: of each the newest ``shelf.MAX_SHELF``."""
         ...
 
     def entry(self, key: str) -> object:

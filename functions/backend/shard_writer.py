@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from backend import logs
+from backend.careful import Careful
 from backend.catalogue_cache import CatalogueCache
 from backend.guards.list_sample import check_sample
-from backend.lists import WRITES, ListRefresher, batches
+from backend.lists import WRITES, batches
 from backend.models import Live
 from backend.ports import TIMESTAMP, Clock, Database, ModelStore, increment
 from bookrec import paths
@@ -55,17 +56,19 @@ class ShardWriter:
         self,
         database: Database,
         store: ModelStore,
-        lists: ListRefresher,
         catalogue: CatalogueCache,
         clock: Clock,
         writes_per_second: float,
         is_one_of_several: bool = False,
     ) -> None:
-        self._database, self._store, self._lists, self._catalogue = database, store, lists, catalogue
+        self._database, self._store, self._catalogue = database, store, catalogue
         self._clock, self._writes_per_second, self._is_one_of_several = clock, writes_per_second, is_one_of_several
 
-    def __call__(self, live: Live, number: int) -> int:
+    def __call__(self, live: Live, number: int, lists: Careful) -> int:
         """Write a shard of the live model's lists; return how many were written.
+
+        Args:
+            lists: makes lists on the usual path.
 
         Raises:
             StoreUnavailable: if the bucket does not answer; the task is tried again.
@@ -80,16 +83,16 @@ class ShardWriter:
         ready: dict[str, ReadyList] = {}
         try:
             name = paths.list_object(version, shard_name(number))
-            lists = read_shard(self._store.download(name, MAX_SHARD_BYTES), index.shards[number])
-            check_sample(lists, live.model, self._catalogue.current(), self._database)
-            ready = lists
+            checked = read_shard(self._store.download(name, MAX_SHARD_BYTES), index.shards[number])
+            check_sample(checked, live.model, self._catalogue.current(), self._database)
+            ready = checked
         except BadModel as problem:
             _raise_alarm(number, problem)
         for after, readers in self._readers(*index.range_of(number), list(ready)):
-            written += self._write(after, readers, ready, live)
+            written += self._write(after, readers, ready, live, lists)
         pointer = usable_pointer(self._database.pointer())
         if written and (pointer is None or pointer.publication != live.pointer.publication):
-            self._lists.refresh(written)
+            lists.refresh(written)
         return len(written)
 
     def _index(self, pointer: Pointer, number: int) -> ShardIndex:
@@ -129,7 +132,12 @@ class ShardWriter:
         return [user_id for user_id in user_ids if user_id in here]
 
     def _write(
-        self, after: str, readers: Mapping[str, Reader], ready: Mapping[str, ReadyList], live: Live
+        self,
+        after: str,
+        readers: Mapping[str, Reader],
+        ready: Mapping[str, ReadyList],
+        live: Live,
+        lists: Careful,
     ) -> list[str]:
         """Write the shard's lists of some readers, make the others' on the usual path; return whose were written."""
         if not readers:
@@ -147,7 +155,7 @@ class ShardWriter:
             self._clock.sleep(len(batch) / self._writes_per_second)
         written = [user_id for user_id, values in writes.items() if values]
         changed = self._dirty(after, readers, since) if written else set()
-        self._lists.refresh([*(readers.keys() - writes.keys()), *(user for user in written if user in changed)])
+        lists.refresh([*(readers.keys() - writes.keys()), *(user for user in written if user in changed)])
         return written
 
     def _dirty(self, after: str, readers: Mapping[str, Reader], since: int) -> set[str]:

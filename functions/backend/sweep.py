@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend import logs
-from backend.lists import ListRefresher, ListsFailedError, StillChangingError
+from backend.careful import Careful
+from backend.lists import ListsFailedError, StillChangingError
 from backend.ports import Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from bookrec import paths
@@ -56,7 +57,7 @@ class Sweep:
         repaired: how many repairs of each kind were made.
     """
 
-    def __init__(self, database: Database, lists: ListRefresher) -> None:
+    def __init__(self, database: Database, lists: Careful) -> None:
         self._database, self._lists = database, lists
         self.repaired: Counter[str] = Counter()
 
@@ -94,6 +95,16 @@ class Sweep:
             missing = missing[: max(MAX_RECORDS - len(recorded), 0)]
             self._write({f"{paths.REJECTED}/{key}": record(rejected[key]) for key in missing})
         return Counter(problem.reason for problem in rejected.values())
+
+    def paused(self, now_ms: int) -> int:
+        """Make the lists of paused readers, whose last writes no event has handled; end the pauses that are over."""
+        page = self._database.page(paths.PAUSED, "", PAGE)
+        self._lists_of(page)
+        times = {user_id: children(pause).get("until") for user_id, pause in page.items()}
+        over = [user_id for user_id, until in times.items() if not isinstance(until, int) or until <= now_ms]
+        if over:
+            self._database.update({f"{paths.PAUSED}/{user_id}": None for user_id in over})
+        return 0
 
     def _lists_of(self, user_ids: Iterable[str]) -> None:
         try:

@@ -146,7 +146,8 @@ def read_shard(content: bytes, entry: ShardEntry) -> dict[str, ReadyList]:
         text = unpacker.decompress(content, MAX_SHARD_BYTES)
         if unpacker.unconsumed_tail:
             raise BadModel("a shard of lists is too large")
-        lists = [_ready(json.loads(line)) for line in text.decode().splitlines()]
+        # Not splitlines: it also splits at characters that a user id may have, such as U+2028.
+        lists = [_ready(json.loads(line)) for line in text.decode().removesuffix("\n").split("\n") if text]
     except (ValueError, TypeError, KeyError, AttributeError, zlib.error, RecursionError, BadData) as problem:
         raise BadModel("a shard of lists is malformed") from problem
     if len(lists) != entry.readers:

@@ -22,6 +22,7 @@ DIRTY = "Recommender/dirty"
 REJECTED = "Recommender/rejected"
 READERS = "Recommender/readers"
 CONVERSIONS = "Recommender/shelvings"
+PAUSED = "Recommender/paused"
 STATUS = "Recommender/status"
 
 MAX_KEY_BYTES = 768

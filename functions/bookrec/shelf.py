@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bookrec.entries import Entry, parse_entry
 from bookrec.errors import BadData
+from bookrec.paths import key_order
+
+MAX_SHELF = 2_000
+"""Of a reader's entries, the newest ones count, bad ones included: for the list, in training, and on the phone.
+
+Without a limit, one account could take all memory and time of an instance (``docs/scale.md``).
+"""
+
+
+def newest(keys: Collection[str]) -> Collection[str]:
+    """Return the keys of the newest ``MAX_SHELF`` of one reader's entries: the last ones in the database's order."""
+    return keys if len(keys) <= MAX_SHELF else heapq.nlargest(MAX_SHELF, keys, key=key_order)
+
+
+def counted(nodes: Mapping[str, object]) -> dict[str, object]:
+    """Return those among all ``/User_Book`` nodes of some readers that count; what names nobody stays."""
+    keys: dict[object, list[str]] = {}
+    for key, node in nodes.items():
+        user_id = node.get("userId") if isinstance(node, Mapping) else None
+        keys.setdefault(user_id if isinstance(user_id, str) else None, []).append(key)
+    kept = {key for user_id, own in keys.items() for key in (own if user_id is None else newest(own))}
+    return {key: node for key, node in nodes.items() if key in kept}
+
+
+def is_full(entries: int) -> bool:
+    """Return whether a reader has so many entries that older ones may not count."""
+    return entries >= MAX_SHELF
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +45,7 @@ class Shelf:
 
     Attributes:
         user_id: the reader.
-        entries: by push key, ascending: the order in which the books were added.
+        entries: by push key, ascending: the order in which the books were added; at most ``MAX_SHELF``.
     """
 
     user_id: str
@@ -40,8 +68,9 @@ class Shelf:
 
 
 def build_shelf(user_id: str, entries: Iterable[Entry]) -> Shelf:
-    """Return the shelf of one user; the order of ``entries`` does not matter."""
-    return Shelf(user_id, tuple(sorted((e for e in entries if e.user_id == user_id), key=lambda e: e.key)))
+    """Return the shelf of one user: the newest of the ``entries``, whose order does not matter."""
+    by_key = {entry.key: entry for entry in entries if entry.user_id == user_id}
+    return Shelf(user_id, tuple(by_key[key] for key in sorted(newest(by_key.keys()))))
 
 
 def sort_out(nodes: Mapping[str, object]) -> tuple[list[Entry], dict[str, BadData]]:

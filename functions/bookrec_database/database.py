@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bookrec import paths
+from bookrec import paths, shelf
 from bookrec.life_cycle.lease import Lease, read_lease
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.life_cycle.retraining import Pending
@@ -50,11 +50,14 @@ class FirebaseDatabase:
     # -- entries and readers -----------------------------------------------------------------------------------------
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, Any]:
-        """One indexed query a user, at the same time; bad entries are returned too."""
+        """One indexed and limited query a user, at the same time; bad entries are returned too."""
         nodes = [node_at(paths.USER_BOOK) for node_at in self._all]
-        pages = self._concurrently(  # a query object keeps its filters, so each user gets one
-            [node.order_by_child("userId").equal_to(in_query(user_id)).get for node in nodes for user_id in user_ids]
-        )
+        queries = [  # a query object keeps its filters, so each user gets one
+            node.order_by_child("userId").equal_to(in_query(user_id)).limit_to_last(shelf.MAX_SHELF)
+            for node in nodes
+            for user_id in user_ids
+        ]
+        pages = self._concurrently([query.get for query in queries])
         return {key: value for page in pages for key, value in children(page).items()}
 
     def entry(self, key: str) -> object:

@@ -50,6 +50,8 @@ node                                      read   create  update  delete
 /Recommender/readers/{owner}              PB     B       B       B
 /Recommender/shelvings                    PB     B       B       B
 /Recommender/shelvings/{owner}            PB     B       B       B
+/Recommender/paused                       PB     B       B       B
+/Recommender/paused/{owner}               PB     B       B       B
 /{any other node}                         B      B       B       B
 """
 
@@ -99,6 +101,7 @@ node                            query                                   who
 /Recommender/rejected           orderBy="$key" equalTo="-Nana"          PB
 /Recommender/readers            orderBy="$key" equalTo="ana"            PB
 /Recommender/shelvings          orderBy="$key" limitToFirst=1           PB
+/Recommender/paused             orderBy="$key" limitToFirst=1           PB
 /Recommender/status             shallow=true                            PB
 /{any other node}               orderBy="$key"                          B
 """

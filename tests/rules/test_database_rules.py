@@ -3,6 +3,7 @@
 import pytest
 
 from bookrec.entries import ISBN_PATTERN
+from clients.contract import PROFILE
 from tests.database_server import ROOT
 from tests.rules.world import COPY, entry, profile
 
@@ -90,6 +91,52 @@ def test_a_bad_copy_is_denied(allowed, value):
     assert allowed("PUT", "Books/k1", {**COPY, "title": "x" * 10_000})
     assert not allowed("PUT", "Books/k1", value)
     assert not allowed("PUT", f"Books/{'k' * 65}", COPY)
+
+
+@pytest.mark.parametrize(("until", "may_write"), [(None, True), (1, True), (1 << 50, False)])
+def test_a_paused_reader_can_delete_entries_but_not_write_any_until_the_pause_is_over(
+    database, allowed, until, may_write
+):
+    database.put("Recommender/paused", {"ana": {"until": until}, "ben": {"until": 1 << 50}})
+    assert allowed("PUT", "User_Book/-Nnew", entry("ana", "-Nbook3")) is may_write
+    assert allowed("PATCH", "User_Book/-Nana", {"myRate": 2}) is may_write
+    assert allowed("PUT", "User_Book/-Nana/myRate", 3) is may_write
+    both = {"User_Book/-Nx": entry("ana", "-Nbook4"), "Books/-Nbook4": COPY}
+    assert allowed("PATCH", "", both) is may_write
+    assert allowed("PATCH", "Users/ana", {"firstname": "B"})
+    assert allowed("DELETE", "User_Book/-Nana")
+    assert database.get("User_Book/-Nana") is None
+
+
+def test_only_the_backend_pauses_and_ends_a_pause(database, allowed):
+    database.put("Recommender/paused", {"ana": {"until": 1 << 50}})
+    assert not allowed("DELETE", "Recommender/paused/ana")
+    assert not allowed("PUT", "Recommender/paused/ben/until", 1 << 50)
+    assert not allowed("GET", "Recommender/paused/ana")
+
+
+LENGTHS = {"id": 128, "firstname": 256, "lastname": 256, "mobile": 64, "image": 10_000}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_each_field_of_a_profile_has_a_greatest_length(allowed, name):
+    assert allowed("PATCH", "Users/ana", {name: "\N{DRAGON}" * (LENGTHS[name] // 2)})  # two UTF-16 code units each
+    assert not allowed("PATCH", "Users/ana", {name: "x" * (LENGTHS[name] + 1)})
+    assert not allowed("PUT", f"Users/ana/{name}", "x" * (LENGTHS[name] + 1))
+    assert not allowed("PUT", "Users/ana", {**profile("ana"), name: "x" * (LENGTHS[name] + 1)})
+
+
+def test_a_profile_has_no_other_fields_and_those_of_earlier_rules_can_be_deleted(database, allowed):
+    assert set(LENGTHS) == set(profile("ana")) == {field.name for field in PROFILE.fields}
+    for name in ("nickname", "Firstname", "firstname ", "recommendation", "0"):
+        assert not allowed("PUT", f"Users/ana/{name}", "x")
+        assert not allowed("PATCH", "Users/ana", {"firstname": "B", name: "x"})
+        assert not allowed("PUT", "Users/ana", {**profile("ana"), name: "x"})
+    database.put("Users/ana/nickname", "x")
+    assert allowed("PATCH", "Users/ana", {"firstname": "B"})
+    assert not allowed("PUT", "Users/ana/nickname", "y")
+    assert allowed("DELETE", "Users/ana/nickname")
+    assert database.get("Users/ana/nickname") is None
 
 
 @pytest.mark.parametrize(

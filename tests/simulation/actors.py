@@ -4,6 +4,7 @@ import hashlib
 import json
 from contextlib import suppress
 
+from backend.handlers.entry_written import EntryWritten
 from bookrec import paths
 from bookrec.errors import BadModel, BookrecError
 from bookrec.life_cycle import lease as leases
@@ -19,9 +20,16 @@ from tests.simulation.monitor import LOST_ARGUMENTS
 from trainer import run
 from trainer.run import Product, RefusedModelError, Services
 
+BEGIN_MS = 1_700_000_000_000
+STRANGER = "reader-of-another-database"
+
 BAD = [
     {"myRate": 9}, {"myRate": "five"}, {"isbn": None}, {"isbn": "\N{DRAGON}"}, {"extra": 1}, {"userId": "a.b"},
 ]  # fmt: skip
+
+
+DEADLY = [f"deadly-{number}" for number in range(8)]
+"""The books of the reader whose lists nobody survives."""
 
 
 class Reader:
@@ -29,6 +37,7 @@ class Reader:
 
     def __init__(self, world, uid):
         self._world, self.uid, self._keys = world, uid, []
+        self._isbns = DEADLY if uid == world.deadly else world.isbns
 
     def write(self, values, *, admin=False):
         caller = ADMIN if admin else user(self.uid)
@@ -44,7 +53,12 @@ class Reader:
             world.scheduler.sleep(int(rng.expovariate(1 / 60_000)) if rng.random() < 0.7 else rng.randrange(300))
             if not world.is_day:
                 return
-            self._act(rng.random())
+            try:
+                self._act(rng.random() * (0.62 if self.uid == world.deadly else 1))
+            except PermissionDeniedError:
+                if not world.are_writes_counted:
+                    raise
+                self._world.note(self.uid, "is paused")
 
     def _act(self, chance):
         rng = self._world.rng
@@ -53,7 +67,7 @@ class Reader:
         elif chance < 0.62:
             self.write({f"{paths.USER_BOOK}/{rng.choice(self._keys)}/myRate": rng.randrange(11) / 2})
         elif chance < 0.68:
-            self.write({f"{paths.USER_BOOK}/{rng.choice(self._keys)}/isbn": rng.choice(self._world.isbns)})
+            self.write({f"{paths.USER_BOOK}/{rng.choice(self._keys)}/isbn": rng.choice(self._isbns)})
         elif chance < 0.80:
             self.write({f"{paths.USER_BOOK}/{self._keys.pop(rng.randrange(len(self._keys)))}": None})
         elif chance < 0.88:
@@ -73,7 +87,7 @@ class Reader:
     def shelve(self, **changes):
         rng = self._world.rng
         key = first_key(self._world.scheduler.now) + "".join(rng.choices("abcdefghij", k=12))
-        entry = {"userId": self.uid, "bookId": f"b-{key}", "isbn": rng.choice(self._world.isbns)}
+        entry = {"userId": self.uid, "bookId": f"b-{key}", "isbn": rng.choice(self._isbns)}
         self.write(
             {f"{paths.USER_BOOK}/{key}": {**entry, "myRate": rng.randrange(11) / 2, **changes}}, admin=bool(changes)
         )
@@ -90,6 +104,17 @@ class Reader:
         else:
             key = rng.choice(self._keys)
             self.write({f"{paths.USER_BOOK}/{key}/myRate": 7}, admin=True)
+
+    def import_shelf(self, number):
+        """Add entries that are older than all others, a few of the last ones bad, without an event of any."""
+        nodes = {}
+        for n in range(number):
+            key = first_key(BEGIN_MS - 10 * number + 10 * n) + "imported0000"
+            stars = 9 if n % 7 == 3 and n > number - 70 else n % 6
+            isbn = self._world.isbns[n % len(self._world.isbns)]
+            nodes[f"{paths.USER_BOOK}/{key}"] = {"userId": self.uid, "bookId": "b", "isbn": isbn, "myRate": stars}
+        self._world.platform.database.update(nodes)
+        self._keys += [path.rpartition("/")[2] for path in list(nodes)[-5:]]
 
     def leave(self):
         """Delete the account; the app may or may not remove the entries."""
@@ -112,6 +137,17 @@ class Reader:
             with suppress(PermissionDeniedError):
                 self.write(values)
                 self._world.monitor.violated(7, f"{self.uid} may write {next(iter(values))}")
+
+
+def stranger(world):
+    """Write to a database instance of the same project that nobody has configured."""
+    while True:
+        world.scheduler.sleep(int(world.rng.expovariate(1 / 100_000)))
+        if not world.is_day:
+            return
+        value = {"userId": STRANGER, "bookId": "b", "isbn": world.rng.choice(world.isbns), "myRate": 4}
+        event = EntryWritten("of another", "of-another", None, value, STRANGER)
+        world.platform.of_another_database(event, ("of-another@1", 0, [STRANGER]))
 
 
 def librarian(world):

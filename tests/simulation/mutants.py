@@ -43,6 +43,8 @@ class Mutant:
 LISTS, WRITES = "functions/backend/lists.py", "functions/backend/list_writes.py"
 LEASE, PUBLISH = "functions/bookrec/life_cycle/lease.py", "trainer/publishing/versions.py"
 POINTER = "functions/bookrec/life_cycle/publishing.py"
+DATABASE, CAREFUL = "functions/bookrec_database/database.py", "functions/backend/careful.py"
+FANOUT = "functions/backend/handlers/model_published.py"
 RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retrain.py"
 # ruff: noqa: E501 - a line of code stays a line
 MUTANTS = [
@@ -145,9 +147,9 @@ MUTANTS = [
         "    manifest = versions.make_manifest(version, product.files, product.details)\n",
     ),
     Mutant(
-        "treats a task as done again after a rollback", "functions/backend/handlers/model_published.py",
-        "            identity = f\"{self._instance}{publication}:{attempt}:{shard}:{','.join(part)}\"",
-        "            identity = f\"{shard}:{','.join(part)}\"",
+        "treats a task as done again after a rollback", FANOUT,
+        "        identity = f\"{self._instance}{pointer.publication}:{attempt}:{shard}:{','.join(part)}\"",
+        "        identity = f\"{shard}:{','.join(part)}\"",
     ),
     Mutant(
         "starts a run that another one has made unnecessary",
@@ -221,6 +223,53 @@ MUTANTS = [
         "ends an experiment if the arguments got lost", "functions/backend/handlers/operating.py",
         "        if action == END and version is None and share is None:\n",
         "        if version is None and share is None:\n",
+    ),
+    Mutant(
+        "reads a shelf whole, however large it is", DATABASE, ".limit_to_last(shelf.MAX_SHELF)", "",
+    ),
+    Mutant(
+        "lets the oldest entries of a large shelf count", DATABASE,
+        ".limit_to_last(shelf.MAX_SHELF)", ".limit_to_first(shelf.MAX_SHELF)",
+    ),
+    Mutant(
+        "trains on entries that do not count for the list", "trainer/data/ingest/rows.py",
+        "        counts[own] = [key in kept for key in keys]\n", "",
+    ),
+    Mutant(
+        "gives the places of bad entries to older ones in training", "trainer/data/ingest/rows.py",
+        "        waiting += [(key, push_time(key), user_id, None, 0.0) for key, user_id in owners if user_id is not None]\n", "",
+    ),
+    Mutant(
+        "tries a reader who makes the function die for ever", CAREFUL,
+        "        if self._suspects.get(key, 0) < ATTEMPTS:\n", "        if True:\n",
+    ),
+    Mutant(
+        "does not note whose lists it is about to make", CAREFUL,
+        "        self._database.update({f\"{SUSPECTS}/{self._place}\": node})\n        self._is_noted = True\n", "",
+    ),
+    Mutant(
+        "leaves a reader out for good who was there when a function died", CAREFUL,
+        "        if key in self._left_out and now < _number(self._left_out[key].get(\"until\")):\n",
+        "        if key in self._left_out:\n",
+    ),
+    Mutant(
+        "names the reader who is left out", CAREFUL, "reader=key, times=times)", "reader=user_id, times=times)",
+    ),
+    Mutant(
+        "queues a fan-out from its first shard on, each time", FANOUT,
+        "        place = self._place(pointer, attempt)\n", "        place = _Place()\n",
+    ),
+    Mutant(
+        "queues a fan-out without looking at the clock", FANOUT,
+        "            if self._clock.elapsed_ms() >= until_ms and start + len(block) < len(parts):\n", "            if False:\n",
+    ),
+    Mutant(
+        "lets a fan-out's task die of the same reader for ever", FANOUT,
+        "                done = lists.refresh([user_id for user_id", "                done = self._lists.refresh([user_id for user_id",
+    ),
+    Mutant(
+        "takes an unknown database for the first one", "functions/backend/composition.py",
+        "        return self.others.get(instance)\n", "        return self.others.get(instance, self)\n",
     ),
 ]  # fmt: skip
 

@@ -27,6 +27,12 @@ SETTINGS = Settings(
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5
+LIMITS_MS = {"reconcile": 300_000, "published": 540_000}
+"""How long functions may live, if that is watched."""
+
+TASK_MS = 35_000
+"""How long it takes at most to queue a task of a fan-out, if the queue is slow."""
+
 STALL_MS = 900_000
 """The longest time that a request may hang: longer than a lease lasts."""
 LOAD_MS = int(LOAD_S * 1000)
@@ -99,6 +105,11 @@ class Bucket(FakeBucket):
 class Platform:
     """All services, with the functions deployed on a few instances.
 
+    Attributes:
+        is_silent: no write has an event.
+        memory: an instance of the functions dies if it reads a node with more children.
+        is_queue_slow: a task of a fan-out takes long to queue, and functions that take too long are killed.
+
     Args:
         forgets_task_ids: a used task id can be used again after an hour, as in Cloud Tasks; otherwise never, and tasks
             come too early, as in the emulator.
@@ -113,6 +124,7 @@ class Platform:
         self.fan_outs, self.slow_queue = defaultdict(set), None
         self._backends, self._skews = {}, [rng.randrange(-1_500, 1_500) for _ in range(INSTANCES)]
         self.start_trainer = lambda run_id, fence: None
+        self.is_silent, self.memory, self.is_queue_slow = False, None, False
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
 
     def perform(self, kind, request, longest_ms=STALL_MS):
@@ -125,6 +137,9 @@ class Platform:
             self.scheduler.note("FAIL before", kind)
             raise UnavailableError("the service does not answer")
         result = request()
+        is_function = self.scheduler.current.instance.startswith("functions")
+        if is_function and self.memory is not None and isinstance(result, dict) and len(result) > self.memory:
+            self.end("out of memory")
         if kind != "read":
             if self.rng.random() < self.faults.crash:
                 self.scheduler.kill(self.scheduler.current.instance)
@@ -136,6 +151,12 @@ class Platform:
                 self.scheduler.note("FAIL after", kind)
                 raise UnavailableError("the answer was lost")
         return result
+
+    def end(self, why):
+        """Kill the instance of the present process."""
+        self.scheduler.note(why.upper())
+        self.scheduler.kill(self.scheduler.current.instance)
+        raise Crash
 
     # -- functions ---------------------------------------------------------------------------------------------------
 
@@ -154,6 +175,7 @@ class Platform:
                 jobs=self,
                 clock=clock,
                 concurrently=self.concurrently,
+                name="demo",
             )
             self._backends[name] = build(SETTINGS, services)
         return self._backends[name]
@@ -175,7 +197,17 @@ class Platform:
         """Run ``call(backend)`` as an invocation on some instance."""
         number = self.rng.randrange(INSTANCES)
         instance = f"functions-{number}"
-        return self.scheduler.spawn(name, lambda: self._invoked(name, number, call), instance, after_ms)
+        process = self.scheduler.spawn(name, lambda: self._invoked(name, number, call), instance, after_ms)
+        if self.is_queue_slow and name in LIMITS_MS:
+            limit_ms = after_ms + LIMITS_MS[name]
+            self.scheduler.spawn(f"limit of {name}", lambda: self._watch(process, limit_ms), "platform")
+        return process
+
+    def _watch(self, process, limit_ms):
+        self.scheduler.sleep(limit_ms)
+        if not process.is_done:
+            self.monitor.violated(11, f"{process.name} takes longer than the function may live")
+            self.scheduler.kill(process.instance)
 
     def _invoked(self, name, number, call):
         self.scheduler.note(name)
@@ -189,6 +221,8 @@ class Platform:
 
     def _changed(self, write):
         self.monitor.changed(write)
+        if self.is_silent:
+            return
         for path in write.paths:
             if path[0] == "User_Book" and len(path) > 1:
                 before, after = write.before(path[:2]), write.after(path[:2])
@@ -196,9 +230,20 @@ class Platform:
                     self._events += 1
                     author = self.authors.pop(path[1], write.caller.auth_id)
                     event = EntryWritten(f"event-{self._events}", path[1], before, after, author)
-                    self._deliver(event.event_id, lambda backend, event=event: backend.entry_written(event))
+                    self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").entry_written(event))
             elif path[:2] == ("Recommender", "model"):
                 self._deliver("published", lambda backend: backend.model_published())
+
+    def of_another_database(self, event, task):
+        """Deliver an event and a task of a database instance that nobody has configured."""
+
+        def ignored(backend, handle):
+            known = backend.of("staging")
+            if known is not None:
+                handle(known)
+
+        self._deliver("staging", lambda backend: ignored(backend, lambda known: known.entry_written(event)))
+        self._deliver("staging", lambda backend: ignored(backend, lambda known: known.fanout(*task)))
 
     def _deliver(self, name, call):
         chance = self.rng.random()
@@ -214,6 +259,8 @@ class Platform:
         """Implement ``ports.TaskQueue``; on some days, a fan-out takes longer to queue than a model stays live."""
         if self.slow_queue and function == "fanout":
             self.scheduler.sleep(self.slow_queue.randrange(180_000))
+        if self.is_queue_slow and function == "fanout":
+            self.scheduler.sleep(self.rng.randrange(TASK_MS // 2, TASK_MS))
         self.perform("write", lambda: self._enqueue(function, dict(payload), task_id, at_ms))
 
     def _enqueue(self, function, payload, task_id, at_ms):

@@ -4,22 +4,32 @@ import random
 import sys
 from unittest import mock
 
-from backend import catalogue_cache, logs, models, sweep
-from backend.handlers import reconcile
-from bookrec import paths
+from backend import catalogue_cache, list_writes, logs, models, sweep
+from backend.handlers import model_published, reconcile, write_rate
+from backend.list_writes import make_list
+from bookrec import paths, shelf
 from bookrec.errors import BadModel
 from bookrec.life_cycle import publishing
 from bookrec.life_cycle.lease import read_lease
+from bookrec.paths import children
+from bookrec.shelf import MAX_SHELF
 from tests.fakes import load_fake
 from tests.simulation import checks
-from tests.simulation.actors import Operator, Reader, Trainer, librarian, phone
+from tests.simulation.actors import BEGIN_MS, Operator, Reader, Trainer, librarian, phone, stranger
 from tests.simulation.monitor import Monitor
 from tests.simulation.platform import POLICY, STALL_MS, Faults, Platform
 from tests.simulation.scheduler import Lock, Scheduler
 from trainer.publishing import versions
 
-BEGIN_MS = 1_700_000_000_000
 DAY_MS, RECONCILE_MS = 900_000, 300_000
+HUGE = 50_000
+"""Entries of one reader, in one history of ``HUGE_EVERY``; in these, as many count as in production."""
+
+HUGE_EVERY = 500
+
+KINDS = (("", 0.64), ("large shelf", 0.12), ("deadly reader", 0.12), ("slow queue", 0.12))
+"""What else may happen in a history, and in what share of them."""
+
 NIGHTS = 200
 """How many runs of the reconciler it may take until nothing changes any more."""
 
@@ -33,14 +43,27 @@ class World:
         self.scheduler.trace = [] if trace else None
         self.note = self.scheduler.note
         self.log, self.is_day = [], True
+        kinds = random.Random(f"kind of {seed}")
+        self.kind = kinds.choices([kind for kind, _ in KINDS], [share for _, share in KINDS])[0]
+        self._is_huge, self._has_strangers = seed % HUGE_EVERY == HUGE_EVERY // 2, kinds.random() < 0.25
+        self.are_writes_counted = self.kind == "" and kinds.random() < 0.15
+        if self._is_huge:
+            self.kind = "large shelf"
         self.had_tensorflow = "tensorflow" in sys.modules  # other tests may have imported it
         self._page, self._budget_ms = (4, 0) if self.rng.random() < 0.15 else (200, 80_000)
         self.isbns = [f"isbn-{number:03}" for number in range(16)]
+        if self.kind == "large shelf" and not self._is_huge:
+            self._page = 4
         self.user_ids = [f"reader-{number}" for number in range(self.rng.randrange(2, 5))]
+        self.deadly = self.user_ids[-1] if self.kind == "deadly reader" else None
+        self.readers = [Reader(self, user_id) for user_id in self.user_ids]
         self.monitor = Monitor(self)
         self.platform = Platform(self.scheduler, self.rng, self._faults(), self.monitor, self.rng.random() < 0.5)
         for number in range(len(self.isbns)):
             self.platform.database.update({f"{paths.ARCHIVE}/a{number:03}": self.book(number)})
+        self.platform.is_silent = True
+        self._prepare()
+        self.platform.is_silent = False
         trainer = Trainer(self)
         self.platform.start_trainer = trainer.start
         self._operator = Operator(self, trainer)
@@ -51,13 +74,29 @@ class World:
         self.kills_rollbacks = not self._is_mild and self.rng.random() < 0.4
         self._trains_by_hand = not self._is_mild and self.rng.random() < 0.4
 
+    def _prepare(self):
+        """Set up what the kind of history needs."""
+        if self.kind == "large shelf":
+            self.platform.memory = 2 * MAX_SHELF if self._is_huge else 60
+            self.readers[0].import_shelf(HUGE if self._is_huge else self.rng.randrange(70, 120))
+        elif self.kind == "slow queue":
+            self.platform.is_queue_slow = True
+            accounts = {f"{paths.USERS}/account-{number}": {"id": "x"} for number in range(40)}
+            self.platform.database.update(accounts)
+
+    def make_list(self, shelf, *given):
+        """Replace ``list_writes.make_list``: nobody survives making the deadly reader's list."""
+        if self.deadly is not None and shelf.user_id == self.deadly:
+            self.platform.end(f"{self.deadly} is deadly")
+        return make_list(shelf, *given)
+
     def _faults(self):
         """Return the day's faults: on some days everything fails, on some a single thing.
 
         On mild days, events only come twice, late and in any order. Nothing needs repair then, and no reconciler runs.
         """
         rng = self.rng
-        self._is_mild = rng.random() < 0.25
+        self._is_mild = rng.random() < 0.25 and self.kind in ("", "large shelf") and not self.are_writes_counted
         if self._is_mild:
             return Faults(duplicate=rng.random(), delay_ms=rng.choice([0, 500, 60_000]), stall=rng.random() * 0.02)
 
@@ -73,7 +112,7 @@ class World:
             some(0.4),
             rng.choice([0, 500, 60_000]),
             some(0.05),
-            some(0.02),
+            some(0.02) if self.kind != "slow queue" else 0.0,
         )
 
     def book(self, number):
@@ -100,9 +139,16 @@ class World:
             mock.patch.object(publishing, "KEPT_VERSIONS", 4),
             mock.patch.object(sweep, "PAGE", self._page),
             mock.patch.multiple(reconcile, BUDGET_MS=self._budget_ms, WATERMARK_MS=self._budget_ms),
+            mock.patch.object(shelf, "MAX_SHELF", 6 if self.kind == "large shelf" and not self._is_huge else MAX_SHELF),
+            mock.patch.object(model_published, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),
+            mock.patch.object(list_writes, "make_list", self.make_list),
+            mock.patch.object(write_rate, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
+            mock.patch.multiple(write_rate, LIMIT=3 if self.are_writes_counted else 300, PAUSE_MS=200_000),
         ):
-            for user_id in self.user_ids:
-                spawn(user_id, Reader(self, user_id).live)
+            for reader in self.readers:
+                spawn(reader.uid, reader.live)
+            if self._has_strangers:
+                spawn("stranger", lambda: stranger(self))
             spawn("librarian", lambda: librarian(self))
             spawn("phone", lambda: phone(self))
             spawn("operator watches", self._operator.watch, "human")
@@ -140,11 +186,16 @@ class World:
             lease = read_lease(self.platform.database.get(paths.LEASE))
             if POLICY.is_parked(lease):
                 self._operator.release()
-            if not self._is_quiet(lease, process.result):
+            if process.is_dead or self._waits_for_innocents() or not self._is_quiet(lease, process.result):
                 swept = self._sweeps() + 2
             elif self._sweeps() >= swept:
                 return
         self.monitor.violated(1, f"no rest after {NIGHTS} runs of the reconciler")
+
+    def _waits_for_innocents(self):
+        """Return whether somebody is left out whose lists kill nobody: an instance died of something else."""
+        left_out = children(self.platform.database.get(f"{paths.STATUS}/leftOut"))
+        return bool(left_out.keys() - {logs.user_key(self.deadly or "")})
 
     def _sweeps(self):
         return self.platform.database.get(f"{paths.STATUS}/reconcile/sweeps") or 0

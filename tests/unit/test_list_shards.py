@@ -235,6 +235,18 @@ def test_the_readers_of_a_damaged_shard_are_refreshed_on_the_usual_path_with_an_
     assert world.database.status("fanout")["done"] == [True, True, True]
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\xa0", "\ufeff", "\u200b", "\\n", '"'])
+def test_a_user_id_with_any_character_of_a_key_damages_no_shard(world, character, capsys):
+    user = f"u0{character}x"
+    rate(world, "kx", entry(user, "isbn004"))
+    publish(world)
+    world.backend.model_published()
+    run_all(world)
+    assert "list-shard-unusable" not in capsys.readouterr().out
+    for user_id in (user, "u0", "u1"):
+        assert_right(world, user_id)
+
+
 def test_without_the_index_the_sweep_brings_all_lists(world, capsys):
     publish(world)
     del world.store.objects["lists/v2/index.json"]

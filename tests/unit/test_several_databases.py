@@ -1,5 +1,6 @@
 """Readers in several database instances: each is served where the reader is, with one catalogue, model and lease."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,12 @@ def world():
     return world
 
 
+def alarms(capsys):
+    """Return the instances that the alarms since the last call name."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]
+    return [line["instance"] for line in lines if line.get("alarm") == "unknown-instance"]
+
+
 def run_fanouts(world):
     done = []
     for function, task, _ in list(world.tasks.queued.values()):
@@ -67,8 +74,18 @@ def test_a_list_is_written_where_its_reader_is_from_the_first_ones_catalogue_and
     assert set(world.second.get(paths.DIRTY)) == {"second"}
 
 
-def test_an_event_of_an_unknown_instance_is_the_first_ones(world):
-    assert world.backend.of("whatever") is world.backend
+def test_what_belongs_to_an_instance_that_nobody_configured_is_ignored_with_one_alarm_an_hour(world, capsys):
+    assert world.backend.of("") is world.backend.of("demo") is world.backend
+    before = world.database.get("/") | {"Recommender": None}
+    for instance in ("staging", "Second", "demo-2", "demo/", "staging"):
+        assert world.backend.of(instance) is None
+        assert world.restarted().of(instance) is None  # another process
+        world.clock.now += 60_000
+    assert world.database.get("/") | {"Recommender": None} == before
+    assert alarms(capsys) == ["staging"]
+    world.clock.now += 3_600_000
+    assert world.backend.of("staging") is world.restarted().of("staging") is None
+    assert alarms(capsys) == ["staging"]
 
 
 def test_changes_of_all_instances_count_for_one_run_under_one_lease(world):

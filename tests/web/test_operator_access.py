@@ -11,7 +11,18 @@ from tests.web.axe import violations
 from tests.web.operating import FUNCTIONS, call, shoot, sign_in
 
 READER = ("reader@example.com", "reader-password")
-NODES = ("", "/status", "/status/training", "/lease", "/changes", "/dirty", "/rejected", "/readers", "/shelvings")
+NODES = (
+    "",
+    "/status",
+    "/status/training",
+    "/lease",
+    "/changes",
+    "/dirty",
+    "/rejected",
+    "/readers",
+    "/shelvings",
+    "/paused",
+)
 
 
 def test_nobody_gets_in_with_a_wrong_password(visit):

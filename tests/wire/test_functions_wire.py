@@ -70,6 +70,22 @@ def test_created_updated_and_deleted_entries_reach_the_handler(main, world):
     assert world.list_of("u")["basedOn"]["entries"] == 0
 
 
+def test_what_comes_from_a_database_that_nobody_configured_changes_nothing(main, world, capsys):
+    staging = entry("reader-of-staging", "isbn004")
+    before = world.database.get("/")
+    main.on_user_book_written(database_event("User_Book/k1", None, staging, instance="my-staging-rtdb"))
+    main.on_model_published(database_event("Recommender/model", None, {"version": "v1"}, instance="my-staging-rtdb"))
+    task = {"publication": "v1@1", "shard": 0, "users": ["reader-of-staging"], "instance": "my-staging-rtdb"}
+    with Flask(__name__).test_request_context(method="POST", json={"data": task}):
+        main.fanout(request)
+    alarm = world.database.get(f"{paths.STATUS}/unknownInstance")
+    world.database.update({f"{paths.STATUS}/unknownInstance": None})
+    assert world.database.get("/") == before
+    assert alarm == {"at": world.clock.now}
+    assert world.tasks.queued == {}
+    assert capsys.readouterr().out.count('"alarm": "unknown-instance"') == 1
+
+
 def test_latency_is_measured_from_the_time_of_the_event(main, world):
     value, written = entry("u", "isbn004"), datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
     world.clock.now = int(written.timestamp() * 1000) + 70

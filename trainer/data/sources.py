@@ -73,7 +73,7 @@ def read_export(source: Path | str) -> Snapshot:
 def _snapshot(sections: Iterable[tuple[str, Mapping[str, Any]]], source: str) -> Snapshot:
     rejected: Counter[str] = Counter()
     books = Books(rejected)
-    ratings = rows.table(rows.batches(books.and_others(sections), rejected))
+    ratings = rows.table(rows.batches(books.and_others(sections), rejected), rejected)
     return Snapshot(ratings, books.frame(), dict(rejected), source)
 
 

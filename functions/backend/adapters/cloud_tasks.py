@@ -9,6 +9,9 @@ from typing import Any
 import firebase_admin
 from firebase_admin import exceptions
 
+PATIENCE_S = 15
+"""How long a request may take, instead of the SDK's 120 s: a fan-out waits for a few at a time."""
+
 
 class CloudTaskQueue:
     """Implements ``ports.TaskQueue``."""
@@ -22,6 +25,7 @@ class CloudTaskQueue:
         from firebase_admin import functions
 
         queue = functions.task_queue(f"locations/{self._region}/functions/{function}", app=self._app)
+        queue._http_client._timeout = PATIENCE_S  # the SDK has no option for it
         times: dict[str, Any] = {"schedule_time": datetime.fromtimestamp(at_ms / 1000, UTC)} if at_ms else {}
         try:
             # The SDK sends the payload unchanged; the function expects it under "data".

@@ -8,6 +8,7 @@ from functools import partial
 from backend import logs, traffic_counter
 from backend.guards.foreign_writes import Write, undo
 from backend.handlers.retrain import RetrainingQueue
+from backend.handlers.write_rate import WriteRate
 from backend.lists import ListRefresher
 from backend.ports import Clock, Concurrently, Database
 from backend.rejected import is_of_forged, record, trim_records
@@ -49,9 +50,10 @@ class EntryWrittenHandler:
     ) -> None:
         self._database, self._lists, self._retraining = database, lists, retraining
         self._clock, self._concurrently = clock, concurrently
+        self._is_due, self._rate = logs.Hourly(clock.now_ms), WriteRate(database, clock)
 
     def __call__(self, event: EntryWritten) -> None:
-        """Refresh the lists of the users whom the write concerns.
+        """Refresh the lists of the users whom the write concerns, unless its author writes too fast.
 
         If that fails, a check for retraining is requested all the same; the reconciler repairs the rest.
         """
@@ -60,11 +62,16 @@ class EntryWrittenHandler:
         changes = [event.key] if is_accepted(event.before) or is_accepted(event.after) else None
         try:
             self._undo_foreign(event)
+            if self._is_left_to_the_reconciler(event):
+                return
             # The record and the lists are independent.
             refresh = partial(self._lists.refresh, user_ids, changes, partial(self._traffic, event))
             _, done = self._concurrently([lambda: self._keep_record(event), refresh])
         finally:
             self._retraining.ask()
+        for reader in map(logs.user_key, sorted(done.full)):
+            if self._is_due(reader):
+                logs.alarm("shelf-full", "of a reader's entries only the newest count", reader=reader)
         logs.info(
             "lists follow an entry",
             event=event.event_id,
@@ -72,6 +79,13 @@ class EntryWrittenHandler:
             model=done.version,
             latency_ms=self._clock.elapsed_ms() - began,
         )
+
+    def _is_left_to_the_reconciler(self, event: EntryWritten) -> bool:
+        """Return whether the author writes too fast: the reconciler makes the list of whoever is paused."""
+        author = event.author
+        if author is None or event.after is None or not paths.is_key(author):
+            return False
+        return self._rate.is_too_fast(author)
 
     def _traffic(self, event: EntryWritten) -> dict[str, object]:
         return traffic_counter.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from backend import logs
+from backend.careful import Careful
 from backend.handlers.retrain import RetrainingQueue
 from backend.lists import ListRefresher
 from backend.models import Live, LiveModel
-from backend.ports import TIMESTAMP, Clock, Database, TaskQueue
+from backend.ports import TIMESTAMP, Clock, Concurrently, Database, TaskQueue
 from backend.shard_writer import ShardWriter
 from bookrec import paths
 from bookrec.errors import BadModel
@@ -19,7 +22,13 @@ from bookrec.life_cycle.manifest import Pointer, usable_pointer
 FANOUT = f"{paths.STATUS}/fanout"
 
 FANOUT_PATIENCE_MS, PATIENCE_A_SHARD_MS = 900_000, 3_000
-"""How long a fan-out may take before its shards are queued again: the longer of the two."""
+"""How long a fan-out may take, once all is queued, before its shards are queued again: the longer of the two."""
+
+QUEUEING_MS = 480_000
+"""How long the event of a model queues tasks; the function's limit is 540 s. The reconciler goes on after that."""
+
+TASKS_AT_ONCE = 16
+"""So many tasks are queued between two looks at the clock, several at a time; then the place is recorded."""
 
 
 class ModelPublishedHandler:
@@ -36,14 +45,21 @@ class ModelPublishedHandler:
         tasks: TaskQueue,
         retraining: RetrainingQueue,
         clock: Clock,
+        concurrently: Concurrently,
         shard_size: int,
         instance: str = "",
     ) -> None:
         self._database, self._model, self._tasks, self._instance = database, model, tasks, instance
+        self._concurrently = concurrently
         self._retraining, self._clock, self._shard_size = retraining, clock, shard_size
 
-    def __call__(self) -> bool:
-        """Fan out for the model that is live now, whatever the event named; return whether anything was queued."""
+    def __call__(self, budget_ms: int = QUEUEING_MS) -> bool:
+        """Fan out for the model that is live now, whatever the event named; return whether anything was queued.
+
+        Args:
+            budget_ms: after this time, at least ``TASKS_AT_ONCE`` tasks later, the rest is left to the next call.
+        """
+        until_ms = self._clock.elapsed_ms() + budget_ms
         try:
             live = self._model.load()
         except BadModel as problem:
@@ -53,7 +69,7 @@ class ModelPublishedHandler:
             return False  # the pointer was removed
         state = paths.children(self._database.status("fanout"))
         attempt = self._attempt(state, live.pointer.publication)
-        is_queued = attempt is not None and self._fan_out(live.pointer, attempt)
+        is_queued = attempt is not None and self._fan_out(live.pointer, attempt, until_ms)
         if self._database.pending().changes:
             self._retraining.ask()
         return is_queued
@@ -64,7 +80,7 @@ class ModelPublishedHandler:
             return 0
         attempt = int(state.get("attempt", 0))
         if not is_queued(state):
-            return attempt  # it was interrupted: with the same ids, only the missing tasks are queued
+            return attempt  # it was interrupted: it goes on where it was
         shards = state.get("shards", 0)
         patience = max(FANOUT_PATIENCE_MS, shards * PATIENCE_A_SHARD_MS)
         is_done = len(paths.children(state.get("done"))) >= shards
@@ -73,29 +89,43 @@ class ModelPublishedHandler:
         logs.alarm("fanout-incomplete", "some lists were not refreshed", publication=publication, attempt=attempt)
         return attempt + 1
 
-    def _fan_out(self, pointer: Pointer, attempt: int) -> bool:
-        """Queue one task per shard; return False if another fan-out has taken its place.
+    def _fan_out(self, pointer: Pointer, attempt: int, until_ms: int) -> bool:
+        """Queue one task per shard, as many as there is time for; return False if another fan-out has taken its place.
 
-        The tasks' ids are deterministic: a repetition queues what is missing. If the trainer has made the lists, a task
-        names its shard of them; otherwise it names its users.
+        The tasks' ids are deterministic, so a repetition queues what is missing. The place that was reached is
+        recorded, so an interrupted fan-out does not begin again. If the trainer has made the lists, a task names its
+        shard of them; otherwise it names its users.
         """
-        publication, parts = pointer.publication, self._parts(pointer.shards)
-        if not self._begin(pointer, attempt, len(parts)):
+        place = self._place(pointer, attempt)
+        parts = self._parts(pointer.shards, place)
+        if not self._begin(pointer, attempt, place.shard + len(parts)):
             return False
-        where = {"instance": self._instance} if self._instance else {}
-        for shard, part in enumerate(parts):
-            identity = f"{self._instance}{publication}:{attempt}:{shard}:{','.join(part)}"
-            task_id = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
-            users = {} if pointer.shards else {"users": part}
-            task = {"publication": publication, "shard": shard, **users, **where}
-            self._tasks.enqueue("fanout", task, task_id)
+        for start in range(0, len(parts), TASKS_AT_ONCE):
+            block = parts[start : start + TASKS_AT_ONCE]
+            numbered = enumerate(block, place.shard)
+            self._concurrently([partial(self._enqueue, pointer, attempt, shard, part) for shard, part in numbered])
+            if not self._is_present(pointer, attempt):
+                return False
+            place = _Place(place.shard + len(block), block[-1][-1] if block[-1] else "")
+            self._database.update({f"{FANOUT}/place": place.to_node(pointer, attempt)})
+            if self._clock.elapsed_ms() >= until_ms and start + len(block) < len(parts):
+                logs.info("a fan-out is queued in part", publication=pointer.publication, shards=place.shard)
+                return True
         # Another fan-out may have begun meanwhile: the mark says whose tasks are queued, and counts for no other.
-        self._database.update({f"{FANOUT}/queued": _queued(publication, attempt)})
-        logs.info("a model is live", publication=publication, shards=len(parts))
+        queued = _queued(pointer.publication, attempt)
+        self._database.update({f"{FANOUT}/queued": queued, f"{FANOUT}/place": None, f"{FANOUT}/at": TIMESTAMP})
+        logs.info("a model is live", publication=pointer.publication, shards=place.shard)
         return True
 
+    def _enqueue(self, pointer: Pointer, attempt: int, shard: int, part: Sequence[str]) -> None:
+        identity = f"{self._instance}{pointer.publication}:{attempt}:{shard}:{','.join(part)}"
+        task_id = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
+        where = {"instance": self._instance} if self._instance else {}
+        users = {} if pointer.shards else {"users": part}
+        self._tasks.enqueue("fanout", {"publication": pointer.publication, "shard": shard, **users, **where}, task_id)
+
     def _begin(self, pointer: Pointer, attempt: int, shards: int) -> bool:
-        """Record that a fan-out begins; return False if another one has taken its place.
+        """Record that a fan-out begins or goes on; return False if another one has taken its place.
 
         Reading all users takes a while. Another event of the pointer may have been handled completely meanwhile: the
         marks of its tasks stay, since a task with a used id does not run again to set them.
@@ -116,12 +146,46 @@ class ModelPublishedHandler:
         self._database.update({FANOUT: {**node, "done": dict(done) or None}})
         return True
 
-    def _parts(self, ready: int) -> list[list[str]]:
-        """Return the users of each shard; nobody for each of the ``ready`` shards, so that users need not be read."""
+    def _is_present(self, pointer: Pointer, attempt: int) -> bool:
+        """Return whether no other fan-out has begun meanwhile: what is recorded next would be about that one."""
+        names = ("fanout/publication", "fanout/attempt")
+        publication, begun = self._concurrently([partial(self._database.status, name) for name in names])
+        return publication == pointer.publication and begun == attempt
+
+    def _place(self, pointer: Pointer, attempt: int) -> _Place:
+        """Return where to go on with this fan-out."""
+        node = paths.children(self._database.status("fanout/place"))
+        if node.get("publication") != pointer.publication or node.get("attempt") != attempt:
+            return _Place()
+        return _Place(int(node.get("shard", 0)), str(node.get("after", "")))
+
+    def _parts(self, ready: int, place: _Place) -> list[Sequence[str]]:
+        """Return the users of each shard from ``place`` on.
+
+        There is nobody for each of the ``ready`` shards, so that users need not be read.
+        """
         if ready:
-            return [[] for _ in range(ready)]
-        user_ids = self._database.user_ids()
-        return [list(user_ids[start : start + self._shard_size]) for start in range(0, len(user_ids), self._shard_size)]
+            return [()] * max(ready - place.shard, 0)
+        user_ids = [user_id for user_id in self._database.user_ids() if user_id > place.after]
+        return [user_ids[start : start + self._shard_size] for start in range(0, len(user_ids), self._shard_size)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How far a fan-out is queued.
+
+    Attributes:
+        shard: the number of the first shard that is not.
+        after: its users follow this one. Users come and go: the number alone does not tell where a shard began.
+    """
+
+    shard: int = 0
+    after: str = ""
+
+    def to_node(self, pointer: Pointer, attempt: int) -> dict[str, object]:
+        """Return the database node, which says whose place it is."""
+        whose = {"publication": pointer.publication, "attempt": attempt}
+        return {**whose, "shard": self.shard, "after": self.after or None}
 
 
 def is_queued(state: Mapping[str, Any]) -> bool:
@@ -136,8 +200,11 @@ def _queued(publication: object, attempt: object) -> str:
 class FanoutHandler:
     """Refreshes the lists of one shard of users with the live model."""
 
-    def __init__(self, database: Database, lists: ListRefresher, model: LiveModel, shards: ShardWriter) -> None:
+    def __init__(
+        self, database: Database, lists: ListRefresher, model: LiveModel, shards: ShardWriter, clock: Clock
+    ) -> None:
         self._database, self._lists, self._model, self._shards = database, lists, model, shards
+        self._clock = clock
 
     def __call__(self, publication: str, shard: int, user_ids: list[str] | None = None) -> None:
         """Refresh ``user_ids``, with whichever model is live by now, or write the publication's shard of ready lists.
@@ -151,20 +218,21 @@ class FanoutHandler:
         except BadModel as problem:
             logs.alarm("model-unusable", "a shard keeps its lists", shard=shard, reason=str(problem))
             return
-        if user_ids is None:
-            version, written = self._write_shard(live, publication, shard)
-        else:
-            done = self._lists.refresh([user_id for user_id in user_ids if paths.is_key(user_id)])
-            version, written = done.version, done.written
-        state = self._database.status("fanout")
-        if paths.children(state).get("publication") == publication and publication.startswith(f"{version}@"):
+        with Careful(self._database, self._lists, self._clock, f"fanout-{shard}").noted() as lists:
+            if user_ids is None:
+                version, written = self._write_shard(live, publication, shard, lists)
+            else:
+                done = lists.refresh([user_id for user_id in user_ids if paths.is_key(user_id)])
+                version, written = done.version or (live.pointer.version if live else ""), done.written
+        is_present = self._database.status("fanout/publication") == publication
+        if is_present and publication.startswith(f"{version}@"):
             self._database.update({f"{FANOUT}/done/{shard}": True})
         logs.info("a shard of lists is refreshed", model=version, shard=shard, lists=written)
 
-    def _write_shard(self, live: Live | None, publication: str, shard: int) -> tuple[str, int]:
+    def _write_shard(self, live: Live | None, publication: str, shard: int, lists: Careful) -> tuple[str, int]:
         """Return the lists' model and how many were written: none if the publication is no longer live."""
         if live is None or live.pointer.publication != publication:
             return "", 0
-        if not paths.children(self._database.status("fanout/done")).get(str(shard)):
-            return live.pointer.version, self._shards(live, shard)
+        if not self._database.status(f"fanout/done/{shard}"):
+            return live.pointer.version, self._shards(live, shard, lists)
         return live.pointer.version, 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
-from backend import logs, traffic_counter
+from backend import careful, logs, traffic_counter
+from backend.careful import Careful
 from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retrain import RetrainHandler
 from backend.lists import ListRefresher
@@ -21,6 +22,9 @@ from bookrec.usage.quality import standing
 
 WATERMARK_MS, BUDGET_MS = 80_000, 200_000
 """After this time, a run starts no further page of new entries, or of anything; the function's limit is 300 s."""
+
+QUEUEING_MS = 260_000
+"""After this time, a run queues no further tasks of a fan-out."""
 
 SETTLED_AFTER_MS = 120_000
 """Entries younger than this are checked again by the next run: keys follow the clients' clocks."""
@@ -46,7 +50,8 @@ class Reconciliation:
     ) -> None:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
         self._began, self._started = clock.now_ms(), clock.elapsed_ms()
-        self._sweep = Sweep(database, lists)
+        self._lists = Careful(database, lists, clock, "reconcile")
+        self._sweep = Sweep(database, self._lists)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
     def __call__(self) -> dict[str, int]:
@@ -57,15 +62,21 @@ class Reconciliation:
         """
         self._step("leases", self._retrain.free_expired_lease)
         self._step("marks", self._clear_marks)
-        self._step("fanouts", self._repeat_fanout)
         self._step("new entries", self._follow_watermark)
+        self._step("paused", lambda: self._sweep.paused(self._clock.now_ms()))
         self._step("sweep", self._go_on_with_sweep)
+        self._step("suspects", self._lists.end)
+        self._step("left out", lambda: careful.forget(self._database, self._clock.now_ms()))
         self._step("records", lambda: trim_records(self._database))
         self._step("traffic", lambda: traffic_counter.trim(self._database, self._clock.now_ms()))
         self._step("retraining", self._ask_for_retraining)
         self._step("runs", self._retrain.note)
+        self._step("status", self._report)
+        # Last, since it may take all the time that is left, and with a slow queue more: the repairs are done by then.
+        self._step("fanouts", self._repeat_fanout)
         repaired = {kind: number for kind, number in sorted(self._repaired.items()) if number}
-        self._step("status", lambda: self._report(repaired))
+        if repaired.get("fanouts") or "fanouts" in self._failed:
+            self._step("status", lambda: self._report({"fanouts"}))
         latency_ms = self._clock.elapsed_ms() - self._started
         logs.info("reconciled", failed=self._failed, repaired=repaired, latency_ms=latency_ms)
         if self._failed:
@@ -87,7 +98,7 @@ class Reconciliation:
 
     def _repeat_fanout(self) -> int:
         try:
-            return int(self._published())
+            return int(self._published(self._started + QUEUEING_MS - self._clock.elapsed_ms()))
         except StoreUnavailable as problem:
             logs.alarm("model-unusable", "lists are not compared with the live model", reason=str(problem))
             return 0
@@ -108,9 +119,10 @@ class Reconciliation:
         while phase < len(PHASES):
             last = self._sweep.page(PHASES[phase], after, counted)
             phase, after = (phase, last) if last is not None else (phase + 1, "")
-            if phase < len(PHASES) and self._clock.elapsed_ms() >= self._started + BUDGET_MS:
+            if phase < len(PHASES):  # also before the next page: who makes a run die stops the sweep at that page only
                 self._database.update({f"{STATE}/sweep": {"phase": phase, "after": after, **counted.to_node()}})
-                return 0
+                if self._clock.elapsed_ms() >= self._started + BUDGET_MS:
+                    return 0
         ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}
         self._database.update({**ended, **self._reports(counted)})
         return 0
@@ -127,9 +139,15 @@ class Reconciliation:
         self._retrain(self._clock.now_ms())
         return 0
 
-    def _report(self, repaired: dict[str, int]) -> int:
-        """Write when this run was, what failed, and the repairs: of this run, and in total."""
-        values: dict[str, object] = {f"{STATE}/total/{kind}": increment(number) for kind, number in repaired.items()}
+    def _report(self, added: Container[str] | None = None) -> int:
+        """Write when this run was, what failed, and the repairs: of this run, and in total.
+
+        Args:
+            added: the kinds of repairs that the totals do not have yet; None for all.
+        """
+        repaired = {kind: number for kind, number in sorted(self._repaired.items()) if number}
+        new = {kind: number for kind, number in repaired.items() if added is None or kind in added}
+        values: dict[str, object] = {f"{STATE}/total/{kind}": increment(number) for kind, number in new.items()}
         state = {"at": TIMESTAMP, "repaired": repaired or None, "failed": ", ".join(self._failed) or None}
         self._database.update(values | {f"{STATE}/{name}": value for name, value in state.items()})
         return 0

@@ -26,10 +26,17 @@ class DataSnapshot(val key: String?, private val value: Any?) {
     }
 }
 
-open class Query internal constructor(protected val path: List<String>, private val child: String?, private val equal: Any?) {
-    fun orderByChild(path: String): Query = Query(this.path, path, equal)
+open class Query internal constructor(
+    protected val path: List<String>,
+    private val child: String?,
+    private val equal: Any?,
+    private val last: Int = Int.MAX_VALUE,
+) {
+    fun orderByChild(path: String): Query = Query(this.path, path, equal, last)
 
-    fun equalTo(value: String?): Query = Query(path, child, value)
+    fun equalTo(value: String?): Query = Query(path, child, value, last)
+
+    fun limitToLast(limit: Int): Query = Query(path, child, equal, limit)
 
     fun get(): Task<DataSnapshot> = Task(Result.success(snapshot()))
 
@@ -46,7 +53,8 @@ open class Query internal constructor(protected val path: List<String>, private 
     private fun snapshot(): DataSnapshot {
         val value = path.fold(FirebaseDatabase.tree as Any?) { node, key -> (node as? Map<*, *>)?.get(key) }
         val kept = if (child == null) value else (value as? Map<*, *>)?.filterValues { (it as Map<*, *>)[child] == equal }
-        return DataSnapshot(path.lastOrNull(), kept)
+        val newest = (kept as? Map<*, *>)?.takeIf { it.size > last } ?: return DataSnapshot(path.lastOrNull(), kept)
+        return DataSnapshot(path.lastOrNull(), newest.entries.sortedBy { it.key as String }.takeLast(last).associate { it.toPair() })
     }
 }
 

@@ -104,7 +104,7 @@ class Snapshots:
             books.add(page)
         began = datetime.fromtimestamp(state.base_taken / 1000, UTC).isoformat(timespec="seconds")
         source = f"database (all of {began}, {len(state.deltas)} times what had changed)"
-        return Snapshot(rows.table(self._rows(state)), books.frame(), dict(rejected), source)
+        return Snapshot(rows.table(self._rows(state), rejected), books.frame(), dict(rejected), source)
 
     def _up_to_date(self, database: ChangingDatabase, state: State | None, taken: int) -> State:
         gone = database.gone()
@@ -141,7 +141,7 @@ class Snapshots:
         def of_present_readers() -> Iterator[pa.RecordBatch]:
             for batch in rows.batches(read, rejected):
                 kept = rows.without(batch, left)
-                rejected[READER_GONE] += batch.num_rows - kept.num_rows
+                rejected[READER_GONE] += rows.valid(batch) - rows.valid(kept)
                 yield kept
 
         base = parts.write(self.folder, _stem(taken), of_present_readers())

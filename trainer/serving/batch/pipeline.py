@@ -45,6 +45,7 @@ def run(
         lines = (
             pipeline
             | "read" >> rows
+            | "good" >> beam.Filter(lambda row: row["isbn"] is not None)  # a snapshot's files have bad entries too
             | "by reader" >> beam.Map(lambda row: (row["userId"], (row["key"], row["isbn"], row["myRate"])))
             | "shelves" >> beam.GroupByKey()
             | "blocks" >> beam.BatchElements(min_batch_size=LEAST_BLOCK, max_batch_size=GREATEST_BLOCK)

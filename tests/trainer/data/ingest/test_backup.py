@@ -160,7 +160,7 @@ def test_a_backup_is_read_from_cloud_storage(storage_url, monkeypatch):
     requests.post(f"{storage_url}/storage/v1/b", json={"name": "backups"}, timeout=5).raise_for_status()
     name = "2026-11-24T03:00:00Z_demo_data.json.gz"
     address = f"{storage_url}/upload/storage/v1/b/backups/o"
-    many = {f"-N{n:05}": {**ENTRY, "isbn": f"{n}"} for n in range(20_000)}
+    many = {f"-N{n:05}": {**ENTRY, "userId": f"secret-reader-{n % 20}", "isbn": f"{n}"} for n in range(20_000)}
     content = gzip.compress(json.dumps({"User_Book": many}).encode())
     answer = requests.post(address, params={"uploadType": "media", "name": name}, data=content, timeout=5)
     answer.raise_for_status()

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bookrec import paths
+from bookrec import paths, shelf
 from bookrec.errors import LeaseLost
 from bookrec.push_keys import first_key
 from bookrec.reader import GONE, HERE
@@ -204,6 +204,24 @@ def test_entries_of_readers_who_left_are_in_no_base_and_count_as_rejected(world,
     assert snapshot.rejected["entry:reader_gone"] == 20
     assert same(snapshot, world.whole())
     assert world.whole().rejected == snapshot.rejected
+
+
+def test_of_a_full_shelf_the_same_entries_count_in_a_base_and_in_an_increment(world, snapshots, monkeypatch):
+    monkeypatch.setattr(shelf, "MAX_SHELF", 8)
+    bad = world.add("u1", "not an isbn!", at=NOW - DAY_MS)
+    key = world.add("u2", "i50", at=NOW - DAY_MS)
+    first = world.read(snapshots)
+    assert same(first, world.whole())
+    assert first.rejected == world.whole().rejected
+    assert first.ratings["userId"].value_counts()[["u1", "u2"]].tolist() == [7, 8]
+    world.now += 60_000
+    world.put(bad, "u1", "i51", 3)
+    world.remove(key, "u2")
+    world.add("u3", "still not an isbn!")
+    second = world.read(snapshots)
+    assert len(state_of(snapshots).deltas) == 1
+    assert same(second, world.whole())
+    assert second.ratings["userId"].value_counts()[["u1", "u2", "u3"]].tolist() == [8, 8, 7]
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -1,0 +1,171 @@
+"""A reader who makes a function die each time: everybody else is served, and the reader is left out for a while."""
+
+import json
+
+import pytest
+
+from backend import careful, sweep
+from backend.handlers.entry_written import EntryWritten
+from backend.logs import user_key
+from bookrec import paths, shelf
+from tests.fakes import World, entry, load_fake
+
+POISON = "isbn013"
+MINUTES_MS = 300_000
+
+
+class Killed(BaseException):
+    """The platform ends a function: out of memory, or out of time."""
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Some readers without lists, of whom ``u05`` has a book that kills whoever makes the list."""
+    world = World()
+    world.is_deadly = True
+
+    def load(version, model, items):
+        loaded = load_fake(version, model, items)
+        deadly = loaded.items.isbns.index(POISON)
+
+        def recommend(**inputs):
+            if world.is_deadly and deadly in inputs["items"]:
+                raise Killed
+            return answer(**inputs)
+
+        answer = loaded.recommend
+        object.__setattr__(loaded, "recommend", recommend)
+        return loaded
+
+    object.__setattr__(world._services, "load", load)
+    world.publish("v1", 1)
+    for number in range(12):
+        isbn = POISON if number == 5 else f"isbn{number % 3:03}"
+        world.database.update({f"{paths.USER_BOOK}/k{number:02}": entry(f"u{number:02}", isbn)})
+        world.database.update({f"{paths.USERS}/u{number:02}/id": "x"})
+    monkeypatch.setattr(sweep, "PAGE", 4)
+    return world
+
+
+OTHERS = [f"u{number:02}" for number in range(12) if number != 5]
+
+
+def run(world, call=lambda backend: backend.reconcile()):
+    """Run a function in an instance of its own; return whether it lived."""
+    world.clock.now += MINUTES_MS
+    try:
+        call(world.restarted())
+    except Killed:
+        return False
+    return True
+
+
+def alarms(capsys):
+    lines = [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]
+    return [line for line in lines if line.get("alarm") == "reader-left-out"]
+
+
+def test_the_sweep_moves_past_a_reader_who_made_three_runs_die_and_an_alarm_names_the_reader_by_key(world, capsys):
+    assert [run(world) for _ in range(5)] == [False, False, False, True, True]
+    assert all(world.list_of(user) for user in OTHERS)
+    assert world.list_of("u05") is None
+    (alarm,) = alarms(capsys)
+    assert alarm["reader"] == user_key("u05")
+    assert "u05" not in json.dumps(alarm)
+    status = json.dumps(world.database.get(paths.STATUS))
+    assert not [user for user in [*OTHERS, "u05"] if user in status]
+    assert world.database.status("suspects") is None
+    assert world.database.status("reconcile/sweeps")
+
+
+def test_a_reader_who_was_left_out_is_tried_again_later_and_less_and_less_often(world):
+    waits = []
+    for _ in range(4):
+        while not run(world):
+            pass
+        until = world.database.status(f"leftOut/{user_key('u05')}/until")
+        waits.append(until - world.clock.now)
+        world.clock.now = until
+    assert waits == [careful.FIRST_MS << n for n in range(4)]
+    world.is_deadly = False
+    assert run(world)
+    assert world.list_of("u05")
+    assert world.database.status("leftOut") is None
+
+
+def test_a_fan_out_is_done_in_spite_of_a_reader_who_makes_its_tasks_die(world):
+    world.is_deadly = False
+    run(world)
+    world.publish("v2", 2)
+    world.is_deadly = True
+    task = lambda backend: backend.fanout("v2@2", 0, [*OTHERS, "u05"])  # noqa: E731
+    assert [run(world, task) for _ in range(4)] == [False, False, False, True]
+    assert {world.list_of(user)["modelVersion"] for user in OTHERS} == {"v2"}
+    assert world.list_of("u05")["modelVersion"] == "v1"
+    world.database.update({f"{paths.STATUS}/fanout/publication": "v2@2"})
+    only = lambda backend: backend.fanout("v2@2", 1, ["u05"])  # noqa: E731
+    assert run(world, only)
+    assert world.database.status("fanout/done") == {"1": True} or world.database.status("fanout/done")[1]
+
+
+def test_a_run_that_was_killed_for_another_reason_leaves_nobody_out(world):
+    world.is_deadly = False
+    update, calls = world.database.update, []
+
+    def die(values):
+        update(values)
+        calls.append(values)
+        if len(calls) == 3:
+            raise Killed
+
+    world.database.update = die
+    assert not run(world)
+    world.database.update = update
+    assert run(world)
+    assert world.database.status("leftOut") is world.database.status("suspects") is None
+    assert all(world.list_of(user) for user in [*OTHERS, "u05"])
+
+
+def test_an_error_is_no_death(world):
+    world.is_deadly = False
+    world.store.is_away = True
+    for _ in range(4):
+        with pytest.raises(Exception, match="nobody answers"):
+            run(world, lambda backend: backend.fanout("v1@1", 0, ["u00"]))
+    assert world.database.status("suspects") is None
+
+
+def test_what_is_known_of_a_reader_is_forgotten_after_a_while(world):
+    while not run(world):
+        pass
+    world.database.update({f"{paths.USER_BOOK}/k05": None, f"{paths.USERS}/u05": None})
+    world.clock.now += careful.LONGEST_MS + careful.FORGOTTEN_MS
+    assert run(world)
+    assert world.database.status("leftOut") is None
+
+
+def test_a_run_that_dies_at_a_later_page_does_not_begin_with_the_first_one_again(world, monkeypatch):
+    read = []
+    page = world.database.page
+    monkeypatch.setattr(
+        world.database, "page", lambda path, after, size: read.append((path, after)) or page(path, after, size)
+    )
+    world.database.update({f"{paths.STATUS}/reconcile/watermark": "z"})
+    run(world)
+    assert (paths.USER_BOOK, "k03") in read  # the page that kills
+    read.clear()
+    run(world)
+    assert (paths.USER_BOOK, "") not in read
+
+
+def test_an_event_of_a_full_shelf_raises_an_alarm_once_an_hour_for_each_reader(world, monkeypatch, capsys):
+    monkeypatch.setattr(shelf, "MAX_SHELF", 2)
+    world.database.update({f"{paths.USER_BOOK}/x{n}": entry(f"u0{n % 2}", "isbn001") for n in range(4)})
+    backend = world.restarted()
+    for _ in range(3):
+        for user in ("u00", "u01", "u02"):
+            backend.entry_written(EntryWritten("e", "x", None, entry(user, "isbn001"), None))
+    lines = [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]
+    assert [line["reader"] for line in lines if line.get("alarm") == "shelf-full"] == [
+        user_key("u00"), user_key("u01"),
+    ]  # fmt: skip
