@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backend.handlers.entry_written import EntryWritten
@@ -25,6 +26,7 @@ class Backend:
     """One handler per trigger, for one database instance.
 
     Attributes:
+        reconcile: does one run; with ``rests=False``, a sweep begins even if the last one has just ended.
         operating: handles operators' requests; the same for all instances.
         others: the handlers of the other instances by name; only the first instance has them.
     """
@@ -33,7 +35,7 @@ class Backend:
     retrain: RetrainHandler
     model_published: ModelPublishedHandler
     fanout: FanoutHandler
-    reconcile: Callable[[], Mapping[str, int]]
+    reconcile: Callable[..., Mapping[str, int]]
     operating: OperatingHandler
     others: Mapping[str, Backend] = field(default_factory=dict)
 
@@ -97,7 +99,7 @@ def reconcile() -> None:
     Raises:
         BookrecError: of the first instance that failed; all others were reconciled.
     """
-    backend().operating.reconcile()
+    backend().operating.reconcile(rests=True)
 
 
 def build(settings: Settings, services: Services) -> Backend:
@@ -123,7 +125,11 @@ def build(settings: Settings, services: Services) -> Backend:
     retrain = RetrainHandler(services.database, services.jobs, settings.policy, clock, start_ms, limit_ms, others)
     every: list[Backend] = []
     operating = OperatingHandler(
-        services.database, model, retrain, clock, lambda: concurrently([backend.reconcile for backend in every])
+        services.database,
+        model,
+        retrain,
+        clock,
+        lambda rests: concurrently([partial(backend.reconcile, rests=rests) for backend in every]),
     )
 
     def of_instance(name: str, database: Database) -> Backend:
@@ -136,7 +142,9 @@ def build(settings: Settings, services: Services) -> Backend:
             retrain=retrain,
             model_published=published,
             fanout=FanoutHandler(database, lists, model, shards),
-            reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
+            reconcile=lambda rests=True: Reconciliation(
+                database, lists, published, retrain, clock, settings.sweep_rest_s * 1000 if rests else 0
+            )(),
             operating=operating,
         )
 

@@ -164,7 +164,7 @@ def _values(ready: ReadyList | None, reader: Reader, catalogue: Catalogue, versi
     values: dict[str, object] = {}
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{ready.user_id}"] = HERE
-    if reader.digest != ready.digest or reader.isbns != ready.isbns:
+    if reader.digest != ready.digest or reader.isbns != ready.isbns or not reader.shows(ready.isbns, catalogue):
         values[paths.recommendations(ready.user_id)] = node
     return values
 

@@ -22,6 +22,7 @@ DIRTY = "Recommender/dirty"
 REJECTED = "Recommender/rejected"
 READERS = "Recommender/readers"
 CONVERSIONS = "Recommender/shelvings"
+LIST_WRITES = "Recommender/writes"
 STATUS = "Recommender/status"
 
 MAX_KEY_BYTES = 768
@@ -41,6 +42,11 @@ def children(node: object) -> Mapping[str, Any]:
     if isinstance(node, list):
         return {str(i): child for i, child in enumerate(node) if child is not None}
     return node if isinstance(node, Mapping) else {}
+
+
+def whole(node: object) -> int:
+    """Return the whole number in a node, or 0 if it holds none."""
+    return node if isinstance(node, int) and not isinstance(node, bool) else 0
 
 
 def in_query(text: str) -> str:
@@ -63,9 +69,19 @@ def key_order(key: str) -> tuple[int, int, bytes]:
     Paging by key needs this order: as texts, ``5`` comes after every push key; in the database, before.
     Source: the documentation of ``orderByKey``; leading zeros (``7`` before ``07``) as the client SDKs compare them.
     """
-    if _INTEGER_KEY.fullmatch(key) and -(2**31) <= int(key) < 2**31:
+    if is_number(key):
         return 0, int(key), bytes(len(key))
-    return 1, 0, key.encode("utf-16-be", "surrogatepass")
+    return 1, 0, text_order(key)
+
+
+def text_order(text: str) -> bytes:
+    """Return a sort key for the database's order of texts that are values, not keys: their UTF-16 code units."""
+    return text.encode("utf-16-be", "surrogatepass")
+
+
+def is_number(key: str) -> bool:
+    """Return whether the database sorts a key by its value as a 32-bit integer, before all texts."""
+    return _INTEGER_KEY.fullmatch(key) is not None and -(2**31) <= int(key) < 2**31
 
 
 def model_object(version: str, file_name: str) -> str:

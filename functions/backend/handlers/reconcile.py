@@ -33,7 +33,10 @@ class Reconciliation:
 
     ``/Recommender/status/reconcile`` keeps two cursors. The watermark follows new entries, so that each run checks
     what was added since the last one. The sweep goes through everything, in as many runs as it takes, and finds
-    updates, deletions and readers who left.
+    updates, deletions, readers who left, and changes of the catalogue. Then it rests.
+
+    Args:
+        rest_ms: how long after a sweep the next one begins; 0 is at once.
     """
 
     def __init__(
@@ -43,8 +46,10 @@ class Reconciliation:
         published: ModelPublishedHandler,
         retrain: RetrainHandler,
         clock: Clock,
+        rest_ms: int = 0,
     ) -> None:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
+        self._rest_ms = rest_ms
         self._began = clock.now_ms()
         self._sweep = Sweep(database, lists)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
@@ -100,19 +105,32 @@ class Reconciliation:
         return 0
 
     def _go_on_with_sweep(self) -> int:
-        """Continue where the last run stopped: at least one page, at most to the end of the sweep."""
-        state = children(self._state().get("sweep"))
-        phase, after = int(state.get("phase", 0)), str(state.get("after", ""))
+        """Continue where the last run stopped: at least one page, at most to the end of the sweep; or rest.
+
+        Cost of a sweep: ``Sweep.page``, and nothing while it rests.
+        """
+        reconciled = self._state()
+        state = children(reconciled.get("sweep"))
+        if not state and self._is_resting(reconciled.get("sweptAt")):
+            return 0
+        if state.get("phase") not in PHASES:
+            state = {}  # another version of this code has begun it
+        phase, after = PHASES.index(state.get("phase", PHASES[0])), str(state.get("after", ""))
         counted = read_counted(state)
         while phase < len(PHASES):
             last = self._sweep.page(PHASES[phase], after, counted)
             phase, after = (phase, last) if last is not None else (phase + 1, "")
             if phase < len(PHASES) and self._clock.now_ms() >= self._began + BUDGET_MS:
-                self._database.update({f"{STATE}/sweep": {"phase": phase, "after": after, **counted.to_node()}})
+                place = {"phase": PHASES[phase], "after": after}
+                self._database.update({f"{STATE}/sweep": {**place, **counted.to_node()}})
                 return 0
         ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}
         self._database.update({**ended, **self._reports(counted)})
         return 0
+
+    def _is_resting(self, swept_at: object) -> bool:
+        """Return whether the last sweep ended a short time ago."""
+        return isinstance(swept_at, int) and 0 <= self._clock.now_ms() - swept_at < self._rest_ms
 
     def _reports(self, counted: Counted) -> dict[str, object]:
         """Return the counts of a completed sweep, by path."""
