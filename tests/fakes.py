@@ -59,8 +59,8 @@ def database_of(memory: MemoryDatabase, *others: MemoryDatabase) -> FirebaseData
 class FakeDatabase(FirebaseDatabase):
     """The real adapter over a database in memory.
 
-    ``on_shelf_read`` is called before each read of shelves, with its number; ``on_second_look`` before each look whether
-    somebody else has written lists meanwhile.
+    ``on_shelf_read`` is called before each read of shelves, with its number; ``on_second_look`` before each look at the
+    counts of lists' writes.
     """
 
     def __init__(self, clock: FakeClock) -> None:

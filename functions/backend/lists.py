@@ -207,6 +207,8 @@ class ListRefresher:
         if not now.is_still(read.basis):
             return list(used)
         contested = [user_id for user_id in used if counts[user_id] != read.readers[user_id].writes + step]
+        if not contested:
+            return []
         present = self._shelves(contested)
         return [user_id for user_id in contested if present.by_user[user_id].digest != used[user_id].digest]
 

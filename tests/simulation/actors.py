@@ -114,15 +114,22 @@ class Reader:
 
 
 def librarian(world):
-    """Change the catalogue from time to time."""
+    """Change the catalogue from time to time: books go and come, titles and covers are corrected."""
     while True:
-        world.scheduler.sleep(int(world.rng.expovariate(1 / 400_000)))
+        world.scheduler.sleep(int(world.rng.expovariate(1 / 250_000)))
         if not world.is_day:
             return
         number = world.rng.randrange(len(world.isbns))
         path = f"{paths.ARCHIVE}/a{number:03}"
-        gone = world.platform.database.get(path) is not None
-        world.platform.database.update({path: None if gone else world.book(number)})
+        gone, chance = world.platform.database.get(path) is not None, world.rng.random()
+        if gone and chance < 0.4:  # a title that another book has makes the two editions of one
+            title = f"Title {world.rng.randrange(20)}"
+            world.platform.database.update({path: world.book(number, title)})
+        elif gone and chance < 0.6:
+            cover = f"https://covers.example/{world.rng.randrange(1_000)}"
+            world.platform.database.update({f"{path}/image": cover})
+        else:
+            world.platform.database.update({path: None if gone else world.book(number)})
 
 
 def phone(world):

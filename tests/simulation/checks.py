@@ -99,12 +99,24 @@ def _check_lists(world, tree, entries, gone, live):
             monitor.violated(2, f"the list of {user_id} is not the one that the shelf gives: {node['modelVersion']}")
         elif not _is_complete(node, expected, catalogue):
             monitor.violated(2, f"the list of {user_id} is not complete")
+        elif not _is_up_to_date(node, shelf, catalogue):
+            monitor.violated(2, f"the list of {user_id} shows what the catalogue no longer says")
 
 
 def _may_stay(node, monitor, version):
     """Return whether a list may stay though the catalogue has changed since: new books alone do not replace a list."""
     is_right = version in ("none", node["modelVersion"])
     return is_right and node["generatedAt"] <= monitor.catalogue_changed_at
+
+
+def _is_up_to_date(node, shelf, catalogue):
+    """Return whether a list shows its books as they are now, and none of which another edition is on shelf or list."""
+    items = list(children(node.get("items")).values())
+    shown = [(item["title"], item["author"], item["image"]) for item in items]
+    editions = [catalogue.edition(isbn) for isbn in [item["isbn"] for item in items]]
+    on_shelf = {catalogue.edition(isbn) for isbn in shelf.ratings if isbn in catalogue}
+    is_twice = len(set(editions)) < len(editions) or on_shelf & set(editions)
+    return shown == [catalogue[item["isbn"]].shown for item in items] and not is_twice
 
 
 def _is_complete(node, expected, catalogue):

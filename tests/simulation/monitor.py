@@ -67,7 +67,7 @@ class Monitor:
             elif path == ("Recommender", "lease"):
                 self._lease_changed(read_lease(write.before(path)), read_lease(write.after(path)))
             elif path[0] == paths.USERS and path[2:] == (LIST,):
-                self._list_changed(path[1], write.after(path))
+                self._list_changed(path[1], write.before(path), write.after(path))
             elif path[0] == paths.USER_BOOK and len(path) > 1:
                 self._named[path[1]].add(str(children(write.after(path[:2])).get("isbn")))
             elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("hits",):
@@ -118,9 +118,11 @@ class Monitor:
             if snapshot_at >= self.last_judged[0]:
                 self.last_judged = self._rows
 
-    def _list_changed(self, user_id, node):
+    def _list_changed(self, user_id, before, node):
         if node is None:
             return
+        if before is not None and _identity(before) == _identity(node) and before["listId"] != node["listId"]:
+            self.violated(2, f"the list of {user_id} has a new id and the same books")
         version, items = node["modelVersion"], children(node.get("items"))
         self._listed[user_id].update(
             (version, item["isbn"], position, item["source"]) for position, item in enumerate(items.values(), 1)
@@ -137,6 +139,10 @@ class Monitor:
         isbns = {isbn for version, isbn, *at in rows if tuple(at) == place and (is_experiment or version == label)}
         if hit and not isbns & self._named[key]:
             self.violated(2, f"a hit says that {user_id} shelved {key} from place {place} of a list of {label}")
+
+
+def _identity(node):
+    return node["basedOn"]["digest"], [item["isbn"] for item in children(node.get("items")).values()]
 
 
 def _without_experiment(pointer):

@@ -22,6 +22,7 @@ POLICY = Policy(
 SETTINGS = Settings(
     project="demo-bookrec", region="us-central1", database_url="", bucket="", policy=POLICY, trainer_job="",
     trainer_timeout_s=600, trainer_start_s=120, lease_s=120, fanout_shard_size=2, catalogue_ttl_s=5, is_emulated=True,
+    sweep_rest_s=600,
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5

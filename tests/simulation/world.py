@@ -4,7 +4,7 @@ import random
 import sys
 from unittest import mock
 
-from backend import catalogue_cache, logs, models, sweep
+from backend import catalogue_cache, logs, models, shelf_walk, sweep
 from backend.handlers import reconcile
 from bookrec import paths
 from bookrec.errors import BadModel
@@ -35,6 +35,7 @@ class World:
         self.log, self.is_day = [], True
         self.had_tensorflow = "tensorflow" in sys.modules  # other tests may have imported it
         self._page, self._budget_ms = (4, 0) if self.rng.random() < 0.15 else (200, 80_000)
+        self._readers_page, self._entries_page = (2, 5) if self.rng.random() < 0.4 else (200, 2_000)
         self.isbns = [f"isbn-{number:03}" for number in range(16)]
         self.user_ids = [f"reader-{number}" for number in range(self.rng.randrange(2, 5))]
         self.monitor = Monitor(self)
@@ -70,10 +71,11 @@ class World:
             some(0.02),
         )
 
-    def book(self, number):
+    def book(self, number, title=None, cover=""):
         """Return a catalogue node; some books are editions of the same book."""
+        title = title or f"Title {number // 2 if number < 4 else number}"
         return {
-            "isbn": self.isbns[number], "title": f"Title {number // 2 if number < 4 else number}", "author": "Author",
+            "isbn": self.isbns[number], "title": title, "author": "Author", "image": cover,
             "publishedYear": str(1990 + number), "rating": str(number % 5),
         }  # fmt: skip
 
@@ -93,6 +95,7 @@ class World:
             mock.patch.object(versions, "RETIRE_AFTER_MS", 300_000),
             mock.patch.object(publishing, "KEPT_VERSIONS", 4),
             mock.patch.object(sweep, "PAGE", self._page),
+            mock.patch.multiple(shelf_walk, READERS=self._readers_page, ENTRIES=self._entries_page),
             mock.patch.multiple(reconcile, BUDGET_MS=self._budget_ms, WATERMARK_MS=self._budget_ms),
         ):
             for user_id in self.user_ids:
