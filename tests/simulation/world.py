@@ -12,7 +12,7 @@ from bookrec.life_cycle import publishing
 from bookrec.life_cycle.lease import read_lease
 from tests.fakes import load_fake
 from tests.simulation import checks
-from tests.simulation.actors import Operator, Reader, Trainer, librarian, phone
+from tests.simulation.actors import Operator, Reader, Trainer, change_catalogue, librarian, phone
 from tests.simulation.monitor import Monitor
 from tests.simulation.platform import POLICY, STALL_MS, Faults, Platform
 from tests.simulation.scheduler import Lock, Scheduler
@@ -126,6 +126,7 @@ class World:
     def _night(self):
         self.note("NIGHT")
         swept = self._sweeps() + 2  # the first one only completes a sweep that began earlier
+        changes = self.rng.randrange(4)  # of the catalogue, once all is quiet: only a sweep can bring them to the lists
         for _ in range(NIGHTS):
             process = self.platform.invoke("reconcile", lambda backend: backend.reconcile())
             self.scheduler.run(self.scheduler.now + RECONCILE_MS)
@@ -138,7 +139,11 @@ class World:
             if not self._is_quiet(lease, process.result):
                 swept = self._sweeps() + 2
             elif self._sweeps() >= swept:
-                return
+                if not changes:
+                    return
+                for _ in range(changes):
+                    change_catalogue(self)
+                swept, changes = self._sweeps() + 2, 0
         self.monitor.violated(1, f"no rest after {NIGHTS} runs of the reconciler")
 
     def _sweeps(self):
