@@ -26,6 +26,9 @@ SETTINGS = Settings(
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5
+SLOW_MS = 3_000
+"""The longest time that a slow request takes: others of the same reader come and go meanwhile."""
+
 STALL_MS = 900_000
 """The longest time that a request may hang: longer than a lease lasts."""
 
@@ -42,6 +45,7 @@ class Faults:
     delay_ms: int = 0
     damage: float = 0.0
     stall: float = 0.0
+    slow: float = 0.0
 
 
 class Clock:
@@ -112,7 +116,9 @@ class Platform:
         if self.scheduler.current is None:
             return request()
         is_stalled = self.faults.stall and self.rng.random() < self.faults.stall
-        self.scheduler.sleep(self.rng.randrange(STALL_MS) if is_stalled else 0)
+        is_slow = self.faults.slow and self.rng.random() < self.faults.slow
+        most_ms = STALL_MS if is_stalled else SLOW_MS if is_slow else 1
+        self.scheduler.sleep(self.rng.randrange(most_ms))
         if self.rng.random() < self.faults.fail_before:
             self.scheduler.note("FAIL before", kind)
             raise UnavailableError("the service does not answer")

@@ -54,7 +54,9 @@ class World:
         rng = self.rng
         self._is_mild = rng.random() < 0.25
         if self._is_mild:
-            return Faults(duplicate=rng.random(), delay_ms=rng.choice([0, 500, 60_000]), stall=rng.random() * 0.02)
+            slow = rng.choice([0.0, 0.2])
+            stall = 0.0 if slow else rng.random() * 0.02
+            return Faults(duplicate=rng.random(), delay_ms=rng.choice([0, 500, 60_000]), stall=stall, slow=slow)
 
         def some(most):
             return rng.random() * most if rng.random() < 0.5 else 0.0
