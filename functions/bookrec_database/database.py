@@ -10,7 +10,7 @@ from bookrec import paths
 from bookrec.life_cycle.lease import Lease, read_lease
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.life_cycle.retraining import Pending
-from bookrec.paths import children, in_query, key_order, whole
+from bookrec.paths import children, in_query, is_number, key_order, whole
 from bookrec.reader import GONE, Reader, parse_reader
 from bookrec.server_values import TIMESTAMP
 from bookrec_database import marks
@@ -113,6 +113,8 @@ class FirebaseDatabase:
     ) -> tuple[Mapping[str, Reader], str | None]:
         """Two reads: a page of whole nodes, 3 kB each, and the marks of the same range, 40 bytes each."""
         keys = NUMBERS if numbered else TEXTS
+        if not numbered and is_number(after):  # it comes before all texts as a key, but among them as an id
+            after, keys = "", KeyRange(first=f"{after} ")
         users, most = self.page(paths.USERS, after, size, keys), MARKS_A_READER * size
         full = len(users) == size
         in_range = until(list(users)[-1], keys) if full and not numbered else keys

@@ -142,6 +142,11 @@ def test_readers_come_in_pages_with_all_marks_and_numbers_apart(database):
     assert database.readers_after("12", 2, numbered=True) == ({}, None)
 
 
+def test_readers_who_follow_a_number_follow_it_as_a_text(database):
+    database.update({f"{paths.USERS}/{user_id}/id": user_id for user_id in ("!", "99", "12", "12 a", "1x", "b")})
+    assert list(database.readers_after("12", 5)[0]) == ["12 a", "1x", "b"]
+
+
 def test_many_marks_of_readers_who_left_end_a_page_of_readers_early(database):
     database.update({f"{paths.READERS}/l{number}": GONE for number in range(8)})
     database.update({f"{paths.USERS}/u/id": "u"})

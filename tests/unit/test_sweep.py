@@ -193,8 +193,9 @@ BAD_IDS = ["a.b", "a\t", "", 5, True, None, {"a": "b"}, "z" * 129, "z" * 700]
     profiles=st.sets(st.sampled_from(IDS)),
     marks=st.sets(st.sampled_from(IDS)),
     pages=st.sampled_from([(1, 1), (2, 3), (3, 10), (200, 2_000)]),
+    stops=st.booleans(),
 )
-def test_the_walk_meets_each_reader_once_with_the_whole_shelf(shelves, profiles, marks, pages):
+def test_the_walk_meets_each_reader_once_with_the_whole_shelf(shelves, profiles, marks, pages, stops):
     names = [*IDS, *BAD_IDS]
     database = FakeDatabase(FakeClock())
     nodes = {f"k{number:03}": {**entry("", "isbn004"), "userId": names[name]} for number, name in enumerate(shelves)}
@@ -212,6 +213,7 @@ def test_the_walk_meets_each_reader_once_with_the_whole_shelf(shelves, profiles,
         patch.setattr(shelf_walk, "ENTRIES", pages[1])
         walk = ShelfWalk(database)
         while after is not None:
+            walk = ShelfWalk(database) if stops else walk  # another run goes on
             stretch = walk.after(after)
             met += stretch.readers
             seen += stretch.nodes
