@@ -57,6 +57,10 @@ class Database(Protocol):
         """
         ...
 
+    def without_list(self, size: int) -> Sequence[str]:
+        """Return at most ``size`` readers who have a profile and no list."""
+        ...
+
     def entries_by_reader(self, after: str, last: str | None, size: int) -> Mapping[str, object]:
         """Return at most ``size`` entries in ``paths.text_order`` of their ``userId``, a text.
 

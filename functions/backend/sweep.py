@@ -91,6 +91,13 @@ class Sweep:
             self._conversions(page, counted.quality)
         return list(page)[-1] if len(page) == PAGE else None
 
+    def first_lists(self) -> None:
+        """Make the lists of readers who have none: they signed up without a book, or have deleted their list.
+
+        Cost: a query, and a visit of each of at most ``PAGE`` of them.
+        """
+        self._lists_of(self._database.without_list(PAGE))
+
     def new_entries(self, page: Mapping[str, object]) -> None:
         """Repair the lists of the readers of some entries, and record bad entries.
 

@@ -15,6 +15,9 @@ USER_BOOK = "User_Book"
 ARCHIVE = "archive"
 USERS = "Users"
 
+LIST_TIME = "recommendations/generatedAt"
+"""Below ``/Users/{uid}``: when the list was made. The rules have an index on it."""
+
 MODEL = "Recommender/model"
 LEASE = "Recommender/lease"
 CHANGES = "Recommender/changes"

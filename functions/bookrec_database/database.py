@@ -124,6 +124,11 @@ class FirebaseDatabase:
         found = [key for key in users.keys() | marks.keys() if last is None or key_order(key) <= key_order(last)]
         return {key: parse_reader(users.get(key), marks.get(key)) for key in sorted(found, key=key_order)}, last
 
+    def without_list(self, size: int) -> Sequence[str]:
+        """One query in the order of the index on the lists' times: what has none comes first."""
+        query = self._node(paths.USERS).order_by_child(paths.LIST_TIME).end_at(False)
+        return sorted(children(query.limit_to_first(size).get()))
+
     def entries_by_reader(self, after: str, last: str | None, size: int) -> Mapping[str, Any]:
         """One query in the order of the index on ``userId``."""
         query = self._node(paths.USER_BOOK).order_by_child("userId").start_at(in_query(f"{after}{FIRST}"))

@@ -142,6 +142,15 @@ def test_readers_come_in_pages_with_all_marks_and_numbers_apart(database):
     assert database.readers_after("12", 2, numbered=True) == ({}, None)
 
 
+def test_who_has_no_list_is_found_by_an_index(database):
+    database.update({f"{paths.USERS}/{user_id}/id": user_id for user_id in ("a", "b", "c", "7")})
+    database.update({f"{paths.recommendations('b')}/generatedAt": TIMESTAMP})
+    assert database.without_list(5) == ["7", "a", "c"]
+    assert len(database.without_list(2)) == 2
+    database.update({f"{paths.recommendations(user_id)}/generatedAt": 1 for user_id in ("a", "c", "7")})
+    assert database.without_list(5) == []
+
+
 def test_readers_who_follow_a_number_follow_it_as_a_text(database):
     database.update({f"{paths.USERS}/{user_id}/id": user_id for user_id in ("!", "99", "12", "12 a", "1x", "b")})
     assert list(database.readers_after("12", 5)[0]) == ["12 a", "1x", "b"]

@@ -140,6 +140,16 @@ def test_a_lost_update_and_a_lost_removal_are_found_by_the_next_sweep():
     assert [world.list_of(f"reader-00{number}")["basedOn"]["entries"] for number in range(3)] == [2, 1, 0]
 
 
+def test_while_the_sweep_rests_a_new_reader_without_books_and_one_whose_list_is_gone_get_lists_with_the_next_run():
+    world = quiet_world(readers=2, each=2)
+    world.database.update({f"{paths.USERS}/new/id": "new", paths.recommendations("reader-001"): None})
+    before = world.database.get(SWEEPS)
+    assert run(world)["lists"] == 2
+    assert [world.list_of(user_id)["basedOn"]["entries"] for user_id in ("new", "reader-001")] == [0, 2]
+    assert world.database.get(SWEEPS) == before
+    assert "lists" not in run(world)
+
+
 def test_an_operator_does_not_wait_for_the_rest_to_end():
     world = quiet_world(readers=2, each=2)
     before = world.database.get(SWEEPS)

@@ -64,6 +64,7 @@ class Reconciliation:
         self._step("marks", self._clear_marks)
         self._step("fanouts", self._repeat_fanout)
         self._step("new entries", self._follow_watermark)
+        self._step("first lists", self._make_first_lists)
         self._step("sweep", self._go_on_with_sweep)
         self._step("records", lambda: trim_records(self._database))
         self._step("traffic", lambda: traffic_counter.trim(self._database, self._clock.now_ms()))
@@ -102,6 +103,10 @@ class Reconciliation:
         is_over = lambda: self._clock.now_ms() >= self._began + WATERMARK_MS  # noqa: E731
         reached = follow_watermark(self._sweep, self._database, after, settled, is_over)
         self._database.update({f"{STATE}/watermark": reached})
+        return 0
+
+    def _make_first_lists(self) -> int:
+        self._sweep.first_lists()
         return 0
 
     def _go_on_with_sweep(self) -> int:
