@@ -78,14 +78,6 @@ MUTANTS = [
         "        contested = [user_id for user_id in used if counts[user_id] < read.readers[user_id].writes + step]\n",
     ),
     Mutant(
-        "counts a list's writes after it has read the shelf", LISTS,
-        "        readers, basis = self._concurrently([lambda: self._database.readers(user_ids), basis_of])\n"
-        "        return _Round(self._shelves(user_ids), readers, basis)\n",
-        "        shelves = self._shelves(user_ids)\n"
-        "        readers, basis = self._concurrently([lambda: self._database.readers(user_ids), basis_of])\n"
-        "        return _Round(shelves, readers, basis)\n",
-    ),
-    Mutant(
         "does not look at the model again after writing", LISTS,
         "        if not now.is_still(read.basis):\n            return list(used)\n", "",
     ),
