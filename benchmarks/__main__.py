@@ -13,7 +13,7 @@ import matplotlib as mpl
 
 from benchmarks.data import OUT
 
-PARTS = ("events", "cold_start", "production", "lists", "training", "ingest", "growth")
+PARTS = ("events", "cost", "cold_start", "production", "lists", "training", "ingest", "growth")
 FOLDER = OUT / "bench"
 
 

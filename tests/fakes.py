@@ -67,7 +67,8 @@ def database_of(memory: MemoryDatabase, *others: MemoryDatabase) -> FirebaseData
 class FakeDatabase(FirebaseDatabase):
     """The real adapter over a database in memory.
 
-    ``on_shelf_read`` is called before each read of shelves, with its number.
+    ``on_shelf_read`` is called before each read of shelves, with its number; ``on_second_look`` before each look at the
+    counts of lists' writes.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -76,6 +77,13 @@ class FakeDatabase(FirebaseDatabase):
         self.get = self.memory.get
         self.shelf_reads = 0
         self.on_shelf_read: Callable[[int], None] = lambda number: None
+        self.second_looks = 0
+        self.on_second_look: Callable[[int], None] = lambda number: None
+
+    def list_writes(self, user_ids: Sequence[str]) -> Mapping[str, int]:
+        self.second_looks += 1
+        self.on_second_look(self.second_looks)
+        return super().list_writes(user_ids)
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:
         self.shelf_reads += 1

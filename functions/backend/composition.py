@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backend.guards.foreign_writes import NOBODY
@@ -27,6 +28,7 @@ class Backend:
     """One handler per trigger, for one database instance.
 
     Attributes:
+        reconcile: does one run; with ``rests=False``, a sweep begins even if the last one has just ended.
         operating: handles operators' requests; the same for all instances.
         name: of the database instance.
         unknown_instance: handles what belongs to no configured instance.
@@ -37,7 +39,7 @@ class Backend:
     retrain: RetrainHandler
     model_published: ModelPublishedHandler
     fanout: FanoutHandler
-    reconcile: Callable[[], Mapping[str, int]]
+    reconcile: Callable[..., Mapping[str, int]]
     operating: OperatingHandler
     name: str
     unknown_instance: UnknownInstanceHandler
@@ -112,7 +114,7 @@ def reconcile() -> None:
     Raises:
         BookrecError: of the first instance that failed; all others were reconciled.
     """
-    backend().operating.reconcile()
+    backend().operating.reconcile(rests=True)
 
 
 def model_published() -> None:
@@ -150,7 +152,11 @@ def build(settings: Settings, services: Services) -> Backend:
     every: list[Backend] = []
     unknown = UnknownInstanceHandler(services.database, clock)
     operating = OperatingHandler(
-        services.database, model, retrain, clock, lambda: concurrently([backend.reconcile for backend in every])
+        services.database,
+        model,
+        retrain,
+        clock,
+        lambda rests: concurrently([partial(backend.reconcile, rests=rests) for backend in every]),
     )
 
     def of_instance(name: str, database: Database) -> Backend:
@@ -163,7 +169,9 @@ def build(settings: Settings, services: Services) -> Backend:
             retrain=retrain,
             model_published=published,
             fanout=FanoutHandler(database, lists, model, shards, clock),
-            reconcile=lambda: Reconciliation(database, lists, published, retrain, clock)(),
+            reconcile=lambda rests=True: Reconciliation(
+                database, lists, published, retrain, clock, settings.sweep_rest_s * 1000 if rests else 0
+            )(),
             operating=operating,
             name=name or services.name,
             unknown_instance=unknown,

@@ -19,7 +19,7 @@ from bookrec.shelf import Shelf
 from bookrec.usage.conversions import conversion
 from bookrec.usage.quality import NO_MODEL, standing
 
-TRACES = (paths.DIRTY, paths.CONVERSIONS)
+TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES)
 """What the backend keeps of a reader besides the list, the records of entries and the mark, until the reader leaves."""
 
 
@@ -91,10 +91,10 @@ def writes_for(
     in_use, catalogue = basis.in_use, basis.catalogue
     wanted = None if in_use.is_degraded else in_use.version_of(shelf.user_id)
     is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
-    if is_full and reader.is_served(shelf.digest, wanted, catalogue):
+    if is_full and reader.is_served(shelf, wanted, catalogue):
         return values
     made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)
-    if changes is None and reader.has(made):  # another model's list, or a short one, but the right one
+    if changes is None and reader.has(made, catalogue):  # another model's list, or a short one, but the right one
         return values
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
     if replaced and replaced.assignment != in_use.assignment:

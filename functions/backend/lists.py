@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ from backend.list_writes import Basis, Replaced, writes_for
 from backend.models import LiveModel
 from backend.ports import Concurrently, Database, increment
 from bookrec import paths
+from bookrec.entries import Entry
 from bookrec.errors import BookrecError
 from bookrec.reader import Reader
 from bookrec.shelf import Shelf, build_shelf, is_full, sort_out
@@ -22,6 +24,9 @@ MAX_ROUNDS = 10
 
 WRITES = f"{paths.STATUS}/counters/listWrites"
 """Counts the multi-path updates that write lists."""
+
+MAX_STEP = 1 << 20
+"""By how much the count of a list's writes grows with one of them, at most."""
 
 Extra = Callable[[], Mapping[str, object]]
 """Returns what to write with an event's list, by path; called when the list is written."""
@@ -122,10 +127,14 @@ class ListRefresher:
     ) -> Refreshed:
         """Bring the lists of some users up to date.
 
-        An event's list takes one round of reads, only of the reader's own nodes, and one write: it is made with the
-        model and the catalogue that this instance has. After the write, shelves, model and catalogue are read again,
-        and each list that was made with outdated ones is made again. So if two runs overlap, the one that ends last
-        leaves the list of the latest shelf.
+        An event's list takes two rounds of reads, only of the reader's own nodes, and one write: it is made with the
+        model and the catalogue that this instance has. After the write, model and catalogue are read again, and
+        whether somebody else has written the list meanwhile; each list that was made with outdated ones is made again.
+        So if two runs overlap, the one that ends last leaves the list of the latest shelf.
+
+        Cost of an event: the reader (3 kB), the shelf once (120 bytes an entry), the pointer (1 kB) and three answers
+        of some bytes. Each of at most ``MAX_ROUNDS`` rounds costs as much; a second one needs another write of the list
+        within the milliseconds of the first.
 
         A list and the marks of its changes are one write. So a list that matches its shelf proves that the shelf was
         marked for retraining, and a shelf that was not marked shows: its list does not match.
@@ -162,8 +171,11 @@ class ListRefresher:
         for turn in range(MAX_ROUNDS):
             if not waiting:
                 break
-            read = self._read(waiting, basis_of)
+            read, step = self._read(waiting, basis_of), secrets.randbelow(MAX_STEP) + 1
             writes, failed = read.writes(waiting, changes, turn > 0, replaced)
+            for user_id, write in writes.items():
+                if write:
+                    write.setdefault(f"{paths.LIST_WRITES}/{user_id}", increment(step))
             for batch in batches(writes.values()):
                 extra_values, extra = extra() if extra else {}, None
                 self._database.update(batch | {WRITES: increment(1)} | dict(extra_values))
@@ -172,20 +184,28 @@ class ListRefresher:
             problems |= failed
             replaced = read.replaced_by(writes) | replaced  # the list before the first write of this refresh
             used = {user_id: read.shelves.by_user[user_id] for user_id, write in writes.items() if write}
-            waiting = self._outdated(used, read.basis)
+            waiting = self._outdated(used, read, step)
         return problems, len(waiting)
 
     def _read(self, user_ids: Sequence[str], basis_of: Callable[[], Basis]) -> _Round:
-        calls = [lambda: self._shelves(user_ids), lambda: self._database.readers(user_ids), basis_of]
-        return _Round(*self._concurrently(calls))
+        # The shelves last: a write of a list that this round's count of writes includes was made from no newer shelf.
+        readers, basis = self._concurrently([lambda: self._database.readers(user_ids), basis_of])
+        return _Round(self._shelves(user_ids), readers, basis)
+
+    def wrong(self, readers: Mapping[str, Reader], nodes: Mapping[str, object]) -> list[str]:
+        """Return the readers whose list, mark or traces are not right, as far as what was read of them tells.
+
+        It reads the pointer and, at most once per its time to live, whether the catalogue has changed.
+
+        Args:
+            nodes: all entries of these readers, including bad ones.
+        """
+        read = _Round(_shelves_of(list(readers), nodes), readers, self._current())
+        writes, problems = read.writes(list(readers), None, again=False, replaced={})
+        return sorted({user_id for user_id, write in writes.items() if write} | problems.keys())
 
     def _shelves(self, user_ids: Sequence[str]) -> _Shelves:
-        nodes = self._database.shelf_nodes(user_ids)
-        entries, _ = sort_out(nodes)
-        keys: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
-        for key, node in nodes.items():
-            keys[paths.children(node)["userId"]].append(key)
-        return _Shelves({user_id: build_shelf(user_id, entries) for user_id in user_ids}, keys)
+        return _shelves_of(user_ids, self._database.shelf_nodes(user_ids))
 
     def _cached(self) -> Basis:
         return Basis(*self._concurrently([self._model.cached, self._catalogue.cached]))
@@ -193,19 +213,44 @@ class ListRefresher:
     def _current(self) -> Basis:
         return Basis(*self._concurrently([self._model.current, self._catalogue.current]))
 
-    def _outdated(self, used: Mapping[str, Shelf], basis: Basis) -> list[str]:
+    def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.
 
+        Each write of a list adds a random ``step`` to its count. The count was read before the shelf. If only this
+        run's step was added since, nobody else has written the list: a run that knows of a newer shelf will write it
+        later, and replace this list. Otherwise the shelf itself is read again. The steps are random since the count
+        begins again after a purge.
+
         While another event of this instance loads a model, nobody waits for it: that event makes these lists again.
+
+        Cost: a number a user; the shelves of those whose list somebody else has written.
         """
         if not used:
             return []
-        present, now = self._concurrently([lambda: self._shelves(list(used)), self._current])
-        if not now.is_still(basis):
+        counts, now = self._concurrently([lambda: self._database.list_writes(list(used)), self._current])
+        if not now.is_still(read.basis):
             return list(used)
         if now.in_use.is_loading and not self._model.once_loaded(partial(self.refresh, list(used))):
             return list(used)  # it has been loaded just now
-        return [user_id for user_id, shelf in used.items() if present.by_user[user_id].digest != shelf.digest]
+        contested = [user_id for user_id in used if counts[user_id] != read.readers[user_id].writes + step]
+        if not contested:
+            return []
+        present = self._shelves(contested)
+        return [user_id for user_id in contested if present.by_user[user_id].digest != used[user_id].digest]
+
+
+def _shelves_of(user_ids: Sequence[str], nodes: Mapping[str, object]) -> _Shelves:
+    """Return the shelves of some users in nodes of ``/User_Book``, in time linear in the nodes."""
+    entries: dict[str, list[Entry]] = {user_id: [] for user_id in user_ids}
+    keys: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
+    for entry in sort_out(nodes)[0]:
+        if entry.user_id in entries:
+            entries[entry.user_id].append(entry)
+    for key, node in nodes.items():
+        user_id = paths.children(node).get("userId")
+        if isinstance(user_id, str) and user_id in keys:
+            keys[user_id].append(key)
+    return _Shelves({user_id: build_shelf(user_id, its) for user_id, its in entries.items()}, keys)
 
 
 def batches(writes: Iterable[Mapping[str, object]]) -> Iterator[dict[str, object]]:

@@ -54,6 +54,11 @@ LIST_WRITES_PER_SECOND = IntParam(
 CATALOGUE_TTL_SECONDS = IntParam(
     "CATALOGUE_TTL_SECONDS", default=60, description="How old the cached catalogue may be before it is checked."
 )
+SWEEP_REST_SECONDS = IntParam(
+    "SWEEP_REST_SECONDS",
+    default=3_600,
+    description="How long the reconciler rests between two sweeps over all readers and entries.",
+)
 DATABASES = StringParam(
     "DATABASES",
     default="",
@@ -85,6 +90,7 @@ class Settings:
     catalogue_ttl_s: int
     is_emulated: bool
     list_writes_per_second: int = 200
+    sweep_rest_s: int = 3_600
     databases: tuple[str, ...] = ()
 
 
@@ -119,6 +125,7 @@ def read_settings() -> Settings:
         catalogue_ttl_s=_whole(CATALOGUE_TTL_SECONDS, least=0),
         is_emulated=os.environ.get("FUNCTIONS_EMULATOR") == "true",
         list_writes_per_second=_whole(LIST_WRITES_PER_SECOND),
+        sweep_rest_s=_whole(SWEEP_REST_SECONDS, least=0),
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
     )
 

@@ -36,6 +36,44 @@ class Database(Protocol):
         """Return the profile and list of each of the users."""
         ...
 
+    def list_writes(self, user_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return ``Reader.writes`` of each of the users."""
+        ...
+
+    def present(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of the users who have a profile or a list."""
+        ...
+
+    def readers_after(
+        self, after: str, size: int, *, numbered: bool = False
+    ) -> tuple[Mapping[str, Reader], str | None]:
+        """Return readers who follow the key ``after``, and the last key up to which they are complete; None is all.
+
+        They have a profile, a list or a mark; ``Reader.writes`` is not read.
+
+        Args:
+            size: how many with a profile or a list there are at most.
+            numbered: return the ids that the database sorts as integers, instead of all others.
+        """
+        ...
+
+    def without_list(self, size: int) -> Sequence[str]:
+        """Return at most ``size`` readers who have a profile and no list."""
+        ...
+
+    def entries_by_reader(self, after: str, last: str | None, size: int) -> Mapping[str, object]:
+        """Return at most ``size`` entries in ``paths.text_order`` of their ``userId``, a text.
+
+        Args:
+            after: entries of this reader, and of those before, are left out; "" is before all readers.
+            last: so are those of the readers who follow this one, if it is not None.
+        """
+        ...
+
+    def entries_of_nobody(self, size: int) -> Mapping[str, object]:
+        """Return at most ``size`` entries whose ``userId`` is missing, empty, or neither a text nor an object."""
+        ...
+
     def readers_page(self, after: str, size: int) -> Mapping[str, Reader]:
         """Return at most ``size`` readers of ``/Users`` that follow the key ``after`` in ``paths.key_order``."""
         ...

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from backend import logs
-from backend.careful import Careful
 from backend.catalogue_cache import CatalogueCache
+from backend.guards.careful import Careful
 from backend.guards.list_sample import check_sample
 from backend.lists import WRITES, batches
 from backend.models import Live
@@ -182,7 +182,7 @@ def _values(ready: ReadyList | None, reader: Reader, catalogue: Catalogue, versi
     values: dict[str, object] = {}
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{ready.user_id}"] = HERE
-    if reader.digest != ready.digest or reader.isbns != ready.isbns:
+    if reader.digest != ready.digest or reader.isbns != ready.isbns or not reader.shows(ready.isbns, catalogue):
         values[paths.recommendations(ready.user_id)] = node
     return values
 

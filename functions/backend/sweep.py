@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from backend import logs
-from backend.careful import Careful
+from backend.guards.careful import Careful
 from backend.lists import ListsFailedError, StillChangingError
 from backend.ports import Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
+from backend.shelf_walk import ShelfWalk
 from bookrec import paths
 from bookrec.entries import is_accepted, problem_of, user_id_of
+from bookrec.errors import BadData
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.paths import children
-from bookrec.reader import GONE
+from bookrec.reader import GONE, Reader
+from bookrec.shelf import counted as newest_of_each
 from bookrec.shelf import sort_out
 from bookrec.usage.quality import Standing, Tally, is_final, read_tally, standing
 
 PAGE = 200
 """How many nodes are compared at a time."""
 
-PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.CONVERSIONS)
-"""The nodes of a sweep: a reader may have entries, a profile, a list, or only a mark after leaving."""
+SHELVES, NUMBERED = "shelves", "numbered"
+PHASES = (SHELVES, NUMBERED, paths.REJECTED, paths.CONVERSIONS)
+"""The parts of a sweep. The first goes through all readers with their shelves; the second through those readers whose
+ids the database sorts as integers: whether their entries are all gone does not show in the first."""
 
 
 @dataclass(slots=True)
@@ -31,7 +36,7 @@ class Counted:
     """What a sweep has counted so far, in all its runs.
 
     Attributes:
-        rejected: the number of bad entries by reason.
+        rejected: the number of bad entries by reason, among those that count for a shelf.
         quality: what readers shelved while having which lists.
     """
 
@@ -58,43 +63,72 @@ class Sweep:
     """
 
     def __init__(self, database: Database, lists: Careful) -> None:
-        self._database, self._lists = database, lists
+        self._database, self._lists, self._walk = database, lists, ShelfWalk(database)
+        self._visited: set[str] = set()
         self.repaired: Counter[str] = Counter()
 
     def page(self, phase: str, after: str, counted: Counted) -> str | None:
         """Repair the page of ``phase`` that follows the key ``after``; return its last key, or None at the phase's end.
 
+        Cost, if nothing is wrong: of all pages of ``SHELVES``, each entry (120 bytes) and each reader with the list
+        (3 kB) once; of ``NUMBERED``, a list and a shelf for each such reader; of the others, the records with their
+        entries, and the conversions with 100 bytes a reader.
+
         Args:
             counted: the page's counts are added to it.
         """
-        if phase == paths.USERS:
-            page: Mapping[str, object] = self._database.readers_page(after, PAGE)
-        else:
-            page = self._database.page(phase, after, PAGE)
-        if phase == paths.USER_BOOK:
-            counted.rejected.update(self.entries(page))
-        elif phase == paths.REJECTED:
+        if phase == SHELVES:
+            return self._shelves(after, counted)
+        if phase == NUMBERED:
+            readers, last = self._database.readers_after(after, PAGE, numbered=True)
+            self._lists_of(readers)
+            self._remove_dirty_marks(readers)
+            return last
+        page = self._database.page(phase, after, PAGE)
+        if phase == paths.REJECTED:
             self._records(page)
-        elif phase == paths.CONVERSIONS:
+        else:
             if not after:
                 counted.quality = Tally(standing(usable_pointer(self._database.pointer())))
             self._conversions(page, counted.quality)
-        else:
-            self._lists_of(page)
-        if phase == paths.READERS:
-            self._remove_dirty_marks([user_id for user_id, mark in page.items() if mark == GONE])
         return list(page)[-1] if len(page) == PAGE else None
 
-    def entries(self, page: Mapping[str, object]) -> Counter[str]:
-        """Repair the lists of the readers of some entries, and record bad entries; return how many, by reason."""
+    def first_lists(self) -> None:
+        """Make the lists of readers who have none: they signed up without a book, or have deleted their list.
+
+        Cost: a query, and a visit of each of at most ``PAGE`` of them.
+        """
+        self._lists_of(self._database.without_list(PAGE))
+
+    def new_entries(self, page: Mapping[str, object]) -> None:
+        """Repair the lists of the readers of some entries, and record bad entries.
+
+        A run visits each reader once, however many of the entries are the reader's: a list is made from the shelf as it
+        is at the visit.
+        """
         valid, rejected = sort_out(page)
-        self._lists_of({entry.user_id for entry in valid})
+        user_ids = {entry.user_id for entry in valid} - self._visited
+        self._lists_of(user_ids)
+        self._visited |= user_ids
+        self._record(page, rejected)
+
+    def _shelves(self, after: str, counted: Counted) -> str | None:
+        """Compare a stretch of readers with their shelves as they are read; visit only those who seem to be wrong."""
+        stretch = self._walk.after(after)
+        nodes = newest_of_each(stretch.nodes)
+        self._lists_of(self._lists.wrong(stretch.readers, nodes))
+        self._remove_dirty_marks(stretch.readers)
+        self._record(stretch.nodes, sort_out(stretch.nodes)[1])
+        counted.rejected.update(problem.reason for problem in sort_out(nodes)[1].values())
+        return stretch.last
+
+    def _record(self, page: Mapping[str, object], rejected: Mapping[str, BadData]) -> None:
+        """Record the bad ones among some entries."""
         if rejected:
             gone, recorded = set(self._database.gone()), set(self._database.rejected_keys())
             missing = [key for key in rejected if key not in recorded and user_id_of(page[key]) not in gone]
             missing = missing[: max(MAX_RECORDS - len(recorded), 0)]
             self._write({f"{paths.REJECTED}/{key}": record(rejected[key]) for key in missing})
-        return Counter(problem.reason for problem in rejected.values())
 
     def paused(self, now_ms: int) -> int:
         """Make the lists of paused readers, whose last writes no event has handled; end the pauses that are over."""
@@ -115,16 +149,23 @@ class Sweep:
         self.repaired["lists"] += done.written
         self.repaired["farewells"] += done.purged
 
-    def _remove_dirty_marks(self, user_ids: Sequence[str]) -> None:
-        """Remove the dirty marks of readers who left: a list that was written late, then purged, leaves one."""
-        readers = self._database.readers(self._database.dirty(user_ids))
+    def _remove_dirty_marks(self, those: Mapping[str, Reader]) -> None:
+        """Remove the dirty marks of readers who left: a list that was written late, then purged, leaves one.
+
+        Cost: a request for each reader who left and whose entries are still there.
+        """
+        gone = [user_id for user_id, reader in those.items() if reader.mark == GONE]
+        readers = self._database.readers(self._database.dirty(gone))
         marks = {f"{paths.DIRTY}/{user_id}": None for user_id, reader in readers.items() if reader.is_gone}
         if marks:
             self._database.update(marks)
             self.repaired["farewells"] += len(marks)
 
     def _records(self, page: Mapping[str, object]) -> None:
-        """Remove the records of entries that are good or gone, or whose reader is; finish removing forged entries."""
+        """Remove the records of entries that are good or gone, or whose reader is; finish removing forged entries.
+
+        Cost: a request for each record, of which there are at most ``MAX_RECORDS``.
+        """
         changes: dict[str, object] = {}
         gone = set(self._database.gone()) if page else set()
         for key, recorded in page.items():
@@ -140,10 +181,12 @@ class Sweep:
         self._write(changes)
 
     def _conversions(self, page: Mapping[str, object], quality: Tally) -> None:
-        """Count a page of conversions; remove those with final figures and those of readers who left."""
+        """Count a page of conversions; remove those with final figures and those of readers who left.
+
+        Cost: a request of some 100 bytes a reader.
+        """
         known = children(self._database.status("quality/labels")) if page else {}
-        readers = self._database.readers(list(page))
-        left = {user_id for user_id, reader in readers.items() if not (reader.has_profile or reader.has_list)}
+        left = set(page) - set(self._database.present(list(page)))
         changes: dict[str, object] = {f"{paths.CONVERSIONS}/{user_id}": None for user_id in left}
         for user_id in page.keys() - left:
             for label, node in children(page[user_id]).items():
@@ -168,11 +211,13 @@ Until = Callable[[], bool]
 def follow_watermark(sweep: Sweep, database: Database, after: str, settled: str, is_over: Until) -> str:
     """Check the entries that follow ``after``; return the key after which the next run begins.
 
+    Cost: each new entry, and the visit of each of their readers, once a run; nothing if there are no new entries.
+
     Args:
         settled: entries before this key need not be checked again.
     """
     while page := database.page(paths.USER_BOOK, after, PAGE):
-        sweep.entries(page)
+        sweep.new_entries(page)
         after = list(page)[-1]
         if len(page) < PAGE or is_over():
             break

@@ -40,6 +40,11 @@ class Book:
     average_rating: float = 0.0
 
     @property
+    def shown(self) -> tuple[str, str, str]:
+        """What an item of a list copies: title, author and image."""
+        return self.title, self.author, self.image
+
+    @property
     def edition(self) -> tuple[str, str] | None:
         """What two editions of one book share, or None if the title or the author is missing."""
         title = _normalise(_SERIES.sub("", self.title))

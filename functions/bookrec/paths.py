@@ -15,6 +15,9 @@ USER_BOOK = "User_Book"
 ARCHIVE = "archive"
 USERS = "Users"
 
+LIST_TIME = "recommendations/generatedAt"
+"""Below ``/Users/{uid}``: when the list was made. The rules have an index on it."""
+
 MODEL = "Recommender/model"
 LEASE = "Recommender/lease"
 CHANGES = "Recommender/changes"
@@ -23,6 +26,7 @@ REJECTED = "Recommender/rejected"
 READERS = "Recommender/readers"
 CONVERSIONS = "Recommender/shelvings"
 PAUSED = "Recommender/paused"
+LIST_WRITES = "Recommender/writes"
 STATUS = "Recommender/status"
 
 MAX_KEY_BYTES = 768
@@ -42,6 +46,11 @@ def children(node: object) -> Mapping[str, Any]:
     if isinstance(node, list):
         return {str(i): child for i, child in enumerate(node) if child is not None}
     return node if isinstance(node, Mapping) else {}
+
+
+def whole(node: object) -> int:
+    """Return the whole number in a node, or 0 if it holds none."""
+    return node if isinstance(node, int) and not isinstance(node, bool) else 0
 
 
 def in_query(text: str) -> str:
@@ -64,9 +73,19 @@ def key_order(key: str) -> tuple[int, int, bytes]:
     Paging by key needs this order: as texts, ``5`` comes after every push key; in the database, before.
     Source: the documentation of ``orderByKey``; leading zeros (``7`` before ``07``) as the client SDKs compare them.
     """
-    if _INTEGER_KEY.fullmatch(key) and -(2**31) <= int(key) < 2**31:
+    if is_number(key):
         return 0, int(key), bytes(len(key))
-    return 1, 0, key.encode("utf-16-be", "surrogatepass")
+    return 1, 0, text_order(key)
+
+
+def text_order(text: str) -> bytes:
+    """Return a sort key for the database's order of texts that are values, not keys: their UTF-16 code units."""
+    return text.encode("utf-16-be", "surrogatepass")
+
+
+def is_number(key: str) -> bool:
+    """Return whether the database sorts a key by its value as a 32-bit integer, before all texts."""
+    return _INTEGER_KEY.fullmatch(key) is not None and -(2**31) <= int(key) < 2**31
 
 
 def model_object(version: str, file_name: str) -> str:

@@ -121,6 +121,12 @@ def top_list(
     return RecommendationList(model_version, shelf, tuple(chosen))
 
 
+def is_allowed(shelf: Shelf, isbns: Sequence[object], catalogue: Catalogue) -> bool:
+    """Return whether a list of these books may still be shown: the shelf and the catalogue may have changed since."""
+    listed = [Candidate(isbn, 0.0, None, "newest") for isbn in isbns if isinstance(isbn, str)]
+    return len(list(_allowed(shelf, listed, catalogue))) == len(isbns)
+
+
 def _chain(first: Iterable[Candidate], then: Iterable[Candidate]) -> Iterator[Candidate]:
     yield from first
     yield from then

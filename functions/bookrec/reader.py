@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bookrec import paths
-from bookrec.ranking import RecommendationList
+from bookrec.catalogue import Catalogue
+from bookrec.ranking import RecommendationList, is_allowed
+from bookrec.shelf import Shelf
 
 LIST = "recommendations"
 """The child of ``/Users/{uid}`` that this backend writes; all others are the profile."""
@@ -23,10 +25,12 @@ class Reader:
         version: the model that first gave that list; None if there is no list.
         isbns: the books on it, in order.
         sources: the kind of each of these items; "" if the list does not say.
+        shown: what each of these items shows: title, author and image.
         entries: how many entries that shelf had; None if there is no list.
         has_profile: the app keeps a profile.
         mark: what ``/Recommender/readers`` says: ``HERE`` once a profile was seen, ``GONE`` once it was missing again,
             None for a reader who never had one (an import) and gets lists all the same.
+        writes: what ``/Recommender/writes`` says: it grows with each write of the list; 0 if it was not read.
     """
 
     digest: object = None
@@ -36,6 +40,8 @@ class Reader:
     mark: object = None
     sources: tuple[str, ...] = ()
     entries: int | None = None
+    shown: tuple[tuple[object, object, object], ...] = ()
+    writes: int = 0
 
     @property
     def is_gone(self) -> bool:
@@ -47,25 +53,32 @@ class Reader:
         """Return whether there is a list, complete or not."""
         return self.digest is not None or self.version is not None or bool(self.isbns)
 
-    def is_served(self, digest: str, version: str | None, available: Container[object]) -> bool:
+    def is_served(self, shelf: Shelf, version: str | None, catalogue: Catalogue) -> bool:
         """Return whether the present list is the right one for a shelf, without making that list.
 
         Args:
-            digest: of the present shelf.
+            shelf: the present one.
             version: of the model in use; None accepts a list of any model.
-            available: the ISBNs that can be shown.
+            catalogue: the present one: all books must be in it, as they are shown.
         """
-        if self.digest != digest or (version is not None and self.version != version):
+        if self.digest != shelf.digest or (version is not None and self.version != version):
             return False
-        return all(isbn in available for isbn in self.isbns)
+        return is_allowed(shelf, self.isbns, catalogue) and self.shows(self.isbns, catalogue)
 
-    def has(self, made: RecommendationList) -> bool:
-        """Return whether the present list has exactly these books, in this order, for this shelf."""
-        return self.digest == made.shelf.digest and self.isbns == made.isbns
+    def has(self, made: RecommendationList, catalogue: Catalogue) -> bool:
+        """Return whether the present list has exactly these books, in this order, as they are now, for this shelf."""
+        return self.digest == made.shelf.digest and self.isbns == made.isbns and self.shows(made.isbns, catalogue)
+
+    def shows(self, isbns: Sequence[object], catalogue: Catalogue) -> bool:
+        """Return whether the items show title, author and image of these books of the catalogue."""
+        return self.shown == tuple(catalogue[str(isbn)].shown for isbn in isbns)
 
 
-def parse_reader(node: object, mark: object) -> Reader:
-    """Return the reader in a node ``/Users/{uid}`` with a mark; malformed parts of a list count as missing."""
+def parse_reader(node: object, mark: object, writes: object = None) -> Reader:
+    """Return the reader in a node ``/Users/{uid}``, with the mark and the count of the list's writes.
+
+    Malformed parts of a list count as missing.
+    """
     profile = paths.children(node)
     present = paths.children(profile.get(LIST))
     items = [paths.children(item) for item in paths.children(present.get("items")).values()]
@@ -79,4 +92,6 @@ def parse_reader(node: object, mark: object) -> Reader:
         mark=mark,
         sources=tuple(str(item.get("source", "")) for item in items),
         entries=entries if isinstance(entries, int) and not isinstance(entries, bool) else None,
+        shown=tuple((item.get("title"), item.get("author"), item.get("image")) for item in items),
+        writes=paths.whole(writes),
     )

@@ -25,3 +25,11 @@ class KeyRange:
 
 WHOLE = KeyRange()
 """All keys."""
+
+NUMBERS, TEXTS = KeyRange(end=" "), KeyRange(first=" ")
+"""The keys that the database sorts as integers, and those after them; a space is the first character of a text."""
+
+
+def until(last: str, keys: KeyRange = WHOLE) -> KeyRange:
+    """Return the part of a range that ends with the text ``last``: no text comes between it and itself with a space."""
+    return KeyRange(keys.first, f"{last} ")

@@ -1,5 +1,6 @@
 """One suite over the in-memory database and over the wire, so that the twin cannot drift."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -118,10 +119,65 @@ def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database
 def test_a_reader_is_profile_list_and_mark(database):
     listed = {"listId": "l", "basedOn": {"entries": 1, "digest": "abc"}, "modelVersion": "v1", "items": [{"isbn": "1"}]}
     database.update({paths.recommendations("u"): listed, "Users/v/id": "v", f"{paths.READERS}/v": HERE})
-    expected = {"u": Reader("abc", "v1", ("1",), sources=("",), entries=1), "v": Reader(has_profile=True, mark=HERE)}
-    assert database.readers(["u", "v", "w"]) == {**expected, "w": Reader()}
+    database.update({f"{paths.LIST_WRITES}/u": 7})
+    listed = Reader("abc", "v1", ("1",), sources=("",), entries=1, shown=((None, None, None),))
+    expected = {"u": listed, "v": Reader(has_profile=True, mark=HERE)}
+    assert database.readers(["u", "v", "w"]) == {**expected, "u": replace(listed, writes=7), "w": Reader()}
+    assert database.list_writes(["v", "u"]) == {"v": 0, "u": 7}
+    assert database.present(["u", "v", "w"]) == ["u", "v"]
     assert database.readers_page("", 5) == expected
     assert list(database.readers_page("u", 5)) == ["v"]
+
+
+def test_readers_come_in_pages_with_all_marks_and_numbers_apart(database):
+    for number, user_id in enumerate(["7", "12", "a", "b", "c"]):
+        database.update({f"{paths.USERS}/{user_id}/id": user_id, f"{paths.READERS}/{user_id}": HERE})
+        if number > 2:
+            database.update({f"{paths.READERS}/{user_id}-left": GONE})
+    here, gone = Reader(has_profile=True, mark=HERE), Reader(mark=GONE)
+    assert database.readers_after("", 2) == ({"a": here, "b": here}, "b")
+    assert database.readers_after("b", 2) == ({"b-left": gone, "c": here, "c-left": gone}, None)
+    assert database.readers_after("b", 1) == ({"b-left": gone, "c": here}, "c")
+    assert database.readers_after("", 2, numbered=True) == ({"7": here, "12": here}, "12")
+    assert database.readers_after("12", 2, numbered=True) == ({}, None)
+
+
+def test_who_has_no_list_is_found_by_an_index(database):
+    database.update({f"{paths.USERS}/{user_id}/id": user_id for user_id in ("a", "b", "c", "7")})
+    database.update({f"{paths.recommendations('b')}/generatedAt": TIMESTAMP})
+    assert database.without_list(5) == ["7", "a", "c"]
+    assert len(database.without_list(2)) == 2
+    database.update({f"{paths.recommendations(user_id)}/generatedAt": 1 for user_id in ("a", "c", "7")})
+    assert database.without_list(5) == []
+
+
+def test_readers_who_follow_a_number_follow_it_as_a_text(database):
+    database.update({f"{paths.USERS}/{user_id}/id": user_id for user_id in ("!", "99", "12", "12 a", "1x", "b")})
+    assert list(database.readers_after("12", 5)[0]) == ["12 a", "1x", "b"]
+
+
+def test_many_marks_of_readers_who_left_end_a_page_of_readers_early(database):
+    database.update({f"{paths.READERS}/l{number}": GONE for number in range(8)})
+    database.update({f"{paths.USERS}/u/id": "u"})
+    gone = Reader(mark=GONE)
+    assert database.readers_after("", 1) == ({f"l{number}": gone for number in range(5)}, "l4")
+    assert database.readers_after("l4", 1) == (
+        {**{f"l{number}": gone for number in range(5, 8)}, "u": Reader(has_profile=True)}, "u",
+    )  # fmt: skip
+
+
+def test_entries_come_by_reader_whatever_the_ids_look_like(database):
+    ids = ["a", "ab", "a b", "a\t", "10", "9", "é", "\U0001f600", "\uff5e"]
+    shelve(database, **{f"k{number}": entry(user_id, "isbn004") for number, user_id in enumerate(ids)})
+    shelve(database, k90={"isbn": "x"}, k91={"userId": 5}, k92={"userId": True}, k93={"userId": ""}, k94="text")
+    shelve(database, k95={"userId": {"a": 1}})
+    after = ""
+    for user_id in sorted(ids, key=paths.text_order):
+        assert set(database.entries_by_reader(after, user_id, 9)) == {f"k{ids.index(user_id)}"}
+        after = user_id
+    assert set(database.entries_by_reader(after, None, 9)) == {"k95"}
+    assert set(database.entries_of_nobody(9)) == {"k90", "k91", "k92", "k93", "k94"}
+    assert len(database.entries_by_reader("", None, 4)) == 4
 
 
 def test_all_that_is_read_of_some_readers_is_read_at_the_same_time():
@@ -129,7 +185,7 @@ def test_all_that_is_read_of_some_readers_is_read_at_the_same_time():
     memory = MemoryDatabase(lambda: 0)
     concurrently = lambda calls: [call() for call in batches.append(list(calls)) or batches[-1]]  # noqa: E731
     FirebaseDatabase(memory.reference, concurrently).readers(["u", "v"])
-    assert [len(calls) for calls in batches] == [4]
+    assert [len(calls) for calls in batches] == [6]
 
 
 def test_the_connections_of_many_events_are_kept(server, caplog):

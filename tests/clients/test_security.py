@@ -75,7 +75,7 @@ def test_no_log_line_has_a_user_id_or_content_of_an_entry(capfd):
     world.backend.model_published()
     world.database.update({f"{paths.USERS}/{ana}": None})
     for _ in range(5):
-        world.backend.reconcile()
+        world.backend.reconcile(rests=False)
 
     def fail(number):
         raise StoreUnavailable(f"/Users/{ana} is away")

@@ -151,15 +151,25 @@ def stranger(world):
 
 
 def librarian(world):
-    """Change the catalogue from time to time."""
+    """Change the catalogue from time to time: books go and come, titles and covers are corrected."""
     while True:
-        world.scheduler.sleep(int(world.rng.expovariate(1 / 400_000)))
+        world.scheduler.sleep(int(world.rng.expovariate(1 / 250_000)))
         if not world.is_day:
             return
-        number = world.rng.randrange(len(world.isbns))
-        path = f"{paths.ARCHIVE}/a{number:03}"
-        gone = world.platform.database.get(path) is not None
-        world.platform.database.update({path: None if gone else world.book(number)})
+        change_catalogue(world)
+
+
+def change_catalogue(world):
+    """Correct a title or a cover, or take a book out of the catalogue, or put it back."""
+    number, database = world.rng.randrange(len(world.isbns)), world.platform.database
+    path = f"{paths.ARCHIVE}/a{number:03}"
+    is_there, chance = database.get(path) is not None, world.rng.random()
+    if is_there and chance < 0.4:  # a title that another book has makes the two editions of one
+        database.update({path: world.book(number, f"Title {world.rng.randrange(20)}")})
+    elif is_there and chance < 0.6:
+        database.update({f"{path}/image": f"https://covers.example/{world.rng.randrange(1_000)}"})
+    else:
+        database.update({path: None if is_there else world.book(number)})
 
 
 def phone(world):

@@ -78,7 +78,7 @@ class Monitor:
             elif path == ("Recommender", "lease"):
                 self._lease_changed(read_lease(write.before(path)), read_lease(write.after(path)))
             elif path[0] == paths.USERS and path[2:] == (LIST,):
-                self._list_changed(path[1], write.after(path))
+                self._list_changed(path[1], write.before(path), write.after(path))
             elif path[0] == paths.USER_BOOK and len(path) > 1:
                 self._named[path[1]].add(str(children(write.after(path[:2])).get("isbn")))
             elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("hits",):
@@ -145,9 +145,11 @@ class Monitor:
         if is_queued(state) and missing:
             self.violated(2, f"the fan-out of {publication} counts as queued without the tasks of {sorted(missing)}")
 
-    def _list_changed(self, user_id, node):
+    def _list_changed(self, user_id, before, node):
         if node is None:
             return
+        if before is not None and _identity(before) == _identity(node) and before["listId"] != node["listId"]:
+            self.violated(2, f"the list of {user_id} has a new id and the same books")
         version, items = node["modelVersion"], children(node.get("items"))
         self._listed[user_id].update(
             (version, item["isbn"], position, item["source"]) for position, item in enumerate(items.values(), 1)
@@ -169,6 +171,10 @@ class Monitor:
 def fence_of(version):
     """Return the fence of the run that made a version."""
     return int(version.rpartition("-")[2])
+
+
+def _identity(node):
+    return node["basedOn"]["digest"], [item["isbn"] for item in children(node.get("items")).values()]
 
 
 def _without_experiment(pointer):

@@ -43,8 +43,8 @@ class Mutant:
 LISTS, WRITES = "functions/backend/lists.py", "functions/backend/list_writes.py"
 LEASE, PUBLISH = "functions/bookrec/life_cycle/lease.py", "trainer/publishing/versions.py"
 POINTER = "functions/bookrec/life_cycle/publishing.py"
-DATABASE, CAREFUL = "functions/bookrec_database/database.py", "functions/backend/careful.py"
-FANOUT = "functions/backend/handlers/model_published.py"
+DATABASE, CAREFUL = "functions/bookrec_database/database.py", "functions/backend/guards/careful.py"
+FANOUT, WALK = "functions/backend/handlers/model_published.py", "functions/backend/shelf_walk.py"
 RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retrain.py"
 # ruff: noqa: E501 - a line of code stays a line
 MUTANTS = [
@@ -70,12 +70,17 @@ MUTANTS = [
     ),
     Mutant(
         "does not look at the shelf again after writing", LISTS,
-        "        return [user_id for user_id, shelf in used.items() if present.by_user[user_id].digest != shelf.digest]",
+        "        return [user_id for user_id in contested if present.by_user[user_id].digest != used[user_id].digest]",
         "        return []",
     ),
     Mutant(
+        "takes a list that somebody else has written meanwhile for its own", LISTS,
+        "        contested = [user_id for user_id in used if counts[user_id] != read.readers[user_id].writes + step]\n",
+        "        contested = [user_id for user_id in used if counts[user_id] < read.readers[user_id].writes + step]\n",
+    ),
+    Mutant(
         "does not look at the model again after writing", LISTS,
-        "        if not now.is_still(basis):\n            return list(used)\n", "",
+        "        if not now.is_still(read.basis):\n            return list(used)\n", "",
     ),
     Mutant(
         "accepts any model's list as the right one", WRITES,
@@ -83,8 +88,8 @@ MUTANTS = [
     ),
     Mutant(
         "makes the list of the event, not of the shelf", LISTS,
-        "        nodes = self._database.shelf_nodes(user_ids)\n",
-        "        nodes = dict(list(self._database.shelf_nodes(user_ids).items())[-1:])\n",
+        "        return _shelves_of(user_ids, self._database.shelf_nodes(user_ids))\n",
+        "        return _shelves_of(user_ids, dict(list(self._database.shelf_nodes(user_ids).items())[-1:]))\n",
     ),
     Mutant(
         "writes lists without their marks", WRITES,
@@ -116,8 +121,32 @@ MUTANTS = [
         "        if is_past and version != live.version and",
     ),
     Mutant(
-        "sweeps over entries only, not over readers", "functions/backend/sweep.py",
-        "PHASES = (paths.USER_BOOK, paths.USERS, paths.READERS, paths.REJECTED, paths.CONVERSIONS)", "PHASES = (paths.USER_BOOK,)",
+        "sweeps over entries only, not over readers", WALK,
+        "        readers = {**dict.fromkeys(sorted(others), Reader()), **self._database.readers(numbered), **listed}\n",
+        "        named = set(map(user_id_of, nodes.values()))\n"
+        "        readers = {user: reader for user, reader in {**dict.fromkeys(others, Reader()), **listed}.items() if user in named}\n",
+    ),
+    Mutant(
+        "leaves out the shelf that a page of entries cuts off", WALK, "_place_of(texts[-2])", "_place_of(texts[-1])",
+    ),
+    Mutant(
+        "never sweeps again", "functions/backend/handlers/reconcile.py",
+        "0 <= self._clock.now_ms() - swept_at < self._rest_ms", "self._rest_ms > 0",
+    ),
+    Mutant(
+        "leaves lists with the titles and covers of before", "functions/bookrec/reader.py",
+        "        return is_allowed(shelf, self.isbns, catalogue) and self.shows(self.isbns, catalogue)\n",
+        "        return is_allowed(shelf, self.isbns, catalogue)\n",
+    ),
+    Mutant(
+        "leaves lists with another edition of a book on the shelf", "functions/bookrec/reader.py",
+        "        return is_allowed(shelf, self.isbns, catalogue) and self.shows(self.isbns, catalogue)\n",
+        "        return all(isbn in catalogue for isbn in self.isbns) and self.shows(self.isbns, catalogue)\n",
+    ),
+    Mutant(
+        "gives a list with the same books a new id", "functions/bookrec/ranking.py",
+        "        identity = [self.shelf.user_id, self.shelf.digest, self.isbns]\n",
+        "        identity = [self.model_version, self.shelf.digest, self.isbns]\n",
     ),
     Mutant(
         "counts bad entries instead of recording them", "functions/backend/sweep.py",
@@ -133,8 +162,8 @@ MUTANTS = [
     Mutant(
         "stops at an invalid entry",
         LISTS,
-        "        entries, _ = sort_out(nodes)\n",
-        "        entries, rejected = sort_out(nodes)\n        assert not rejected\n",
+        "    for entry in sort_out(nodes)[0]:\n",
+        "    assert not sort_out(nodes)[1]\n    for entry in sort_out(nodes)[0]:\n",
     ),
     Mutant(
         "names readers in the logs", "functions/backend/logs.py",
@@ -160,8 +189,8 @@ MUTANTS = [
     Mutant(
         "ends a sweep after its first page",
         "functions/backend/sweep.py",
-        "        return list(page)[-1] if len(page) == PAGE else None",
-        "        return None",
+        "        return stretch.last\n",
+        "        return None\n",
     ),
     Mutant(
         "gives all readers the live model's list in an experiment", WRITES,

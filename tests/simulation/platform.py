@@ -24,6 +24,7 @@ POLICY = Policy(
 SETTINGS = Settings(
     project="demo-bookrec", region="us-central1", database_url="", bucket="", policy=POLICY, trainer_job="",
     trainer_timeout_s=600, trainer_start_s=120, lease_s=120, fanout_shard_size=2, catalogue_ttl_s=5, is_emulated=True,
+    sweep_rest_s=600,
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5
@@ -32,6 +33,9 @@ LIMITS_MS = {"reconcile": 300_000, "published": 540_000}
 
 TASK_MS = 35_000
 """How long it takes at most to queue a task of a fan-out, if the queue is slow."""
+
+SLOW_MS = 3_000
+"""The longest time that a slow request takes: others of the same reader come and go meanwhile."""
 
 STALL_MS = 900_000
 """The longest time that a request may hang: longer than a lease lasts."""
@@ -51,6 +55,7 @@ class Faults:
     delay_ms: int = 0
     damage: float = 0.0
     stall: float = 0.0
+    slow: float = 0.0
 
 
 class Clock:
@@ -132,7 +137,9 @@ class Platform:
         if self.scheduler.current is None:
             return request()
         is_stalled = self.faults.stall and self.rng.random() < self.faults.stall
-        self.scheduler.sleep(self.rng.randrange(longest_ms) if is_stalled else 0)
+        is_slow = self.faults.slow and self.rng.random() < self.faults.slow
+        most_ms = longest_ms if is_stalled else SLOW_MS if is_slow else 1
+        self.scheduler.sleep(self.rng.randrange(most_ms))
         if self.rng.random() < self.faults.fail_before:
             self.scheduler.note("FAIL before", kind)
             raise UnavailableError("the service does not answer")

@@ -4,7 +4,7 @@ import random
 import sys
 from unittest import mock
 
-from backend import catalogue_cache, list_writes, logs, models, sweep
+from backend import catalogue_cache, list_writes, logs, models, shelf_walk, sweep
 from backend.handlers import model_published, reconcile, write_rate
 from backend.list_writes import make_list
 from bookrec import paths, shelf
@@ -15,7 +15,7 @@ from bookrec.paths import children
 from bookrec.shelf import MAX_SHELF
 from tests.fakes import load_fake
 from tests.simulation import checks
-from tests.simulation.actors import BEGIN_MS, Operator, Reader, Trainer, librarian, phone, stranger
+from tests.simulation.actors import BEGIN_MS, Operator, Reader, Trainer, change_catalogue, librarian, phone, stranger
 from tests.simulation.monitor import Monitor
 from tests.simulation.platform import POLICY, STALL_MS, Faults, Platform
 from tests.simulation.scheduler import Lock, Scheduler
@@ -51,9 +51,10 @@ class World:
             self.kind = "large shelf"
         self.had_tensorflow = "tensorflow" in sys.modules  # other tests may have imported it
         self._page, self._budget_ms = (4, 0) if self.rng.random() < 0.15 else (200, 80_000)
+        self._readers_page, self._entries_page = (2, 5) if self.rng.random() < 0.4 else (200, 2_000)
         self.isbns = [f"isbn-{number:03}" for number in range(16)]
         if self.kind == "large shelf" and not self._is_huge:
-            self._page = 4
+            self._page, self._readers_page, self._entries_page = 4, 2, 5
         self.user_ids = [f"reader-{number}" for number in range(self.rng.randrange(2, 5))]
         self.deadly = self.user_ids[-1] if self.kind == "deadly reader" else None
         self.readers = [Reader(self, user_id) for user_id in self.user_ids]
@@ -68,7 +69,7 @@ class World:
         self.platform.start_trainer = trainer.start
         self._operator = Operator(self, trainer)
         slow = random.Random(f"{seed}: the queue")
-        if not self._is_mild and slow.random() < 0.25:
+        if not self._is_mild and self.kind != "slow queue" and slow.random() < 0.25:
             self.platform.slow_queue = slow
         self.loses_arguments = random.Random(f"{seed}: arguments").random() < 0.15
         self.kills_rollbacks = not self._is_mild and self.rng.random() < 0.4
@@ -98,7 +99,9 @@ class World:
         rng = self.rng
         self._is_mild = rng.random() < 0.25 and self.kind in ("", "large shelf") and not self.are_writes_counted
         if self._is_mild:
-            return Faults(duplicate=rng.random(), delay_ms=rng.choice([0, 500, 60_000]), stall=rng.random() * 0.02)
+            slow = rng.choice([0.0, 0.2])
+            stall = 0.0 if slow else rng.random() * 0.02
+            return Faults(duplicate=rng.random(), delay_ms=rng.choice([0, 500, 60_000]), stall=stall, slow=slow)
 
         def some(most):
             return rng.random() * most if rng.random() < 0.5 else 0.0
@@ -115,10 +118,11 @@ class World:
             some(0.02) if self.kind != "slow queue" else 0.0,
         )
 
-    def book(self, number):
+    def book(self, number, title=None, cover=""):
         """Return a catalogue node; some books are editions of the same book."""
+        title = title or f"Title {number // 2 if number < 4 else number}"
         return {
-            "isbn": self.isbns[number], "title": f"Title {number // 2 if number < 4 else number}", "author": "Author",
+            "isbn": self.isbns[number], "title": title, "author": "Author", "image": cover,
             "publishedYear": str(1990 + number), "rating": str(number % 5),
         }  # fmt: skip
 
@@ -138,6 +142,7 @@ class World:
             mock.patch.object(versions, "RETIRE_AFTER_MS", 300_000),
             mock.patch.object(publishing, "KEPT_VERSIONS", 4),
             mock.patch.object(sweep, "PAGE", self._page),
+            mock.patch.multiple(shelf_walk, READERS=self._readers_page, ENTRIES=self._entries_page),
             mock.patch.multiple(reconcile, BUDGET_MS=self._budget_ms, WATERMARK_MS=self._budget_ms),
             mock.patch.object(shelf, "MAX_SHELF", 6 if self.kind == "large shelf" and not self._is_huge else MAX_SHELF),
             mock.patch.object(model_published, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),
@@ -177,6 +182,7 @@ class World:
     def _night(self):
         self.note("NIGHT")
         swept = self._sweeps() + 2  # the first one only completes a sweep that began earlier
+        changes = self.rng.randrange(4)  # of the catalogue, once all is quiet: only a sweep can bring them to the lists
         for _ in range(NIGHTS):
             process = self.platform.invoke("reconcile", lambda backend: backend.reconcile())
             self.scheduler.run(self.scheduler.now + RECONCILE_MS)
@@ -189,7 +195,11 @@ class World:
             if process.is_dead or self._waits_for_innocents() or not self._is_quiet(lease, process.result):
                 swept = self._sweeps() + 2
             elif self._sweeps() >= swept:
-                return
+                if not changes:
+                    return
+                for _ in range(changes):
+                    change_catalogue(self)
+                swept, changes = self._sweeps() + 2, 0
         self.monitor.violated(1, f"no rest after {NIGHTS} runs of the reconciler")
 
     def _waits_for_innocents(self):

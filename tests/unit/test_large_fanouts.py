@@ -67,7 +67,7 @@ def test_ten_million_readers_are_queued_in_a_few_runs_and_each_run_repairs_first
         runs += 1
         key = f"-N{runs}"
         world.database.update({f"{paths.USER_BOOK}/{key}": entry(f"u{runs}", "isbn004")})  # its event got lost
-        world.live(lambda backend: backend.reconcile(), RECONCILER_MS)
+        world.live(lambda backend: backend.reconcile(rests=False), RECONCILER_MS)
         assert world.list_of(f"u{runs}")
         assert world.database.status("reconcile/at") >= world.clock.now - RECONCILER_MS
         world.clock.now = round(world.clock.now)
@@ -76,7 +76,7 @@ def test_ten_million_readers_are_queued_in_a_few_runs_and_each_run_repairs_first
     assert sorted(payload["shard"] for payload in world.queued()) == list(range(shards))
     assert shards <= world.calls <= shards + 5  # nothing twice; the others are checks for retraining
     assert world.database.status("fanout/queued").endswith(":0")
-    assert "fanouts" not in world.live(lambda backend: backend.reconcile(), RECONCILER_MS)
+    assert "fanouts" not in world.live(lambda backend: backend.reconcile(rests=False), RECONCILER_MS)
 
 
 @pytest.mark.parametrize("task_ms", [30, 300, 15_000])
@@ -86,7 +86,7 @@ def test_neither_event_nor_reconciler_dies_of_a_slow_queue(task_ms):
     world.live(lambda backend: backend.model_published(), EVENT_MS)
     for _ in range(20):
         world.clock.now = round(world.clock.now)
-        world.live(lambda backend: backend.reconcile(), RECONCILER_MS)
+        world.live(lambda backend: backend.reconcile(rests=False), RECONCILER_MS)
     assert len(world.queued()) == 400
 
 

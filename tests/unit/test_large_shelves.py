@@ -58,7 +58,7 @@ def test_a_rejected_entry_among_the_newest_takes_a_place_in_the_list_and_in_trai
     monkeypatch.setattr(shelf, "MAX_SHELF", 4)
     fill(world, "u", 6)
     world.database.update({f"{paths.USER_BOOK}/ku000004/myRate": 9, f"{paths.USER_BOOK}/other": entry("u2", "isbn001")})
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     assert listed(world, "u") == trained_on(world, "u") == ["ku000002", "ku000003", "ku000005"]
 
 
@@ -66,7 +66,7 @@ def test_the_newest_are_the_last_in_the_databases_order_of_keys(world, monkeypat
     monkeypatch.setattr(shelf, "MAX_SHELF", 3)
     keys = ["10", "9", "-N", "Z", "\uffee", "\U0001f600", "a"]  # the database: 9, 10, -N, Z, a, \U0001f600, \uffee
     world.database.update({f"{paths.USER_BOOK}/{key}": entry("u", f"isbn{n:03}") for n, key in enumerate(keys)})
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     expected = {"a", "\U0001f600", "\uffee"}
     assert set(newest(keys)) == expected == set(listed(world, "u")) == set(trained_on(world, "u"))
 
@@ -74,7 +74,7 @@ def test_the_newest_are_the_last_in_the_databases_order_of_keys(world, monkeypat
 def test_after_a_removal_the_next_older_entry_counts(world, monkeypatch):
     monkeypatch.setattr(shelf, "MAX_SHELF", 3)
     fill(world, "u", 5)
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     world.database.update({f"{paths.USER_BOOK}/ku000004": None})
     world.backend.entry_written(EntryWritten("e", "ku000004", entry("u", "isbn004"), None, None))
     assert listed(world, "u") == trained_on(world, "u") == ["ku000001", "ku000002", "ku000003"]

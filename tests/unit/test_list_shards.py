@@ -98,7 +98,7 @@ def test_a_publish_with_lists_names_shards_and_reads_no_users_and_a_sample_of_th
         assert world.list_of(f"u{number}")["modelVersion"] == "v2"
     assert world.database.status("fanout")["done"] == [True, True, True]
     assert world.database.pending().changes == 0
-    assert "lists" not in world.backend.reconcile()
+    assert "lists" not in world.backend.reconcile(rests=False)
 
 
 def test_a_list_that_stays_the_same_is_not_written(world):
@@ -254,7 +254,7 @@ def test_without_the_index_the_sweep_brings_all_lists(world, capsys):
     run_all(world)
     assert world.list_of("u0")["modelVersion"] == "v1"
     assert '"alarm": "list-shard-unusable"' in capsys.readouterr().out
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     for number in range(READERS):
         assert_right(world, f"u{number}")
 
@@ -283,7 +283,7 @@ def test_lists_that_the_bucket_alone_has_changed_are_not_written(world, capsys):
     run_all(world)
     assert "does not match the SHA-256 in the pointer" in capsys.readouterr().out
     assert world.list_of("u0")["modelVersion"] == "v1"
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     for number in range(READERS):
         assert_right(world, f"u{number}")
 
@@ -430,7 +430,7 @@ def test_an_unreachable_bucket_makes_the_queue_try_the_task_again(world):
 
 def test_a_reader_who_left_gets_no_list_and_one_without_entries_gets_one(world):
     world.database.update({f"{paths.USERS}/u1/id": "u1", f"{paths.USERS}/u2/id": "u2"})
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     publish(world)
     world.database.update({f"{paths.USERS}/u1": None, f"{paths.USERS}/u15/id": "u15", f"{paths.USERS}/z/id": "z"})
     world.backend.model_published()

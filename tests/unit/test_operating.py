@@ -159,19 +159,19 @@ def test_an_event_and_the_reconciler_give_the_list_of_the_readers_arm(readers):
     write(readers, "n2", entry(of_a, "isbn010"))
     assert (versions(readers)[of_b], versions(readers)[of_a]) == ("v1", "v2")
     readers.database.update({paths.recommendations(user_id): None for user_id in (of_a, of_b)})
-    readers.backend.reconcile()
+    readers.backend.reconcile(rests=False)
     assert versions(readers) == {user_id: "v1" if running.arm(user_id) == "b" else "v2" for user_id in USERS}
-    assert readers.backend.reconcile() == {}
+    assert readers.backend.reconcile(rests=False) == {}
 
 
 def test_an_experiment_that_starts_while_a_list_is_made_gives_the_list_of_the_arm(readers):
     running = Experiment(f"ab-{readers.clock.now}", "v1", 0.999, readers.clock.now)
 
     def start(number):
-        if number == before + 2:
+        if number == before + 1:
             experiment(readers, share=0.999)
 
-    before, readers.database.on_shelf_read = readers.database.shelf_reads, start
+    before, readers.database.on_second_look = readers.database.second_looks, start
     write(readers, "n1", entry(USERS[0], "isbn010"))
     assert running.arm(USERS[0]) == "b"
     assert versions(readers)[USERS[0]] == "v1"
@@ -188,7 +188,7 @@ def test_where_the_other_model_cannot_be_loaded_everybody_gets_the_live_one_and_
     assert "SHA-256" in state["experiment"]["problem"]
     readers.store.objects[name] = whole
     readers.clock.now += models.TRY_AGAIN_AFTER_MS
-    readers.backend.reconcile()
+    readers.backend.reconcile(rests=False)
     assert "v1" in versions(readers).values()
     assert readers.database.status("model/experiment/loads") is True
 
@@ -198,12 +198,12 @@ def test_a_store_that_is_away_leaves_the_lists_of_the_other_arm_and_has_the_fan_
     fan_out(readers)
     before = versions(readers)
     other = readers.restarted()
-    other.reconcile()
+    other.reconcile(rests=False)
     download, readers.store.download = readers.store.download, _away_for("v1", readers.store.download)
     another = readers.restarted()
     with pytest.raises(StoreUnavailable):
         another.fanout(pointer(readers).publication, 0, USERS)
-    another.reconcile()
+    another.reconcile(rests=False)
     assert versions(readers) == before
     readers.store.download = download
     readers.clock.now += models.TRY_AGAIN_AFTER_MS
@@ -309,12 +309,12 @@ def test_arguments_that_got_lost_do_not_end_the_experiment(world, arguments):
 def test_a_run_that_never_began_is_remembered_as_dead_and_a_rollback_is_no_run(world):
     operating(world).retrain()
     world.clock.now += 10_000_000
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     run = world.database.status("training/runs/3")
     assert (run["runId"], run["outcome"], run["reason"]) == ("run-3", "died", retrain.REASONS["died"])
     world.database.change_lease(lambda held: leases.acquire(held, leases.ROLLBACK, world.clock.now, 1, 1, 3))
     world.clock.now += 10
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     assert list(paths.children(world.database.status("training/runs"))) == ["3"]
 
 
@@ -323,12 +323,12 @@ def test_what_a_run_has_recorded_itself_stays_when_it_dies_before_it_gives_the_l
     own = {"runId": "run-3", "fence": 3, "outcome": "refused", "reason": "it loses to popularity", "at": 1}
     world.database.update({f"{retrain.RUNS}/3": own})
     world.clock.now += 10_000_000
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     assert world.database.status("training/runs/3") == own
 
 
 def test_the_newest_runs_are_remembered(world):
     runs = {f"{retrain.RUNS}/{fence}": {"fence": fence} for fence in range(5, 5 + retrain.KEPT_RUNS + 3)}
     world.database.update(runs)
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     assert sorted(map(int, paths.children(world.database.status("training/runs")))) == list(range(8, 58))

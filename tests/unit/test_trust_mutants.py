@@ -38,7 +38,7 @@ CASES = [
     ),
     (
         Mutant("does not ask the model about a shard's lists", WRITER,
-               "            check_sample(lists, live.model, self._catalogue.current(), self._database)\n", ""),
+               "            check_sample(checked, live.model, self._catalogue.current(), self._database)\n", ""),
         f"{LISTS}::test_lists_that_the_pointer_vouches_for_but_the_model_does_not_make_are_made_again",
     ),
     (

@@ -50,18 +50,18 @@ def test_writes_beyond_the_limit_make_no_lists_and_pause_the_reader(world, capsy
 def test_the_reconciler_makes_the_list_of_who_is_paused_updates_too_and_ends_the_pause_in_time(world):
     for number in range(5):
         write(world, number)
-    world.backend.reconcile()
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
+    world.backend.reconcile(rests=False)
     for number in range(5):
         write(world, number, value=entry("u", f"isbn{number + 10:03}"))  # no new key: the watermark finds nothing
     world.database.update({f"{paths.STATUS}/reconcile/sweep": {"phase": 4}})
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     shelf = build_shelf("u", sort_out(world.database.get(paths.USER_BOOK))[0])
     assert world.list_of("u")["basedOn"]["digest"] == shelf.digest
     assert world.database.get(f"{paths.PAUSED}/u")
     assert world.database.get(paths.CHANGES)
     world.clock.now += PAUSE_MS
-    world.backend.reconcile()
+    world.backend.reconcile(rests=False)
     assert world.database.get(paths.PAUSED) is None
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from backend import logs
-from backend.careful import Careful
+from backend.guards.careful import Careful
 from backend.handlers.retrain import RetrainingQueue
 from backend.lists import ListRefresher
 from backend.models import Live, LiveModel

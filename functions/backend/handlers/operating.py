@@ -22,8 +22,8 @@ ROLLBACK_MS = 240_000
 START, END = "start", "end"
 """What can be done about an experiment."""
 
-Reconcile = Callable[[], Sequence[Mapping[str, int]]]
-"""Reconciles all instances; returns what was repaired in each."""
+Reconcile = Callable[[bool], Sequence[Mapping[str, int]]]
+"""Reconciles all instances, whose sweeps may rest or not; returns what was repaired in each."""
 
 
 class OperatingHandler:
@@ -75,14 +75,17 @@ class OperatingHandler:
         begun = start_experiment(self._database, self._model.try_out, _version(version), share, self._clock.now_ms())
         return {"experiment": begun.to_node()}
 
-    def reconcile(self) -> dict[str, object]:
+    def reconcile(self, *, rests: bool = False) -> dict[str, object]:
         """Reconcile now; say how many of each kind were repaired, in all instances.
+
+        Args:
+            rests: a sweep does not begin shortly after the last one; an operator does not wait for that.
 
         Raises:
             BookrecError: naming the steps that failed; all others were done.
         """
         repaired: Counter[str] = Counter()
-        for counts in self._reconcile():
+        for counts in self._reconcile(rests):
             repaired.update(counts)
         return {"repaired": dict(sorted(repaired.items()))}
 

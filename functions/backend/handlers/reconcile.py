@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any
 
-from backend import careful, logs, traffic_counter
-from backend.careful import Careful
+from backend import logs, traffic_counter
+from backend.guards import careful
+from backend.guards.careful import Careful
 from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retrain import RetrainHandler
 from backend.lists import ListRefresher
@@ -37,7 +38,10 @@ class Reconciliation:
 
     ``/Recommender/status/reconcile`` keeps two cursors. The watermark follows new entries, so that each run checks
     what was added since the last one. The sweep goes through everything, in as many runs as it takes, and finds
-    updates, deletions and readers who left.
+    updates, deletions, readers who left, and changes of the catalogue. Then it rests.
+
+    Args:
+        rest_ms: how long after a sweep the next one begins; 0 is at once.
     """
 
     def __init__(
@@ -47,9 +51,10 @@ class Reconciliation:
         published: ModelPublishedHandler,
         retrain: RetrainHandler,
         clock: Clock,
+        rest_ms: int = 0,
     ) -> None:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
-        self._began, self._started = clock.now_ms(), clock.elapsed_ms()
+        self._rest_ms, self._began, self._started = rest_ms, clock.now_ms(), clock.elapsed_ms()
         self._lists = Careful(database, lists, clock, "reconcile")
         self._sweep = Sweep(database, self._lists)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
@@ -64,6 +69,7 @@ class Reconciliation:
         self._step("marks", self._clear_marks)
         self._step("new entries", self._follow_watermark)
         self._step("paused", lambda: self._sweep.paused(self._clock.now_ms()))
+        self._step("first lists", self._make_first_lists)
         self._step("sweep", self._go_on_with_sweep)
         self._step("suspects", self._lists.end)
         self._step("left out", lambda: careful.forget(self._database, self._clock.now_ms()))
@@ -111,21 +117,38 @@ class Reconciliation:
         self._database.update({f"{STATE}/watermark": reached})
         return 0
 
+    def _make_first_lists(self) -> int:
+        self._sweep.first_lists()
+        return 0
+
     def _go_on_with_sweep(self) -> int:
-        """Continue where the last run stopped: at least one page, at most to the end of the sweep."""
-        state = children(self._state().get("sweep"))
-        phase, after = int(state.get("phase", 0)), str(state.get("after", ""))
+        """Continue where the last run stopped: at least one page, at most to the end of the sweep; or rest.
+
+        Cost of a sweep: ``Sweep.page``, and nothing while it rests.
+        """
+        reconciled = self._state()
+        state = children(reconciled.get("sweep"))
+        if not state and self._is_resting(reconciled.get("sweptAt")):
+            return 0
+        if state.get("phase") not in PHASES:
+            state = {}  # another version of this code has begun it
+        phase, after = PHASES.index(state.get("phase", PHASES[0])), str(state.get("after", ""))
         counted = read_counted(state)
         while phase < len(PHASES):
             last = self._sweep.page(PHASES[phase], after, counted)
             phase, after = (phase, last) if last is not None else (phase + 1, "")
             if phase < len(PHASES):  # also before the next page: who makes a run die stops the sweep at that page only
-                self._database.update({f"{STATE}/sweep": {"phase": phase, "after": after, **counted.to_node()}})
+                place = {"phase": PHASES[phase], "after": after}
+                self._database.update({f"{STATE}/sweep": {**place, **counted.to_node()}})
                 if self._clock.elapsed_ms() >= self._started + BUDGET_MS:
                     return 0
         ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}
         self._database.update({**ended, **self._reports(counted)})
         return 0
+
+    def _is_resting(self, swept_at: object) -> bool:
+        """Return whether the last sweep ended a short time ago."""
+        return isinstance(swept_at, int) and 0 <= self._clock.now_ms() - swept_at < self._rest_ms
 
     def _reports(self, counted: Counted) -> dict[str, object]:
         """Return the counts of a completed sweep, by path."""

@@ -17,6 +17,7 @@ from backend.ports import Clock, Database
 from bookrec import paths
 from bookrec.errors import BookrecError
 from bookrec.paths import children
+from bookrec.reader import Reader
 
 SUSPECTS, LEFT_OUT = f"{paths.STATUS}/suspects", f"{paths.STATUS}/leftOut"
 
@@ -51,6 +52,19 @@ class Careful:
         done = Refreshed(version="")
         self.work_through(user_ids, lambda group: done.add(self._lists.refresh(group)))
         return done
+
+    def wrong(self, readers: Mapping[str, Reader], nodes: Mapping[str, object]) -> list[str]:
+        """Return whose lists are not right as ``ListRefresher.wrong`` does, but for readers who are left out.
+
+        Raises:
+            BookrecError: as there.
+        """
+        found = list[str]()
+        self.work_through(
+            list(readers),
+            lambda group: found.extend(self._lists.wrong({user_id: readers[user_id] for user_id in group}, nodes)),
+        )
+        return sorted(found)
 
     def work_through(self, user_ids: Sequence[str], work: Callable[[Sequence[str]], None]) -> None:
         """Do some work for all readers but those who are left out: together, and for each suspect alone.
