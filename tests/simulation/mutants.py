@@ -145,8 +145,8 @@ MUTANTS = [
     ),
     Mutant(
         "gives a list with the same books a new id", "functions/bookrec/ranking.py",
-        "        identity = [self.shelf.user_id, self.shelf.digest, self.isbns]\n",
-        "        identity = [self.model_version, self.shelf.digest, self.isbns]\n",
+        "        return list_id(self.shelf.user_id, self.shelf.digest, self.isbns)\n",
+        "        return list_id(self.model_version, self.shelf.digest, self.isbns)\n",
     ),
     Mutant(
         "counts bad entries instead of recording them", "functions/backend/sweep.py",
