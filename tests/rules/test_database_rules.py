@@ -167,3 +167,19 @@ def test_storage_rules_let_signed_in_readers_read_models_and_nobody_write():
     assert "allow list, write: if false;" in rules
     assert rules.count("allow ") == 2
     assert rules.count("match ") == 2
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_each_field_of_a_profile_is_a_text_that_only_its_reader_writes(allowed, name):
+    assert allowed("PUT", f"Users/ana/{name}", "text")
+    assert not allowed("PUT", f"Users/ana/{name}", 5)
+    assert not allowed("PUT", f"Users/ana/{name}", "text", uid="ben")
+    assert not allowed("PUT", f"Users/ana/{name}", "text", uid=None)
+
+
+def test_a_field_that_earlier_rules_allowed_is_deleted_only_by_its_reader(database, allowed):
+    database.put("Users/ana/nickname", "A")
+    assert not allowed("PUT", "Users/ana/nickname", "B")
+    assert not allowed("DELETE", "Users/ana/nickname", uid="ben")
+    assert not allowed("DELETE", "Users/ana/nickname", uid=None)
+    assert allowed("DELETE", "Users/ana/nickname")
