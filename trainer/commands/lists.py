@@ -93,7 +93,7 @@ def cause_of(problem: BaseException) -> str | None:
     lines = [line for line in str(problem).splitlines() if line.strip()] or [""]
     match = _WRAPPED.fullmatch(lines[-1].strip())
     name, text, step = match.groups() if match else ("", lines[-1], None)
-    if isinstance(problem, KeyError) and "[while running 'by reader']" in str(problem):
+    if isinstance(problem, KeyError) and re.search(r"\[while running '(good|by reader)'\]", str(problem)):
         return "Beam: the Parquet files lack a column: they need key, userId, isbn and myRate"
     if name not in EXPECTED:
         kinds = {kind.__name__ for kind in type(problem).__mro__}
