@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.data import OUT, keep
 from benchmarks.events import Lists, Reader
-from benchmarks.stage import FUNCTIONS, PATIENCE_S, PYTHON, ROOT, Stage, shelve, stage
+from benchmarks.stage import FUNCTIONS, NAMESPACE, PATIENCE_S, PYTHON, ROOT, Stage, shelve, stage
 from local.processes import Processes
 
 RUNS, QUICK_RUNS = 9, 3
@@ -95,8 +95,8 @@ def _event(key: str, before: object, after: object) -> dict[str, object]:
     """Return an event in the form in which the platform delivers it."""
     return {
         "specversion": "1.0", "id": "first", "type": "google.firebase.database.ref.v1.written",
-        "source": "//firebasedatabase.googleapis.com/projects/_/locations/us-central1/instances/demo",
-        "subject": f"refs/User_Book/{key}", "ref": f"User_Book/{key}", "instance": "demo", "location": "us-central1",
+        "source": "//firebasedatabase.googleapis.com/projects/_/locations/us-central1/instances/" + NAMESPACE,
+        "subject": f"refs/User_Book/{key}", "ref": f"User_Book/{key}", "instance": NAMESPACE, "location": "us-central1",
         "time": "2026-01-02T03:04:05.678Z", "datacontenttype": "application/json", "firebasedatabasehost": "localhost",
         "data": {
             "@type": "type.googleapis.com/google.events.firebase.database.v1.ReferenceEventData",
