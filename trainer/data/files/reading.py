@@ -58,7 +58,7 @@ class Tables:
         ratings: ``userId``, ``isbn`` and ``myRate`` as texts, and ``at`` (int64, milliseconds since 1970, or -1) if
             the file has times; rows that break the contract are still in it.
         usable: the usable rows, as ``dataset.clean`` returns them.
-        books: the catalogue as texts, or None.
+        books: the catalogue as texts, or None; the index is a row's place below the header.
         report: what was mended and dropped; ``usable`` is what is left.
     """
 
@@ -134,7 +134,7 @@ def read_catalogue(path: Path | str) -> pd.DataFrame:
     report = Report(Path(path).name, has_catalogue=True)
     books = _mended_books(read_table(path, BOOKS), report, is_own=False)
     report.log()
-    return books
+    return books.reset_index(drop=True)
 
 
 def time_of(text: str) -> int:
@@ -181,8 +181,9 @@ def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd
         raise SourceError(f"{folder}: there is no books.csv in it")
     catalogue = read_table(books or own, BOOKS)  # type: ignore[arg-type]
     rows = read_table(ratings, {name: names for name, names in RATINGS.items() if name != "isbn"})
-    if "isbn" in rows:
-        return rows, catalogue
+    isbn = next((name for name in RATINGS["isbn"] if name in rows and name != "book_id"), None)
+    if isbn is not None:
+        return rows.rename(columns={isbn: "isbn"}), catalogue
     if "book_id" not in rows or "book_id" not in catalogue:
         raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {', '.join(rows.columns)}")
     # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without.
@@ -250,7 +251,7 @@ def _mended_books(books: pd.DataFrame, report: Report, *, is_own: bool) -> pd.Da
         present = [each for each in (name, *others) if each in books]
         if present:
             books = books.assign(**{name: _first_text(books, present)})
-    return books.reset_index(drop=True)
+    return books
 
 
 def _spelt(rows: pd.DataFrame, books: pd.DataFrame, how: How, report: Report) -> pd.DataFrame:
