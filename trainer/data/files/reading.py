@@ -112,7 +112,10 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
         catalogue = _mended_books(catalogue, report, is_own=library is not None and not books)
         rows = _spelt(rows, catalogue, how, report)
     if "at" in rows:
-        rows = rows.assign(at=[time_of(text) for text in rows["at"]])
+        times = [time_of(text) for text in rows["at"]]
+        if lost := sum(time < 0 and text.strip() != "" for time, text in zip(times, rows["at"], strict=True)):
+            report.notes.append(f"{lost} times in column at are not milliseconds since 1970: they do not count")
+        rows = rows.assign(at=times)
     chosen = sort_out(rows, foreign=how.foreign)
     numbers = rows.index.to_numpy()
     for reason, number in chosen.dropped.items():

@@ -308,6 +308,12 @@ def test_with_times_the_newest_fifth_is_held_out_in_whatever_order_the_rows_are(
     assert set(apart(read_csv(path, {"userId": ("userId",)}), 1)[1]["at"]) == {8, 9}
 
 
+def test_times_that_cannot_be_read_are_counted(tables):
+    read = tables("userId,isbn,myRate,at\nu,a,4,2023-01-31\nu,b,4,1.67E+12\nu,c,4,\nu,d,4,1675123200000\n")
+    assert read.usable["at"].tolist() == [-1, -1, -1, JAN_31]
+    assert any("2 times in column at are not milliseconds since 1970" in line for line in read.report.warnings())
+
+
 def test_without_five_entries_nothing_can_be_held_out(tmp_path):
     path = tmp_path / "ratings.csv"
     path.write_text(HEAD + "u,a,4\nu,b,5\n")
