@@ -101,6 +101,7 @@ def read_files(source: Path | str, books: Path | None, how: How = AS_IT_IS) -> S
         catalogue = tables.books
         if catalogue is None:
             catalogue = pd.DataFrame({"isbn": sorted(set(tables.usable["isbn"]))})
+        catalogue = catalogue.reset_index(drop=True)
         lost = tables.report.dropped[LOST_DIGITS]
         rejected = {f"entry:{LOST_DIGITS}": lost} if lost else {}
         return Snapshot(tables.ratings.assign(key=""), catalogue, rejected, f"csv {Path(source).name}")

@@ -48,11 +48,11 @@ def _rows(usable: pd.DataFrame) -> Iterator[ShelfRow]:
 
 def _catalogue(books: pd.DataFrame, report: Report) -> dict[str, Mapping[str, str]]:
     catalogue: dict[str, Mapping[str, str]] = {}
-    for row, book in enumerate(books.to_dict("records"), start=FIRST_ROW):
+    for place, book in zip(books.index.tolist(), books.to_dict("records"), strict=True):
         try:
             isbn = parse_isbn(book["isbn"])
         except BadData as problem:
-            report.drop(f"book:{problem.reason}", 1, row, problem.message)
+            report.drop(f"book:{problem.reason}", 1, place + FIRST_ROW, problem.message)
             continue
         catalogue.setdefault(
             isbn,

@@ -14,13 +14,14 @@ import pandas as pd
 
 from bookrec.entries import MAX_RATING
 
-FORMULA, APOSTROPHE, SCIENTIFIC, TRAILING_ZERO, THOUSANDS = (
-    "formula", "apostrophe", "scientific", "trailing_zero", "thousands",
+FORMULA, SPACES, APOSTROPHE, SCIENTIFIC, TRAILING_ZERO, THOUSANDS = (
+    "formula", "spaces", "apostrophe", "scientific", "trailing_zero", "thousands",
 )  # fmt: skip
 BLANK, DECIMAL_COMMA, SCALED, ROUNDED = "blank", "decimal_comma", "scaled", "rounded"
 
 MENDED: Mapping[str, str] = {
     FORMULA: 'a text that a spreadsheet wrote as ="…"',
+    SPACES: "spaces and tabs around a number are removed",
     APOSTROPHE: "the apostrophe before a spreadsheet's text is removed",
     SCIENTIFIC: "a number such as 9.780439023481E+12, with all its digits",
     TRAILING_ZERO: "the .0 after a whole number is removed",
@@ -46,6 +47,7 @@ SUSPICIOUS, LEAST_ABOVE = 0.1, 2
 """If more than this share of the ratings, and so many, are above 5, they are on another scale."""
 
 _FORMULA = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
+_SPACED = re.compile(r"\s*('?[0-9][0-9XxEe.,+ -]*?)\s*")
 _APOSTROPHE = re.compile(r"'[0-9][0-9Xx -]*")
 _SCIENTIFIC = re.compile(r"([1-9])(?:[.,](\d+))?[eE]([+-]?)(\d{1,3})")
 _TRAILING_ZERO = re.compile(r"(\d+)[.,]0+")
@@ -131,6 +133,9 @@ def _id(text: str, are_numbers: bool) -> Cell:
     plain = unwrapped(text)
     if plain != text:
         what.append(FORMULA)
+    if (match := _SPACED.fullmatch(plain)) and match.group(1) != plain:
+        plain = match.group(1)
+        what.append(SPACES)
     if _APOSTROPHE.fullmatch(plain):
         plain = plain[1:]
         what.append(APOSTROPHE)

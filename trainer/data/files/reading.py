@@ -58,7 +58,7 @@ class Tables:
         ratings: ``userId``, ``isbn`` and ``myRate`` as texts, and ``at`` (int64, milliseconds since 1970, or -1) if
             the file has times; rows that break the contract are still in it.
         usable: the usable rows, as ``dataset.clean`` returns them.
-        books: the catalogue as texts, or None.
+        books: the catalogue as texts, or None; the index is a row's place below the header.
         report: what was mended and dropped; ``usable`` is what is left.
     """
 
@@ -112,7 +112,10 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
         catalogue = _mended_books(catalogue, report, is_own=library is not None and not books)
         rows = _spelt(rows, catalogue, how, report)
     if "at" in rows:
-        rows = rows.assign(at=[time_of(text) for text in rows["at"]])
+        times = [time_of(text) for text in rows["at"]]
+        if lost := sum(time < 0 and text.strip() != "" for time, text in zip(times, rows["at"], strict=True)):
+            report.notes.append(f"{lost} times in column at are not milliseconds since 1970: they do not count")
+        rows = rows.assign(at=times)
     chosen = sort_out(rows, foreign=how.foreign)
     numbers = rows.index.to_numpy()
     for reason, number in chosen.dropped.items():
@@ -134,7 +137,7 @@ def read_catalogue(path: Path | str) -> pd.DataFrame:
     report = Report(Path(path).name, has_catalogue=True)
     books = _mended_books(read_table(path, BOOKS), report, is_own=False)
     report.log()
-    return books
+    return books.reset_index(drop=True)
 
 
 def time_of(text: str) -> int:
@@ -181,8 +184,9 @@ def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd
         raise SourceError(f"{folder}: there is no books.csv in it")
     catalogue = read_table(books or own, BOOKS)  # type: ignore[arg-type]
     rows = read_table(ratings, {name: names for name, names in RATINGS.items() if name != "isbn"})
-    if "isbn" in rows:
-        return rows, catalogue
+    isbn = next((name for name in RATINGS["isbn"] if name in rows and name != "book_id"), None)
+    if isbn is not None:
+        return rows.rename(columns={isbn: "isbn"}), catalogue
     if "book_id" not in rows or "book_id" not in catalogue:
         raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {', '.join(rows.columns)}")
     # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without.
@@ -250,7 +254,7 @@ def _mended_books(books: pd.DataFrame, report: Report, *, is_own: bool) -> pd.Da
         present = [each for each in (name, *others) if each in books]
         if present:
             books = books.assign(**{name: _first_text(books, present)})
-    return books.reset_index(drop=True)
+    return books
 
 
 def _spelt(rows: pd.DataFrame, books: pd.DataFrame, how: How, report: Report) -> pd.DataFrame:

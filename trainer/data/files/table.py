@@ -23,6 +23,7 @@ Needed = Mapping[str, Sequence[str]]
 _SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
 """What a spreadsheet writes first to name the separator."""
 
+_UNCLOSED = re.compile(r"EOF inside string starting at row (\d+)")
 _RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 
@@ -42,6 +43,9 @@ def raw_table(path: Path | str, known: Needed) -> pd.DataFrame:
         path: a path or ``gs://BUCKET/NAME``; gzipped or not, in UTF-8, UTF-16 or UTF-32; the separator is one of
             ``SEPARATORS``.
         known: columns by which the separator is chosen.
+
+    Returns:
+        Of columns with the same name, the first keeps it.
 
     Raises:
         SourceError: if the file cannot be read as a table.
@@ -74,8 +78,8 @@ def with_columns(frame: pd.DataFrame, needed: Needed, path: Path | str) -> pd.Da
         present = next((each for each in names if each in frame.columns), None)
         if present is None and names:
             raise SourceError(f"{path}: no column {column}; it has {', '.join(map(str, frame.columns))}")
-        if present is not None:
-            frame = frame.rename(columns={present: column})
+        if present not in (None, column):
+            frame = frame.drop(columns=column, errors="ignore").rename(columns={present: column})
     if frame.empty:
         raise SourceError(f"{path}: no row below the header")
     return frame
@@ -95,13 +99,32 @@ def _read(name: str, known: Needed) -> pd.DataFrame:
     with opened(name) as file:
         for _ in range(skipped):
             file.readline()
-        text = io.TextIOWrapper(file, "utf-8", newline="")
+        text = _Text(file, "utf-8", newline="")
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             # Without index_col, a separator at the end of each row shifts all columns by one.
             separator = _separator(head, known)
-            frame = pd.read_csv(text, sep=separator, dtype=str, keep_default_na=False, index_col=False)
-    return frame.rename(columns=lambda column: str(column).strip())
+            frame = pd.read_csv(
+                text,
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                skipinitialspace=f"{separator} " in head,
+            )
+    frame = frame.rename(columns=lambda column: str(column).strip())
+    return frame.loc[:, ~frame.columns.duplicated()]
+
+
+class _Text(io.TextIOWrapper):
+    """Reads text without NUL characters, where pandas would end the cell."""
+
+    def read(self, size: int | None = -1, /) -> str:
+        """Return so many characters; raise ``ValueError`` if there is a NUL among them."""
+        text = super().read(size)
+        if "\0" in text:
+            raise ValueError("it has NUL characters, so it is damaged or no text: save it as CSV UTF-8")
+        return text
 
 
 def _header(start: str) -> tuple[str, int]:
@@ -140,6 +163,9 @@ def _encoding_problem(name: str, problem: UnicodeDecodeError) -> str:
 
 
 def _ragged(problem: str) -> str:
+    if match := _UNCLOSED.search(problem):
+        row = int(match.group(1)) + 1
+        return f"row {row} has a quotation mark that is not closed: close it, or write it twice"
     match = _RAGGED.search(problem)
     if match is None:
         text = " ".join(problem.split())

@@ -16,7 +16,7 @@ SAMPLE = 1 << 16
 """Bytes at the beginning that tell what a file is."""
 
 _GZIP = b"\x1f\x8b"
-_ZIP = b"PK\x03\x04"
+_ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # zip, as .xlsx and .ods are; and .xls
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -97,8 +97,8 @@ def opened(name: str) -> Iterator[BinaryIO]:
 
 
 def is_archive(start: bytes) -> bool:
-    """Return whether a file that begins so is a zip archive, as spreadsheets are."""
-    return start.startswith(_ZIP)
+    """Return whether a file that begins so is a zip archive or a spreadsheet."""
+    return start.startswith(_ARCHIVES)
 
 
 def is_json(name: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -180,6 +182,9 @@ def _bucket(name: str, uri: str) -> Any:
 def open_local(path: Path) -> BinaryIO:
     """Open a file on this machine; raise ``SourceError`` if it cannot be read."""
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a pipe waits for its writer
+            raise OSError(errno.ESPIPE, "it is a pipe or a device: write its content to a file")
         return path.open("rb")
     except OSError as problem:
         raise SourceError(f"{path}: cannot be read ({problem.strerror})") from problem

@@ -28,6 +28,8 @@ def stars(*texts, scale=None, halves=True):
         ('=""', "", "formula"),
         ("'0439023483", "0439023483", "apostrophe"),
         ("'0-8044-2957-X", "0-8044-2957-X", "apostrophe"),
+        ("\t0439023483", "0439023483", "spaces"),
+        ("\u00a00-8044-2957-x  ", "0-8044-2957-x", "spaces"),
         ("9.780439023481E+12", "9780439023481", "scientific"),
         ("9,780439023481E+12", "9780439023481", "scientific"),
         ("9.780439023481e12", "9780439023481", "scientific"),
@@ -71,6 +73,12 @@ def test_a_number_with_lost_digits_cannot_be_mended(text):
 )
 def test_an_id_stays_as_it_is_given(text):
     assert ids(text) == ([text], {})
+
+
+def test_spaces_around_a_number_hide_no_other_repair():
+    assert ids(" 9.780439023481E+12") == (["9780439023481"], {"spaces": 1, "scientific": 1})
+    assert ids('="0439023483 "', " '0439023483") == (["0439023483"] * 2, {"formula": 1, "spaces": 2, "apostrophe": 1})
+    assert ids("9.78E+12 ") == ([None], {})
 
 
 def test_ids_with_fractions_are_names_and_lose_no_zero():

@@ -4,6 +4,8 @@ import gzip
 
 import pytest
 
+from trainer.data.exchange.importer import import_ratings
+from trainer.data.files.formats import RATINGS
 from trainer.data.files.reading import How, is_table, read_catalogue, read_tables
 from trainer.data.sources import SourceError, apart, read_csv, read_export, read_files
 
@@ -149,6 +151,13 @@ def test_the_catalogue_is_mended_as_the_ratings_are(tables):
     assert list(read.report.warnings()) == []
 
 
+def test_a_rejected_book_is_named_by_its_row_whatever_is_above_it(tmp_path):
+    (tmp_path / "ratings.csv").write_text(HEAD + "u,a,4\n")
+    (tmp_path / "books.csv").write_text("isbn,title\n9.78E+12,Lost\na,T\nb/c,Bad\n")
+    _, report = import_ratings(tmp_path / "ratings.csv", tmp_path / "books.csv", 1)
+    assert {reason: row for reason, (row, _) in report.first.items()} == {"book:digits_lost": 2, "book:isbn_invalid": 4}
+
+
 def test_a_catalogue_alone_is_read_in_the_same_way(tmp_path):
     path = tmp_path / "Books.CSV"
     path.write_text('isbn;title;author\n="0439023483";T;Ann Lee\n', encoding="utf-16")
@@ -192,6 +201,15 @@ def test_a_readers_library_is_shelf_and_catalogue(tables, export, first, stars, 
     assert read.report.mended["formula"] == (3 if export is GOODREADS else 0)
 
 
+@pytest.mark.parametrize("more", ["isbn", "myRate", "userId", "at", " ISBN "])
+def test_a_librarys_other_columns_do_not_count(tables, more):
+    lines = GOODREADS.splitlines()
+    export = "\n".join(line + ("," + more if line is lines[0] else ",1") for line in lines)
+    read = tables(export, user_id="ann")
+    assert shelves(read) == [["ann", "0439023483", 5], ["ann", "9780804429573", 0]]
+    assert read.usable["at"].tolist() == [JAN_31, DEC_24]
+
+
 def test_a_library_is_read_with_another_catalogue_and_its_spelling(tables):
     read = tables(STORYGRAPH, BOOKS, matches=True)
     assert shelves(read) == [["reader", "0439023483", 5], ["reader", "080442957X", 0]]
@@ -213,6 +231,13 @@ def test_a_folder_of_goodbooks_has_names_in_any_case(tmp_path, names):
     read = read_tables(tmp_path, None)
     assert shelves(read) == [["1", "0439023483", 5]]
     assert read.report.dropped == {"isbn_missing": 1}
+
+
+@pytest.mark.parametrize("column", RATINGS["isbn"])
+def test_ratings_in_a_folder_name_the_isbn_as_any_table_does(tmp_path, column):
+    (tmp_path / "ratings.csv").write_text(f"User-ID;{column};Book-Rating\nu;0439023483;4\n")
+    (tmp_path / "books.csv").write_text("ISBN;Book-Title;book_id\n0439023483;Games;0439023483\n")
+    assert shelves(read_tables(tmp_path, None)) == [["u", "0439023483", 4]]
 
 
 @pytest.mark.parametrize(("name", "missing"), [("books.csv", "ratings.csv"), ("ratings.csv", "books.csv")])
@@ -281,6 +306,12 @@ def test_with_times_the_newest_fifth_is_held_out_in_whatever_order_the_rows_are(
     path = tmp_path / "ratings.csv"
     path.write_text("userId,isbn,myRate,at\n" + "".join(f"u,i{n},4,{(n * 7) % 10}\n" for n in range(10)))
     assert set(apart(read_csv(path, {"userId": ("userId",)}), 1)[1]["at"]) == {8, 9}
+
+
+def test_times_that_cannot_be_read_are_counted(tables):
+    read = tables("userId,isbn,myRate,at\nu,a,4,2023-01-31\nu,b,4,1.67E+12\nu,c,4,\nu,d,4,1675123200000\n")
+    assert read.usable["at"].tolist() == [-1, -1, -1, JAN_31]
+    assert any("2 times in column at are not milliseconds since 1970" in line for line in read.report.warnings())
 
 
 def test_without_five_entries_nothing_can_be_held_out(tmp_path):

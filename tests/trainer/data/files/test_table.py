@@ -3,13 +3,14 @@
 import csv
 import gzip
 import io
+import os
 
 import pytest
 
 from trainer.data.files.formats import BOOKS, RATINGS
 from trainer.data.files.reading import is_table
 from trainer.data.files.table import read_table
-from trainer.data.sources import SourceError
+from trainer.data.sources import SourceError, read_files
 
 ROWS = [["ann", "0439023483", "5"], ["bob, jr; \t\u00e9", "080442957X", "3.5"], ["\u4e66", "i", "0"]]
 
@@ -64,6 +65,31 @@ def test_a_quoted_header_and_spaces_around_its_names_are_read(tmp_path):
     assert read(path) == [["u", "a", "4"]]
 
 
+def test_spaces_after_separators_belong_to_no_cell(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text('isbn, userId, myRate\n0439023483, "bob, jr", 4\n')
+    assert read(path) == [["bob, jr", "0439023483", "4"]]
+
+
+@pytest.mark.parametrize("second", ["isbn", " isbn", "isbn "])
+def test_of_columns_with_the_same_name_the_first_counts(tmp_path, second):
+    path = tmp_path / "ratings.csv"
+    path.write_text(f"userId,isbn,{second},myRate\nu,a,b,4\n")
+    assert read(path) == [["u", "a", "4"]]
+
+
+@pytest.mark.parametrize("name", ["ratings", "ratings.csv", "database.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path, name, kind):
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(SourceError, match=r"cannot be read.* \(it is a pipe or a device: write its content"):
+        read_files(path, None)
+
+
 def test_a_table_with_one_column_has_no_separator(tmp_path):
     path = tmp_path / "books.csv"
     path.write_text("isbn\na\nb\n")
@@ -84,6 +110,10 @@ def test_columns_of_known_data_sets_count(tmp_path, columns):
         (text_of().encode("latin-1", "replace").replace(b"?", b"\xe9"), "line 3 is not UTF-8: save it as UTF-8"),
         (b"userId,isbn,myRate\nu,a,4\n" * 5_000 + b"\xff,a,4\n", "line 10001 is not UTF-8"),
         (b"PK\x03\x04\x14\x00\x06\x00", "a spreadsheet: save the sheet as CSV UTF-8"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "a spreadsheet: save the sheet as CSV UTF-8"),
+        (b"userId,isbn,myRate\nann\0a,i,4\nann\0b,i,5\n", "it has NUL characters"),
+        (text_of().encode("utf-32-le"), "it has NUL characters"),
+        (b'userId,isbn,myRate\nu,a,4\nu,"b,5\nv,c,4\n', "row 3 has a quotation mark that is not closed"),
         (b'{"User_Book": {}}', "it is JSON"),
         (b"\xef\xbb\xbf [1]", "it is JSON"),
         (b"userId,isbn,myRate\nu,a,4,5\n", "more fields than the header"),
