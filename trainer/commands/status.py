@@ -22,7 +22,8 @@ def add_parser(commands: Any) -> None:
         run,
         about="Exit code 3 means that something needs an operator: retraining is parked, the model that is live\n"
         "or on trial in an experiment cannot be used, the reconciler has been silent for 15 minutes, or the gate\n"
-        "refused the last model. The output says what to do, with the section of docs/operations.md. Nothing is written.",
+        "refused the last model. The output says what to do, with the section of docs/operations.md. It writes\n"
+        "nothing.",
         examples=["", "--json | jq .attention"],
     )
 
