@@ -129,6 +129,6 @@ endef
 	@mkdir -p .setup && touch $@
 
 .setup/conformance: emulator/tests/conformance/package-lock.json
-	@echo "== Installing the clients that the database emulator is tested with (about 280 MB)"
+	@echo "== Installing the clients that the database emulator is tested with, and compilers (about 370 MB)"
 	cd emulator/tests/conformance && npm ci --no-audit --no-fund
 	@mkdir -p .setup && touch $@

@@ -24,6 +24,14 @@ def test_the_runbook_knows_every_outcome_of_a_run():
 
 def test_the_page_on_privacy_names_every_node_that_names_a_reader():
     page = (ROOT / "docs" / "privacy.md").read_text()
-    ours = (paths.READERS, paths.DIRTY, paths.CHANGES, paths.REJECTED, paths.CONVERSIONS, paths.PAUSED)
+    ours = (
+        paths.READERS,
+        paths.DIRTY,
+        paths.CHANGES,
+        paths.REJECTED,
+        paths.CONVERSIONS,
+        paths.PAUSED,
+        paths.LIST_WRITES,
+    )
     for node in (paths.USERS, paths.USER_BOOK, *ours):
         assert f"`/{node}" in page

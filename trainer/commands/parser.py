@@ -43,9 +43,15 @@ ENVIRONMENT: Mapping[str, str] = {
     "GOOGLE_APPLICATION_CREDENTIALS": "a service account's key file, if nothing else gives credentials",
     "FIREBASE_DATABASE_EMULATOR_HOST": "HOST:PORT of the database emulator, instead of the real one",
     "STORAGE_EMULATOR_HOST": "address of a Cloud Storage emulator, instead of the real one",
+    "SNAPSHOTS": "folder or gs://BUCKET/PREFIX of the snapshots, as with --snapshots",
+    "BATCH_LISTS": "1: `run` and `train` also make all readers' lists, as with --lists",
+    "BY_USER": "K: `run` and `train` also publish by_user.tflite with K books per reader, as with --by-user",
     "BASELINES": "1: `run` and `train` also fit and score the baselines, as with --baselines",
     "TFLITE_PYTHON": "a Python with tflite-runtime, if it is not that of .venv-tflite: every export is checked in it",
     "TFLITE_REQUIRED": "1: without tflite-runtime nothing is trained",
+    "LEASE_SECONDS": "a run that has been silent for this long counts as dead (120); the functions pass on theirs",
+    "TRAINER_TIMEOUT_SECONDS": "time limit of a run (3600); the functions pass on theirs",
+    "TF_CONFIG": "the cluster, and this machine's task in it, if several machines train one model",
     "WORKERS_PATIENCE_SECONDS": "with TF_CONFIG: how long a worker waits for the others (300)",
 }
 """The variables that a command reads; the first ones select its project and services."""

@@ -31,8 +31,10 @@ def add_parser(commands: Any) -> None:
     )
     add_options(parser)
     lease = parser.add_argument_group("the lease that the functions took for this run")
-    lease.add_argument("--run-id", default="", help="its holder")
-    lease.add_argument("--fence", type=int, default=None, help="its fencing number; without it a lease is taken")
+    lease.add_argument("--run-id", default="", help="holder of the lease under which it runs")
+    lease.add_argument(
+        "--fence", type=int, default=None, help="fencing number of that lease; without it, a lease is taken"
+    )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -20,9 +20,10 @@ def add_parser(commands: Any) -> None:
         "status",
         "show what is live, what waits, and whether something needs attention",
         run,
-        about="Exit code 3 means that something needs an operator: retraining is parked, the live model cannot be\n"
-        "used, the reconciler has been silent for 15 minutes, or the gate refused the last model. The output says\n"
-        "what to do, with the section of docs/operations.md. Nothing is written.",
+        about="Exit code 3 means that something needs an operator: retraining is parked, the model that is live\n"
+        "or on trial in an experiment cannot be used, the reconciler has been silent for 15 minutes, or the gate\n"
+        "refused the last model. The output says what to do, with the section of docs/operations.md. It writes\n"
+        "nothing.",
         examples=["", "--json | jq .attention"],
     )
 

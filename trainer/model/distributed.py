@@ -230,5 +230,5 @@ def _config() -> dict[str, Any]:
         if config.get("cluster"):
             int(config["task"]["type"] in {"chief", "worker"} and config["task"]["index"])
     except (ValueError, LookupError, TypeError, AttributeError) as problem:
-        raise BadInput(f"TF_CONFIG is no JSON object with cluster and task: {text[:200]}") from problem
+        raise BadInput(f"TF_CONFIG is not a JSON object with cluster and task: {text[:200]}") from problem
     return dict(config)

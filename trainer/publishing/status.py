@@ -204,7 +204,7 @@ def _urgent(facts: Mapping[str, Any], damage: str, lease: leases.Lease, now_ms: 
         at, where = instance["reconcile"]["at"], "" if instance["name"] == "first" else f" of {instance['name']}"
         if not isinstance(at, int) or now_ms - at > SILENT_MS:
             since = f"for {age(now_ms - at)}" if isinstance(at, int) else "yet"
-            do = "look at the job `reconcile` in Cloud Scheduler and at its function's errors, and run it by hand"
+            do = "look at the job of `reconcile` in Cloud Scheduler and at its function's errors, and run it by hand"
             findings.append(Finding("reconcile-failed", f"the reconciler{where} has not reported {since}", do))
     if run.get("outcome") == "refused":
         do = "nothing if it happens once: the live model stays; look at the entries if it keeps happening"

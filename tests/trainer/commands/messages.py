@@ -79,7 +79,7 @@ def _in_module(name: str, tree: ast.Module) -> Iterator[Row]:
 
 _HELPERS = {
     "_unreadable": "PATH: cannot be read as CSV ({})",
-    "fail": "PATH: {} (PLACE, SIZE bytes of JSON in at most)",
+    "fail": "PATH: {} (PLACE, within the first SIZE bytes of JSON)",
 }
 """Functions that make or raise an error, and what they put around the text that they are given last."""
 

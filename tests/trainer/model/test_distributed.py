@@ -95,7 +95,7 @@ def test_a_cluster_has_one_chief_and_an_order(monkeypatch):
 )
 def test_a_damaged_configuration_is_named(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(ValueError, match="TF_CONFIG is no JSON object with cluster and task"):
+    with pytest.raises(ValueError, match="TF_CONFIG is not a JSON object with cluster and task"):
         distributed.workers(), distributed.rank()
 
 

@@ -69,7 +69,7 @@ class Report:
             why = (
                 f"({len(self.untitled)} ISBNs: {', '.join(self.untitled[:EXAMPLES])}{self._more(self.untitled)})"
                 if self.has_catalogue
-                else f"({len(self.untitled)} ISBNs), as there is none: give it with --books"
+                else f"({len(self.untitled)} ISBNs), because no catalogue was given: give it with --books"
             )
             yield f"{self.name}: books on shelves have no title in the catalogue {why}"
         yield from (f"{self.name}: {note}" for note in self.notes)

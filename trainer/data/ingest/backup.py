@@ -163,7 +163,7 @@ class _Place:
 
     def fail(self, why: str) -> NoReturn:
         place = f"after /{'/'.join(self.last)}" if any(self.last) else "near the beginning"
-        raise SourceError(f"{self._name}: {why} ({place}, {self.size:,} bytes of JSON in at most)") from None
+        raise SourceError(f"{self._name}: {why} ({place}, within the first {self.size:,} bytes of JSON)") from None
 
 
 class _WholeText:

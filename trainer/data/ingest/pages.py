@@ -99,9 +99,9 @@ class Reading:
         try:
             result: Result = again(request)()
         except (exceptions.FirebaseError, *TRANSIENT) as problem:
-            tried = f" in {self.attempts} attempts" if isinstance(problem, TRANSIENT) else ""
+            cause = _cause(problem) + (f", in {self.attempts} attempts" if isinstance(problem, TRANSIENT) else "")
             # The cause's message and traceback contain addresses, and these contain user ids.
-            raise ReadError(f"{what} could not be read{tried}: {_cause(problem)}") from None
+            raise ReadError(f"{what} could not be read: {cause}") from None
         return result
 
 

@@ -128,7 +128,9 @@ def test_a_damaged_file_is_named_with_place_and_reason_but_none_of_its_content(c
     file.write_bytes(content)
     with pytest.raises(SourceError, match=rf"backup\.json\.gz: .*({reason})") as caught:
         read_export(file)
-    assert re.search(r"\((after /\w+/\S+|near the beginning), [\d,]+ bytes of JSON in at most\)$", str(caught.value))
+    assert re.search(
+        r"\((after /\w+/\S+|near the beginning), within the first [\d,]+ bytes of JSON\)$", str(caught.value)
+    )
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
 
