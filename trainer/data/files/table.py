@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bookrec.errors import BadInput
 from trainer.data.files.text import beginning, is_archive, is_json_text, line_that_is_not_utf8, opened
 from trainer.data.ingest.snapshot import SourceError
 
@@ -120,10 +121,10 @@ class _Text(io.TextIOWrapper):
     """Reads text without NUL characters, where pandas would end the cell."""
 
     def read(self, size: int | None = -1, /) -> str:
-        """Return so many characters; raise ``ValueError`` if there is a NUL among them."""
+        """Return so many characters; raise ``BadInput`` if there is a NUL among them."""
         text = super().read(size)
         if "\0" in text:
-            raise ValueError("it has NUL characters, so it is damaged or no text: save it as CSV UTF-8")
+            raise BadInput("it has NUL characters, so it is damaged or no text: save it as CSV UTF-8")
         return text
 
 
