@@ -50,7 +50,7 @@ class Careful:
             BookrecError: as there; all other lists were made.
         """
         done = Refreshed(version="")
-        self.work_through(user_ids, lambda group: done.add(self._lists.refresh(group)))
+        self._work_through(user_ids, lambda group: done.add(self._lists.refresh(group)), clears=True)
         return done
 
     def wrong(self, readers: Mapping[str, Reader], nodes: Mapping[str, object]) -> list[str]:
@@ -59,15 +59,20 @@ class Careful:
         Raises:
             BookrecError: as there.
         """
-        found = list[str]()
-        self.work_through(
+        wrong = list[str]()
+        self._work_through(
             list(readers),
-            lambda group: found.extend(self._lists.wrong({user_id: readers[user_id] for user_id in group}, nodes)),
+            lambda group: wrong.extend(self._lists.wrong({user_id: readers[user_id] for user_id in group}, nodes)),
+            clears=False,
         )
-        return sorted(found)
+        return sorted(wrong)
 
-    def work_through(self, user_ids: Sequence[str], work: Callable[[Sequence[str]], None]) -> None:
+    def _work_through(self, user_ids: Sequence[str], work: Callable[[Sequence[str]], None], *, clears: bool) -> None:
         """Do some work for all readers but those who are left out: together, and for each suspect alone.
+
+        Args:
+            clears: whether nothing is held against a suspect for whom the work was done. Comparing a list proves
+                nothing: the function may still die when it reads the shelf again or writes the list.
 
         Raises:
             BookrecError: if the work did; it was done for the others.
@@ -84,7 +89,7 @@ class Careful:
                 work(group)
             except BookrecError as problem:
                 problems.append(problem)
-            if group is not together:
+            if clears and group is not together:
                 self._clear(logs.user_key(group[0]))
         if problems:
             raise problems[0] if len(problems) == 1 else ListsFailedError("several groups of lists could not be made")
