@@ -167,6 +167,16 @@ def test_what_is_known_of_a_reader_is_forgotten_after_a_while(world):
     assert world.database.status("leftOut") is None
 
 
+def test_a_note_of_a_task_that_never_runs_again_is_forgotten_after_a_while(world):
+    assert not run(world, lambda backend: backend.fanout("v1@1", 7, ["u05"]))
+    world.is_deadly = False
+    assert run(world)
+    assert list(world.database.status("suspects")) == ["fanout-7"]
+    world.clock.now += careful.FORGOTTEN_MS
+    assert run(world)
+    assert world.database.status("suspects") is None
+
+
 def test_a_run_that_dies_at_a_later_page_does_not_begin_with_the_first_one_again(world, monkeypatch):
     world.is_deadly = False
     run(world)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from backend import logs
 from backend.lists import ListRefresher, ListsFailedError, Refreshed
-from backend.ports import Clock, Database
+from backend.ports import TIMESTAMP, Clock, Database
 from bookrec import paths
 from bookrec.errors import BookrecError
 from bookrec.paths import children
@@ -139,7 +139,7 @@ class Careful:
         keys = [logs.user_key(user_id) for user_id in group]
         is_alone = len(keys) == 1 and (keys[0] in self._suspects or keys[0] in self._left_out)
         tries = self._suspects.get(keys[0], 0) + 1 if is_alone else 0
-        node = {"readers": dict.fromkeys(keys, True), "tries": tries}
+        node = {"readers": dict.fromkeys(keys, True), "tries": tries, "at": TIMESTAMP}
         self._database.update({f"{SUSPECTS}/{self._place}": node})
         self._is_noted = True
 
@@ -151,11 +151,17 @@ class Careful:
 
 
 def forget(database: Database, now_ms: int) -> int:
-    """Remove what is known of readers who were left out long ago; return 0, since that is not a repair."""
-    nodes = children(database.status("leftOut"))
-    old = [key for key, node in nodes.items() if now_ms - _number(children(node).get("until")) > FORGOTTEN_MS]
+    """Remove what is known of readers who were left out long ago, and notes of tasks that never ran again.
+
+    Return 0, since that is not a repair.
+    """
+    old: dict[str, object] = {}
+    for path, name, time in ((LEFT_OUT, "leftOut", "until"), (SUSPECTS, "suspects", "at")):
+        for key, node in children(database.status(name)).items():
+            if now_ms - _number(children(node).get(time)) > FORGOTTEN_MS:
+                old[f"{path}/{key}"] = None
     if old:
-        database.update({f"{LEFT_OUT}/{key}": None for key in old})
+        database.update(old)
     return 0
 
 
