@@ -198,7 +198,7 @@ class ListRefresher:
         It reads the pointer and, at most once per its time to live, whether the catalogue has changed.
 
         Args:
-            nodes: all entries of these readers, including bad ones.
+            nodes: the entries of these readers that count (``shelf.counted``), including bad ones.
         """
         read = _Round(_shelves_of(list(readers), nodes), readers, self._current())
         writes, problems = read.writes(list(readers), None, again=False, replaced={})
@@ -216,10 +216,10 @@ class ListRefresher:
     def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.
 
-        Each write of a list adds a random ``step`` to its count. The count was read before the shelf. If only this
-        run's step was added since, nobody else has written the list: a run that knows of a newer shelf will write it
-        later, and replace this list. Otherwise the shelf itself is read again. The steps are random since the count
-        begins again after a purge.
+        Each write here adds a random ``step`` to the list's count; ``ShardWriter`` adds none, and looks at the marks.
+        The count was read before the shelf. If only this run's step was added since, nobody else has written the list:
+        a run that knows of a newer shelf will write it later, and replace this list. Otherwise the shelf itself is read
+        again. The steps are random since the count begins again after a purge.
 
         While another event of this instance loads a model, nobody waits for it: that event makes these lists again.
 

@@ -40,12 +40,12 @@ MAX_KEPT = 1_000
 class Hourly:
     """Lets an alarm pass at most once an hour for each key, in this process."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        self._now_ms, self._raised = now_ms, dict[str, int]()
+    def __init__(self, elapsed_ms: Callable[[], int]) -> None:
+        self._elapsed_ms, self._raised = elapsed_ms, dict[str, int]()
 
     def __call__(self, key: str) -> bool:
         """Return whether the alarm is due."""
-        now = self._now_ms()
+        now = self._elapsed_ms()
         if now - self._raised.get(key, -HOUR_MS) < HOUR_MS:
             return False
         if len(self._raised) >= MAX_KEPT:

@@ -190,16 +190,17 @@ class LiveModel:
             if self._is_loading:
                 return False
             self._is_loading = True
-        calls: list[Callable[[], object]] = []
+        has_succeeded = False
         try:
             node = self._database.pointer()
             if not self._is_settled(node):
                 with deadline.within(LOAD_S):
                     self._switch(node)
-            calls = self._calls
+            has_succeeded = True
         finally:
             with self._lock:
-                self._is_loading, self._calls = False, [call for call in self._calls if call not in calls]
+                self._is_loading = False
+                calls, self._calls = (self._calls, []) if has_succeeded else ([], self._calls)
         for call in calls:
             try:
                 call()

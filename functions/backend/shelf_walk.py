@@ -28,7 +28,8 @@ class Stretch:
 
     Attributes:
         readers: all who have a profile, a list, a mark or a valid entry.
-        nodes: all entries that name them, and the bad ones among these readers' entries.
+        nodes: the entries that name them, and those that name nobody; of a shelf that fills a page on its own, the
+            newest ``shelf.MAX_SHELF``.
         last: the reader after whom the next stretch begins; None at the end.
     """
 
@@ -49,8 +50,9 @@ class ShelfWalk:
         """Return the stretch that follows a reader, or the first one for "".
 
         Cost: ``ENTRIES`` entries, and every ``READERS`` readers a page of them with their lists and marks. A shelf that
-        a page of entries cuts off is read again from its beginning: on average half a shelf a page. A shelf that is
-        larger than a page costs the page and itself. An id that looks like an integer costs three requests more.
+        a page of entries cuts off is read again from its beginning: on average half a shelf a page. A shelf that
+        fills a page costs that page and its newest ``shelf.MAX_SHELF`` entries. An id that looks like an integer costs
+        three requests more.
         """
         self._turn_to(after)
         end = self._range[1] if self._range else None

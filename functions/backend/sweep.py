@@ -71,8 +71,9 @@ class Sweep:
         """Repair the page of ``phase`` that follows the key ``after``; return its last key, or None at the phase's end.
 
         Cost, if nothing is wrong: of all pages of ``SHELVES``, each entry (120 bytes) and each reader with the list
-        (3 kB) once; of ``NUMBERED``, a list and a shelf for each such reader; of the others, the records with their
-        entries, and the conversions with 100 bytes a reader.
+        (3 kB) once, and for each page the pointer and the note of ``Careful`` (20 bytes a reader); of ``NUMBERED``, a
+        list and a shelf for each such reader; of the others, the records with their entries, and the conversions with
+        100 bytes a reader.
 
         Args:
             counted: the page's counts are added to it.
@@ -118,8 +119,9 @@ class Sweep:
         nodes = newest_of_each(stretch.nodes)
         self._lists_of(self._lists.wrong(stretch.readers, nodes))
         self._remove_dirty_marks(stretch.readers)
-        self._record(stretch.nodes, sort_out(stretch.nodes)[1])
-        counted.rejected.update(problem.reason for problem in sort_out(nodes)[1].values())
+        rejected = sort_out(stretch.nodes)[1]
+        self._record(stretch.nodes, rejected)
+        counted.rejected.update(problem.reason for key, problem in rejected.items() if key in nodes)
         return stretch.last
 
     def _record(self, page: Mapping[str, object], rejected: Mapping[str, BadData]) -> None:

@@ -16,7 +16,7 @@ from bookrec.server_values import TIMESTAMP
 from bookrec_database import marks
 from bookrec_database.concurrency import Concurrently
 from bookrec_database.connection import NodeAt
-from bookrec_database.key_range import NUMBERS, TEXTS, WHOLE, KeyRange, until
+from bookrec_database.key_range import NUMBERS, TEXTS, WHOLE, KeyRange
 from bookrec_database.pages import last_key, read_page
 
 OF_READERS = (paths.USER_BOOK, paths.CHANGES, paths.DIRTY)
@@ -121,12 +121,12 @@ class FirebaseDatabase:
             after, keys = "", KeyRange(first=f"{after} ")
         users, most = self.page(paths.USERS, after, size, keys), MARKS_A_READER * size
         full = len(users) == size
-        in_range = until(list(users)[-1], keys) if full and not numbered else keys
-        marks = self.page(paths.READERS, after, most, in_range)
-        ends = [list(page)[-1] for page, is_full in ((users, full), (marks, len(marks) == most)) if is_full]
+        in_range = keys.up_to(list(users)[-1]) if full and not numbered else keys
+        known = self.page(paths.READERS, after, most, in_range)
+        ends = [list(page)[-1] for page, is_full in ((users, full), (known, len(known) == most)) if is_full]
         last = min(ends, key=key_order) if ends else None
-        found = [key for key in users.keys() | marks.keys() if last is None or key_order(key) <= key_order(last)]
-        return {key: parse_reader(users.get(key), marks.get(key)) for key in sorted(found, key=key_order)}, last
+        names = [key for key in users.keys() | known.keys() if last is None or key_order(key) <= key_order(last)]
+        return {key: parse_reader(users.get(key), known.get(key)) for key in sorted(names, key=key_order)}, last
 
     def without_list(self, size: int) -> Sequence[str]:
         """One query in the order of the index on the lists' times: what has none comes first."""

@@ -18,6 +18,10 @@ class KeyRange:
         """Return whether a key that does not come before ``first`` is in the range."""
         return self.end is None or key_order(key) < key_order(self.end)
 
+    def up_to(self, last: str) -> KeyRange:
+        """Return the part that ends with the text ``last``: no text comes between it and itself with a space."""
+        return KeyRange(self.first, f"{last} ")
+
     def __str__(self) -> str:
         """Describe it to a person."""
         return f"keys from {self.first or 'the first'} to before {self.end or 'the end'}"
@@ -28,8 +32,3 @@ WHOLE = KeyRange()
 
 NUMBERS, TEXTS = KeyRange(end=" "), KeyRange(first=" ")
 """The keys that the database sorts as integers, and those after them; a space is the first character of a text."""
-
-
-def until(last: str, keys: KeyRange = WHOLE) -> KeyRange:
-    """Return the part of a range that ends with the text ``last``: no text comes between it and itself with a space."""
-    return KeyRange(keys.first, f"{last} ")

@@ -265,3 +265,37 @@ def test_the_trainer_reads_no_object_that_is_larger_than_asked_for(monkeypatch, 
     assert len(bucket.read("models/v/a", 1001)) == 1001
     with pytest.raises(BadModel, match="larger than 1000 bytes"):
         bucket.read("models/v/a", 1000)
+
+
+def two_buckets(monkeypatch, url):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+    return CloudModelStore("first", "second")
+
+
+def test_a_bucket_is_not_given_up_because_the_store_does_not_say_whether_it_is_there(monkeypatch):
+    statuses = [404, 400, 206]
+
+    def answers(handler):
+        assert "/b/first/" in handler.path
+        body(b"x", status=statuses.pop(0))(handler)
+
+    with store_that(answers) as url:
+        store = two_buckets(monkeypatch, url)
+        with pytest.raises(StoreUnavailable, match="answered 400"):
+            store.download("models/v/a", LIMIT)
+        assert store.download("models/v/a", LIMIT) == b"x"
+
+
+def test_two_downloads_may_find_out_at_the_same_time_that_a_bucket_is_not_there(monkeypatch):
+    read, stores = [], []
+
+    def answers(handler):
+        if "maxResults" in handler.path and not read:
+            read.append(None)
+            read.append(stores[0].download("models/v/a", LIMIT))
+        body(b"x", status=404 if "/b/first/" in handler.path else 206)(handler)
+
+    with store_that(answers) as url:
+        stores.append(two_buckets(monkeypatch, url))
+        assert stores[0].download("models/v/a", LIMIT) == b"x"
+    assert read == [None, b"x"]

@@ -74,6 +74,10 @@ CASES = [
         f"{SLOW}::test_lists_do_not_wait_for_a_model_that_another_event_loads_and_follow_it_once_it_is_loaded",
     ),
     (
+        Mutant("clears a suspect whose list was only compared", "functions/backend/guards/careful.py", "clears=False,\n", "clears=True,\n"),
+        "tests/unit/test_careful.py::test_the_sweep_moves_past_a_reader_whose_list_can_be_compared_but_not_written",
+    ),
+    (
         Mutant("dates a failure before the attempt", MODELS, "            self._failure = Failure(node, self._clock.elapsed_ms(), problem)\n",
                "            self._failure = Failure(node, self._clock.elapsed_ms() - TRY_AGAIN_AFTER_MS, problem)\n"),
         f"{SLOW}::test_the_rest_begins_when_the_attempt_ends",

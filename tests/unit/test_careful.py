@@ -94,6 +94,28 @@ def test_a_reader_who_was_left_out_is_tried_again_later_and_less_and_less_often(
     assert world.database.status("leftOut") is None
 
 
+def test_the_sweep_moves_past_a_reader_whose_list_can_be_compared_but_not_written(world):
+    world.is_deadly = False
+    assert run(world)
+    sweeps = world.database.status("reconcile/sweeps")
+    shelved = {f"{paths.USER_BOOK}/k{number:02}": entry(f"u{number:02}", "isbn004") for number in (4, 5)}
+    world.database.update(shelved)
+    update = world.database.update
+
+    def die(values):
+        if paths.recommendations("u05") in values:
+            raise Killed
+        update(values)
+
+    world.database.update = die
+    for lives in (False, False, False, True):
+        update({f"{paths.STATUS}/reconcile/watermark": "z"})  # what was changed is not new
+        assert run(world) == lives
+    assert list(world.database.status("leftOut")) == [user_key("u05")]
+    assert world.list_of("u04")["source"] == world.list_of("u03")["source"]
+    assert world.database.status("reconcile/sweeps") == sweeps + 1
+
+
 def test_a_fan_out_is_done_in_spite_of_a_reader_who_makes_its_tasks_die(world):
     world.is_deadly = False
     run(world)
@@ -143,6 +165,16 @@ def test_what_is_known_of_a_reader_is_forgotten_after_a_while(world):
     world.clock.now += careful.LONGEST_MS + careful.FORGOTTEN_MS
     assert run(world)
     assert world.database.status("leftOut") is None
+
+
+def test_a_note_of_a_task_that_never_runs_again_is_forgotten_after_a_while(world):
+    assert not run(world, lambda backend: backend.fanout("v1@1", 7, ["u05"]))
+    world.is_deadly = False
+    assert run(world)
+    assert list(world.database.status("suspects")) == ["fanout-7"]
+    world.clock.now += careful.FORGOTTEN_MS
+    assert run(world)
+    assert world.database.status("suspects") is None
 
 
 def test_a_run_that_dies_at_a_later_page_does_not_begin_with_the_first_one_again(world, monkeypatch):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend import logs
 from backend.adapters.system import SystemClock
 from backend.catalogue_cache import CatalogueCache
 from backend.handlers import operating, reconcile
@@ -47,6 +48,16 @@ def test_a_model_that_could_not_be_loaded_is_tried_again_after_the_rest(world, b
     world.store.is_away = False
     world.clock.now += TRY_AGAIN_AFTER_MS
     assert model.load().pointer.version == "v1"
+
+
+@pytest.mark.parametrize("by_ms", [-DAY_MS, DAY_MS])
+def test_an_alarm_is_due_an_hour_after_the_last_one(world, by_ms):
+    is_due = logs.Hourly(world.clock.elapsed_ms)
+    assert is_due("u")
+    world.clock.set(by_ms)
+    assert not is_due("u")
+    world.clock.now += logs.HOUR_MS
+    assert is_due("u")
 
 
 @pytest.mark.parametrize("by_ms", [-DAY_MS, DAY_MS])

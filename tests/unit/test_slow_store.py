@@ -98,6 +98,28 @@ def test_the_number_of_lists_that_are_made_again_is_bounded(world):
     assert not live.once_loaded(list)
 
 
+def test_a_list_that_is_made_as_the_attempt_ends_is_made_again_too(world):
+    live, made, lock = LiveModel(world.database, world.store, load_fake, world.clock), [], threading.Lock()
+
+    class Late:
+        """A lock that another event gets just before the attempt ends."""
+
+        entries = 0
+
+        def __enter__(self):
+            self.entries += 1
+            if self.entries == 2:
+                assert live.once_loaded(lambda: made.append("list"))
+            lock.acquire()
+
+        def __exit__(self, *error):
+            lock.release()
+
+    live._lock = Late()
+    live.load()
+    assert made == ["list"]
+
+
 def test_the_rest_begins_when_the_attempt_ends(world):
     tries = []
 

@@ -64,7 +64,7 @@ class CloudModelStore:
     def __init__(self, bucket: str, *others: str) -> None:
         emulator = os.environ.get("STORAGE_EMULATOR_HOST")
         credentials = AnonymousCredentials() if emulator else google.auth.default(scopes=SCOPES)[0]
-        self._bucket, self._others, self._store = bucket, list(others), emulator or GOOGLE
+        self._buckets, self._store = (bucket, *others), emulator or GOOGLE  # those that may be there, at least one
         self._session = AuthorizedSession(credentials)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
@@ -81,16 +81,18 @@ class CloudModelStore:
             raise StoreUnavailable(f"{name} could not be read: {type(problem).__name__}") from problem
 
     def _download(self, name: str, max_bytes: int, until: float) -> bytes:
-        url = f"{self._store}/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
+        buckets = self._buckets  # another thread may find out meanwhile that the first of them is not there
+        url = f"{self._objects(buckets[0])}/{quote(name, safe='')}"
         headers = {"Range": f"bytes=0-{max_bytes}", "Accept-Encoding": "gzip"}  # gzip: as it is stored
         patience = max(min(PATIENCE_S, until - time.monotonic()), 0.001)
         options: dict[str, Any] = {"timeout": patience, "stream": True, "allow_redirects": False}
         with closing(self._session.get(url, params={"alt": "media"}, headers=headers, **options)) as answer:
-            if answer.status_code in (FORBIDDEN, NOT_FOUND) and self._others and not self._is_there(options):
-                self._bucket = self._others.pop(0)
+            is_missing = answer.status_code in (FORBIDDEN, NOT_FOUND)
+            if is_missing and len(buckets) > 1 and not self._is_there(buckets[0], options):
+                self._buckets = buckets[1:]
                 return self._download(name, max_bytes, until)
             if answer.status_code == NOT_FOUND:
-                raise BadModel(f"{name} is not in bucket {self._bucket}")
+                raise BadModel(f"{name} is not in bucket {buckets[0]}")
             if answer.status_code == EMPTY:
                 raise BadModel(f"{name} is empty")
             if answer.status_code not in (OK, PARTIAL):
@@ -100,10 +102,14 @@ class CloudModelStore:
             raise BadModel(f"{name} is empty")
         return content
 
-    def _is_there(self, options: dict[str, Any]) -> bool:
-        """Return whether the bucket is there; to those who may not see it, one that is not there is forbidden."""
-        url = f"{self._store}/storage/v1/b/{self._bucket}/o"
-        with closing(self._session.get(url, params={"maxResults": "1"}, **options)) as answer:
+    def _objects(self, bucket: str) -> str:
+        return f"{self._store}/storage/v1/b/{bucket}/o"
+
+    def _is_there(self, bucket: str, options: dict[str, Any]) -> bool:
+        """Return whether a bucket is there; to those who may not see it, one that is not there is forbidden."""
+        with closing(self._session.get(self._objects(bucket), params={"maxResults": "1"}, **options)) as answer:
+            if answer.status_code not in (OK, FORBIDDEN, NOT_FOUND):
+                raise StoreUnavailable(f"{bucket} could not be looked for: the store answered {answer.status_code}")
             return bool(answer.status_code == OK)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from backend import logs
 from backend.lists import ListRefresher, ListsFailedError, Refreshed
-from backend.ports import Clock, Database
+from backend.ports import TIMESTAMP, Clock, Database
 from bookrec import paths
 from bookrec.errors import BookrecError
 from bookrec.paths import children
@@ -50,7 +50,7 @@ class Careful:
             BookrecError: as there; all other lists were made.
         """
         done = Refreshed(version="")
-        self.work_through(user_ids, lambda group: done.add(self._lists.refresh(group)))
+        self._work_through(user_ids, lambda group: done.add(self._lists.refresh(group)), clears=True)
         return done
 
     def wrong(self, readers: Mapping[str, Reader], nodes: Mapping[str, object]) -> list[str]:
@@ -59,15 +59,20 @@ class Careful:
         Raises:
             BookrecError: as there.
         """
-        found = list[str]()
-        self.work_through(
+        wrong = list[str]()
+        self._work_through(
             list(readers),
-            lambda group: found.extend(self._lists.wrong({user_id: readers[user_id] for user_id in group}, nodes)),
+            lambda group: wrong.extend(self._lists.wrong({user_id: readers[user_id] for user_id in group}, nodes)),
+            clears=False,
         )
-        return sorted(found)
+        return sorted(wrong)
 
-    def work_through(self, user_ids: Sequence[str], work: Callable[[Sequence[str]], None]) -> None:
+    def _work_through(self, user_ids: Sequence[str], work: Callable[[Sequence[str]], None], *, clears: bool) -> None:
         """Do some work for all readers but those who are left out: together, and for each suspect alone.
+
+        Args:
+            clears: whether nothing is held against a suspect for whom the work was done. Comparing a list proves
+                nothing: the function may still die when it reads the shelf again or writes the list.
 
         Raises:
             BookrecError: if the work did; it was done for the others.
@@ -84,7 +89,7 @@ class Careful:
                 work(group)
             except BookrecError as problem:
                 problems.append(problem)
-            if group is not together:
+            if clears and group is not together:
                 self._clear(logs.user_key(group[0]))
         if problems:
             raise problems[0] if len(problems) == 1 else ListsFailedError("several groups of lists could not be made")
@@ -134,7 +139,7 @@ class Careful:
         keys = [logs.user_key(user_id) for user_id in group]
         is_alone = len(keys) == 1 and (keys[0] in self._suspects or keys[0] in self._left_out)
         tries = self._suspects.get(keys[0], 0) + 1 if is_alone else 0
-        node = {"readers": dict.fromkeys(keys, True), "tries": tries}
+        node = {"readers": dict.fromkeys(keys, True), "tries": tries, "at": TIMESTAMP}
         self._database.update({f"{SUSPECTS}/{self._place}": node})
         self._is_noted = True
 
@@ -146,11 +151,17 @@ class Careful:
 
 
 def forget(database: Database, now_ms: int) -> int:
-    """Remove what is known of readers who were left out long ago; return 0, since that is not a repair."""
-    nodes = children(database.status("leftOut"))
-    old = [key for key, node in nodes.items() if now_ms - _number(children(node).get("until")) > FORGOTTEN_MS]
+    """Remove what is known of readers who were left out long ago, and notes of tasks that never ran again.
+
+    Return 0, since that is not a repair.
+    """
+    old: dict[str, object] = {}
+    for path, name, time in ((LEFT_OUT, "leftOut", "until"), (SUSPECTS, "suspects", "at")):
+        for key, node in children(database.status(name)).items():
+            if now_ms - _number(children(node).get(time)) > FORGOTTEN_MS:
+                old[f"{path}/{key}"] = None
     if old:
-        database.update({f"{LEFT_OUT}/{key}": None for key in old})
+        database.update(old)
     return 0
 
 

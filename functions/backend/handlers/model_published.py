@@ -69,10 +69,10 @@ class ModelPublishedHandler:
             return False  # the pointer was removed
         state = paths.children(self._database.status("fanout"))
         attempt = self._attempt(state, live.pointer.publication)
-        is_queued = attempt is not None and self._fan_out(live.pointer, attempt, until_ms)
+        has_queued = attempt is not None and self._fan_out(live.pointer, attempt, until_ms)
         if self._database.pending().changes:
             self._retraining.ask()
-        return is_queued
+        return has_queued
 
     def _attempt(self, state: Mapping[str, Any], publication: str) -> int | None:
         """Return the number of the fan-out to queue, or None if all shards are done or may still be."""

@@ -18,7 +18,7 @@ class UnknownInstanceHandler:
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self._clock, self._is_due = database, clock, logs.Hourly(clock.now_ms)
+        self._database, self._clock, self._is_due = database, clock, logs.Hourly(clock.elapsed_ms)
 
     def __call__(self, instance: str) -> None:
         """Ignore it; nothing of the event is used but the instance's name."""
