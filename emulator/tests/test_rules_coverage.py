@@ -223,6 +223,15 @@ def test_long_texts_and_many_values_take_little_memory(monkeypatch):
     assert values(found, "n", ".write", 0) == [("aaaaa…", 2), (1, 2), (2, 1), ("hash@other values", 3)]
 
 
+def test_long_paths_take_little_memory(monkeypatch):
+    monkeypatch.setattr(coverage, "LONGEST", 5)
+    found = database({".write": "root.child(newData.val()).exists() || true"})
+    for value in ["abcd", "abcde", "abcdf", "a/b/c", "a/b" + "/c" * 10**5]:
+        assert write(found, "n", value)
+    expected = [("hash@/abcd", 1), ("hash@/abcd…", 2), ("hash@/a/b/…", 2)]
+    assert values(found, "n", ".write", 0, 0) == expected
+
+
 def test_each_namespace_counts_and_the_same_rules_again_keep_the_counts(server):
     def seen(namespace):
         report = requests.get(f"http://{server.host}/.inspect/coverage.json", {"ns": namespace}, timeout=10).json()

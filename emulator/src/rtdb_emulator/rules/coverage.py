@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from rtdb_emulator.data.keys import Path
 from rtdb_emulator.data.tree import bare
 from rtdb_emulator.rules.document import Value
 from rtdb_emulator.rules.operators import number_text
@@ -27,7 +28,7 @@ MOST_VALUES = 100
 """Different values that are kept for each expression; others are only counted."""
 
 LONGEST = 200
-"""Characters of a text that are kept."""
+"""Characters of a text, or of a path, that are kept."""
 
 OBJECT = "hash@"
 """How the JSON writes a value that is an object begins."""
@@ -123,7 +124,7 @@ def traced(run: Function, number: int) -> Function:
         if key in counts:
             counts[key] += 1
         else:
-            _add(counts, key)
+            _add(counts, _path_key(key) if kind is Snapshot else key)
         return value
 
     return evaluate
@@ -133,6 +134,12 @@ def _add(counts: dict[Any, int], key: Any) -> None:
     if key not in counts and len(counts) >= MOST_VALUES:
         key = _OTHERS
     counts[key] = counts.get(key, 0) + 1
+
+
+def _path_key(path: Path) -> Any:
+    """Return what stands for a snapshot: its path, or the first characters of a long one in bytes."""
+    text = f"/{'/'.join(path)}"
+    return path if len(text) <= LONGEST else f"{text[:LONGEST]}…".encode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
