@@ -269,6 +269,18 @@ def test_both_reports_are_there_without_credentials_as_the_quickstart_fetches_th
     assert requests.get(f"http://{server.host}/.inspect/coverages", timeout=10).status_code == 403
 
 
+def test_half_of_a_surrogate_pair_in_the_rules_can_be_sent(server):
+    text = r"""{"rules": {".read": "'\ud83d' != data.child('\udc00').val()"}}"""
+    assert server.request("PUT", ".settings/rules", data=text).ok
+    assert server.request("GET", "a", headers={}).ok
+    url = f"http://{server.host}/.inspect/coverage"
+    report = requests.get(f"{url}.json", {"ns": server.namespace}, timeout=10).json()
+    assert report["rules"] == text
+    texts = {each["text"]: [value["value"] for value in each["values"]] for each in flat(report["report"][".read"])}
+    assert (texts["'?'"], texts["data.child('?')"]) == (["?"], ["hash@/?"])
+    assert requests.get(url, {"ns": server.namespace}, timeout=10).ok
+
+
 def test_reads_and_writes_count_once_for_each_node(server):
     assert server.request("PUT", ".settings/rules", data='{"rules": {".read": "now > 0", ".write": "now > 0"}}').ok
     for method, path, value in (

@@ -222,7 +222,7 @@ def _expression(value: Value, part: Part, counts: Mapping[Any, int], lines: list
     (first, start), (last, end) = value.place(part.start), value.place(part.end)
     text = value.content[part.start : part.end] if isinstance(value.content, str) else str(value.content).lower()
     expression = {
-        "text": text,
+        "text": _sendable(text),
         "location-start": f"{first - 1}:{_units(lines[first - 1][: start - 1])}",
         "location-end": f"{last - 1}:{_units(lines[last - 1][: end - 1]) - 1}",
         "values": [{"value": _json(key), "count": count} for key, count in counts.items()],
@@ -238,6 +238,11 @@ def _expression(value: Value, part: Part, counts: Mapping[Any, int], lines: list
     return {**expression, "children": children} if children else expression
 
 
+def _sendable(text: str) -> str:
+    """Return a text in which ``?`` replaces half of a surrogate pair, which could not be sent."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _literal_key(value: Any) -> Any:
     is_itself = value is None or isinstance(value, (bool, str))
     return value if is_itself and len(str(value)) <= LONGEST else _key(value)
@@ -251,10 +256,12 @@ def _json(key: Any) -> Any:
     if isinstance(key, bytes):
         return OBJECT + key.decode()
     if isinstance(key, _Failure):
-        return f"error: {key.reason}"
+        return _sendable(f"error: {key.reason}")
+    if isinstance(key, str):
+        return _sendable(key)
     if not isinstance(key, tuple):
         return key
-    return key[0] if key and not isinstance(key[0], str) else f"{OBJECT}/{'/'.join(key)}"
+    return key[0] if key and not isinstance(key[0], str) else _sendable(f"{OBJECT}/{'/'.join(key)}")
 
 
 def evaluations(reports: Iterable[Mapping[str, Any]]) -> list[Evaluation]:
