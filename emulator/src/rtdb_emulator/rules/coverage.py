@@ -164,8 +164,9 @@ def _key(value: Any) -> Any:
         return f"{value[:LONGEST]}…"
     if isinstance(value, (int, float)):
         return (value,) if math.isfinite(value) else number_text(value)
-    if value is _auth[0]:
-        return _auth[1]
+    last, told = _auth  # read once: databases in other threads replace it
+    if value is last:
+        return told
     told = _described(value).encode("utf-8", "replace")
     if isinstance(value, Mapping) and "token" in value:
         _auth = (value, told)
