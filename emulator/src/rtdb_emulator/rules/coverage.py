@@ -288,15 +288,15 @@ def evaluations(reports: Iterable[Mapping[str, Any]]) -> list[Evaluation]:
 
 def never_evaluated(rows: Iterable[Evaluation]) -> list[Evaluation]:
     """Return the expressions that were never evaluated, without those that are part of one which was not either."""
-    found: list[Evaluation] = []
+    missing: list[Evaluation] = []
     depth = None
     for row in rows:
         if depth is not None and row.depth > depth:
             continue
         depth = None if row.values else row.depth
         if not row.values:
-            found.append(row)
-    return found
+            missing.append(row)
+    return missing
 
 
 def _evaluations(node: str, block: Mapping[str, Any]) -> Iterator[Evaluation]:
