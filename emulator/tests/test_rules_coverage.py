@@ -137,11 +137,11 @@ def test_what_is_not_evaluated_has_no_values():
     assert values(found, "n", "$x", ".read") == []
 
 
-def test_admins_and_open_nodes_evaluate_nothing_below():
-    found = database({".read": "data.exists()"})
+def test_admins_evaluate_nothing():
+    found = database({".read": "data.exists()", ".write": "data.exists()", ".validate": "newData.exists()"})
     found.get("n")
     found.update({"n": 1})
-    assert values(found, "n", ".read") == []
+    assert [values(found, "n", kind) for kind in (".read", ".write", ".validate")] == [[], [], []]
 
 
 EXPRESSIONS = {
