@@ -137,11 +137,11 @@ def test_what_is_not_evaluated_has_no_values():
     assert values(found, "n", "$x", ".read") == []
 
 
-def test_admins_and_open_nodes_evaluate_nothing_below():
-    found = database({".read": "data.exists()"})
+def test_admins_evaluate_nothing():
+    found = database({".read": "data.exists()", ".write": "data.exists()", ".validate": "newData.exists()"})
     found.get("n")
     found.update({"n": 1})
-    assert values(found, "n", ".read") == []
+    assert [values(found, "n", kind) for kind in (".read", ".write", ".validate")] == [[], [], []]
 
 
 EXPRESSIONS = {
@@ -223,6 +223,15 @@ def test_long_texts_and_many_values_take_little_memory(monkeypatch):
     assert values(found, "n", ".write", 0) == [("aaaaa…", 2), (1, 2), (2, 1), ("hash@other values", 3)]
 
 
+def test_long_paths_take_little_memory(monkeypatch):
+    monkeypatch.setattr(coverage, "LONGEST", 5)
+    found = database({".write": "root.child(newData.val()).exists() || true"})
+    for value in ["abcd", "abcde", "abcdf", "a/b/c", "a/b" + "/c" * 10**5]:
+        assert write(found, "n", value)
+    expected = [("hash@/abcd", 1), ("hash@/abcd…", 2), ("hash@/a/b/…", 2)]
+    assert values(found, "n", ".write", 0, 0) == expected
+
+
 def test_each_namespace_counts_and_the_same_rules_again_keep_the_counts(server):
     def seen(namespace):
         report = requests.get(f"http://{server.host}/.inspect/coverage.json", {"ns": namespace}, timeout=10).json()
@@ -258,6 +267,18 @@ def test_both_reports_are_there_without_credentials_as_the_quickstart_fetches_th
     assert requests.get(url, {"ns": "a.b"}, timeout=10).status_code == 400
     assert requests.get(url, timeout=10).status_code == 200  # of the default database
     assert requests.get(f"http://{server.host}/.inspect/coverages", timeout=10).status_code == 403
+
+
+def test_half_of_a_surrogate_pair_in_the_rules_can_be_sent(server):
+    text = r"""{"rules": {".read": "'\ud83d' != data.child('\udc00').val()"}}"""
+    assert server.request("PUT", ".settings/rules", data=text).ok
+    assert server.request("GET", "a", headers={}).ok
+    url = f"http://{server.host}/.inspect/coverage"
+    report = requests.get(f"{url}.json", {"ns": server.namespace}, timeout=10).json()
+    assert report["rules"] == text
+    texts = {each["text"]: [value["value"] for value in each["values"]] for each in flat(report["report"][".read"])}
+    assert (texts["'?'"], texts["data.child('?')"]) == (["?"], ["hash@/?"])
+    assert requests.get(url, {"ns": server.namespace}, timeout=10).ok
 
 
 def test_reads_and_writes_count_once_for_each_node(server):

@@ -202,7 +202,7 @@ _arranged = lru_cache(1 << 10)(_arrange)
 
 
 def is_array(keys: list[str]) -> bool:
-    """Return whether children make an array: all keys are integers, the greatest less than twice their number.
+    """Return whether children make an array: all keys are integers from 0, the greatest less than twice their number.
 
     Args:
         keys: in order.

@@ -80,7 +80,7 @@ class Database:
     def set_rules(self, text: str) -> None:
         """Replace the rules; bad ones raise ``BadRulesError`` and change nothing.
 
-        The counts begin anew unless the rules are the same: each file of somebody's tests may set them again.
+        Other rules start the counts at zero. The same rules keep them: each file of a test suite may set them again.
         """
         rules = parse_rules(text)
         if self._seen is not None and text != self.rules_text:
@@ -160,7 +160,7 @@ class Database:
         return nodes
 
     def check_write(self, values: Mapping[Path, Any], caller: Caller) -> None:
-        """Raise what ``write`` would raise now, but for a priority without a node: the node may come until then."""
+        """Raise what ``write`` would raise now, except for a priority without a node: the node may exist by then."""
         self._prepare(values, caller)
 
     def _prepare(self, values: Mapping[Path, Any], caller: Caller) -> tuple[Node, dict[Path, Node]]:
@@ -227,7 +227,7 @@ class Database:
 def _turn(path: Path, node: Node) -> int:
     """Return when a part of a write takes effect: what is there, what goes, priorities.
 
-    So no order of the parts loses the priority of a node that exists before or after the write. The client SDKs apply
+    So no order of the parts loses the priority of a node that exists after the write. The client SDKs apply
     priorities last, too.
     """
     return 2 if path[-1:] == (PRIORITY,) else int(node is None)

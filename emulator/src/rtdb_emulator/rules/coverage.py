@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from rtdb_emulator.data.keys import Path
 from rtdb_emulator.data.tree import bare
 from rtdb_emulator.rules.document import Value
 from rtdb_emulator.rules.operators import number_text
@@ -27,7 +28,7 @@ MOST_VALUES = 100
 """Different values that are kept for each expression; others are only counted."""
 
 LONGEST = 200
-"""Characters of a text that are kept."""
+"""Characters of a text, or of a path, that are kept."""
 
 OBJECT = "hash@"
 """How the JSON writes a value that is an object begins."""
@@ -123,7 +124,7 @@ def traced(run: Function, number: int) -> Function:
         if key in counts:
             counts[key] += 1
         else:
-            _add(counts, key)
+            _add(counts, _path_key(key) if kind is Snapshot else key)
         return value
 
     return evaluate
@@ -133,6 +134,12 @@ def _add(counts: dict[Any, int], key: Any) -> None:
     if key not in counts and len(counts) >= MOST_VALUES:
         key = _OTHERS
     counts[key] = counts.get(key, 0) + 1
+
+
+def _path_key(path: Path) -> Any:
+    """Return what stands for a snapshot: its path, or the first characters of a long one in bytes."""
+    text = f"/{'/'.join(path)}"
+    return path if len(text) <= LONGEST else f"{text[:LONGEST]}…".encode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +164,9 @@ def _key(value: Any) -> Any:
         return f"{value[:LONGEST]}…"
     if isinstance(value, (int, float)):
         return (value,) if math.isfinite(value) else number_text(value)
-    if value is _auth[0]:
-        return _auth[1]
+    last, told = _auth  # read once: databases in other threads replace it
+    if value is last:
+        return told
     told = _described(value).encode("utf-8", "replace")
     if isinstance(value, Mapping) and "token" in value:
         _auth = (value, told)
@@ -215,7 +223,7 @@ def _expression(value: Value, part: Part, counts: Mapping[Any, int], lines: list
     (first, start), (last, end) = value.place(part.start), value.place(part.end)
     text = value.content[part.start : part.end] if isinstance(value.content, str) else str(value.content).lower()
     expression = {
-        "text": text,
+        "text": _sendable(text),
         "location-start": f"{first - 1}:{_units(lines[first - 1][: start - 1])}",
         "location-end": f"{last - 1}:{_units(lines[last - 1][: end - 1]) - 1}",
         "values": [{"value": _json(key), "count": count} for key, count in counts.items()],
@@ -231,6 +239,11 @@ def _expression(value: Value, part: Part, counts: Mapping[Any, int], lines: list
     return {**expression, "children": children} if children else expression
 
 
+def _sendable(text: str) -> str:
+    """Return a text in which ``?`` replaces half of a surrogate pair, which could not be sent."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _literal_key(value: Any) -> Any:
     is_itself = value is None or isinstance(value, (bool, str))
     return value if is_itself and len(str(value)) <= LONGEST else _key(value)
@@ -244,10 +257,12 @@ def _json(key: Any) -> Any:
     if isinstance(key, bytes):
         return OBJECT + key.decode()
     if isinstance(key, _Failure):
-        return f"error: {key.reason}"
+        return _sendable(f"error: {key.reason}")
+    if isinstance(key, str):
+        return _sendable(key)
     if not isinstance(key, tuple):
         return key
-    return key[0] if key and not isinstance(key[0], str) else f"{OBJECT}/{'/'.join(key)}"
+    return key[0] if key and not isinstance(key[0], str) else _sendable(f"{OBJECT}/{'/'.join(key)}")
 
 
 def evaluations(reports: Iterable[Mapping[str, Any]]) -> list[Evaluation]:
@@ -273,15 +288,15 @@ def evaluations(reports: Iterable[Mapping[str, Any]]) -> list[Evaluation]:
 
 def never_evaluated(rows: Iterable[Evaluation]) -> list[Evaluation]:
     """Return the expressions that were never evaluated, without those that are part of one which was not either."""
-    found: list[Evaluation] = []
+    missing: list[Evaluation] = []
     depth = None
     for row in rows:
         if depth is not None and row.depth > depth:
             continue
         depth = None if row.values else row.depth
         if not row.values:
-            found.append(row)
-    return found
+            missing.append(row)
+    return missing
 
 
 def _evaluations(node: str, block: Mapping[str, Any]) -> Iterator[Evaluation]:

@@ -173,7 +173,7 @@ class _Tracer(_Compiler):
     """Turns a tree that was checked into closures that count the values of all its parts.
 
     Attributes:
-        parts: those that were visited, but for those within others.
+        parts: those that were visited, without the parts of parts.
     """
 
     def __init__(self, numbers: Iterator[int]) -> None:

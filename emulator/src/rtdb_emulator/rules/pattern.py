@@ -67,8 +67,7 @@ def compile_pattern(body: str, *, ignore_case: bool) -> Pattern:
     """
     parts, place = [], 0
     body = _units(body)
-    before = "("
-    """What comes before this place in its alternative: ``(`` or ``|`` if nothing does, anchors apart."""
+    before = "("  # the character before this place, anchors aside: after ``(`` and ``|`` an alternative begins
     while place < len(body):
         char = body[place]
         if (char == "|" and before in "(|") or (char == ")" and before == "|"):

@@ -167,5 +167,5 @@ class Dispatcher:
                     log.warning("%s answered %d to an event of /%s", trigger.name, answer.status, place)
                 return True
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            log.warning("%s was not reached for /%s: %s", trigger.name, place, problem or type(problem).__name__)
+            log.warning("%s did not answer an event of /%s: %s", trigger.name, place, problem or type(problem).__name__)
             return False

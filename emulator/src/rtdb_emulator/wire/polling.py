@@ -138,8 +138,8 @@ class _Poll:
     def _is_late(self, serial: str) -> bool:
         """Return whether a request was sent before one that came already, by the number that the client gives it.
 
-        Neither may wait then: some browsers run the scripts in the order in which they were asked for, and the script
-        of the later request only after that of this one.
+        Neither may wait then: some browsers run scripts in the order in which they were requested, so the answer to the
+        later request would have no effect until this one is answered.
         """
         if not (serial.isascii() and serial.isdigit() and len(serial) < 20):
             return False

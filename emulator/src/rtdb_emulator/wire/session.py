@@ -126,7 +126,7 @@ class Session:
             self._write_one_by_one()
 
     def _write_one_by_one(self) -> None:
-        """Write what the rules allow, one by one, since the whole was denied."""
+        """Write what can be written, one by one, since the whole was denied or invalid."""
         for values in self._at_end:
             try:
                 self._database.write(values, self._caller)
