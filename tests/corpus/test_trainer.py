@@ -316,7 +316,7 @@ def test_csv_books_without_an_isbn_are_left_out_and_no_field_breaks_the_features
         "b/c,T,A,1999",
         "b",
         'c,"T\n",A,19xx',
-        "d,\0,NaN,-44",
+        "d,\x01,NaN,-44",
     ]
     file.write_text("\n".join(lines) + "\n")
     books = read_csv(file, BOOKS)
