@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bookrec.entries import MAX_RATING
+from trainer.data.dataset import parsed_number
 
 FORMULA, SPACES, APOSTROPHE, SCIENTIFIC, TRAILING_ZERO, THOUSANDS = (
     "formula", "spaces", "apostrophe", "scientific", "trailing_zero", "thousands",
@@ -169,9 +170,8 @@ def _stars(text: str, scale: float, halves: bool) -> Cell:
     if match := _COMMA.fullmatch(plain):
         plain = f"{match.group(1)}.{match.group(2)}"
         what.append(DECIMAL_COMMA)
-    try:
-        number = float(plain)
-    except ValueError:
+    number = parsed_number(plain)
+    if number is None:
         return text, ()
     if not math.isfinite(number) or number <= 0:
         return plain, tuple(what)

@@ -106,6 +106,7 @@ def test_ids_with_fractions_are_names_and_lose_no_zero():
         ("6.25", "6.25", set()),
         ("-0.25", "-0.25", set()),
         ("four", "four", set()),
+        ("0_4", "0_4", set()),
         ("nan", "nan", set()),
         ("1e308", "1e308", set()),
     ],
@@ -133,6 +134,10 @@ def test_another_scale_is_mapped_to_five_stars(scale, given, expected):
     values, counts = stars(*map(str, given), scale=scale)
     assert list(map(float, values)) == expected
     assert counts.get("scaled", 0) == (sum(stars > 0 for stars in given) if scale != 5 else 0)
+
+
+def test_what_is_no_number_is_not_mapped():
+    assert stars("0_4", "four", scale=10) == (["0_4", "four"], {})
 
 
 @pytest.mark.parametrize(
