@@ -48,11 +48,11 @@ SUSPICIOUS, LEAST_ABOVE = 0.1, 2
 """If more than this share of the ratings, and so many, are above 5, they are on another scale."""
 
 _FORMULA = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
-_SPACED = re.compile(r"\s*('?[0-9][0-9XxEe.,+ -]*?)\s*")
+_NUMERIC = re.compile(r"'?[0-9][0-9XxEe.,+ -]*")
 _APOSTROPHE = re.compile(r"'[0-9][0-9Xx -]*")
 _SCIENTIFIC = re.compile(r"([1-9])(?:[.,](\d+))?[eE]([+-]?)(\d{1,3})")
 _TRAILING_ZERO = re.compile(r"(\d+)[.,]0+")
-_FRACTION = re.compile(r"\d+[.,]\d*[1-9]\d*")
+_FRACTION = re.compile(r"\d+[.,]0*[1-9]\d*")
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
 _COMMA = re.compile(r"([+-]?\d*),(\d+)")
 
@@ -134,8 +134,9 @@ def _id(text: str, are_numbers: bool) -> Cell:
     plain = unwrapped(text)
     if plain != text:
         what.append(FORMULA)
-    if (match := _SPACED.fullmatch(plain)) and match.group(1) != plain:
-        plain = match.group(1)
+    bare = plain.strip()
+    if bare != plain and _NUMERIC.fullmatch(bare):
+        plain = bare
         what.append(SPACES)
     if _APOSTROPHE.fullmatch(plain):
         plain = plain[1:]

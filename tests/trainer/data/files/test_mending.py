@@ -1,5 +1,7 @@
 """Cells that a spreadsheet or another site has turned: what is mended, and what cannot be."""
 
+import time
+
 import pandas as pd
 import pytest
 
@@ -79,6 +81,13 @@ def test_spaces_around_a_number_hide_no_other_repair():
     assert ids(" 9.780439023481E+12") == (["9780439023481"], {"spaces": 1, "scientific": 1})
     assert ids('="0439023483 "', " '0439023483") == (["0439023483"] * 2, {"formula": 1, "spaces": 2, "apostrophe": 1})
     assert ids("9.78E+12 ") == ([None], {})
+
+
+@pytest.mark.parametrize("text", ["1" + " " * 100_000 + "y", "1." + "1" * 100_000 + "x"], ids=["spaces", "digits"])
+def test_a_long_cell_takes_no_longer_than_its_length(text):
+    began = time.process_time()
+    assert ids(text) == ([text], {})
+    assert time.process_time() - began < 5  # with backtracking, half a minute
 
 
 def test_ids_with_fractions_are_names_and_lose_no_zero():
