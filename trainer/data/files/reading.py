@@ -17,7 +17,7 @@ from trainer.data.files import mending
 from trainer.data.files.formats import BOOK_NAMES, BOOKS, MARKS, RATINGS, Library, library_of
 from trainer.data.files.report import Report
 from trainer.data.files.spelling import spelt_otherwise
-from trainer.data.files.table import raw_table, read_table, with_columns
+from trainer.data.files.table import column_names, raw_table, read_table, with_columns
 from trainer.data.files.text import is_json
 from trainer.data.ingest.folders import SCHEME
 from trainer.data.ingest.snapshot import SourceError
@@ -188,7 +188,7 @@ def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd
     if isbn is not None:
         return rows.rename(columns={isbn: "isbn"}), catalogue
     if "book_id" not in rows or "book_id" not in catalogue:
-        raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {', '.join(rows.columns)}")
+        raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {column_names(rows)}")
     # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without.
     catalogue = catalogue.assign(isbn=[isbn.zfill(10) if isbn else "" for isbn in catalogue["isbn"]])
     isbn_of = dict(zip(catalogue["book_id"], catalogue["isbn"], strict=True))

@@ -18,6 +18,9 @@ from trainer.data.ingest.snapshot import SourceError
 
 SEPARATORS = ",;\t"
 
+MOST_NAMES = 500
+"""Characters of columns' names in a message."""
+
 Needed = Mapping[str, Sequence[str]]
 """Required columns, each with the names that it may have."""
 
@@ -78,12 +81,18 @@ def with_columns(frame: pd.DataFrame, needed: Needed, path: Path | str) -> pd.Da
     for column, names in needed.items():
         present = next((each for each in names if each in frame.columns), None)
         if present is None and names:
-            raise SourceError(f"{path}: no column {column}; it has {', '.join(map(str, frame.columns))}")
+            raise SourceError(f"{path}: no column {column}; it has {column_names(frame)}")
         if present not in (None, column):
             frame = frame.drop(columns=column, errors="ignore").rename(columns={present: column})
     if frame.empty:
         raise SourceError(f"{path}: no row below the header")
     return frame
+
+
+def column_names(frame: pd.DataFrame) -> str:
+    """Return the names of a table's columns, cut to ``MOST_NAMES`` characters."""
+    names = ", ".join(frame.columns)
+    return names if len(names) <= MOST_NAMES else f"{names[:MOST_NAMES]}…"
 
 
 def _read(name: str, known: Needed) -> pd.DataFrame:

@@ -140,3 +140,11 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path):
     path.write_text("reader;isbn;myRate\nu;a;4\n")
     with pytest.raises(SourceError, match="no column userId; it has reader, isbn, myRate"):
         read_table(path, RATINGS)
+
+
+def test_a_message_does_not_repeat_a_file_without_a_header(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text(",".join(f"column{n}" for n in range(10_000)) + "\n1\n")
+    with pytest.raises(SourceError, match=r"no column userId; it has column0, column1, .*…$") as raised:
+        read_table(path, RATINGS)
+    assert len(str(raised.value)) < len(str(path)) + 600
