@@ -164,8 +164,8 @@ def _encoding_problem(name: str, problem: UnicodeDecodeError) -> str:
         return f"it is damaged {problem.encoding.upper()}: save it as UTF-8"
     try:
         line = line_that_is_not_utf8(name)
-    except (OSError, UnicodeDecodeError):
-        line = 1
+    except (OSError, EOFError, zlib.error):  # cut off behind the place, in the same line
+        return "it is cut off or damaged, and not UTF-8"
     return (
         f"line {line} is not UTF-8: save it as UTF-8, which spreadsheets call CSV UTF-8, or convert it, from Latin-1 "
         "for example with `iconv -f LATIN1 -t UTF-8`"

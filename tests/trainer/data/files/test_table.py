@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import os
+import random
 
 import pytest
 
@@ -12,6 +13,7 @@ from trainer.data.files.reading import is_table
 from trainer.data.files.table import read_table
 from trainer.data.sources import SourceError, read_files
 
+LONG = random.Random(1).randbytes(150_000).hex().encode()  # a cell that gzip makes half as long
 ROWS = [["ann", "0439023483", "5"], ["bob, jr; \t\u00e9", "080442957X", "3.5"], ["\u4e66", "i", "0"]]
 
 
@@ -120,6 +122,7 @@ def test_columns_of_known_data_sets_count(tmp_path, columns):
         (b"userId,isbn,myRate\nu,a,4\nu,a,4,5\n", "line 3 has 4 fields, the header 3: put fields"),
         (gzip.compress(text_of().encode() * 100)[:-9], "cut off or damaged"),
         (b"\x1f\x8bjunk", "cut off or damaged"),
+        (gzip.compress(b"userId,isbn,myRate\n\xff" + LONG)[: len(LONG) // 4], "cut off or damaged, and not UTF-8"),
         ("userId,isbn".encode("utf-16")[:-1], "damaged UTF-16"),
         (b"", "it is empty"),
         (b"\xef\xbb\xbf", "it is empty"),
