@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from bookrec.errors import BadInput
 from trainer.data.files.text import beginning, is_archive, is_json_text, line_that_is_not_utf8, opened
 from trainer.data.ingest.snapshot import SourceError
 
@@ -110,6 +109,7 @@ def _read(name: str, known: Needed) -> pd.DataFrame:
         for _ in range(skipped):
             file.readline()
         text = _Text(file, "utf-8", newline="")
+        text.path = name
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             # Without index_col, a separator at the end of each row shifts all columns by one.
@@ -127,13 +127,15 @@ def _read(name: str, known: Needed) -> pd.DataFrame:
 
 
 class _Text(io.TextIOWrapper):
-    """Reads text without NUL characters, where pandas would end the cell."""
+    """Reads text without NUL characters: pandas would end a cell there."""
+
+    path = ""
 
     def read(self, size: int | None = -1, /) -> str:
-        """Return so many characters; raise ``BadInput`` if there is a NUL among them."""
+        """Return so many characters; raise ``SourceError`` if there is a NUL among them."""
         text = super().read(size)
         if "\0" in text:
-            raise BadInput("it has NUL characters, so it is damaged or no text: save it as CSV UTF-8")
+            raise _unreadable(self.path, "it has NUL characters, so it is damaged or not text: save it as CSV UTF-8")
         return text
 
 
