@@ -1,4 +1,4 @@
-"""Repairs cells that a spreadsheet or another site writes otherwise than the contract, where there is one way to."""
+"""Repairs cells that a spreadsheet or another site has written in another form, if there is one way to do it."""
 
 from __future__ import annotations
 

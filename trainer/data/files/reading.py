@@ -35,7 +35,7 @@ class How:
     """How files are read.
 
     Attributes:
-        scale: the highest rating in them, which becomes five stars; None is 5, unless that drops the best ratings.
+        scale: the highest rating in them, which becomes five stars; None is 5, and another scale is an error.
         matches: whether ISBNs are mapped onto the catalogue's own spelling of the same book.
         user_id: whose library it is, if the file names no readers.
         foreign: the rows go into no database: stars need not be halves, and any text is a reader or a book.
@@ -219,10 +219,10 @@ def _mended_rows(rows: pd.DataFrame, how: How, report: Report) -> pd.DataFrame:
 
 
 def _check_scale(stars: pd.Series, how: How, report: Report) -> None:
-    """Say that ratings are on another scale.
+    """Check that ratings are of five stars, unless ``how`` names a scale.
 
     Raises:
-        SourceError: nobody has said on which: what would be left are the low ones.
+        SourceError: if they are on another scale; without those above 5, only the low ones would be left.
     """
     other = None if how.scale else mending.other_scale(stars)
     if other is None:
