@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,7 +124,7 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
     if len(chosen.frame) < least:
         raise SourceError(f"{source}: no usable rating in {report.rows} rows; dropped: {report.reasons()}")
     if catalogue is not None or not how.foreign:  # a comparison needs no titles
-        report.untitled = _untitled(chosen.frame["isbn"], catalogue)
+        report.untitled = untitled(chosen.frame["isbn"], catalogue)
     return Tables(rows.reset_index(drop=True), chosen.frame, catalogue, report)
 
 
@@ -138,6 +138,14 @@ def read_catalogue(path: Path | str) -> pd.DataFrame:
     books = _mended_books(read_table(path, BOOKS), report, is_own=False)
     report.log()
     return books.reset_index(drop=True)
+
+
+def untitled(isbns: Iterable[str], books: pd.DataFrame | None) -> tuple[str, ...]:
+    """Return the books, ascending, for which a catalogue has no title."""
+    if books is None or "title" not in books:
+        return tuple(sorted(set(isbns)))
+    titled = set(books["isbn"][books["title"].str.strip() != ""])
+    return tuple(sorted(set(isbns) - titled))
 
 
 def time_of(text: str) -> int:
@@ -264,10 +272,3 @@ def _spelt(rows: pd.DataFrame, books: pd.DataFrame, how: How, report: Report) ->
     if not how.matches or not report.otherwise:
         return rows
     return rows.assign(isbn=rows["isbn"].map(lambda isbn: report.otherwise.get(isbn, isbn)))
-
-
-def _untitled(isbns: pd.Series, books: pd.DataFrame | None) -> tuple[str, ...]:
-    if books is None or "title" not in books:
-        return tuple(sorted(set(isbns)))
-    titled = set(books["isbn"][books["title"].str.strip() != ""])
-    return tuple(sorted(set(isbns) - titled))
