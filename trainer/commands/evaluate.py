@@ -203,7 +203,6 @@ def evaluate_split(
 
 
 def _write(out: Path, metrics: dict[str, Any], result: Evaluation, test: pd.DataFrame) -> None:
-
     from trainer.metrics import finite
 
     (out / "metrics.json").write_text(json.dumps(finite(metrics), indent=1, allow_nan=False))

@@ -121,7 +121,7 @@ def check_model(path: str) -> None:
         reason = getattr(problem, "strerror", None) or cause_of(problem) or type(problem).__name__
         raise SourceError(
             f"{path}: cannot be read ({reason}); give lists/VERSION/model.npz of a run with --lists"
-        ) from (problem)
+        ) from problem
     try:
         model_file.from_bytes(content)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as problem:

@@ -311,11 +311,17 @@ def _stars(value: object) -> float:
 def _number(value: object) -> object:
     """Return a text of a CSV column as a number; leave what is not a number for the validator to reject."""
     if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
+        number = parsed_number(value)
+        return value if number is None else number
     return float(value) if isinstance(value, (np.floating, np.integer)) else value
+
+
+def parsed_number(text: str) -> float | None:
+    """Return the number that a text is, or None; 0_4 is a number in Python only."""
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
 
 
 def _is_isbn(value: object) -> bool:

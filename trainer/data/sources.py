@@ -14,7 +14,7 @@ import pandas as pd
 from bookrec import paths
 from trainer.data.files.formats import BOOKS, RATINGS
 from trainer.data.files.mending import LOST_DIGITS
-from trainer.data.files.reading import AS_IT_IS, How, is_table, read_tables, time_of
+from trainer.data.files.reading import AS_IT_IS, How, is_table, read_tables, time_of, untitled
 from trainer.data.files.report import Report
 from trainer.data.files.spelling import spelt_otherwise
 from trainer.data.files.table import Needed, read_table
@@ -117,13 +117,12 @@ def report_of(snapshot: Snapshot, name: str) -> Report:
     """Return what was rejected in a snapshot of a database, and which of its books have no title."""
     entries = {reason.removeprefix("entry:"): number for reason, number in snapshot.rejected.items()}
     isbns = snapshot.ratings["isbn"].unique()
-    titled = snapshot.books["isbn"][snapshot.books["title"] != ""]
     return Report(
         name,
         rows=len(snapshot.ratings) + sum(n for reason, n in entries.items() if not reason.startswith("book:")),
         dropped=Counter(entries),
         has_catalogue=True,
-        untitled=tuple(sorted(set(isbns) - set(titled))),
+        untitled=untitled(isbns, snapshot.books),
         otherwise=spelt_otherwise(isbns, snapshot.books["isbn"]),
         is_table=False,
     )

@@ -65,9 +65,9 @@ LIBRARIES = (
 )
 
 MARKS: Mapping[str, tuple[str, ...]] = {
-    **{name: (*names, *(other for library in LIBRARIES for other in library.ratings[name]))
-       for name, names in RATINGS.items()},
-}  # fmt: skip
+    name: (*names, *(other for library in LIBRARIES for other in library.ratings[name]))
+    for name, names in RATINGS.items()
+}
 """Names by which a table of ratings is known, in whichever format."""
 
 

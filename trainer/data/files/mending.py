@@ -1,4 +1,4 @@
-"""Repairs cells that a spreadsheet or another site writes otherwise than the contract, where there is one way to."""
+"""Repairs cells that a spreadsheet or another site has written in another form, if there is one way to do it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bookrec.entries import MAX_RATING
+from trainer.data.dataset import parsed_number
 
 FORMULA, SPACES, APOSTROPHE, SCIENTIFIC, TRAILING_ZERO, THOUSANDS = (
     "formula", "spaces", "apostrophe", "scientific", "trailing_zero", "thousands",
@@ -47,11 +48,11 @@ SUSPICIOUS, LEAST_ABOVE = 0.1, 2
 """If more than this share of the ratings, and so many, are above 5, they are on another scale."""
 
 _FORMULA = re.compile(r'\s*="(.*)"\s*', re.DOTALL)
-_SPACED = re.compile(r"\s*('?[0-9][0-9XxEe.,+ -]*?)\s*")
+_NUMERIC = re.compile(r"'?[0-9][0-9XxEe.,+ -]*")
 _APOSTROPHE = re.compile(r"'[0-9][0-9Xx -]*")
 _SCIENTIFIC = re.compile(r"([1-9])(?:[.,](\d+))?[eE]([+-]?)(\d{1,3})")
 _TRAILING_ZERO = re.compile(r"(\d+)[.,]0+")
-_FRACTION = re.compile(r"\d+[.,]\d*[1-9]\d*")
+_FRACTION = re.compile(r"\d+[.,]0*[1-9]\d*")
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
 _COMMA = re.compile(r"([+-]?\d*),(\d+)")
 
@@ -133,8 +134,9 @@ def _id(text: str, are_numbers: bool) -> Cell:
     plain = unwrapped(text)
     if plain != text:
         what.append(FORMULA)
-    if (match := _SPACED.fullmatch(plain)) and match.group(1) != plain:
-        plain = match.group(1)
+    bare = plain.strip()
+    if bare != plain and _NUMERIC.fullmatch(bare):
+        plain = bare
         what.append(SPACES)
     if _APOSTROPHE.fullmatch(plain):
         plain = plain[1:]
@@ -169,9 +171,8 @@ def _stars(text: str, scale: float, halves: bool) -> Cell:
     if match := _COMMA.fullmatch(plain):
         plain = f"{match.group(1)}.{match.group(2)}"
         what.append(DECIMAL_COMMA)
-    try:
-        number = float(plain)
-    except ValueError:
+    number = parsed_number(plain)
+    if number is None:
         return text, ()
     if not math.isfinite(number) or number <= 0:
         return plain, tuple(what)

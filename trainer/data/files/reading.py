@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from trainer.data.files import mending
 from trainer.data.files.formats import BOOK_NAMES, BOOKS, MARKS, RATINGS, Library, library_of
 from trainer.data.files.report import Report
 from trainer.data.files.spelling import spelt_otherwise
-from trainer.data.files.table import raw_table, read_table, with_columns
+from trainer.data.files.table import column_names, raw_table, read_table, with_columns
 from trainer.data.files.text import is_json
 from trainer.data.ingest.folders import SCHEME
 from trainer.data.ingest.snapshot import SourceError
@@ -35,7 +35,7 @@ class How:
     """How files are read.
 
     Attributes:
-        scale: the highest rating in them, which becomes five stars; None is 5, unless that drops the best ratings.
+        scale: the highest rating in them, which becomes five stars; None is 5, and another scale is an error.
         matches: whether ISBNs are mapped onto the catalogue's own spelling of the same book.
         user_id: whose library it is, if the file names no readers.
         foreign: the rows go into no database: stars need not be halves, and any text is a reader or a book.
@@ -124,7 +124,7 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
     if len(chosen.frame) < least:
         raise SourceError(f"{source}: no usable rating in {report.rows} rows; dropped: {report.reasons()}")
     if catalogue is not None or not how.foreign:  # a comparison needs no titles
-        report.untitled = _untitled(chosen.frame["isbn"], catalogue)
+        report.untitled = untitled(chosen.frame["isbn"], catalogue)
     return Tables(rows.reset_index(drop=True), chosen.frame, catalogue, report)
 
 
@@ -138,6 +138,14 @@ def read_catalogue(path: Path | str) -> pd.DataFrame:
     books = _mended_books(read_table(path, BOOKS), report, is_own=False)
     report.log()
     return books.reset_index(drop=True)
+
+
+def untitled(isbns: Iterable[str], books: pd.DataFrame | None) -> tuple[str, ...]:
+    """Return the books, ascending, for which a catalogue has no title."""
+    if books is None or "title" not in books:
+        return tuple(sorted(set(isbns)))
+    titled = set(books["isbn"][books["title"].str.strip() != ""])
+    return tuple(sorted(set(isbns) - titled))
 
 
 def time_of(text: str) -> int:
@@ -188,7 +196,7 @@ def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd
     if isbn is not None:
         return rows.rename(columns={isbn: "isbn"}), catalogue
     if "book_id" not in rows or "book_id" not in catalogue:
-        raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {', '.join(rows.columns)}")
+        raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {column_names(rows)}")
     # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without.
     catalogue = catalogue.assign(isbn=[isbn.zfill(10) if isbn else "" for isbn in catalogue["isbn"]])
     isbn_of = dict(zip(catalogue["book_id"], catalogue["isbn"], strict=True))
@@ -219,10 +227,10 @@ def _mended_rows(rows: pd.DataFrame, how: How, report: Report) -> pd.DataFrame:
 
 
 def _check_scale(stars: pd.Series, how: How, report: Report) -> None:
-    """Say that ratings are on another scale.
+    """Check that ratings are of five stars, unless ``how`` names a scale.
 
     Raises:
-        SourceError: nobody has said on which: what would be left are the low ones.
+        SourceError: if they are on another scale; without those above 5, only the low ones would be left.
     """
     other = None if how.scale else mending.other_scale(stars)
     if other is None:
@@ -264,10 +272,3 @@ def _spelt(rows: pd.DataFrame, books: pd.DataFrame, how: How, report: Report) ->
     if not how.matches or not report.otherwise:
         return rows
     return rows.assign(isbn=rows["isbn"].map(lambda isbn: report.otherwise.get(isbn, isbn)))
-
-
-def _untitled(isbns: pd.Series, books: pd.DataFrame | None) -> tuple[str, ...]:
-    if books is None or "title" not in books:
-        return tuple(sorted(set(isbns)))
-    titled = set(books["isbn"][books["title"].str.strip() != ""])
-    return tuple(sorted(set(isbns) - titled))

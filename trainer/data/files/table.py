@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from bookrec.errors import BadInput
 from trainer.data.files.text import beginning, is_archive, is_json_text, line_that_is_not_utf8, opened
 from trainer.data.ingest.snapshot import SourceError
 
 SEPARATORS = ",;\t"
+
+MOST_NAMES = 500
+"""Characters of columns' names in a message."""
 
 Needed = Mapping[str, Sequence[str]]
 """Required columns, each with the names that it may have."""
@@ -78,12 +80,18 @@ def with_columns(frame: pd.DataFrame, needed: Needed, path: Path | str) -> pd.Da
     for column, names in needed.items():
         present = next((each for each in names if each in frame.columns), None)
         if present is None and names:
-            raise SourceError(f"{path}: no column {column}; it has {', '.join(map(str, frame.columns))}")
+            raise SourceError(f"{path}: no column {column}; it has {column_names(frame)}")
         if present not in (None, column):
             frame = frame.drop(columns=column, errors="ignore").rename(columns={present: column})
     if frame.empty:
         raise SourceError(f"{path}: no row below the header")
     return frame
+
+
+def column_names(frame: pd.DataFrame) -> str:
+    """Return the names of a table's columns, cut to ``MOST_NAMES`` characters."""
+    names = ", ".join(frame.columns)
+    return names if len(names) <= MOST_NAMES else f"{names[:MOST_NAMES]}…"
 
 
 def _read(name: str, known: Needed) -> pd.DataFrame:
@@ -101,6 +109,7 @@ def _read(name: str, known: Needed) -> pd.DataFrame:
         for _ in range(skipped):
             file.readline()
         text = _Text(file, "utf-8", newline="")
+        text.path = name
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             # Without index_col, a separator at the end of each row shifts all columns by one.
@@ -118,13 +127,15 @@ def _read(name: str, known: Needed) -> pd.DataFrame:
 
 
 class _Text(io.TextIOWrapper):
-    """Reads text without NUL characters, where pandas would end the cell."""
+    """Reads text without NUL characters: pandas would end a cell there."""
+
+    path = ""
 
     def read(self, size: int | None = -1, /) -> str:
-        """Return so many characters; raise ``BadInput`` if there is a NUL among them."""
+        """Return so many characters; raise ``SourceError`` if there is a NUL among them."""
         text = super().read(size)
         if "\0" in text:
-            raise BadInput("it has NUL characters, so it is damaged or no text: save it as CSV UTF-8")
+            raise _unreadable(self.path, "it has NUL characters, so it is damaged or not text: save it as CSV UTF-8")
         return text
 
 
@@ -155,8 +166,8 @@ def _encoding_problem(name: str, problem: UnicodeDecodeError) -> str:
         return f"it is damaged {problem.encoding.upper()}: save it as UTF-8"
     try:
         line = line_that_is_not_utf8(name)
-    except (OSError, UnicodeDecodeError):
-        line = 1
+    except (OSError, EOFError, zlib.error):  # cut off behind the place, in the same line
+        return "it is cut off or damaged, and not UTF-8"
     return (
         f"line {line} is not UTF-8: save it as UTF-8, which spreadsheets call CSV UTF-8, or convert it, from Latin-1 "
         "for example with `iconv -f LATIN1 -t UTF-8`"

@@ -77,7 +77,7 @@ class _AsUtf8(io.RawIOBase):
         view = memoryview(cast(bytearray, buffer))
         while not self._rest:
             chunk = self._file.read(len(view))
-            self._rest = self._decoder.decode(chunk, not chunk).encode("utf-8", "surrogatepass")
+            self._rest = self._decoder.decode(chunk, not chunk).encode()
             if not chunk:
                 break
         size = min(len(view), len(self._rest))

@@ -14,7 +14,7 @@ BOOK_COLUMNS = ["isbn", "title", "authors", "genre", "year", "description"]
 
 
 class SourceError(BadInput):
-    """Input that cannot be read; the message says which, and what to do. It repeats none of the content."""
+    """Input that cannot be read; the message says which, and what to do. It repeats column names at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ def test_more_than_a_tenth_dropped_is_a_warning(tables, bad, is_warned):
         ("ann,,5\nann,i,four\n", "isbn_missing 1 (row 2: "),
         (",i,5\n", "user_missing 1 (row 2: "),
         ("a.b,i,5\n", "user_invalid 1 (row 2: "),
+        ("ann,i,0_4\nbob,i,1_0.5\n", "rating_not_number 2 (row 2: "),
         ("ann,i,9\n", "rating_out_of_range 1 (row 2: "),
         (",,\n,,\n", "user_missing 2 (row 2: "),
     ],

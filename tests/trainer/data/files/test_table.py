@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import os
+import random
 
 import pytest
 
@@ -12,6 +13,7 @@ from trainer.data.files.reading import is_table
 from trainer.data.files.table import read_table
 from trainer.data.sources import SourceError, read_files
 
+LONG = random.Random(1).randbytes(150_000).hex().encode()  # a cell that gzip makes half as long
 ROWS = [["ann", "0439023483", "5"], ["bob, jr; \t\u00e9", "080442957X", "3.5"], ["\u4e66", "i", "0"]]
 
 
@@ -120,6 +122,7 @@ def test_columns_of_known_data_sets_count(tmp_path, columns):
         (b"userId,isbn,myRate\nu,a,4\nu,a,4,5\n", "line 3 has 4 fields, the header 3: put fields"),
         (gzip.compress(text_of().encode() * 100)[:-9], "cut off or damaged"),
         (b"\x1f\x8bjunk", "cut off or damaged"),
+        (gzip.compress(b"userId,isbn,myRate\n\xff" + LONG)[: len(LONG) // 4], "cut off or damaged, and not UTF-8"),
         ("userId,isbn".encode("utf-16")[:-1], "damaged UTF-16"),
         (b"", "it is empty"),
         (b"\xef\xbb\xbf", "it is empty"),
@@ -140,3 +143,11 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path):
     path.write_text("reader;isbn;myRate\nu;a;4\n")
     with pytest.raises(SourceError, match="no column userId; it has reader, isbn, myRate"):
         read_table(path, RATINGS)
+
+
+def test_a_message_does_not_repeat_a_file_without_a_header(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text(",".join(f"column{n}" for n in range(10_000)) + "\n1\n")
+    with pytest.raises(SourceError, match=r"no column userId; it has column0, column1, .*…$") as raised:
+        read_table(path, RATINGS)
+    assert len(str(raised.value)) < len(str(path)) + 600
