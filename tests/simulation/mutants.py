@@ -311,18 +311,23 @@ def faulty(mutant, folder):
     return text.replace(mutant.code, mutant.fault)
 
 
+def make_faulty_copy(mutant, folder, more=()):
+    """Copy what the simulation needs, and ``more``, into a folder, and put the fault in."""
+    for part in (*PACKAGES, "trainer", "tests", "database.rules.json", *more):
+        source, target = ROOT / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "venv", "node_modules"))
+        else:
+            shutil.copy(source, target)
+    (folder / mutant.file).write_text(faulty(mutant, folder))
+
+
 def hunt(mutant, seeds):
     """Return (invariant, first seed that catches the mutant), or None if none of ``seeds`` does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in (*PACKAGES, "trainer", "tests", "database.rules.json"):
-            source, target = ROOT / part, folder / part
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "venv", "node_modules"))
-            else:
-                shutil.copy(source, target)
-        (folder / mutant.file).write_text(faulty(mutant, folder))
+        make_faulty_copy(mutant, folder)
         command = [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--jobs", "1", "--until-failure"]
         env = {**os.environ, "PYTHONPATH": f"{folder / 'functions'}:{folder}"}
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=3_600)

@@ -4,13 +4,12 @@ Histories do not have a hostile bucket or rules that are open; the tests named h
 """
 
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.simulation.mutants import PACKAGES, ROOT, Mutant, faulty
+from tests.simulation.mutants import ROOT, Mutant, faulty, make_faulty_copy
 
 SHARDS, WRITER = "functions/bookrec/list_shards.py", "functions/backend/shard_writer.py"
 STORE, MODELS = "functions/backend/adapters/cloud_storage.py", "functions/backend/models.py"
@@ -116,24 +115,8 @@ def test_the_code_that_a_mutant_replaces_and_the_test_that_finds_it_are_there(mu
 @pytest.mark.whole
 @pytest.mark.parametrize(("mutant", "test"), CASES, ids=NAMES)
 def test_a_fault_in_what_protects_is_found(mutant, test, tmp_path):
-    for part in (
-        *PACKAGES,
-        "functions/main.py",
-        "trainer",
-        "tests",
-        "local",
-        "deploy",
-        "emulator/src",
-        "pyproject.toml",
-        "database.rules.json",
-    ):
-        source, target = ROOT / part, tmp_path / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "venv", "node_modules"))
-        else:
-            shutil.copy(source, target)
-    (tmp_path / mutant.file).write_text(faulty(mutant, tmp_path))
+    more = ("functions/main.py", "local", "deploy", "emulator/src", "pyproject.toml")
+    make_faulty_copy(mutant, tmp_path, more)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
     path = os.pathsep.join(str(tmp_path / name) for name in ("functions", "emulator/src", ""))
     done = subprocess.run(
