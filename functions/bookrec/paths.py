@@ -41,6 +41,16 @@ def recommendations(user_id: str) -> str:
     return f"{USERS}/{user_id}/recommendations"
 
 
+def book_key(isbn: str) -> str:
+    """Return the database key of a book: its ISBN, with a comma, which no ISBN has, for each dot, which no key has."""
+    return isbn.replace(".", ",")
+
+
+def isbn_of(key: str) -> str:
+    """Return the ISBN whose ``book_key`` this is."""
+    return key.replace(",", ".")
+
+
 def children(node: object) -> Mapping[str, Any]:
     """Return a node's children by key; the database returns nodes with small integer keys as a list."""
     if isinstance(node, list):
