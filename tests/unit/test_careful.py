@@ -205,3 +205,32 @@ def test_an_event_of_a_full_shelf_raises_an_alarm_once_an_hour_for_each_reader(w
     assert [line["reader"] for line in lines if line.get("alarm") == "shelf-full"] == [
         user_key("u00"), user_key("u01"),
     ]  # fmt: skip
+
+
+def test_a_task_that_is_delivered_again_while_it_is_at_work_leaves_nobody_out(world):
+    world.is_deadly = False
+    assert run(world)
+    place = careful.Careful(world.database, None, world.clock, "fanout-0")
+    made = []
+
+    def twice(group):
+        made.append(list(group))
+        if len(made) < 6:
+            world.clock.now += 5_000
+            other = careful.Careful(world.database, None, world.clock, "fanout-0")
+            other._work_through(["u00"], twice, clears=True)
+
+    place._work_through(["u00"], twice, clears=True)
+    assert len(made) == 6
+    assert world.database.status("leftOut") is None
+
+
+def test_a_note_that_a_run_left_a_moment_ago_is_not_held_against_its_reader_yet(world):
+    key = user_key("u05")
+    for seconds, is_tried in ((1, True), (59, True), (61, False)):
+        note = {"readers": {key: True}, "tries": careful.ATTEMPTS, "at": world.clock.now - 1_000 * seconds}
+        world.database.update({f"{careful.SUSPECTS}/p": note})
+        tried = []
+        one = careful.Careful(world.database, None, world.clock, "p")
+        one._work_through(["u05"], tried.append, clears=False)
+        assert bool(tried) == is_tried

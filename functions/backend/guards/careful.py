@@ -2,8 +2,9 @@
 
 Before some lists are made, their readers are noted; if the function dies, the note stays. The next run finds it, and
 makes these lists one at a time, each with a note of its own. Who was alone in a note that stayed is tried once more,
-then left out for a while. Readers appear as the hash of the logs. A function that dies for other reasons costs an
-innocent reader no more than that while.
+then left out for a while. A task may be delivered twice at the same time, so a note that stayed may be of a run that is
+at work: only one that is older than one list takes says that a run has died. Readers appear as the hash of the logs.
+A function that dies for other reasons costs an innocent reader no more than that while.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ SUSPECTS, LEFT_OUT = f"{paths.STATUS}/suspects", f"{paths.STATUS}/leftOut"
 
 ATTEMPTS = 2
 """So often a reader is tried alone."""
+
+ONE_LIST_MS = 60_000
+"""One list never takes so long: the function that noted its reader alone, so long ago, has died."""
 
 FIRST_MS, LONGEST_MS, FORGOTTEN_MS = 3_600_000, 86_400_000, 7 * 86_400_000
 """How long a reader is left out: doubled each time, up to a day. A week after that, nothing is known of it any more."""
@@ -117,6 +121,8 @@ class Careful:
         self._left_out = {key: children(node) for key, node in children(self._database.status("leftOut")).items()}
         noted = children(self._database.status(f"suspects/{self._place}"))
         tries = int(noted.get("tries", 0))
+        if self._clock.now_ms() - _number(noted.get("at")) < ONE_LIST_MS:
+            tries = max(tries - 1, 0)
         self._suspects = dict.fromkeys(children(noted.get("readers")), tries)
         self._is_loaded, self._is_noted = True, bool(noted)
 
