@@ -22,9 +22,6 @@ from trainer.data.files.text import is_json
 from trainer.data.ingest.folders import SCHEME
 from trainer.data.ingest.snapshot import SourceError
 
-FIRST_ROW = 2
-"""The number of the row below the header, as spreadsheets count."""
-
 _TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _DATABASES = (".json", ".json.gz")
 _DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)(?:[ T].*)?")
@@ -58,7 +55,7 @@ class Tables:
         ratings: ``userId``, ``isbn`` and ``myRate`` as texts, and ``at`` (int64, milliseconds since 1970, or -1) if
             the file has times; rows that break the contract are still in it.
         usable: the usable rows, as ``dataset.clean`` returns them.
-        books: the catalogue as texts, or None; the index is a row's place below the header.
+        books: the catalogue as texts, or None; the index is the number of a row's first line.
         report: what was mended and dropped; ``usable`` is what is left.
     """
 
@@ -120,7 +117,7 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
     numbers = rows.index.to_numpy()
     for reason, number in chosen.dropped.items():
         place, message = chosen.first[reason]
-        report.drop(reason, number, int(numbers[place]) + FIRST_ROW, message)
+        report.drop(reason, number, int(numbers[place]), message)
     if len(chosen.frame) < least:
         raise SourceError(f"{source}: no usable rating in {report.rows} rows; dropped: {report.reasons()}")
     if catalogue is not None or not how.foreign:  # a comparison needs no titles
@@ -221,7 +218,7 @@ def _mended_rows(rows: pd.DataFrame, how: How, report: Report) -> pd.DataFrame:
     report.mended.update(stars.counts)
     _check_scale(stars.values, how, report)
     if not usable.all():
-        first = int(np.flatnonzero(~usable)[0]) + FIRST_ROW
+        first = int(rows.index[~usable][0])
         report.drop(mending.LOST_DIGITS, int(np.count_nonzero(~usable)), first, mending.LOST_DIGITS_MESSAGE)
     return rows.assign(**columns, myRate=stars.values)[usable]
 
@@ -252,7 +249,7 @@ def _mended_books(books: pd.DataFrame, report: Report, *, is_own: bool) -> pd.Da
     mended = mending.mend_ids(books["isbn"])
     report.mended.update({} if is_own else mended.counts)
     if mended.unusable.any() and not is_own:
-        first = int(np.flatnonzero(mended.unusable)[0]) + FIRST_ROW
+        first = int(books.index[mended.unusable][0])
         number = int(np.count_nonzero(mended.unusable))
         report.drop(f"book:{mending.LOST_DIGITS}", number, first, mending.LOST_DIGITS_MESSAGE)
     books = books.assign(isbn=mended.values)[~mended.unusable]

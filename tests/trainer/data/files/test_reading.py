@@ -47,14 +47,14 @@ def test_every_repair_is_counted_and_every_drop_has_its_first_row_and_reason(tab
     assert read.report.dropped == {
         "digits_lost": 1, "rating_out_of_range": 1, "isbn_missing": 1, "rating_not_half": 1, "duplicate": 1,
     }  # fmt: skip
-    rows = {reason: row for reason, (row, _) in read.report.first.items()}
-    assert rows == {
+    lines = {reason: line for reason, (line, _) in read.report.first.items()}
+    assert lines == {
         "digits_lost": 5, "rating_out_of_range": 6, "isbn_missing": 7, "rating_not_half": 8, "duplicate": 10,
     }  # fmt: skip
     warning = next(read.report.warnings())
     assert "5 of 21 rows are dropped" in warning
-    assert "digits_lost 1 (row 5: a spreadsheet has rounded the number: give its column the format Text" in warning
-    assert "rating_out_of_range 1 (row 6: myRate is between 0 and 5)" in warning
+    assert "digits_lost 1 (line 5: a spreadsheet has rounded the number: give its column the format Text" in warning
+    assert "rating_out_of_range 1 (line 6: myRate is between 0 and 5)" in warning
 
 
 @pytest.mark.parametrize(("bad", "is_warned"), [(1, False), (2, True)])
@@ -67,13 +67,13 @@ def test_more_than_a_tenth_dropped_is_a_warning(tables, bad, is_warned):
 @pytest.mark.parametrize(
     ("rows", "reasons"),
     [
-        ("ann,9.78044E+12,5\nbob,9.78E+12,4\n", "in 2 rows; dropped: digits_lost 2 (row 2: "),
-        ("ann,,5\nann,i,four\n", "isbn_missing 1 (row 2: "),
-        (",i,5\n", "user_missing 1 (row 2: "),
-        ("a.b,i,5\n", "user_invalid 1 (row 2: "),
-        ("ann,i,0_4\nbob,i,1_0.5\n", "rating_not_number 2 (row 2: "),
-        ("ann,i,9\n", "rating_out_of_range 1 (row 2: "),
-        (",,\n,,\n", "user_missing 2 (row 2: "),
+        ("ann,9.78044E+12,5\nbob,9.78E+12,4\n", "in 2 rows; dropped: digits_lost 2 (line 2: "),
+        ("ann,,5\nann,i,four\n", "isbn_missing 1 (line 2: "),
+        (",i,5\n", "user_missing 1 (line 2: "),
+        ("a.b,i,5\n", "user_invalid 1 (line 2: "),
+        ("ann,i,0_4\nbob,i,1_0.5\n", "rating_not_number 2 (line 2: "),
+        ("ann,i,9\n", "rating_out_of_range 1 (line 2: "),
+        (",,\n,,\n", "user_missing 2 (line 2: "),
     ],
 )
 def test_nothing_usable_is_an_error_with_the_counts(tables, rows, reasons):
@@ -156,7 +156,10 @@ def test_a_rejected_book_is_named_by_its_row_whatever_is_above_it(tmp_path):
     (tmp_path / "ratings.csv").write_text(HEAD + "u,a,4\n")
     (tmp_path / "books.csv").write_text("isbn,title\n9.78E+12,Lost\na,T\nb/c,Bad\n")
     _, report = import_ratings(tmp_path / "ratings.csv", tmp_path / "books.csv", 1)
-    assert {reason: row for reason, (row, _) in report.first.items()} == {"book:digits_lost": 2, "book:isbn_invalid": 4}
+    assert {reason: line for reason, (line, _) in report.first.items()} == {
+        "book:digits_lost": 2,
+        "book:isbn_invalid": 4,
+    }
 
 
 def test_a_catalogue_alone_is_read_in_the_same_way(tmp_path):
