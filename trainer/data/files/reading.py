@@ -14,7 +14,7 @@ import pandas as pd
 from bookrec.entries import MAX_RATING
 from trainer.data.dataset import sort_out
 from trainer.data.files import mending
-from trainer.data.files.formats import BOOK_NAMES, BOOKS, MARKS, RATINGS, Library, library_of
+from trainer.data.files.formats import BOOK_NAMES, BOOKS, MARKS, RATINGS, Library, column_of, library_of
 from trainer.data.files.report import Report
 from trainer.data.files.spelling import spelt_otherwise
 from trainer.data.files.table import column_names, raw_table, read_table, with_columns
@@ -152,13 +152,24 @@ def time_of(text: str) -> int:
 
 def _ratings(source: Path | str, how: How) -> tuple[pd.DataFrame, Library | None]:
     frame = raw_table(source, MARKS)
-    library = library_of(frozenset(map(str, frame.columns)))
+    library = library_of(frame.columns)
     if library is None:
-        return with_columns(frame, RATINGS, source), None
+        return _with_times(with_columns(frame, RATINGS, source)), None
     frame = with_columns(frame, library.ratings, source)
-    isbn = _first_text(frame, library.isbns)
-    days = _first_text(frame, [name for name in library.times if name in frame])
+    isbn = _first_text(frame, _columns(frame, library.isbns))
+    days = _first_text(frame, _columns(frame, library.times))
     return frame.assign(userId=how.user_id, isbn=isbn, at=[_time_of_day(day) for day in days]), library
+
+
+def _with_times(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its column of times, if it has one, under its own name."""
+    column = column_of(frame.columns, ("at",))
+    return frame if column is None else frame.rename(columns={column: "at"})
+
+
+def _columns(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """Return the columns that have some names, in the names' order."""
+    return list(dict.fromkeys(filter(None, (column_of(frame.columns, (name,)) for name in names))))
 
 
 def _first_text(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
@@ -189,15 +200,17 @@ def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd
         raise SourceError(f"{folder}: there is no books.csv in it")
     catalogue = read_table(books or own, BOOKS)  # type: ignore[arg-type]
     rows = read_table(ratings, {name: names for name, names in RATINGS.items() if name != "isbn"})
-    isbn = next((name for name in RATINGS["isbn"] if name in rows and name != "book_id"), None)
+    rows = _with_times(rows)
+    isbn = column_of(rows.columns, (name for name in RATINGS["isbn"] if name != "book_id"))
     if isbn is not None:
         return rows.rename(columns={isbn: "isbn"}), catalogue
-    if "book_id" not in rows or "book_id" not in catalogue:
+    of_row, of_book = (column_of(frame.columns, ("book_id",)) for frame in (rows, catalogue))
+    if of_row is None or of_book is None:
         raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {column_names(rows)}")
     # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without.
     catalogue = catalogue.assign(isbn=[isbn.zfill(10) if isbn else "" for isbn in catalogue["isbn"]])
-    isbn_of = dict(zip(catalogue["book_id"], catalogue["isbn"], strict=True))
-    return rows.assign(isbn=[isbn_of.get(book, "") for book in rows["book_id"]]), catalogue
+    isbn_of = dict(zip(catalogue[of_book], catalogue["isbn"], strict=True))
+    return rows.assign(isbn=[isbn_of.get(book, "") for book in rows[of_row]]), catalogue
 
 
 def _in_folder(folder: Path, stem: str) -> Path | None:
@@ -256,8 +269,7 @@ def _mended_books(books: pd.DataFrame, report: Report, *, is_own: bool) -> pd.Da
     if is_own:
         books = books[books["isbn"] != ""]
     for name, others in BOOK_NAMES.items():
-        present = [each for each in (name, *others) if each in books]
-        if present:
+        if present := _columns(books, (name, *others)):
             books = books.assign(**{name: _first_text(books, present)})
     return books
 

@@ -1,4 +1,4 @@
-"""Tables in text files: the separator is found by the header, columns by any of their names."""
+"""Tables in text files: the separator is found by the header, columns by any of their names, in any case."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from trainer.data.files.formats import column_of
 from trainer.data.files.lines import Record, lines_of, records
 from trainer.data.files.text import beginning, is_archive, is_json_text, line_that_is_not_utf8, opened
 from trainer.data.ingest.snapshot import SourceError
@@ -81,7 +82,7 @@ def with_columns(frame: pd.DataFrame, needed: Needed, path: Path | str) -> pd.Da
         SourceError: if a column or every row is missing.
     """
     for column, names in needed.items():
-        present = next((each for each in names if each in frame.columns), None)
+        present = column_of(frame.columns, names)
         if present is None and names:
             raise SourceError(f"{path}: no column {column}; it has {column_names(frame)}")
         if present not in (None, column):
@@ -204,7 +205,7 @@ def _separator(head: str, known: Needed) -> str:
 
     def columns(separator: str) -> tuple[int, int]:
         cells = {cell.strip() for cell in next(csv.reader([head], delimiter=separator), [])}
-        return sum(any(name in cells for name in names) for names in known.values()), len(cells)
+        return sum(column_of(cells, names) is not None for names in known.values()), len(cells)
 
     return max(SEPARATORS, key=columns)
 

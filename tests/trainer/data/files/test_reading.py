@@ -205,6 +205,37 @@ def test_a_readers_library_is_shelf_and_catalogue(tables, export, first, stars, 
     assert read.report.mended["formula"] == (3 if export is GOODREADS else 0)
 
 
+@pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("export", [GOODREADS, STORYGRAPH], ids=["Goodreads", "StoryGraph"])
+def test_a_library_is_known_whatever_the_case_of_its_columns(tables, export, case):
+    head, _, rest = export.partition("\n")
+    read, same = tables(f"{case(head)}\n{rest}"), tables(export)
+    assert read.usable.to_numpy().tolist() == same.usable.to_numpy().tolist()
+    columns = ["isbn", "title", "authors"]
+    assert read.books[columns].to_numpy().tolist() == same.books[columns].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
+def test_the_case_of_a_tables_columns_does_not_matter(tables, case):
+    ratings = "userId;isbn;myRate;at", "u;a;4,5;7\n"
+    books = "isbn;title;author;genre;description;publishedYear;image_url", "a;T;A;G;D;2001;I\n"
+    read = tables(*(f"{case(head)}\n{rest}" for head, rest in (ratings, books)))
+    assert read.usable.to_numpy().tolist() == [["u", "a", 4.5, 7]]
+    own = ["isbn", "title", "authors", "genre", "description", "year", "image_url"]
+    assert read.books[own].to_numpy().tolist() == [["a", "T", "A", "G", "D", "2001", "I"]]
+
+
+def test_of_columns_that_differ_in_case_the_one_with_the_known_name_counts(tables):
+    assert shelves(tables("USERID,userId,Isbn,isbn,myrate,myRate\nx,u,y,a,1,4\n")) == [["u", "a", 4]]
+
+
+@pytest.mark.parametrize("case", [str, str.upper, str.title])
+def test_a_folder_of_goodbooks_has_columns_in_any_case(tmp_path, case):
+    (tmp_path / "ratings.csv").write_text(case("user_id,book_id,rating\n") + "1,2,5\n")
+    (tmp_path / "books.csv").write_text(case("book_id,isbn,title\n") + "2,439023483,Games\n")
+    assert shelves(read_tables(tmp_path, None)) == [["1", "0439023483", 5]]
+
+
 @pytest.mark.parametrize("more", ["isbn", "myRate", "userId", "at", " ISBN "])
 def test_a_librarys_other_columns_do_not_count(tables, more):
     lines = GOODREADS.splitlines()
