@@ -96,14 +96,15 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
         SourceError: naming the file and what is wrong with it.
     """
     path = Path(source)
+    report = Report(path.name)
     if not str(source).startswith(SCHEME) and path.is_dir():
-        rows, catalogue = _goodbooks(path, books)
+        rows, catalogue = _goodbooks(path, books, report)
         library = None
     else:
-        rows, library = _ratings(source, how)
+        rows, library = _ratings(source, how, report)
         own = rows if library is not None else None
         catalogue = read_table(books, BOOKS) if books else own
-    report = Report(path.name, rows=len(rows), has_catalogue=catalogue is not None)
+    report.rows, report.has_catalogue = len(rows), catalogue is not None
     rows = _mended_rows(rows, how, report)
     if catalogue is not None:
         catalogue = _mended_books(catalogue, report, is_own=library is not None and not books)
@@ -150,15 +151,16 @@ def time_of(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,15}", text) else -1
 
 
-def _ratings(source: Path | str, how: How) -> tuple[pd.DataFrame, Library | None]:
+def _ratings(source: Path | str, how: How, report: Report) -> tuple[pd.DataFrame, Library | None]:
     frame = raw_table(source, MARKS)
     library = library_of(frame.columns)
     if library is None:
         return _with_times(with_columns(frame, RATINGS, source)), None
     frame = with_columns(frame, library.ratings, source)
-    isbn = _first_text(frame, _columns(frame, library.isbns))
+    isbns = mending.mend_first([frame[name] for name in _columns(frame, library.isbns)])
+    report.mended.update(isbns.counts)
     days = _first_text(frame, _columns(frame, library.times))
-    return frame.assign(userId=how.user_id, isbn=isbn, at=[_time_of_day(day) for day in days]), library
+    return frame.assign(userId=how.user_id, isbn=isbns.values, at=[_time_of_day(day) for day in days]), library
 
 
 def _with_times(frame: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +193,7 @@ def _time_of_day(text: str) -> str:
     return str(int(day.timestamp() * 1000)) if day and day.timestamp() > 0 else ""
 
 
-def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+def _goodbooks(folder: Path, books: Path | str | None, report: Report) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Return the tables in a folder; in goodbooks-10k, ratings name a book by its ``book_id``."""
     ratings, own = (_in_folder(folder, name) for name in ("ratings", "books"))
     if ratings is None:
@@ -207,10 +209,14 @@ def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd
     of_row, of_book = (column_of(frame.columns, ("book_id",)) for frame in (rows, catalogue))
     if of_row is None or of_book is None:
         raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {column_names(rows)}")
-    # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without.
-    catalogue = catalogue.assign(isbn=[isbn.zfill(10) if isbn else "" for isbn in catalogue["isbn"]])
-    isbn_of = dict(zip(catalogue[of_book], catalogue["isbn"], strict=True))
-    return rows.assign(isbn=[isbn_of.get(book, "") for book in rows[of_row]]), catalogue
+    ids, of_rows, isbns = (mending.mend_ids(column) for column in (catalogue[of_book], rows[of_row], catalogue["isbn"]))
+    for mended in (ids, of_rows, isbns):
+        report.mended.update(mended.counts)
+    # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without, and so do lost digits.
+    is_whole = ~isbns.unusable & (isbns.values != "")
+    catalogue = catalogue.assign(isbn=isbns.values.where(~is_whole, isbns.values.str.zfill(10)))
+    isbn_of = dict(zip(ids.values, catalogue["isbn"], strict=True))
+    return rows.assign(isbn=[isbn_of.get(book, "") for book in of_rows.values]), catalogue
 
 
 def _in_folder(folder: Path, stem: str) -> Path | None:

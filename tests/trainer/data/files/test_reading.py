@@ -1,6 +1,7 @@
 """Ratings and catalogue together: what is usable, what is reported, and what is an error."""
 
 import gzip
+from collections import Counter
 
 import pytest
 
@@ -205,6 +206,28 @@ def test_a_readers_library_is_shelf_and_catalogue(tables, export, first, stars, 
     assert read.report.mended["formula"] == (3 if export is GOODREADS else 0)
 
 
+@pytest.mark.parametrize(
+    ("isbn", "isbn13", "used", "kinds"),
+    [
+        ("4.39E+08", "9780439023481", "9780439023481", {"other_isbn": 1}),
+        ("4.39E+08", "9.780439023481E+12", "9780439023481", {"other_isbn": 1, "scientific": 1}),
+        ("4.39023483E+08", "9.78E+12", "439023483", {"scientific": 1}),
+        ("0439023483", "9.78E+12", "0439023483", {}),
+        ("", "9780439023481", "9780439023481", {}),
+        ('"=""4.39E+08"""', '"=""9780439023481"""', "9780439023481", {"other_isbn": 1, "formula": 1}),
+        ("4.39E+08", "9.78E+12", None, {}),
+        ("4.39E+08", "", None, {}),
+        ("", "9.78E+12", None, {}),
+    ],
+)
+def test_a_library_row_whose_isbn_has_lost_digits_is_known_by_the_other(tables, isbn, isbn13, used, kinds):
+    read = tables(f"Title,Author,ISBN,ISBN13,My Rating\nGames,Ann,{isbn},{isbn13},5\nB,Bo,i,,4\n")
+    assert shelves(read) == ([["reader", used, 5]] if used else []) + [["reader", "i", 4]]
+    assert read.books["isbn"].tolist() == ([used] if used else []) + ["i"]
+    assert read.report.mended == kinds
+    assert read.report.dropped == ({} if used else {"digits_lost": 1})
+
+
 @pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
 @pytest.mark.parametrize("export", [GOODREADS, STORYGRAPH], ids=["Goodreads", "StoryGraph"])
 def test_a_library_is_known_whatever_the_case_of_its_columns(tables, export, case):
@@ -266,6 +289,24 @@ def test_a_folder_of_goodbooks_has_names_in_any_case(tmp_path, names):
     read = read_tables(tmp_path, None)
     assert shelves(read) == [["1", "0439023483", 5]]
     assert read.report.dropped == {"isbn_missing": 1}
+
+
+@pytest.mark.parametrize(
+    ("isbn", "kind"),
+    [
+        ("439023483.0", "trailing_zero"), ("4.39023483E+08", "scientific"), ('"439,023,483"', "thousands"),
+        ("'439023483", "apostrophe"), ('"=""439023483"""', "formula"), (" 439023483 ", "spaces"), ("439023483", None),
+        ("0439023483.0", "trailing_zero"),
+    ],
+)  # fmt: skip
+def test_a_folder_of_goodbooks_that_a_spreadsheet_has_saved_keeps_its_leading_zeros(tmp_path, isbn, kind):
+    (tmp_path / "ratings.csv").write_text("user_id,book_id,rating\n1,2.0,5\n1,3.0,4\n1,4.0,3\n")
+    (tmp_path / "books.csv").write_text(f"book_id,isbn,title\n2,{isbn},Games\n3,9.78E+12,Lost\n4,,No\n")
+    read = read_tables(tmp_path, None)
+    assert shelves(read) == [["1", "0439023483", 5]]
+    assert read.books["isbn"].tolist() == ["0439023483", ""]
+    assert read.report.mended - Counter({"trailing_zero": 3}) == Counter([kind] if kind else [])
+    assert read.report.dropped == {"digits_lost": 1, "book:digits_lost": 1, "isbn_missing": 1}
 
 
 @pytest.mark.parametrize("column", RATINGS["isbn"])
