@@ -18,8 +18,7 @@ from bookrec.errors import BadData
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.paths import children
 from bookrec.reader import GONE, Reader
-from bookrec.shelf import counted as newest_of_each
-from bookrec.shelf import sort_out
+from bookrec.shelf import newest_of_each, sort_out
 from bookrec.usage.quality import Standing, Tally, is_final, read_tally, standing
 
 PAGE = 200
