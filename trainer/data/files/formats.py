@@ -1,4 +1,7 @@
-"""The columns of ratings and catalogues, by the names that known data sets and programs give them, in any case."""
+"""The columns of ratings and catalogues, by the names that known data sets and programs give them.
+
+The columns of a reader's library, which has a form of its own, are known in any case; so are optional columns.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables in text files: the separator is found by the header, columns by any of their names, in any case."""
+"""Tables in text files: the separator is found by the header, columns by any of their names."""
 
 from __future__ import annotations
 
@@ -72,17 +72,19 @@ def raw_table(path: Path | str, known: Needed) -> pd.DataFrame:
         raise _unreadable(name, _ragged(name, known, str(problem))) from problem
 
 
-def with_columns(frame: pd.DataFrame, needed: Needed, path: Path | str) -> pd.DataFrame:
+def with_columns(frame: pd.DataFrame, needed: Needed, path: Path | str, *, in_any_case: bool = False) -> pd.DataFrame:
     """Return a table with its required columns under their own names.
 
     Args:
         needed: the required columns; one without names may be missing.
+        in_any_case: whether a name in other letters is one too.
 
     Raises:
         SourceError: if a column or every row is missing.
     """
     for column, names in needed.items():
-        present = column_of(frame.columns, names)
+        same = next((each for each in names if each in frame.columns), None)
+        present = column_of(frame.columns, names) if in_any_case else same
         if present is None and names:
             raise SourceError(f"{path}: no column {column}; it has {column_names(frame)}")
         if present not in (None, column):
