@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def import_ratings(source: Path, books: Path | None, seed: int, how: How = AS_IT
     Raises:
         SourceError: naming the file and what is wrong with it; also if there is no usable rating.
     """
-    tables = read_tables(source, books, how)
+    tables = read_tables(source, books, replace(how, all_entries=True))
     catalogue = _catalogue(tables.books, tables.report) if tables.books is not None else {}
     for isbn in tables.usable["isbn"]:
         catalogue.setdefault(isbn, {})  # the app shows a recommendation only if the catalogue has it

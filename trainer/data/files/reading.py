@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from bookrec import shelf
 from bookrec.entries import MAX_RATING
 from trainer.data.dataset import sort_out
 from trainer.data.files import mending
@@ -20,7 +22,11 @@ from trainer.data.files.spelling import spelt_otherwise
 from trainer.data.files.table import column_names, raw_table, read_table, with_columns
 from trainer.data.files.text import is_json
 from trainer.data.ingest.folders import SCHEME
+from trainer.data.ingest.rows import SHELF_FULL
 from trainer.data.ingest.snapshot import SourceError
+
+FULL = SHELF_FULL.removeprefix("entry:")
+"""The reason for leaving out rows of a reader who has more than count."""
 
 _TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _DATABASES = (".json", ".json.gz")
@@ -36,12 +42,14 @@ class How:
         matches: whether ISBNs are mapped onto the catalogue's own spelling of the same book.
         user_id: whose library it is, if the file names no readers.
         foreign: the rows go into no database: stars need not be halves, and any text is a reader or a book.
+        all_entries: a reader's rows all count, not only the newest ``shelf.MAX_SHELF``.
     """
 
     scale: float | None = None
     matches: bool = False
     user_id: str = "reader"
     foreign: bool = False
+    all_entries: bool = False
 
 
 AS_IT_IS = How()
@@ -53,7 +61,7 @@ class Tables:
 
     Attributes:
         ratings: ``userId``, ``isbn`` and ``myRate`` as texts, and ``at`` (int64, milliseconds since 1970, or -1) if
-            the file has times; rows that break the contract are still in it.
+            the file has times; rows that break the contract are still in it, except those that are left out.
         usable: the usable rows, as ``dataset.clean`` returns them.
         books: the catalogue as texts, or None; the index is the number of a row's first line.
         report: what was mended and dropped; ``usable`` is what is left.
@@ -63,6 +71,17 @@ class Tables:
     usable: pd.DataFrame
     books: pd.DataFrame | None
     report: Report
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """The number of rows that are not in ``ratings``, by reason."""
+        dropped = self.report.dropped
+        return {reason: dropped[reason] for reason in (mending.LOST_DIGITS, FULL) if dropped[reason]}
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """The number of rows that are not in ``usable``, by reason."""
+        return {reason: number for reason, number in self.report.dropped.items() if not reason.startswith("book:")}
 
 
 def is_table(source: Path | str) -> bool:
@@ -105,15 +124,15 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
         own = rows if library is not None else None
         catalogue = read_table(books, BOOKS) if books else own
     report.rows, report.has_catalogue = len(rows), catalogue is not None
-    rows = _mended_rows(rows, how, report)
-    if catalogue is not None:
-        catalogue = _mended_books(catalogue, report, is_own=library is not None and not books)
-        rows = _spelt(rows, catalogue, how, report)
     if "at" in rows:
         times = [time_of(text) for text in rows["at"]]
         if lost := sum(time < 0 and text.strip() != "" for time, text in zip(times, rows["at"], strict=True)):
             report.notes.append(f"{lost} times in column at are not milliseconds since 1970: they do not count")
         rows = rows.assign(at=times)
+    rows = _mended_rows(rows, how, report)
+    if catalogue is not None:
+        catalogue = _mended_books(catalogue, report, is_own=library is not None and not books)
+        rows = _spelt(rows, catalogue, how, report)
     chosen = sort_out(rows, foreign=how.foreign)
     numbers = rows.index.to_numpy()
     for reason, number in chosen.dropped.items():
@@ -156,7 +175,7 @@ def _ratings(source: Path | str, how: How, report: Report) -> tuple[pd.DataFrame
     library = library_of(frame.columns)
     if library is None:
         return _with_times(with_columns(frame, RATINGS, source)), None
-    frame = with_columns(frame, library.ratings, source)
+    frame = with_columns(frame, library.ratings, source, in_any_case=True)
     isbns = mending.mend_first([frame[name] for name in _columns(frame, library.isbns)])
     report.mended.update(isbns.counts)
     days = _first_text(frame, _columns(frame, library.times))
@@ -203,13 +222,14 @@ def _goodbooks(folder: Path, books: Path | str | None, report: Report) -> tuple[
     catalogue = read_table(books or own, BOOKS)  # type: ignore[arg-type]
     rows = read_table(ratings, {name: names for name, names in RATINGS.items() if name != "isbn"})
     rows = _with_times(rows)
-    isbn = column_of(rows.columns, (name for name in RATINGS["isbn"] if name != "book_id"))
+    isbn = next((name for name in RATINGS["isbn"] if name in rows and name != "book_id"), None)
     if isbn is not None:
         return rows.rename(columns={isbn: "isbn"}), catalogue
-    of_row, of_book = (column_of(frame.columns, ("book_id",)) for frame in (rows, catalogue))
-    if of_row is None or of_book is None:
+    if "book_id" not in rows or "book_id" not in catalogue:
         raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {column_names(rows)}")
-    ids, of_rows, isbns = (mending.mend_ids(column) for column in (catalogue[of_book], rows[of_row], catalogue["isbn"]))
+    ids, of_rows, isbns = (
+        mending.mend_ids(column) for column in (catalogue["book_id"], rows["book_id"], catalogue["isbn"])
+    )
     for mended in (ids, of_rows, isbns):
         report.mended.update(mended.counts)
     # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without, and so do lost digits.
@@ -239,7 +259,24 @@ def _mended_rows(rows: pd.DataFrame, how: How, report: Report) -> pd.DataFrame:
     if not usable.all():
         first = int(rows.index[~usable][0])
         report.drop(mending.LOST_DIGITS, int(np.count_nonzero(~usable)), first, mending.LOST_DIGITS_MESSAGE)
-    return rows.assign(**columns, myRate=stars.values)[usable]
+    rows = rows.assign(**columns, myRate=stars.values)
+    counts = np.ones(len(rows), bool) if how.all_entries else _newest(rows)
+    if not counts.all():
+        number, first = int(np.count_nonzero(~counts & usable)), int(rows.index[~counts][0])
+        report.drop(FULL, number, first, f"of a reader's rows, the newest {shelf.MAX_SHELF} count, as of entries")
+    return rows[usable & counts]
+
+
+def _newest(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return which rows are among their reader's newest ``shelf.MAX_SHELF``: by time, or else the last in the file.
+
+    A bad row takes a place, as a bad entry does in the database.
+    """
+    order = np.argsort(rows["at"].to_numpy(np.int64), kind="stable") if "at" in rows else np.arange(len(rows))
+    readers = pd.Series(pd.factorize(rows["userId"].to_numpy(object))[0])[order]
+    counts = np.ones(len(rows), bool)
+    counts[order] = (readers.groupby(readers).cumcount(ascending=False) < shelf.MAX_SHELF).to_numpy()
+    return counts
 
 
 def _check_scale(stars: pd.Series, how: How, report: Report) -> None:
