@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainer.data.sources import BOOKS, RATINGS, read_csv
+from trainer.data.files.formats import BOOKS, RATINGS
+from trainer.data.files.reading import time_of
+from trainer.data.files.table import Needed, read_table
 
 DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / "shared" / "data" / "goodbooks")
 """A folder with ``books.csv`` and ``splits/NAME.train.csv`` and ``NAME.test.csv``; other sites' are in its siblings."""
@@ -66,16 +68,16 @@ def read_split(name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         FileNotFoundError: the data is missing; the message says what to set.
     """
     train, test = _rows(DATA / "splits", name)
-    books = read_csv(DATA / "books.csv", BOOKS)
+    books = _table(DATA / "books.csv", BOOKS)
     return train, test, books[books["isbn"].isin({*train["isbn"], *test["isbn"]})].reset_index(drop=True)
 
 
 def read_whole(name: str) -> Frames:
     """Return a split with all books of the site as its catalogue, with descriptions where there are some."""
     train, test = _rows(DATA / "splits", name)
-    books = read_csv(DATA / "books.csv", BOOKS)
+    books = _table(DATA / "books.csv", BOOKS)
     if (DATA / "descriptions.csv").exists():
-        descriptions = read_csv(DATA / "descriptions.csv", {**BOOKS, "description": ("description",)})
+        descriptions = _table(DATA / "descriptions.csv", {**BOOKS, "description": ("description",)})
         books = books.merge(descriptions.drop_duplicates("isbn"), on="isbn", how="left")
         books["description"] = books["description"].fillna("")
     return train, test, books
@@ -142,5 +144,11 @@ def _rows(folder: Path, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
             f"{folder}: no {name}.train.csv; set BENCH_DATA to a folder with books.csv and splits/; "
             "the other sites' folders movielens/ and polimi2023/ belong next to it"
         )
-    train, test = (read_csv(folder / f"{name}.{part}.csv", RATINGS) for part in ("train", "test"))
+    train, test = (_table(folder / f"{name}.{part}.csv", RATINGS) for part in ("train", "test"))
     return train, test
+
+
+def _table(path: Path, needed: Needed) -> pd.DataFrame:
+    """Return a table as it is: nothing is mended, since other sites have other scales and ISBNs."""
+    frame = read_table(path, needed).reset_index(drop=True)
+    return frame.assign(at=[time_of(text) for text in frame["at"]]) if "at" in frame else frame

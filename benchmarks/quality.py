@@ -141,19 +141,21 @@ def _measure(one: Set, seed: int, *, is_first: bool, with_notebook: bool) -> dic
     config = replace(DEFAULTS, seed=seed, baselines=is_first)
     folder = FOLDER / one.name if is_first else FOLDER / one.name / f"seed{seed}"
     began = time.monotonic()
+    usable, dropped = dataset.clean(train, foreign=True)
     metrics = evaluate_split(
-        train,
+        usable,
         test,
         books,
         config,
         folder,
         step=lambda name: print(f"{time.monotonic() - began:6.0f} s: {name}", flush=True),
+        dropped=dropped,
     )
     show(metrics)
     if one.cold_target and is_first:
         metrics[COLD] = _cold(pd.concat([train, test], ignore_index=True), books, replace(config, baselines=False))
     if with_notebook:
-        ratings = dataset.build(dataset.clean(train, foreign=True)[0], books, foreign=True)
+        ratings = dataset.build(usable, books, foreign=True)
         held_out = test[["userId", "isbn"]].assign(myRate=test["myRate"].astype(float))
         metrics[NOTEBOOK] = _notebook(ratings, held_out, seed)
     return metrics

@@ -45,7 +45,7 @@ def signed_in(header: str, project: str, now_s: float) -> bool:
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         return bool(claims["aud"] == project and claims["sub"] and claims["exp"] > now_s)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

@@ -118,13 +118,23 @@ def reconcile() -> None:
 
 
 def model_published() -> None:
-    """Fan out in all instances; they share the time that the function has."""
+    """Fan out in all instances; they share the time that the function has.
+
+    Raises:
+        Exception: of the first instance that failed; in all others, tasks were queued.
+    """
     from backend.handlers.model_published import QUEUEING_MS
 
     first = backend()
     every = (first, *first.others.values())
+    problems = list[Exception]()
     for one in every:
-        one.model_published(QUEUEING_MS // len(every))
+        try:
+            one.model_published(QUEUEING_MS // len(every))
+        except Exception as problem:
+            problems.append(problem)
+    if problems:
+        raise problems[0]
 
 
 def build(settings: Settings, services: Services) -> Backend:

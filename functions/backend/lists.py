@@ -198,7 +198,7 @@ class ListRefresher:
         It reads the pointer and, at most once per its time to live, whether the catalogue has changed.
 
         Args:
-            nodes: the entries of these readers that count (``shelf.counted``), including bad ones.
+            nodes: the entries of these readers that count (``shelf.newest_of_each``), including bad ones.
         """
         read = _Round(_shelves_of(list(readers), nodes), readers, self._current())
         writes, problems = read.writes(list(readers), None, again=False, replaced={})

@@ -38,8 +38,9 @@ PATIENCE_S, FIRST_PATIENCE_S = LOAD_S + 5, 5.0
 """How long whoever needs the model waits for another thread's attempt; and how long a list does, if no model has been
 loaded yet. With a model, a list does not wait."""
 
-MAX_CALLS = 100
-"""How many calls wait for an attempt to succeed at most: the sweep finds the lists of all others."""
+MAX_CALLS, CALLS_MS = 100, 10_000
+"""How many calls wait for an attempt to succeed at most, and after which time the event that loaded the model makes no
+further one of them: the fan-out and the sweep find the lists of all others."""
 
 
 class _StillLoading(StoreUnavailable):
@@ -162,7 +163,11 @@ class LiveModel:
         return self._named(PATIENCE_S)
 
     def once_loaded(self, call: Callable[[], object]) -> bool:
-        """Call ``call`` once an attempt has succeeded, in its thread; return False if none is under way."""
+        """Call ``call`` once an attempt has succeeded, in its thread; return False if none is under way.
+
+        Cost of the event that loads the model: ``CALLS_MS`` and one call more. A call is a refresh, as of an event.
+        Calls for which there is no time, and all but the newest ``MAX_CALLS``, are left out.
+        """
         with self._lock:
             if self._is_loading:
                 self._calls = [*self._calls, call][-MAX_CALLS:]
@@ -201,7 +206,11 @@ class LiveModel:
             with self._lock:
                 self._is_loading = False
                 calls, self._calls = (self._calls, []) if has_succeeded else ([], self._calls)
-        for call in calls:
+        until_ms = self._clock.elapsed_ms() + CALLS_MS
+        for number, call in enumerate(calls):
+            if self._clock.elapsed_ms() >= until_ms:
+                logs.info("lists of the last model are left to the fan-out and the sweep", lists=len(calls) - number)
+                break
             try:
                 call()
             except Exception as problem:

@@ -112,8 +112,11 @@ class ShardWriter:
         """Yield the readers of a range of keys in pages: those of ``/Users``, and those in ``listed``.
 
         With each page comes the key after which its readers begin.
+
+        Args:
+            listed: readers of the range, in any order.
         """
-        waiting, is_over = list(listed), False
+        waiting, is_over = sorted(listed, key=key_order), False
         while not is_over:
             before, page = after, self._database.readers_page(after, PAGE)
             after = list(page)[-1] if page else after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,12 +19,14 @@ from bookrec.errors import BadData
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.paths import children
 from bookrec.reader import GONE, Reader
-from bookrec.shelf import counted as newest_of_each
-from bookrec.shelf import sort_out
+from bookrec.shelf import newest_of_each, sort_out
 from bookrec.usage.quality import Standing, Tally, is_final, read_tally, standing
 
 PAGE = 200
 """How many nodes are compared at a time."""
+
+MAX_WITHOUT = 1_000
+"""How many readers without a list a run knows of; the sweep finds the others. Most have a profile of 200 bytes."""
 
 SHELVES, NUMBERED = "shelves", "numbered"
 PHASES = (SHELVES, NUMBERED, paths.REJECTED, paths.CONVERSIONS)
@@ -94,12 +97,24 @@ class Sweep:
             self._conversions(page, counted.quality)
         return list(page)[-1] if len(page) == PAGE else None
 
-    def first_lists(self) -> None:
+    def first_lists(self, after: str) -> str:
         """Make the lists of readers who have none: they signed up without a book, or have deleted their list.
 
-        Cost: a query, and a visit of each of at most ``PAGE`` of them.
+        Those whose lists cannot be made stay without: the runs take turns among all, so that they delay nobody else.
+
+        Cost: a query of at most ``MAX_WITHOUT`` of them, and a visit of each of at most ``PAGE``.
+
+        Args:
+            after: what the last run returned.
+
+        Returns:
+            The hash of the last reader that was visited; "" if all were.
         """
-        self._lists_of(self._database.without_list(PAGE))
+        waiting = sorted(self._database.without_list(MAX_WITHOUT), key=logs.user_key)
+        turn = bisect_right(waiting, after, key=logs.user_key)
+        visited = [*waiting[turn:], *waiting[:turn]][:PAGE]
+        self._lists_of(visited)
+        return logs.user_key(visited[-1]) if len(waiting) > PAGE else ""
 
     def new_entries(self, page: Mapping[str, object]) -> None:
         """Repair the lists of the readers of some entries, and record bad entries.

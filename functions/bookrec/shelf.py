@@ -24,7 +24,7 @@ def newest(keys: Collection[str]) -> Collection[str]:
     return keys if len(keys) <= MAX_SHELF else heapq.nlargest(MAX_SHELF, keys, key=key_order)
 
 
-def counted(nodes: Mapping[str, object]) -> dict[str, object]:
+def newest_of_each(nodes: Mapping[str, object]) -> dict[str, object]:
     """Return those among all ``/User_Book`` nodes of some readers that count; what names nobody stays."""
     keys: dict[object, list[str]] = {}
     for key, node in nodes.items():

@@ -14,16 +14,8 @@ from tests.corpus import corpus
 from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.data.features import item_features
-from trainer.data.sources import (
-    BOOK_COLUMNS,
-    BOOKS,
-    RATINGS,
-    SourceError,
-    read_csv,
-    read_export,
-    read_files,
-    read_pages,
-)
+from trainer.data.files.reading import read_tables
+from trainer.data.sources import BOOK_COLUMNS, SourceError, read_export, read_files, read_pages
 
 READERS, BOOK_COUNT = 6, 8
 GOOD = {
@@ -274,13 +266,13 @@ def test_all_bad_rows_together_are_counted_by_reason(tmp_path):
 )
 def test_the_error_for_an_unreadable_csv_file_names_it_and_the_problem(content, named, tmp_path):
     with pytest.raises(SourceError, match=r"ratings\.csv") as caught:
-        read_csv(csv(tmp_path, content), RATINGS)
+        read_tables(csv(tmp_path, content), None)
     assert named in str(caught.value)
 
 
 @pytest.mark.parametrize("end", [",", ",\r"])
 def test_a_separator_at_the_end_of_each_row_shifts_no_column(end, tmp_path):
-    frame = read_csv(csv(tmp_path, f"{HEAD}u,a,4{end}\nw,b,3.5{end}\n"), RATINGS)
+    frame = read_tables(csv(tmp_path, f"{HEAD}u,a,4{end}\nw,b,3.5{end}\n"), None).ratings
     assert rows(frame, ["userId", "isbn", "myRate"]) == [["u", "a", "4"], ["w", "b", "3.5"]]
 
 
@@ -302,9 +294,9 @@ def test_a_separator_at_the_end_of_each_row_shifts_no_column(end, tmp_path):
     ids=lambda value: str(value)[:20],
 )
 def test_a_time_that_cannot_be_read_is_an_unknown_time(at, time, tmp_path):
-    cleaned, dropped = dataset.clean(read_csv(csv(tmp_path, f"userId,isbn,myRate,at\nu,a,4,{at}\n"), RATINGS))
-    assert dropped == {}
-    assert dataset.build(cleaned, None).at.tolist() == [time]
+    read = read_tables(csv(tmp_path, f"userId,isbn,myRate,at\nu,a,4,{at}\n"), None)
+    assert read.report.dropped == {}
+    assert dataset.build(read.usable, None).at.tolist() == [time]
 
 
 def test_csv_books_without_an_isbn_are_left_out_and_no_field_breaks_the_features(tmp_path):
@@ -319,9 +311,9 @@ def test_csv_books_without_an_isbn_are_left_out_and_no_field_breaks_the_features
         "d,\x01,NaN,-44",
     ]
     file.write_text("\n".join(lines) + "\n")
-    books = read_csv(file, BOOKS)
-    cleaned, _ = dataset.clean(read_csv(csv(tmp_path, HEAD + "u,a,4\n"), RATINGS))
-    ratings = dataset.build(cleaned, books)
+    read = read_tables(csv(tmp_path, HEAD + "u,a,4\n"), file)
+    books = read.books
+    ratings = dataset.build(read.usable, books)
     assert ratings.isbns == ("a", "b", "c", "d")
     features = item_features(ratings.isbns, books, DEFAULTS.features)
     assert all(math.isfinite(value) for value in features.data)

@@ -13,7 +13,7 @@ from bookrec.life_cycle.lease import read_lease
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.paths import children
 from bookrec.reader import LIST
-from bookrec.shelf import build_shelf, counted, sort_out
+from bookrec.shelf import build_shelf, newest_of_each, sort_out
 from bookrec.usage.quality import is_final, standing
 from tests.simulation.actors import DEADLY, STRANGER
 from tests.simulation.monitor import read_pointer
@@ -23,7 +23,7 @@ from tests.simulation.platform import INSTANCES
 def check_mild(world):
     """Check what must hold if nothing was lost, before any reconciler has run: events converge without one."""
     database, monitor = world.platform.database, world.monitor
-    entries, _ = sort_out(counted(database.get(paths.USER_BOOK) or {}))
+    entries, _ = sort_out(newest_of_each(database.get(paths.USER_BOOK) or {}))
     live = read_pointer(database.get(paths.MODEL))
     model_of = _models(world, live)
     for user_id in sorted({entry.user_id for entry in entries}):
@@ -68,7 +68,7 @@ def check_all(world):
     state, nodes = tree["Recommender"], tree[paths.USER_BOOK]
     readers = state.get("readers", {})
     gone = {u for u in readers if not set(tree[paths.USERS].get(u, {})) - {LIST}}
-    entries, _ = sort_out(counted(nodes))
+    entries, _ = sort_out(newest_of_each(nodes))
     rejected = sort_out(nodes)[1]
     live = read_pointer(state.get("model"))
     if live is None or monitor.check_whole(live):
@@ -149,7 +149,7 @@ def _check_records(monitor, state, nodes, rejected, gone):
     expected = {k: p.reason for k, p in rejected.items() if children(nodes[k]).get("userId") not in gone}
     kept = {key: record["reason"] for key, record in records.items() if record["reason"] != "user_forged"}
     # Of a large shelf, an older entry that an update has made bad is recorded by the update's event alone.
-    bad = rejected.keys() & counted(nodes).keys()
+    bad = rejected.keys() & newest_of_each(nodes).keys()
     if not {k: expected[k] for k in bad & expected.keys()}.items() <= kept.items() <= expected.items():
         monitor.violated(8, f"{kept} are recorded as rejected, {expected} are bad")
     if [key for key, record in records.items() if is_same_forged(record, nodes.get(key))]:

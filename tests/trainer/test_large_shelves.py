@@ -13,7 +13,11 @@ from bookrec import paths, shelf
 from bookrec.entries import parse_entry
 from bookrec.shelf import MAX_SHELF, build_shelf, newest, sort_out
 from tests.fakes import World, entry
-from trainer.data.sources import read_pages
+from trainer.commands import evaluate
+from trainer.commands.parser import make_parser
+from trainer.data.exchange.importer import import_ratings
+from trainer.data.files.reading import How, read_tables
+from trainer.data.sources import read_files, read_pages, read_usable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +92,61 @@ def test_what_a_run_leaves_out_is_counted(monkeypatch):
     assert snapshot.ratings["key"].tolist() == ["k4"]
     assert snapshot.rejected == {"entry:shelf_full": 4, "entry:rating_missing": 1}
     assert list(snapshot.ratings["isbn"].cat.categories) == ["isbn4"]
+
+
+HEAD = "userId,isbn,myRate"
+LARGE = [f"u,i{n},{9 if n == 3 else 4}" for n in range(6)]
+
+
+@pytest.fixture
+def three_count(monkeypatch):
+    monkeypatch.setattr(shelf, "MAX_SHELF", 3)
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_the_last_rows_of_a_table_count_and_a_rejected_one_takes_a_place(three_count, tmp_path, foreign):
+    rows = [HEAD, "v,i0,5", *LARGE, "v,i1,5", "v,i2,5"]
+    (tmp_path / "ratings.csv").write_text("\n".join(rows))
+    read = read_tables(tmp_path / "ratings.csv", None, How(foreign=foreign, scale=5))
+    assert shelf_in(read.usable, "u") == ["i4", "i5"]
+    assert shelf_in(read.usable, "v") == ["i0", "i1", "i2"]
+    assert read.report.dropped == {"shelf_full": 3, "rating_out_of_range": 1}
+    assert read.report.first["shelf_full"][0] == 3
+    assert "shelf_full 3 (line 3: of a reader's rows, the newest 3 count" in next(read.report.warnings())
+
+
+def test_the_newest_rows_of_a_table_with_times_count(three_count, tmp_path):
+    times = [7, 1, "", 9, 8, 2]
+    rows = [f"{row},{at}" for row, at in zip(LARGE, times, strict=True)]
+    (tmp_path / "ratings.csv").write_text("\n".join([f"{HEAD},at", *rows]))
+    assert shelf_in(read_tables(tmp_path / "ratings.csv", None, How(scale=5)).usable, "u") == ["i0", "i4"]
+
+
+def test_training_and_evaluation_count_what_they_leave_out_of_a_table(three_count, tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text("\n".join([HEAD, *LARGE]))
+    snapshot = read_files(path, None, How(scale=5))
+    assert snapshot.rejected == {"entry:shelf_full": 3}
+    assert shelf_in(snapshot.ratings, "u") == ["i3", "i4", "i5"]
+    usable = read_usable(path, None, How(scale=5, foreign=True))
+    assert usable.dropped == {"shelf_full": 3, "rating_out_of_range": 1}
+    assert shelf_in(usable.rows, "u") == ["i4", "i5"]
+
+
+def test_what_is_imported_or_only_scored_is_whole(three_count, tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text("\n".join([HEAD, *LARGE]))
+    tree, report = import_ratings(path, None, 1, How(scale=5))
+    assert len(tree[paths.USER_BOOK]) == 5
+    assert report.dropped == {"rating_out_of_range": 1}
+    arguments = ["evaluate", "--train", str(path), "--test", str(path), "--scale", "5", "--out", str(tmp_path / "out")]
+    train, test, _, dropped = evaluate._read(make_parser()[0].parse_args(arguments))
+    assert (len(train), len(test)) == (2, 6)
+    assert dropped == {"shelf_full": 3, "rating_out_of_range": 1}
+
+
+def shelf_in(rows, user_id):
+    return rows.loc[rows["userId"] == user_id, "isbn"].tolist()
 
 
 def test_a_query_reads_no_more_entries_than_count(world):

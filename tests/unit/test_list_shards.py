@@ -2,11 +2,13 @@
 
 import gzip
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from backend import shard_writer
 from backend.guards.list_sample import is_of_model
 from backend.handlers import model_published
 from backend.handlers.entry_written import EntryWritten
@@ -42,7 +44,7 @@ def rate(world, key, value, backend=None):
     (backend or world.backend).entry_written(EntryWritten("e", key, before, value, None))
 
 
-def publish(world, version="v2", fence=2):
+def publish(world, version="v2", fence=2, order=list):
     """Do as a training run does: a snapshot, lists of all readers, files, marks of what was trained on, the pointer."""
     snapshot_at = world.clock.now
     entries, _ = sort_out(world.database.get(paths.USER_BOOK) or {})
@@ -54,7 +56,8 @@ def publish(world, version="v2", fence=2):
     shards = []
     for start in range(0, len(users), SHARD):
         part = users[start : start + SHARD]
-        content = pack(to_line(make_list(build_shelf(user, entries), model, catalogue), catalogue) for user in part)
+        made = (make_list(build_shelf(user, entries), model, catalogue) for user in order(part))
+        content = pack(to_line(one, catalogue) for one in made)
         world.store.objects[paths.list_object(version, shard_name(len(shards)))] = content
         shards.append(ShardEntry(sha256(content), len(part), part[-1]))
     index = ShardIndex(version, tuple(shards)).to_bytes()
@@ -99,6 +102,19 @@ def test_a_publish_with_lists_names_shards_and_reads_no_users_and_a_sample_of_th
     assert world.database.status("fanout")["done"] == [True, True, True]
     assert world.database.pending().changes == 0
     assert "lists" not in world.backend.reconcile(rests=False)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_order_of_the_lines_in_a_shard_does_not_matter(world, monkeypatch, size):
+    monkeypatch.setattr(shard_writer, "PAGE", size)
+    lost = [f"u{number}-lost" for number in range(3)]  # no event of theirs came: they have neither profile nor list
+    world.database.update({f"{paths.USER_BOOK}/k-{user}": entry(user, "isbn001") for user in lost})
+    monkeypatch.setattr(sys.modules[__name__], "SHARD", 2 * READERS)
+    publish(world, order=reversed)
+    world.backend.model_published()
+    run_all(world)
+    for user in [*lost, *(f"u{number}" for number in range(READERS))]:
+        assert_right(world, user)
 
 
 def test_a_list_that_stays_the_same_is_not_written(world):

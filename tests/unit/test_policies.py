@@ -82,6 +82,13 @@ def test_a_damaged_lease_node_is_a_free_lease(node):
     assert isinstance(leases.read_lease(node), Lease)
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 10**400, 1e308, -1, "9", True, [], {}])
+@pytest.mark.parametrize("field", ["fence", "expiresAt", "endsBy", "failures", "failedAt"])
+def test_a_number_of_a_lease_that_is_out_of_its_range_counts_as_none(field, value):
+    node = Lease("run-3", 3, 99, 100, "died", 2, 50).to_node()
+    assert leases.read_lease(node | {field: value}).to_node() == node | {field: 0}
+
+
 def test_a_lease_survives_its_node():
     lease = Lease("run-3", 3, 99, 100, "died", 2, 50)
     assert leases.read_lease(lease.to_node()) == lease

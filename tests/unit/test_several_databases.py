@@ -88,6 +88,15 @@ def test_what_belongs_to_an_instance_that_nobody_configured_is_ignored_with_one_
     assert alarms(capsys) == ["staging"]
 
 
+@pytest.mark.parametrize("at", [10**14, 2e12, "yesterday", True, {"a": 1}])
+def test_a_time_of_the_last_alarm_that_cannot_be_right_does_not_silence_the_next_one(world, capsys, at):
+    world.database.update({f"{paths.STATUS}/unknownInstance/at": at})
+    world.backend.of("staging")
+    world.clock.now += 60_000
+    world.restarted().of("staging")
+    assert alarms(capsys) == ["staging"]
+
+
 def test_changes_of_all_instances_count_for_one_run_under_one_lease(world):
     for number in range(SETTINGS.policy.minimum_changes - 2):
         world.rate(f"k{number + 3}", entry("second", f"isbn00{number + 2}"), "second")
@@ -108,6 +117,22 @@ def test_a_new_model_reaches_the_readers_of_all_instances(world):
     assert {str(task.get("instance", "")) for task in run_fanouts(world)} == {"", "second"}
     assert world.isbns_of("first") == world.isbns_of("second", "second") != before
     assert world.second.get(f"{paths.STATUS}/fanout/done") == [True]
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_an_instance_that_fails_keeps_a_new_model_from_its_own_readers_only(world, fails, monkeypatch):
+    for database, user in ((world.database, "first"), (world.second, "second")):
+        database.update({f"{paths.USERS}/{user}/id": "x"})
+    world.publish("v2", 2)
+    composition.use(world.backend)
+    failing = (world.backend, world.backend.others["second"])[fails].model_published._database
+    monkeypatch.setattr(failing, "user_ids", lambda: 1 / 0)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            composition.model_published()
+    finally:
+        composition.use(None)
+    assert {str(task.get("instance", "")) for task in run_fanouts(world)} == {["second", ""][fails]}
 
 
 def test_lists_in_shards_are_written_where_their_readers_are(world):

@@ -8,7 +8,7 @@ import pytest
 from backend import models
 from backend.guards import deadline
 from backend.handlers.entry_written import EntryWritten
-from backend.models import FIRST_PATIENCE_S, LOAD_S, MAX_CALLS, TRY_AGAIN_AFTER_MS, LiveModel
+from backend.models import CALLS_MS, FIRST_PATIENCE_S, LOAD_S, MAX_CALLS, PATIENCE_S, TRY_AGAIN_AFTER_MS, LiveModel
 from bookrec import paths
 from bookrec.errors import BadModel, StoreUnavailable
 from tests.fakes import World, entry, load_fake
@@ -96,6 +96,23 @@ def test_the_number_of_lists_that_are_made_again_is_bounded(world):
     live.load()
     assert made == list(range(10, MAX_CALLS + 10))
     assert not live.once_loaded(list)
+
+
+def test_the_event_that_loads_a_model_makes_the_lists_of_others_for_a_bounded_time(world, capsys):
+    live, made = LiveModel(world.database, world.store, load_fake, world.clock), []
+
+    def list_of_another():
+        made.append(world.clock.now)
+        world.clock.sleep(CALLS_MS / 1000 / 4)
+
+    during_downloads(world, lambda: [live.once_loaded(list_of_another) for _ in range(20)])
+    live.load()
+    assert len(made) == 4
+    assert '"lists": 16' in capsys.readouterr().out
+    assert live.load().pointer.version == "v2"
+    assert len(made) == 4
+    # All in the minute that the platform gives the event of an entry, with a list of its own before and after.
+    assert LOAD_S + PATIENCE_S + CALLS_MS / 1000 < 60
 
 
 def test_a_list_that_is_made_as_the_attempt_ends_is_made_again_too(world):

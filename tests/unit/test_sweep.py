@@ -2,16 +2,18 @@
 
 import json
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend import shelf_walk, sweep
+from backend import lists, shelf_walk, sweep
 from backend.composition import build
 from backend.handlers import reconcile
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import ListRefresher
+from backend.logs import user_key
 from backend.shelf_walk import ShelfWalk
 from bookrec import paths
 from bookrec.entries import user_id_of
@@ -149,6 +151,31 @@ def test_while_the_sweep_rests_a_new_reader_without_books_and_one_whose_list_is_
     assert [world.list_of(user_id)["basedOn"]["entries"] for user_id in ("new", "reader-001")] == [0, 2]
     assert world.database.get(SWEEPS) == before
     assert "lists" not in run(world)
+
+
+@pytest.mark.parametrize("failing", [3, 7])
+def test_readers_whose_first_lists_cannot_be_made_delay_nobody_else(monkeypatch, failing):
+    monkeypatch.setattr(sweep, "PAGE", 3)
+    world, writes_for = quiet_world(1, 1), lists.writes_for
+    # In the order of the keys and of the hashes: those who fail are before the others in both.
+    names = [f"{place}{next(n for n in count() if user_key(f'{place}{n}')[0] == place)}" for place in "0123456789"]
+    world.database.update({f"{paths.USERS}/{name}/id": name for name in names})
+
+    def failing_writes(shelf, *given):
+        if shelf.user_id in names[:failing]:
+            raise ValueError("no list")
+        return writes_for(shelf, *given)
+
+    monkeypatch.setattr(lists, "writes_for", failing_writes)
+    for _ in range(4):
+        run(world)
+    assert all(world.list_of(name) for name in names[failing:])
+    monkeypatch.setattr(lists, "writes_for", writes_for)
+    for _ in range(4):
+        run(world)
+    assert all(world.list_of(name) for name in names)
+    run(world)
+    assert world.database.get(f"{paths.STATUS}/reconcile/withoutList") is None
 
 
 def test_an_operator_does_not_wait_for_the_rest_to_end():

@@ -28,6 +28,7 @@ NOBODY = {
     "a user of another project": token(aud="another-project"),
     "a user whose token has expired": token(exp=time.time() - 1),
     "a token of nobody": token(sub=""),
+    "a token of many brackets": f"Bearer a.{base64.urlsafe_b64encode(b'[' * 200_000).decode()}.c",
 }
 
 

@@ -78,26 +78,19 @@ def _read(
     arguments: argparse.Namespace,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None, Mapping[str, int]]:
     """Return training and test data, the catalogue, and how many rows of the training data are dropped, by reason."""
-    from trainer.data.dataset import clean
-    from trainer.data.files.mending import LOST_DIGITS
     from trainer.data.files.reading import read_tables
-    from trainer.data.sources import apart, read_files
+    from trainer.data.sources import apart, read_usable
 
     how = reading(arguments, foreign=True)
     if arguments.source:
-        snapshot = read_files(arguments.source, arguments.books, how)
-        rows, dropped = clean(snapshot.ratings, foreign=True)
-        train, test = apart(rows, arguments.seed)
-        lost = {reason.removeprefix("entry:"): number for reason, number in snapshot.rejected.items()}
-        return train, test, snapshot.books, {**lost, **dropped}
-    both = [
-        read_tables(arguments.train, arguments.books, how),
-        read_tables(arguments.test, arguments.books, how, least=0),
-    ]
-    for tables in both:
+        usable = read_usable(arguments.source, arguments.books, how)
+        train, test = apart(usable.rows, arguments.seed)
+        return train, test, usable.books, usable.dropped
+    train_tables = read_tables(arguments.train, arguments.books, how)
+    test_tables = read_tables(arguments.test, arguments.books, replace(how, all_entries=True), least=0)
+    for tables in (train_tables, test_tables):
         tables.report.log()
-    lost = {LOST_DIGITS: number} if (number := both[0].report.dropped[LOST_DIGITS]) else {}
-    return both[0].ratings, both[1].ratings, both[0].books, lost
+    return train_tables.usable, test_tables.ratings, train_tables.books, train_tables.dropped
 
 
 def evaluate_split(
@@ -113,11 +106,12 @@ def evaluate_split(
     """Fit to ``train``, score ``test``, write figures, lists, model and report; return what ``metrics.json`` holds.
 
     Args:
-        train, test, books: the data; ``books`` may be None.
+        train: as ``dataset.clean`` returns it.
+        test, books: more data; ``books`` may be None.
         config: options; with ``baselines``, the models of the field are fitted and scored too.
         out: a folder.
         step: is told of each step as it begins.
-        dropped: rows of the training data that were dropped before, by reason.
+        dropped: rows of the training data that are not in ``train``, by reason.
     """
     from trainer.data import dataset
     from trainer.data.features import item_features
@@ -130,11 +124,10 @@ def evaluate_split(
 
     began = time.monotonic()
     _make_folder(out)
-    rows, now_dropped = dataset.clean(train, foreign=True)
-    dropped = {**(dropped or {}), **now_dropped}
-    if rows.empty:
+    dropped = dict(dropped or {})
+    if train.empty:
         raise BadInput(f"no usable rating in the training data; dropped: {dropped}")
-    ratings = dataset.build(rows, books, foreign=True)
+    ratings = dataset.build(train, books, foreign=True)
     step("fitting")
     trained = fit(ratings, books, config)
     fitted = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 
 from bookrec import paths
+from trainer.data.dataset import clean
 from trainer.data.files.formats import BOOKS, RATINGS
-from trainer.data.files.mending import LOST_DIGITS
-from trainer.data.files.reading import AS_IT_IS, How, is_table, read_tables, time_of, untitled
+from trainer.data.files.reading import AS_IT_IS, How, is_table, read_tables, untitled
 from trainer.data.files.report import Report
 from trainer.data.files.spelling import spelt_otherwise
-from trainer.data.files.table import Needed, read_table
 from trainer.data.ingest import rows
 from trainer.data.ingest.backup import sections, time_of_backup
 from trainer.data.ingest.books import Books
@@ -27,7 +26,7 @@ from trainer.data.ingest.snapshot import BOOK_COLUMNS, RATING_COLUMNS, Snapshot,
 
 __all__ = [
     "BOOKS", "BOOK_COLUMNS", "PAGE_SIZE", "RATINGS", "RATING_COLUMNS", "Pages", "Snapshot", "SourceError",
-    "apart", "newest_apart", "read_csv", "read_database", "read_export", "read_files", "read_pages",
+    "Usable", "apart", "newest_apart", "read_database", "read_export", "read_files", "read_pages", "read_usable",
 ]  # fmt: skip
 
 Pages = Callable[[str, int], Iterator[Mapping[str, Any]]]
@@ -77,16 +76,6 @@ def _snapshot(sections: Iterable[tuple[str, Mapping[str, Any]]], source: str) ->
     return Snapshot(ratings, books.frame(), dict(rejected), source)
 
 
-def read_csv(path: Path | str, needed: Needed) -> pd.DataFrame:
-    """Return a table as ``files.table.read_table`` does; a column ``at`` holds integers, as ``files.reading`` has it.
-
-    Raises:
-        SourceError: if the file cannot be read, is empty, or lacks a column.
-    """
-    frame = read_table(path, needed)
-    return frame.assign(at=[time_of(text) for text in frame["at"]]) if "at" in frame else frame
-
-
 def read_files(source: Path | str, books: Path | None, how: How = AS_IT_IS) -> Snapshot:
     """Return the snapshot in a backup or an export (as ``read_export``), or in tables of ratings and books.
 
@@ -102,8 +91,7 @@ def read_files(source: Path | str, books: Path | None, how: How = AS_IT_IS) -> S
         if catalogue is None:
             catalogue = pd.DataFrame({"isbn": sorted(set(tables.usable["isbn"]))})
         catalogue = catalogue.reset_index(drop=True)
-        lost = tables.report.dropped[LOST_DIGITS]
-        rejected = {f"entry:{LOST_DIGITS}": lost} if lost else {}
+        rejected = {f"entry:{reason}": number for reason, number in tables.left_out.items()}
         return Snapshot(tables.ratings.assign(key=""), catalogue, rejected, f"csv {Path(source).name}")
     snapshot = read_export(source)
     report = report_of(snapshot, Path(source).name)
@@ -111,6 +99,37 @@ def read_files(source: Path | str, books: Path | None, how: How = AS_IT_IS) -> S
         raise SourceError(f"{source}: no usable entry in it; rejected: {report.reasons() or 'none'}")
     report.log()
     return snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """The usable rows of a source.
+
+    Attributes:
+        rows: as ``dataset.clean`` returns them.
+        books: the catalogue, or None.
+        dropped: number of other rows by reason.
+    """
+
+    rows: pd.DataFrame
+    books: pd.DataFrame | None
+    dropped: Mapping[str, int]
+
+
+def read_usable(source: Path | str, books: Path | None, how: How = AS_IT_IS) -> Usable:
+    """Return the usable rows of what ``read_files`` reads, in which nothing is rejected that ``how`` lets pass.
+
+    Raises:
+        SourceError: as ``read_files`` does.
+    """
+    if is_table(source):
+        tables = read_tables(source, books, how)
+        tables.report.log()
+        return Usable(tables.usable, tables.books, tables.dropped)
+    snapshot = read_files(source, books, how)
+    rows, dropped = clean(snapshot.ratings, foreign=how.foreign)
+    rejected = {reason.removeprefix("entry:"): number for reason, number in snapshot.rejected.items()}
+    return Usable(rows, snapshot.books, {**rejected, **dropped})
 
 
 def report_of(snapshot: Snapshot, name: str) -> Report:

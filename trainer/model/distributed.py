@@ -229,6 +229,6 @@ def _config() -> dict[str, Any]:
         config = json.loads(text)
         if config.get("cluster"):
             int(config["task"]["type"] in {"chief", "worker"} and config["task"]["index"])
-    except (ValueError, LookupError, TypeError, AttributeError) as problem:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as problem:
         raise BadInput(f"TF_CONFIG is not a JSON object with cluster and task: {text[:200]}") from problem
     return dict(config)

@@ -118,7 +118,10 @@ class Reconciliation:
         return 0
 
     def _make_first_lists(self) -> int:
-        self._sweep.first_lists()
+        before = str(self._state().get("withoutList", ""))
+        after = self._sweep.first_lists(before)
+        if after != before:
+            self._database.update({f"{STATE}/withoutList": after or None})
         return 0
 
     def _go_on_with_sweep(self) -> int:

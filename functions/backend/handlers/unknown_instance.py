@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend import logs
 from backend.ports import TIMESTAMP, Clock, Database
 from bookrec import paths
+from bookrec.life_cycle.ranges import is_time
 from bookrec.paths import children
 
 STATE = f"{paths.STATUS}/unknownInstance"
@@ -24,8 +25,8 @@ class UnknownInstanceHandler:
         """Ignore it; nothing of the event is used but the instance's name."""
         if not self._is_due(""):
             return
-        last = children(self._database.status("unknownInstance")).get("at", 0)
-        if self._clock.now_ms() - last < logs.HOUR_MS:
+        last = children(self._database.status("unknownInstance")).get("at")
+        if is_time(last) and 0 <= self._clock.now_ms() - last < logs.HOUR_MS:
             return
         self._database.update({STATE: {"at": TIMESTAMP}})
         logs.alarm("unknown-instance", "a database that is not configured is ignored", instance=instance[:100])

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
+from bookrec.life_cycle.ranges import LATEST_MS, MAX_FENCE
+
 Outcome = Literal["published", "refused", "failed", "died", "timed out"]
 """How a run ended: with a verdict (``published``, ``refused`` by the gate), with an error (``failed``), without
 saying so (``died``), or at its time limit (``timed out``)."""
@@ -63,18 +65,21 @@ class Lease:
 
 
 def read_lease(node: object) -> Lease:
-    """Return the lease in a database node; a missing or damaged node is a free lease that keeps its fence."""
+    """Return the lease in a database node; a missing or damaged node is a free lease that keeps its fence.
+
+    A number out of its range counts as 0.
+    """
     if not isinstance(node, Mapping):
         return Lease()
     holder, outcome = node.get("holder"), node.get("outcome")
     return Lease(
         holder=holder if isinstance(holder, str) and holder else None,
-        fence=_whole(node.get("fence")),
-        expires_at=_whole(node.get("expiresAt")),
-        ends_by=_whole(node.get("endsBy")),
+        fence=_whole(node.get("fence"), MAX_FENCE),
+        expires_at=_whole(node.get("expiresAt"), LATEST_MS),
+        ends_by=_whole(node.get("endsBy"), LATEST_MS),
         outcome=outcome if outcome in get_args(Outcome) else None,
-        failures=_whole(node.get("failures")),
-        failed_at=_whole(node.get("failedAt")),
+        failures=_whole(node.get("failures"), MAX_FENCE),
+        failed_at=_whole(node.get("failedAt"), LATEST_MS),
     )
 
 
@@ -149,5 +154,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _whole(value: object) -> int:
-    return max(int(value), 0) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+def _whole(value: object, most: int) -> int:
+    """Return a number from 0 to ``most`` as a whole one, and 0 for anything else."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return int(value) if is_number and 0 <= value <= most else 0  # type: ignore[operator,call-overload]

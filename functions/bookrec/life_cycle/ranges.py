@@ -1,4 +1,4 @@
-"""What the numbers of a pointer and a manifest may be: both are untrusted input, and each number has work behind it."""
+"""What the numbers of a pointer, a manifest and a lease may be: they are input, and each number has work behind it."""
 
 from __future__ import annotations
 

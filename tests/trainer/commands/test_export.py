@@ -15,7 +15,7 @@ from tests.trainer.commands.command_line import PROJECT, command, fill, project,
 from tests.trainer.small_ratings import clusters
 from trainer.data.exchange.database_copy import anonymous, copy
 from trainer.data.ingest.pages import Reading, pages
-from trainer.data.sources import RATINGS, read_csv, read_export, read_pages
+from trainer.data.sources import read_export, read_files, read_pages
 
 __all__ = ["command", "project", "storage_url"]
 
@@ -83,7 +83,7 @@ def test_an_anonymous_copy_has_the_same_shelves_under_other_names(database, tmp_
 
     def shelves(name):
         folder = tmp_path / name
-        rows = read_csv(folder / "ratings.csv", RATINGS) if form == "csv" else read_export(folder).ratings
+        rows = (read_files(folder, None) if form == "csv" else read_export(folder)).ratings
         return {
             user: sorted(zip(shelf["isbn"], shelf["myRate"].astype(float), strict=True))
             for user, shelf in rows.astype({"userId": str, "isbn": str}).groupby("userId")

@@ -55,7 +55,7 @@ def test_a_file_with_nothing_usable_is_bad_input_with_the_counts(request, comman
     assert ended.code == 2
     line = ended.err.splitlines()[-1]
     assert f"no usable rating in {rows.count(chr(10))} rows; dropped: " in line
-    assert "(row 2: " in line
+    assert "(line 2: " in line
     assert not (tmp_path / "out").exists()
 
 

@@ -175,7 +175,7 @@ def test_nothing_of_the_model_of_the_cold_start_curve_has_seen_the_readers_that_
     monkeypatch.setattr("trainer.evaluation.cold_start.cold_start", curve)
     monkeypatch.setattr("trainer.evaluation.cold_books.cold_books", lambda *_: None)
     train, test = split(ratings)
-    evaluate_split(train, test, books, replace(TINY, baselines=True), tmp_path)
+    evaluate_split(dataset.clean(train)[0], test, books, replace(TINY, baselines=True), tmp_path)
     assert len(seen) == 2
     assert all(readers and not readers & set(taken.tolist()) for readers in seen)
 

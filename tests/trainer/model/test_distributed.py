@@ -91,7 +91,15 @@ def test_a_cluster_has_one_chief_and_an_order(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"cluster": {"worker": ["a:1"]}}', '{"cluster": {"worker": []}, "task": 3}']
+    "text",
+    [
+        "{",
+        "[" * 100_000,
+        '{"cluster": {"worker": []}, "task": {"type": "worker", "index": Infinity}}',
+        "[]",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": []}, "task": 3}',
+    ],
 )
 def test_a_damaged_configuration_is_named(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)

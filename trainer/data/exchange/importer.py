@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from bookrec.entries import parse_isbn
 from bookrec.errors import BadData
 from trainer.data.exchange.database_export import ShelfRow, make_tree
-from trainer.data.files.reading import AS_IT_IS, FIRST_ROW, How, read_tables
+from trainer.data.files.reading import AS_IT_IS, How, read_tables
 from trainer.data.files.report import Report
 
 FIRST_MS = 1_672_531_200_000  # 2023-01-01; the data sets have an order but no times
@@ -32,7 +33,7 @@ def import_ratings(source: Path, books: Path | None, seed: int, how: How = AS_IT
     Raises:
         SourceError: naming the file and what is wrong with it; also if there is no usable rating.
     """
-    tables = read_tables(source, books, how)
+    tables = read_tables(source, books, replace(how, all_entries=True))
     catalogue = _catalogue(tables.books, tables.report) if tables.books is not None else {}
     for isbn in tables.usable["isbn"]:
         catalogue.setdefault(isbn, {})  # the app shows a recommendation only if the catalogue has it
@@ -48,11 +49,11 @@ def _rows(usable: pd.DataFrame) -> Iterator[ShelfRow]:
 
 def _catalogue(books: pd.DataFrame, report: Report) -> dict[str, Mapping[str, str]]:
     catalogue: dict[str, Mapping[str, str]] = {}
-    for place, book in zip(books.index.tolist(), books.to_dict("records"), strict=True):
+    for line, book in zip(books.index.tolist(), books.to_dict("records"), strict=True):
         try:
             isbn = parse_isbn(book["isbn"])
         except BadData as problem:
-            report.drop(f"book:{problem.reason}", 1, place + FIRST_ROW, problem.message)
+            report.drop(f"book:{problem.reason}", 1, line, problem.message)
             continue
         catalogue.setdefault(
             isbn,

@@ -1,8 +1,11 @@
-"""The columns of ratings and catalogues, by the names that known data sets and programs give them."""
+"""The columns of ratings and catalogues, by the names that known data sets and programs give them.
+
+The columns of a reader's library, which has a form of its own, are known in any case; so are optional columns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 RATINGS: Mapping[str, tuple[str, ...]] = {
@@ -24,6 +27,9 @@ BOOK_NAMES: Mapping[str, tuple[str, ...]] = {
         "Year-Of-Publication",
     ),
     "average_rating": ("Average Rating",),
+    "genre": (),
+    "description": (),
+    "image_url": (),
 }
 """Other names of a catalogue's optional columns: the first one with a text counts, after the column's own name."""
 
@@ -36,7 +42,7 @@ class Library:
         site: where it comes from.
         marks: columns that no other table has.
         ratings: as ``RATINGS``.
-        isbns: columns that may hold the ISBN; the first one with a text counts.
+        isbns: columns that may hold the ISBN; the first usable one counts.
         times: columns that may hold the day on which the book was put on the shelf.
     """
 
@@ -71,6 +77,15 @@ MARKS: Mapping[str, tuple[str, ...]] = {
 """Names by which a table of ratings is known, in whichever format."""
 
 
-def library_of(columns: frozenset[str]) -> Library | None:
+def column_of(columns: Collection[str], names: Iterable[str]) -> str | None:
+    """Return the first of some names among a table's columns, as it is written there; one in the same case is first."""
+    names = tuple(names)
+    if (same := next((name for name in names if name in columns), None)) is not None:
+        return same
+    folded = {column.casefold(): column for column in reversed(tuple(columns))}
+    return next((folded[name.casefold()] for name in names if name.casefold() in folded), None)
+
+
+def library_of(columns: Collection[str]) -> Library | None:
     """Return the library whose columns these are, or None."""
-    return next((library for library in LIBRARIES if library.marks <= columns), None)
+    return next((each for each in LIBRARIES if all(column_of(columns, (mark,)) for mark in each.marks)), None)

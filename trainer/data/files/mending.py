@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from trainer.data.dataset import parsed_number
 FORMULA, SPACES, APOSTROPHE, SCIENTIFIC, TRAILING_ZERO, THOUSANDS = (
     "formula", "spaces", "apostrophe", "scientific", "trailing_zero", "thousands",
 )  # fmt: skip
+OTHER_ISBN = "other_isbn"
 BLANK, DECIMAL_COMMA, SCALED, ROUNDED = "blank", "decimal_comma", "scaled", "rounded"
 
 MENDED: Mapping[str, str] = {
@@ -27,6 +28,7 @@ MENDED: Mapping[str, str] = {
     SCIENTIFIC: "a number such as 9.780439023481E+12, with all its digits",
     TRAILING_ZERO: "the .0 after a whole number is removed",
     THOUSANDS: "the commas between thousands are removed",
+    OTHER_ISBN: "the ISBN has lost digits, and another column has it whole",
     BLANK: "no stars: on the shelf, not rated",
     DECIMAL_COMMA: "4,5 is 4.5",
     SCALED: "mapped to five stars with --scale",
@@ -81,6 +83,23 @@ def mend_ids(column: pd.Series) -> Mended:
     # Names such as 1.0 and 1.5 are not numbers that a spreadsheet has turned.
     are_numbers = not any(isinstance(text, str) and _FRACTION.fullmatch(text) for text in texts)
     return _mended(column, lambda text: _id(text, are_numbers))
+
+
+def mend_first(columns: Sequence[pd.Series]) -> Mended:
+    """Repair, row by row, the first of some columns of ISBNs that has a usable one; if none has, the first text."""
+    chosen = columns[-1]
+    has_text, is_usable, has_lost = (np.zeros(len(chosen), bool) for _ in range(3))
+    for column in columns:
+        is_text = column.map(lambda text: bool(unwrapped(text).strip())).to_numpy(bool)
+        is_lost = mend_ids(column).unusable
+        is_better = ~is_usable & is_text & (~is_lost | ~has_text)
+        chosen = chosen.where(~is_better, column)
+        has_lost |= is_lost & ~is_usable
+        has_text, is_usable = has_text | is_text, is_usable | (is_text & ~is_lost)
+    mended = mend_ids(chosen)
+    if others := int(np.count_nonzero(has_lost & is_usable)):
+        mended.counts[OTHER_ISBN] += others
+    return mended
 
 
 def mend_stars(column: pd.Series, scale: float | None, *, halves: bool) -> Mended:

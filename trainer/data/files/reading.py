@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from bookrec import shelf
 from bookrec.entries import MAX_RATING
 from trainer.data.dataset import sort_out
 from trainer.data.files import mending
-from trainer.data.files.formats import BOOK_NAMES, BOOKS, MARKS, RATINGS, Library, library_of
+from trainer.data.files.formats import BOOK_NAMES, BOOKS, MARKS, RATINGS, Library, column_of, library_of
 from trainer.data.files.report import Report
 from trainer.data.files.spelling import spelt_otherwise
 from trainer.data.files.table import column_names, raw_table, read_table, with_columns
 from trainer.data.files.text import is_json
 from trainer.data.ingest.folders import SCHEME
+from trainer.data.ingest.rows import SHELF_FULL
 from trainer.data.ingest.snapshot import SourceError
 
-FIRST_ROW = 2
-"""The number of the row below the header, as spreadsheets count."""
+FULL = SHELF_FULL.removeprefix("entry:")
+"""The reason for leaving out rows of a reader who has more than count."""
 
 _TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _DATABASES = (".json", ".json.gz")
@@ -39,12 +42,14 @@ class How:
         matches: whether ISBNs are mapped onto the catalogue's own spelling of the same book.
         user_id: whose library it is, if the file names no readers.
         foreign: the rows go into no database: stars need not be halves, and any text is a reader or a book.
+        all_entries: a reader's rows all count, not only the newest ``shelf.MAX_SHELF``.
     """
 
     scale: float | None = None
     matches: bool = False
     user_id: str = "reader"
     foreign: bool = False
+    all_entries: bool = False
 
 
 AS_IT_IS = How()
@@ -56,9 +61,9 @@ class Tables:
 
     Attributes:
         ratings: ``userId``, ``isbn`` and ``myRate`` as texts, and ``at`` (int64, milliseconds since 1970, or -1) if
-            the file has times; rows that break the contract are still in it.
+            the file has times; rows that break the contract are still in it, except those that are left out.
         usable: the usable rows, as ``dataset.clean`` returns them.
-        books: the catalogue as texts, or None; the index is a row's place below the header.
+        books: the catalogue as texts, or None; the index is the number of a row's first line.
         report: what was mended and dropped; ``usable`` is what is left.
     """
 
@@ -66,6 +71,17 @@ class Tables:
     usable: pd.DataFrame
     books: pd.DataFrame | None
     report: Report
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """The number of rows that are not in ``ratings``, by reason."""
+        dropped = self.report.dropped
+        return {reason: dropped[reason] for reason in (mending.LOST_DIGITS, FULL) if dropped[reason]}
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """The number of rows that are not in ``usable``, by reason."""
+        return {reason: number for reason, number in self.report.dropped.items() if not reason.startswith("book:")}
 
 
 def is_table(source: Path | str) -> bool:
@@ -99,28 +115,29 @@ def read_tables(source: Path | str, books: Path | str | None, how: How = AS_IT_I
         SourceError: naming the file and what is wrong with it.
     """
     path = Path(source)
+    report = Report(path.name)
     if not str(source).startswith(SCHEME) and path.is_dir():
-        rows, catalogue = _goodbooks(path, books)
+        rows, catalogue = _goodbooks(path, books, report)
         library = None
     else:
-        rows, library = _ratings(source, how)
+        rows, library = _ratings(source, how, report)
         own = rows if library is not None else None
         catalogue = read_table(books, BOOKS) if books else own
-    report = Report(path.name, rows=len(rows), has_catalogue=catalogue is not None)
-    rows = _mended_rows(rows, how, report)
-    if catalogue is not None:
-        catalogue = _mended_books(catalogue, report, is_own=library is not None and not books)
-        rows = _spelt(rows, catalogue, how, report)
+    report.rows, report.has_catalogue = len(rows), catalogue is not None
     if "at" in rows:
         times = [time_of(text) for text in rows["at"]]
         if lost := sum(time < 0 and text.strip() != "" for time, text in zip(times, rows["at"], strict=True)):
             report.notes.append(f"{lost} times in column at are not milliseconds since 1970: they do not count")
         rows = rows.assign(at=times)
+    rows = _mended_rows(rows, how, report)
+    if catalogue is not None:
+        catalogue = _mended_books(catalogue, report, is_own=library is not None and not books)
+        rows = _spelt(rows, catalogue, how, report)
     chosen = sort_out(rows, foreign=how.foreign)
     numbers = rows.index.to_numpy()
     for reason, number in chosen.dropped.items():
         place, message = chosen.first[reason]
-        report.drop(reason, number, int(numbers[place]) + FIRST_ROW, message)
+        report.drop(reason, number, int(numbers[place]), message)
     if len(chosen.frame) < least:
         raise SourceError(f"{source}: no usable rating in {report.rows} rows; dropped: {report.reasons()}")
     if catalogue is not None or not how.foreign:  # a comparison needs no titles
@@ -153,15 +170,27 @@ def time_of(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,15}", text) else -1
 
 
-def _ratings(source: Path | str, how: How) -> tuple[pd.DataFrame, Library | None]:
+def _ratings(source: Path | str, how: How, report: Report) -> tuple[pd.DataFrame, Library | None]:
     frame = raw_table(source, MARKS)
-    library = library_of(frozenset(map(str, frame.columns)))
+    library = library_of(frame.columns)
     if library is None:
-        return with_columns(frame, RATINGS, source), None
-    frame = with_columns(frame, library.ratings, source)
-    isbn = _first_text(frame, library.isbns)
-    days = _first_text(frame, [name for name in library.times if name in frame])
-    return frame.assign(userId=how.user_id, isbn=isbn, at=[_time_of_day(day) for day in days]), library
+        return _with_times(with_columns(frame, RATINGS, source)), None
+    frame = with_columns(frame, library.ratings, source, in_any_case=True)
+    isbns = mending.mend_first([frame[name] for name in _columns(frame, library.isbns)])
+    report.mended.update(isbns.counts)
+    days = _first_text(frame, _columns(frame, library.times))
+    return frame.assign(userId=how.user_id, isbn=isbns.values, at=[_time_of_day(day) for day in days]), library
+
+
+def _with_times(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its column of times, if it has one, under its own name."""
+    column = column_of(frame.columns, ("at",))
+    return frame if column is None else frame.rename(columns={column: "at"})
+
+
+def _columns(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """Return the columns that have some names, in the names' order."""
+    return list(dict.fromkeys(filter(None, (column_of(frame.columns, (name,)) for name in names))))
 
 
 def _first_text(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
@@ -183,7 +212,7 @@ def _time_of_day(text: str) -> str:
     return str(int(day.timestamp() * 1000)) if day and day.timestamp() > 0 else ""
 
 
-def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+def _goodbooks(folder: Path, books: Path | str | None, report: Report) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Return the tables in a folder; in goodbooks-10k, ratings name a book by its ``book_id``."""
     ratings, own = (_in_folder(folder, name) for name in ("ratings", "books"))
     if ratings is None:
@@ -192,15 +221,22 @@ def _goodbooks(folder: Path, books: Path | str | None) -> tuple[pd.DataFrame, pd
         raise SourceError(f"{folder}: there is no books.csv in it")
     catalogue = read_table(books or own, BOOKS)  # type: ignore[arg-type]
     rows = read_table(ratings, {name: names for name, names in RATINGS.items() if name != "isbn"})
+    rows = _with_times(rows)
     isbn = next((name for name in RATINGS["isbn"] if name in rows and name != "book_id"), None)
     if isbn is not None:
         return rows.rename(columns={isbn: "isbn"}), catalogue
     if "book_id" not in rows or "book_id" not in catalogue:
         raise SourceError(f"{ratings}: no column isbn, nor book_id in both files; it has {column_names(rows)}")
-    # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without.
-    catalogue = catalogue.assign(isbn=[isbn.zfill(10) if isbn else "" for isbn in catalogue["isbn"]])
-    isbn_of = dict(zip(catalogue["book_id"], catalogue["isbn"], strict=True))
-    return rows.assign(isbn=[isbn_of.get(book, "") for book in rows["book_id"]]), catalogue
+    ids, of_rows, isbns = (
+        mending.mend_ids(column) for column in (catalogue["book_id"], rows["book_id"], catalogue["isbn"])
+    )
+    for mended in (ids, of_rows, isbns):
+        report.mended.update(mended.counts)
+    # Goodbooks-10k has ISBNs without their leading zeros; a book without an ISBN stays without, and so do lost digits.
+    is_whole = ~isbns.unusable & (isbns.values != "")
+    catalogue = catalogue.assign(isbn=isbns.values.where(~is_whole, isbns.values.str.zfill(10)))
+    isbn_of = dict(zip(ids.values, catalogue["isbn"], strict=True))
+    return rows.assign(isbn=[isbn_of.get(book, "") for book in of_rows.values]), catalogue
 
 
 def _in_folder(folder: Path, stem: str) -> Path | None:
@@ -221,9 +257,26 @@ def _mended_rows(rows: pd.DataFrame, how: How, report: Report) -> pd.DataFrame:
     report.mended.update(stars.counts)
     _check_scale(stars.values, how, report)
     if not usable.all():
-        first = int(np.flatnonzero(~usable)[0]) + FIRST_ROW
+        first = int(rows.index[~usable][0])
         report.drop(mending.LOST_DIGITS, int(np.count_nonzero(~usable)), first, mending.LOST_DIGITS_MESSAGE)
-    return rows.assign(**columns, myRate=stars.values)[usable]
+    rows = rows.assign(**columns, myRate=stars.values)
+    counts = np.ones(len(rows), bool) if how.all_entries else _newest(rows)
+    if not counts.all():
+        number, first = int(np.count_nonzero(~counts & usable)), int(rows.index[~counts][0])
+        report.drop(FULL, number, first, f"of a reader's rows, the newest {shelf.MAX_SHELF} count, as of entries")
+    return rows[usable & counts]
+
+
+def _newest(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return which rows are among their reader's newest ``shelf.MAX_SHELF``: by time, or else the last in the file.
+
+    A bad row takes a place, as a bad entry does in the database.
+    """
+    order = np.argsort(rows["at"].to_numpy(np.int64), kind="stable") if "at" in rows else np.arange(len(rows))
+    readers = pd.Series(pd.factorize(rows["userId"].to_numpy(object))[0])[order]
+    counts = np.ones(len(rows), bool)
+    counts[order] = (readers.groupby(readers).cumcount(ascending=False) < shelf.MAX_SHELF).to_numpy()
+    return counts
 
 
 def _check_scale(stars: pd.Series, how: How, report: Report) -> None:
@@ -252,15 +305,14 @@ def _mended_books(books: pd.DataFrame, report: Report, *, is_own: bool) -> pd.Da
     mended = mending.mend_ids(books["isbn"])
     report.mended.update({} if is_own else mended.counts)
     if mended.unusable.any() and not is_own:
-        first = int(np.flatnonzero(mended.unusable)[0]) + FIRST_ROW
+        first = int(books.index[mended.unusable][0])
         number = int(np.count_nonzero(mended.unusable))
         report.drop(f"book:{mending.LOST_DIGITS}", number, first, mending.LOST_DIGITS_MESSAGE)
     books = books.assign(isbn=mended.values)[~mended.unusable]
     if is_own:
         books = books[books["isbn"] != ""]
     for name, others in BOOK_NAMES.items():
-        present = [each for each in (name, *others) if each in books]
-        if present:
+        if present := _columns(books, (name, *others)):
             books = books.assign(**{name: _first_text(books, present)})
     return books
 

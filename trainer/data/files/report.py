@@ -27,7 +27,7 @@ class Report:
         rows: number of rows in it.
         mended: number of repaired cells, by what was repaired (``mending.MENDED``).
         dropped: number of rows that are not used, by reason; those of the catalogue as ``book:REASON``.
-        first: by reason, the number of the first such row (the header is row 1), and what is wrong with it.
+        first: by reason, the number of the first such row's line in the file, and what is wrong with it.
         has_catalogue: whether there are titles at all.
         untitled: the books on shelves for which the catalogue has no title.
         otherwise: by ISBN as given, the spelling of the same book in the catalogue.
@@ -48,11 +48,11 @@ class Report:
     is_table: bool = True
     notes: list[str] = field(default_factory=list)
 
-    def drop(self, reason: str, number: int, row: int, message: str) -> None:
-        """Count dropped rows, the first of which is ``row``."""
+    def drop(self, reason: str, number: int, line: int, message: str) -> None:
+        """Count dropped rows, the first of which is in ``line``."""
         if number:
             self.dropped[reason] += number
-            self.first[reason] = min(self.first.get(reason, (row, message)), (row, message))
+            self.first[reason] = min(self.first.get(reason, (line, message)), (line, message))
 
     def warnings(self) -> Iterator[str]:
         """Yield what may be wrong with the result, one sentence each."""
@@ -82,9 +82,9 @@ class Report:
             yield (f"{self.name}: {len(self.otherwise)} books are spelt as in the catalogue now: {self._spellings()}")
 
     def reasons(self) -> str:
-        """Return the reasons for dropping rows, the most frequent first, each with its first row."""
+        """Return the reasons for dropping rows, the most frequent first, each with its first line."""
         return "; ".join(
-            f"{reason} {number} (row {self.first[reason][0]}: {self.first[reason][1]})"
+            f"{reason} {number} (line {self.first[reason][0]}: {self.first[reason][1]})"
             if reason in self.first
             else f"{reason} {number}"
             for reason, number in self.dropped.most_common()

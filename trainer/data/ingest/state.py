@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bookrec.life_cycle.ranges import is_time
 from trainer.data.ingest.parts import Part
 
 STATE = "snapshot.json"
@@ -66,12 +67,19 @@ def parse_state(content: bytes | None) -> State | None:
     """Return the state in a file; None if there is none, or it is damaged or of another format."""
     try:
         node: Any = json.loads(content or b"null")
-        if node["format"] != FORMAT:
+        if node["format"] != FORMAT or not (is_time(node["base_taken"]) and is_time(node["taken"])):
             return None
         deltas = tuple(Delta(_parts(delta["parts"]), str(delta["readers"])) for delta in node["deltas"])
         times = int(node["base_taken"]), int(node["taken"])
         return State(*times, _parts(node["base"]), deltas, {str(k): int(v) for k, v in node["refused"].items()})
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ):  # JSON has infinite numbers
         return None
 
 

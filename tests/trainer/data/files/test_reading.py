@@ -1,13 +1,14 @@
 """Ratings and catalogue together: what is usable, what is reported, and what is an error."""
 
 import gzip
+from collections import Counter
 
 import pytest
 
 from trainer.data.exchange.importer import import_ratings
 from trainer.data.files.formats import RATINGS
 from trainer.data.files.reading import How, is_table, read_catalogue, read_tables
-from trainer.data.sources import SourceError, apart, read_csv, read_export, read_files
+from trainer.data.sources import SourceError, apart, read_export, read_files
 
 HEAD = "userId,isbn,myRate\n"
 BOOKS = "isbn,title,authors\n080442957X,A Title,Ann Lee\n0439023483,B Title,Bo Roe\n"
@@ -47,14 +48,14 @@ def test_every_repair_is_counted_and_every_drop_has_its_first_row_and_reason(tab
     assert read.report.dropped == {
         "digits_lost": 1, "rating_out_of_range": 1, "isbn_missing": 1, "rating_not_half": 1, "duplicate": 1,
     }  # fmt: skip
-    rows = {reason: row for reason, (row, _) in read.report.first.items()}
-    assert rows == {
+    lines = {reason: line for reason, (line, _) in read.report.first.items()}
+    assert lines == {
         "digits_lost": 5, "rating_out_of_range": 6, "isbn_missing": 7, "rating_not_half": 8, "duplicate": 10,
     }  # fmt: skip
     warning = next(read.report.warnings())
     assert "5 of 21 rows are dropped" in warning
-    assert "digits_lost 1 (row 5: a spreadsheet has rounded the number: give its column the format Text" in warning
-    assert "rating_out_of_range 1 (row 6: myRate is between 0 and 5)" in warning
+    assert "digits_lost 1 (line 5: a spreadsheet has rounded the number: give its column the format Text" in warning
+    assert "rating_out_of_range 1 (line 6: myRate is between 0 and 5)" in warning
 
 
 @pytest.mark.parametrize(("bad", "is_warned"), [(1, False), (2, True)])
@@ -67,13 +68,13 @@ def test_more_than_a_tenth_dropped_is_a_warning(tables, bad, is_warned):
 @pytest.mark.parametrize(
     ("rows", "reasons"),
     [
-        ("ann,9.78044E+12,5\nbob,9.78E+12,4\n", "in 2 rows; dropped: digits_lost 2 (row 2: "),
-        ("ann,,5\nann,i,four\n", "isbn_missing 1 (row 2: "),
-        (",i,5\n", "user_missing 1 (row 2: "),
-        ("a.b,i,5\n", "user_invalid 1 (row 2: "),
-        ("ann,i,0_4\nbob,i,1_0.5\n", "rating_not_number 2 (row 2: "),
-        ("ann,i,9\n", "rating_out_of_range 1 (row 2: "),
-        (",,\n,,\n", "user_missing 2 (row 2: "),
+        ("ann,9.78044E+12,5\nbob,9.78E+12,4\n", "in 2 rows; dropped: digits_lost 2 (line 2: "),
+        ("ann,,5\nann,i,four\n", "isbn_missing 1 (line 2: "),
+        (",i,5\n", "user_missing 1 (line 2: "),
+        ("a.b,i,5\n", "user_invalid 1 (line 2: "),
+        ("ann,i,0_4\nbob,i,1_0.5\n", "rating_not_number 2 (line 2: "),
+        ("ann,i,9\n", "rating_out_of_range 1 (line 2: "),
+        (",,\n,,\n", "user_missing 2 (line 2: "),
     ],
 )
 def test_nothing_usable_is_an_error_with_the_counts(tables, rows, reasons):
@@ -156,7 +157,10 @@ def test_a_rejected_book_is_named_by_its_row_whatever_is_above_it(tmp_path):
     (tmp_path / "ratings.csv").write_text(HEAD + "u,a,4\n")
     (tmp_path / "books.csv").write_text("isbn,title\n9.78E+12,Lost\na,T\nb/c,Bad\n")
     _, report = import_ratings(tmp_path / "ratings.csv", tmp_path / "books.csv", 1)
-    assert {reason: row for reason, (row, _) in report.first.items()} == {"book:digits_lost": 2, "book:isbn_invalid": 4}
+    assert {reason: line for reason, (line, _) in report.first.items()} == {
+        "book:digits_lost": 2,
+        "book:isbn_invalid": 4,
+    }
 
 
 def test_a_catalogue_alone_is_read_in_the_same_way(tmp_path):
@@ -202,6 +206,54 @@ def test_a_readers_library_is_shelf_and_catalogue(tables, export, first, stars, 
     assert read.report.mended["formula"] == (3 if export is GOODREADS else 0)
 
 
+@pytest.mark.parametrize(
+    ("isbn", "isbn13", "used", "kinds"),
+    [
+        ("4.39E+08", "9780439023481", "9780439023481", {"other_isbn": 1}),
+        ("4.39E+08", "9.780439023481E+12", "9780439023481", {"other_isbn": 1, "scientific": 1}),
+        ("4.39023483E+08", "9.78E+12", "439023483", {"scientific": 1}),
+        ("0439023483", "9.78E+12", "0439023483", {}),
+        ("", "9780439023481", "9780439023481", {}),
+        ('"=""4.39E+08"""', '"=""9780439023481"""', "9780439023481", {"other_isbn": 1, "formula": 1}),
+        ("4.39E+08", "9.78E+12", None, {}),
+        ("4.39E+08", "", None, {}),
+        ("", "9.78E+12", None, {}),
+    ],
+)
+def test_a_library_row_whose_isbn_has_lost_digits_is_known_by_the_other(tables, isbn, isbn13, used, kinds):
+    read = tables(f"Title,Author,ISBN,ISBN13,My Rating\nGames,Ann,{isbn},{isbn13},5\nB,Bo,i,,4\n")
+    assert shelves(read) == ([["reader", used, 5]] if used else []) + [["reader", "i", 4]]
+    assert read.books["isbn"].tolist() == ([used] if used else []) + ["i"]
+    assert read.report.mended == kinds
+    assert read.report.dropped == ({} if used else {"digits_lost": 1})
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("export", [GOODREADS, STORYGRAPH], ids=["Goodreads", "StoryGraph"])
+def test_a_library_is_known_whatever_the_case_of_its_columns(tables, export, case):
+    head, _, rest = export.partition("\n")
+    read, same = tables(f"{case(head)}\n{rest}"), tables(export)
+    assert read.usable.to_numpy().tolist() == same.usable.to_numpy().tolist()
+    columns = ["isbn", "title", "authors"]
+    assert read.books[columns].to_numpy().tolist() == same.books[columns].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
+def test_the_case_of_optional_columns_does_not_matter(tables, case):
+    ratings = f"userId;isbn;myRate;{case('at')}\nu;a;4,5;7\n"
+    books = f"isbn;{case('title;author;genre;description;publishedYear;image_url')}\na;T;A;G;D;2001;I\n"
+    read = tables(ratings, books)
+    assert read.usable.to_numpy().tolist() == [["u", "a", 4.5, 7]]
+    own = ["isbn", "title", "authors", "genre", "description", "year", "image_url"]
+    assert read.books[own].to_numpy().tolist() == [["a", "T", "A", "G", "D", "2001", "I"]]
+
+
+def test_of_columns_that_differ_in_case_the_one_with_the_known_name_counts(tables):
+    assert shelves(tables("USERID,userId,Isbn,isbn,myrate,myRate\nx,u,y,a,1,4\n")) == [["u", "a", 4]]
+    export = "Title,TITLE,isbn13,ISBN13,My Rating,my rating,ISBN\nT,X,1,9780439023481,4,1,\n"
+    assert shelves(tables(export)) == [["reader", "9780439023481", 4]]
+
+
 @pytest.mark.parametrize("more", ["isbn", "myRate", "userId", "at", " ISBN "])
 def test_a_librarys_other_columns_do_not_count(tables, more):
     lines = GOODREADS.splitlines()
@@ -232,6 +284,24 @@ def test_a_folder_of_goodbooks_has_names_in_any_case(tmp_path, names):
     read = read_tables(tmp_path, None)
     assert shelves(read) == [["1", "0439023483", 5]]
     assert read.report.dropped == {"isbn_missing": 1}
+
+
+@pytest.mark.parametrize(
+    ("isbn", "kind"),
+    [
+        ("439023483.0", "trailing_zero"), ("4.39023483E+08", "scientific"), ('"439,023,483"', "thousands"),
+        ("'439023483", "apostrophe"), ('"=""439023483"""', "formula"), (" 439023483 ", "spaces"), ("439023483", None),
+        ("0439023483.0", "trailing_zero"),
+    ],
+)  # fmt: skip
+def test_a_folder_of_goodbooks_that_a_spreadsheet_has_saved_keeps_its_leading_zeros(tmp_path, isbn, kind):
+    (tmp_path / "ratings.csv").write_text("user_id,book_id,rating\n1,2.0,5\n1,3.0,4\n1,4.0,3\n")
+    (tmp_path / "books.csv").write_text(f"book_id,isbn,title\n2,{isbn},Games\n3,9.78E+12,Lost\n4,,No\n")
+    read = read_tables(tmp_path, None)
+    assert shelves(read) == [["1", "0439023483", 5]]
+    assert read.books["isbn"].tolist() == ["0439023483", ""]
+    assert read.report.mended - Counter({"trailing_zero": 3}) == Counter([kind] if kind else [])
+    assert read.report.dropped == {"digits_lost": 1, "book:digits_lost": 1, "isbn_missing": 1}
 
 
 @pytest.mark.parametrize("column", RATINGS["isbn"])
@@ -306,7 +376,7 @@ def test_without_times_a_fifth_is_held_out_at_random_by_the_seed(tmp_path):
 def test_with_times_the_newest_fifth_is_held_out_in_whatever_order_the_rows_are(tmp_path):
     path = tmp_path / "ratings.csv"
     path.write_text("userId,isbn,myRate,at\n" + "".join(f"u,i{n},4,{(n * 7) % 10}\n" for n in range(10)))
-    assert set(apart(read_csv(path, {"userId": ("userId",)}), 1)[1]["at"]) == {8, 9}
+    assert set(apart(read_tables(path, None).usable, 1)[1]["at"]) == {8, 9}
 
 
 def test_times_that_cannot_be_read_are_counted(tables):

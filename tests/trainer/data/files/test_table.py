@@ -115,7 +115,7 @@ def test_columns_of_known_data_sets_count(tmp_path, columns):
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "a spreadsheet: save the sheet as CSV UTF-8"),
         (b"userId,isbn,myRate\nann\0a,i,4\nann\0b,i,5\n", "it has NUL characters"),
         (text_of().encode("utf-32-le"), "it has NUL characters"),
-        (b'userId,isbn,myRate\nu,a,4\nu,"b,5\nv,c,4\n', "row 3 has a quotation mark that is not closed"),
+        (b'userId,isbn,myRate\nu,a,4\nu,"b,5\nv,c,4\n', "line 3 has a quotation mark that is not closed"),
         (b'{"User_Book": {}}', "it is JSON"),
         (b"\xef\xbb\xbf [1]", "it is JSON"),
         (b"userId,isbn,myRate\nu,a,4,5\n", "more fields than the header"),

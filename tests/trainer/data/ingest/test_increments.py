@@ -283,6 +283,30 @@ def test_with_too_many_changed_readers_everything_is_read(world, snapshots, monk
     assert state_of(snapshots).base_taken == world.now
 
 
+STATE_NODE = b'{"format":1,"base_taken":1,"taken":1,"base":[{"name":"a","rows":1}],"deltas":[],"refused":{"x":1}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 200_000, b'{"format":' * 100_000, b"{", b"\xff", b"[]", b"1", STATE_NODE[:-1],
+        *(STATE_NODE.replace(b'n":1,', b'n":' + time + b",") for time in (b"Infinity", b"NaN", b"1e300", b"-1")),
+        STATE_NODE.replace(b'"rows":1', b'"rows":Infinity'),
+        STATE_NODE.replace(b'"x":1', b'"x":-Infinity'),
+        STATE_NODE.replace(b'"deltas":[]', b'"deltas":' + b"[" * 200_000),
+    ],
+    ids=lambda content: str(content[-40:]),
+)  # fmt: skip
+def test_a_damaged_state_is_none_and_everything_is_read_again(world, snapshots, content):
+    assert parse_state(STATE_NODE)
+    assert parse_state(content) is None
+    world.read(snapshots)
+    before, (_, tag) = state_of(snapshots), snapshots.folder.state(STATE)
+    assert snapshots.folder.replace(STATE, content, tag)
+    world.read(snapshots)
+    assert state_of(snapshots).rows == before.rows > 0
+
+
 def test_a_truncated_file_is_named_with_what_to_do(world, snapshots):
     world.read(snapshots)
     name = state_of(snapshots).base[0].name
