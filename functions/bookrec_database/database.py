@@ -105,12 +105,13 @@ class FirebaseDatabase:
         for _ in range(TRIES):
             fields = dict(children(present))
             dismissed, noted = children(fields.pop(DISMISSED, None)), fields.pop(BOOKKEEPING, None)
-            removed = set(chosen(parse_dismissals(dismissed, noted)))
+            dismissals = parse_dismissals(dismissed, noted)
+            removed = set(chosen(dismissals))
             left = {key: at for key, at in dismissed.items() if key not in removed}
+            if not removed and dismissals.count == len(left):
+                return ()
             if left:
                 fields |= {DISMISSED: left, BOOKKEEPING: {**children(noted), "count": len(left)}}
-            if fields == children(present):
-                return ()
             is_done, present, etag = node.set_if_unchanged(etag, fields)  # an empty object removes the node
             if is_done:
                 return removed

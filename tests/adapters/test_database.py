@@ -128,6 +128,19 @@ def test_a_reader_is_profile_list_and_mark(database):
     assert list(database.readers_page("u", 5)) == ["v"]
 
 
+def test_dismissals_are_part_of_a_reader_and_removed_with_their_count(database):
+    database.update(
+        {"Users/u": {"id": "u", "dismissed": {"1": 5, "a,b": 6, "\N{DRAGON}": 7}, "dismissals": {"count": 3}}}
+    )
+    assert database.readers(["u"])["u"].dismissals.counted(10) == ("1", "a.b")
+    assert sorted(database.remove_dismissals("u", lambda present: {"1", *present.rejected})) == ["1", "\N{DRAGON}"]
+    assert database.page("Users", "", 1)["u"] == {"id": "u", "dismissed": {"a,b": 6}, "dismissals": {"count": 1}}
+    assert database.remove_dismissals("u", lambda present: ()) == ()
+    assert list(database.remove_dismissals("u", lambda present: present.at)) == ["a,b"]
+    assert database.page("Users", "", 1)["u"] == {"id": "u"}
+    assert database.remove_dismissals("nobody", lambda present: present.at) == ()
+
+
 def test_readers_come_in_pages_with_all_marks_and_numbers_apart(database):
     for number, user_id in enumerate(["7", "12", "a", "b", "c"]):
         database.update({f"{paths.USERS}/{user_id}/id": user_id, f"{paths.READERS}/{user_id}": HERE})

@@ -31,7 +31,7 @@ def has_list(request, database):
 
 @pytest.fixture
 def ana(database, allowed, has_list):
-    """Sends a multi-path update of ana's node; returns whether it was allowed, and checks that a denied one changed nothing."""
+    """Sends an update of ana's node and returns whether it was allowed; a denied one changes nothing."""
 
     def write(values, uid="ana"):
         before = database.get(ANA)
