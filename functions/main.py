@@ -44,6 +44,15 @@ def on_user_book_written(event: db_fn.Event[db_fn.Change[Any]]) -> None:
             backend.entry_written(composition.entry_written(event))
 
 
+@db_fn.on_value_written(reference="/Users/{uid}/dismissed/{key}")
+def on_dismissed_written(event: db_fn.Event[db_fn.Change[Any]]) -> None:
+    """A reader is not interested in a book, or has taken that back."""
+    with reported("on_dismissed_written"):
+        backend = composition.backend().of(event.instance)
+        if backend is not None:
+            backend.dismissed_written(composition.dismissed_written(event))
+
+
 @tasks_fn.on_task_dispatched(
     retry_config=options.RetryConfig(max_attempts=5, min_backoff_seconds=30),
     rate_limits=options.RateLimits(max_concurrent_dispatches=1),

@@ -68,7 +68,7 @@ class FakeDatabase(FirebaseDatabase):
     """The real adapter over a database in memory.
 
     ``on_shelf_read`` is called before each read of shelves, with its number; ``on_second_look`` before each look at the
-    counts of lists' writes.
+    counts of lists' writes after a write.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -77,12 +77,18 @@ class FakeDatabase(FirebaseDatabase):
         self.get = self.memory.get
         self.shelf_reads = 0
         self.on_shelf_read: Callable[[int], None] = lambda number: None
-        self.second_looks = 0
+        self.second_looks, self._has_written = 0, False
         self.on_second_look: Callable[[int], None] = lambda number: None
 
+    def update(self, values: Mapping[str, object]) -> None:
+        super().update(values)
+        self._has_written |= any(path.startswith(paths.LIST_WRITES) for path in values)
+
     def list_writes(self, user_ids: Sequence[str]) -> Mapping[str, int]:
-        self.second_looks += 1
-        self.on_second_look(self.second_looks)
+        if self._has_written:  # the first look of a round comes before its write
+            self._has_written = False
+            self.second_looks += 1
+            self.on_second_look(self.second_looks)
         return super().list_writes(user_ids)
 
     def shelf_nodes(self, user_ids: Sequence[str]) -> Mapping[str, object]:

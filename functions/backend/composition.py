@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backend.guards.foreign_writes import NOBODY
+from backend.handlers.dismissed_written import DismissedWritten
 from backend.handlers.entry_written import EntryWritten
 
 if TYPE_CHECKING:
     from firebase_functions import db_fn
 
+    from backend.handlers.dismissed_written import DismissedWrittenHandler
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
@@ -36,6 +38,7 @@ class Backend:
     """
 
     entry_written: EntryWrittenHandler
+    dismissed_written: DismissedWrittenHandler
     retrain: RetrainHandler
     model_published: ModelPublishedHandler
     fanout: FanoutHandler
@@ -103,9 +106,18 @@ def use(replacement: Backend | None) -> None:
 
 def entry_written(event: db_fn.Event[db_fn.Change[Any]]) -> EntryWritten:
     """Return the domain's event for an event of the platform."""
-    author = None if event.auth_type in ("admin", "unknown") else event.auth_id or NOBODY
     at_ms = int(event.time.timestamp() * 1000)
-    return EntryWritten(event.id, event.params["entryId"], event.data.before, event.data.after, author, at_ms)
+    return EntryWritten(event.id, event.params["entryId"], event.data.before, event.data.after, _author(event), at_ms)
+
+
+def dismissed_written(event: db_fn.Event[db_fn.Change[Any]]) -> DismissedWritten:
+    """Return the domain's event for an event of the platform."""
+    at_ms, is_there = int(event.time.timestamp() * 1000), event.data.after is not None
+    return DismissedWritten(event.id, event.params["uid"], is_there, _author(event), at_ms)
+
+
+def _author(event: db_fn.Event[db_fn.Change[Any]]) -> str | None:
+    return None if event.auth_type in ("admin", "unknown") else event.auth_id or NOBODY
 
 
 def reconcile() -> None:
@@ -140,12 +152,14 @@ def model_published() -> None:
 def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
     from backend.catalogue_cache import CatalogueCache
+    from backend.handlers.dismissed_written import DismissedWrittenHandler
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retrain import RetrainHandler, RetrainingQueue
     from backend.handlers.unknown_instance import UnknownInstanceHandler
+    from backend.handlers.write_rate import WriteRate
     from backend.lists import ListRefresher
     from backend.models import LiveModel
     from backend.parameters import FANOUT_TASKS
@@ -170,12 +184,13 @@ def build(settings: Settings, services: Services) -> Backend:
     )
 
     def of_instance(name: str, database: Database) -> Backend:
-        lists = ListRefresher(database, model, catalogue, concurrently)
+        lists = ListRefresher(database, model, catalogue, clock, concurrently)
         shards = ShardWriter(database, services.store, catalogue, clock, writes_per_second, bool(others))
-        size = settings.fanout_shard_size
+        size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(
-            entry_written=EntryWrittenHandler(database, lists, queue, clock, concurrently),
+            entry_written=EntryWrittenHandler(database, lists, queue, clock, concurrently, rate),
+            dismissed_written=DismissedWrittenHandler(lists, clock, rate),
             retrain=retrain,
             model_published=published,
             fanout=FanoutHandler(database, lists, model, shards, clock),

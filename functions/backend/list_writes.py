@@ -13,14 +13,15 @@ from bookrec.catalogue import Catalogue
 from bookrec.life_cycle.experiment import Experiment
 from bookrec.push_keys import push_time
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
-from bookrec.reader import GONE, HERE, Reader
+from bookrec.reader import GONE, HERE, OURS, Reader
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf
 from bookrec.usage.conversions import conversion
 from bookrec.usage.quality import NO_MODEL, standing
 
 TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES)
-"""What the backend keeps of a reader besides the list, the records of entries and the mark, until the reader leaves."""
+"""What the backend keeps of a reader besides the records of entries and the mark, until the reader leaves; the children
+of ``/Users/{uid}`` that are not the profile go too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def writes_for(
         replaced: the list before that one. Its outcome is written again if the models have changed: the write a moment
             ago did not know of the running experiment.
     """
-    if reader.is_gone:
+    if reader.is_gone or (is_dismissal(changes) and _is_nobody(keys, reader)):
         return _purge(shelf, keys, reader, again)
     values: dict[str, object] = {}
     if reader.has_profile and reader.mark != HERE:
@@ -100,7 +101,18 @@ def writes_for(
     if replaced and replaced.assignment != in_use.assignment:
         values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
     values |= _outcome(shelf, reader, in_use.live)
-    return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))
+    return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))
+
+
+def is_dismissal(changes: Sequence[str] | None) -> bool:
+    """Return whether ``ListRefresher.refresh`` was called for an event of a dismissal."""
+    return changes is not None and not changes
+
+
+def _is_nobody(keys: Sequence[str], reader: Reader) -> bool:
+    """Return whether nothing is left of a reader but, perhaps, a list: removing the account has removed dismissals."""
+    dismissals = reader.dismissals
+    return not (keys or reader.has_profile or reader.mark or dismissals.at or dismissals.rejected)
 
 
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:
@@ -111,12 +123,14 @@ def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, objec
 
 
 def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
-    """Return the key to mark for an unnoticed change of a shelf: its last entry's, or a hash if it was emptied.
+    """Return the key to mark for an unnoticed change of the entries: the last one's, or a hash if there are none left.
+
+    What was dismissed since does not count: it is not trained on.
 
     The shelf of an unknown reader is not marked if it is older than the live model's snapshot: it is an import, and was
     trained on.
     """
-    if reader.digest == shelf.digest or (not shelf.entries and reader.digest is None):
+    if reader.entries_digest == shelf.entries_digest or (not shelf.entries and reader.digest is None):
         return ()
     snapshot_at = live.pointer.snapshot_at if live else 0
     is_known = reader.digest is not None or reader.mark is not None
@@ -127,9 +141,15 @@ def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
     return (shelf.entries[-1].key,)
 
 
-def _marks(shelf: Shelf, changes: Iterable[str]) -> dict[str, object]:
+def _marks(shelf: Shelf, reader: Reader, changes: Iterable[str]) -> dict[str, object]:
+    """Return the marks of changed entries, and the reader's, by which ``ShardWriter`` knows of a newer list.
+
+    A change of dismissals makes only the latter: it asks for no retraining.
+    """
     marks: dict[str, object] = {f"{paths.CHANGES}/{key}": {"at": TIMESTAMP} for key in changes}
-    return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if marks else {}
+    has_dismissals = bool(shelf.dismissed) or reader.digest != reader.entries_digest
+    is_dirty = bool(marks) or (has_dismissals and reader.digest != shelf.digest)
+    return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if is_dirty else {}
 
 
 def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> dict[str, object]:
@@ -139,9 +159,12 @@ def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> di
     is trained on them. If the shelf has changed since the mark was written, it is written again: newer entries may have
     been trained on.
     """
-    if reader.mark == GONE and keys and not reader.has_list and not again:
+    dismissals = reader.dismissals
+    is_purged = reader.mark == GONE if keys else _is_nobody(keys, reader)
+    if is_purged and not (reader.has_list or dismissals.at or dismissals.rejected or again):
         return {}
-    traces = [paths.recommendations(shelf.user_id), *(f"{node}/{shelf.user_id}" for node in TRACES)]
+    traces = [f"{node}/{shelf.user_id}" for node in TRACES]
+    traces += [f"{paths.USERS}/{shelf.user_id}/{name}" for name in sorted(OURS)]
     values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
     values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
     if shelf.entries and (reader.mark != GONE or again):

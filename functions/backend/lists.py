@@ -11,7 +11,7 @@ from functools import partial
 from backend.catalogue_cache import CatalogueCache
 from backend.list_writes import Basis, Replaced, writes_for
 from backend.models import LiveModel
-from backend.ports import Concurrently, Database, increment
+from backend.ports import Clock, Concurrently, Database, increment
 from bookrec import paths
 from bookrec.entries import Entry
 from bookrec.errors import BookrecError
@@ -85,11 +85,16 @@ class _Shelves:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What a round of a refresh has read, and the basis of its lists."""
+    """What a round of a refresh has read, and the basis of its lists.
+
+    Attributes:
+        counts: of each list's writes, as read before shelves and readers.
+    """
 
     shelves: _Shelves
     readers: Mapping[str, Reader]
     basis: Basis
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def writes(
         self, user_ids: Sequence[str], changes: Sequence[str] | None, again: bool, replaced: Mapping[str, Replaced]
@@ -118,9 +123,10 @@ class ListRefresher:
     """Computes users' lists from their present shelves, and writes them with the marks that go with them."""
 
     def __init__(
-        self, database: Database, model: LiveModel, catalogue: CatalogueCache, concurrently: Concurrently
+        self, database: Database, model: LiveModel, catalogue: CatalogueCache, clock: Clock, concurrently: Concurrently
     ) -> None:
-        self._database, self._model, self._catalogue, self._concurrently = database, model, catalogue, concurrently
+        self._database, self._model, self._catalogue, self._clock = database, model, catalogue, clock
+        self._concurrently = concurrently
 
     def refresh(
         self, user_ids: Sequence[str], changes: Sequence[str] | None = None, extra: Extra | None = None
@@ -130,11 +136,11 @@ class ListRefresher:
         An event's list takes two rounds of reads, only of the reader's own nodes, and one write: it is made with the
         model and the catalogue that this instance has. After the write, model and catalogue are read again, and
         whether somebody else has written the list meanwhile; each list that was made with outdated ones is made again.
-        So if two runs overlap, the one that ends last leaves the list of the latest shelf.
+        So if two runs overlap, the one that ends last leaves the list of the latest shelf and dismissals.
 
-        Cost of an event: the reader (3 kB), the shelf once (120 bytes an entry), the pointer (1 kB) and three answers
-        of some bytes. Each of at most ``MAX_ROUNDS`` rounds costs as much; a second one needs another write of the list
-        within the milliseconds of the first.
+        Cost of an event: the reader (3 kB, and 30 bytes a dismissal), the shelf once (120 bytes an entry), the pointer
+        (1 kB) and three answers of some bytes. Each of at most ``MAX_ROUNDS`` rounds costs as much; a second one needs
+        another write of the list within the milliseconds of the first.
 
         A list and the marks of its changes are one write. So a list that matches its shelf proves that the shelf was
         marked for retraining, and a shelf that was not marked shows: its list does not match.
@@ -142,8 +148,9 @@ class ListRefresher:
         Args:
             user_ids: whose lists.
             changes: the entries that changed according to an event: they are marked, and the lists are written in any
-                case. None if there is no event: then only lists that are not right are written, and a mark is made
-                if the shelf has changed.
+                case. Empty if it was an event of a dismissal: the lists are written in any case, and a mark is made
+                only if entries have changed too. None if there is no event: then only lists that are not right are
+                written, and a mark is made if entries have changed.
             extra: what to write with the first of the lists, in the same update.
 
         Raises:
@@ -188,9 +195,10 @@ class ListRefresher:
         return problems, len(waiting)
 
     def _read(self, user_ids: Sequence[str], basis_of: Callable[[], Basis]) -> _Round:
-        # The shelves last: a write of a list that this round's count of writes includes was made from no newer shelf.
-        readers, basis = self._concurrently([lambda: self._database.readers(user_ids), basis_of])
-        return _Round(self._shelves(user_ids), readers, basis)
+        # The counts first: a write of a list that they include was made from no newer shelf, and no newer dismissals.
+        counts, basis = self._concurrently([lambda: self._database.list_writes(user_ids), basis_of])
+        readers, shelves = self._shelves(user_ids)
+        return _Round(shelves, readers, basis, counts)
 
     def wrong(self, readers: Mapping[str, Reader], nodes: Mapping[str, object]) -> list[str]:
         """Return the readers whose list, mark or traces are not right, as far as what was read of them tells.
@@ -200,12 +208,16 @@ class ListRefresher:
         Args:
             nodes: the entries of these readers that count (``shelf.newest_of_each``), including bad ones.
         """
-        read = _Round(_shelves_of(list(readers), nodes), readers, self._current())
+        read = _Round(_shelves_of(readers, nodes, self._clock.now_ms()), readers, self._current())
         writes, problems = read.writes(list(readers), None, again=False, replaced={})
         return sorted({user_id for user_id, write in writes.items() if write} | problems.keys())
 
-    def _shelves(self, user_ids: Sequence[str]) -> _Shelves:
-        return _shelves_of(user_ids, self._database.shelf_nodes(user_ids))
+    def _shelves(self, user_ids: Sequence[str]) -> tuple[Mapping[str, Reader], _Shelves]:
+        database = self._database
+        readers, nodes = self._concurrently(
+            [lambda: database.readers(user_ids), lambda: database.shelf_nodes(user_ids)]
+        )
+        return readers, _shelves_of(readers, nodes, self._clock.now_ms())
 
     def _cached(self) -> Basis:
         return Basis(*self._concurrently([self._model.cached, self._catalogue.cached]))
@@ -217,13 +229,13 @@ class ListRefresher:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.
 
         Each write here adds a random ``step`` to the list's count; ``ShardWriter`` adds none, and looks at the marks.
-        The count was read before the shelf. If only this run's step was added since, nobody else has written the list:
-        a run that knows of a newer shelf will write it later, and replace this list. Otherwise the shelf itself is read
+        The count was read before shelf and dismissals. If only this run's step was added since, nobody else has written
+        the list: a run that knows of newer ones will write it later, and replace this list. Otherwise they are read
         again. The steps are random since the count begins again after a purge.
 
         While another event of this instance loads a model, nobody waits for it: that event makes these lists again.
 
-        Cost: a number a user; the shelves of those whose list somebody else has written.
+        Cost: a number a user; shelf and reader of those whose list somebody else has written.
         """
         if not used:
             return []
@@ -232,17 +244,17 @@ class ListRefresher:
             return list(used)
         if now.in_use.is_loading and not self._model.once_loaded(partial(self.refresh, list(used))):
             return list(used)  # it has been loaded just now
-        contested = [user_id for user_id in used if counts[user_id] != read.readers[user_id].writes + step]
+        contested = [user_id for user_id in used if counts[user_id] != read.counts[user_id] + step]
         if not contested:
             return []
-        present = self._shelves(contested)
+        present = self._shelves(contested)[1]
         return [user_id for user_id in contested if present.by_user[user_id].digest != used[user_id].digest]
 
 
-def _shelves_of(user_ids: Sequence[str], nodes: Mapping[str, object]) -> _Shelves:
+def _shelves_of(readers: Mapping[str, Reader], nodes: Mapping[str, object], now_ms: int) -> _Shelves:
     """Return the shelves of some users in nodes of ``/User_Book``, in time linear in the nodes."""
-    entries: dict[str, list[Entry]] = {user_id: [] for user_id in user_ids}
-    keys: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
+    entries: dict[str, list[Entry]] = {user_id: [] for user_id in readers}
+    keys: dict[str, list[str]] = {user_id: [] for user_id in readers}
     for entry in sort_out(nodes)[0]:
         if entry.user_id in entries:
             entries[entry.user_id].append(entry)
@@ -250,7 +262,8 @@ def _shelves_of(user_ids: Sequence[str], nodes: Mapping[str, object]) -> _Shelve
         user_id = paths.children(node).get("userId")
         if isinstance(user_id, str) and user_id in keys:
             keys[user_id].append(key)
-    return _Shelves({user_id: build_shelf(user_id, its) for user_id, its in entries.items()}, keys)
+    dismissed = {user_id: reader.dismissals.counted(now_ms) for user_id, reader in readers.items()}
+    return _Shelves({user_id: build_shelf(user_id, its, dismissed[user_id]) for user_id, its in entries.items()}, keys)
 
 
 def batches(writes: Iterable[Mapping[str, object]]) -> Iterator[dict[str, object]]:

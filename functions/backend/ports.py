@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bookrec.life_cycle.lease import Lease
@@ -11,6 +11,7 @@ from bookrec.reader import Reader
 from bookrec.recommender import Recommender
 from bookrec.server_values import TIMESTAMP as TIMESTAMP
 from bookrec.server_values import increment as increment
+from bookrec.usage.dismissed import Dismissals
 
 
 class Database(Protocol):
@@ -33,11 +34,18 @@ class Database(Protocol):
         ...
 
     def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
-        """Return the profile and list of each of the users."""
+        """Return the profile, dismissals and list of each of the users."""
         ...
 
     def list_writes(self, user_ids: Sequence[str]) -> Mapping[str, int]:
-        """Return ``Reader.writes`` of each of the users."""
+        """Return what ``/Recommender/writes`` says of each: it grows with each write of the list."""
+        ...
+
+    def remove_dismissals(self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]) -> Collection[str]:
+        """Remove the dismissals that ``chosen`` returns, by key, and set the count to what is left; return the keys.
+
+        It is one write, and only if the reader's node is still what ``chosen`` saw.
+        """
         ...
 
     def present(self, user_ids: Sequence[str]) -> Sequence[str]:
@@ -49,7 +57,7 @@ class Database(Protocol):
     ) -> tuple[Mapping[str, Reader], str | None]:
         """Return readers who follow the key ``after``, and the last key up to which they are complete; None is all.
 
-        They have a profile, a list or a mark; ``Reader.writes`` is not read.
+        They have a profile, a list or a mark.
 
         Args:
             size: how many with a profile or a list there are at most.

@@ -36,7 +36,8 @@ PAGE = 200
 class ShardWriter:
     """Writes the lists of one shard; readers for whom it has no right list are refreshed on the usual path.
 
-    The lists of a shard are the live model's: readers in the other arm of an experiment are refreshed too.
+    The lists of a shard are the live model's, and made without dismissals: readers in the other arm of an experiment,
+    and those who have dismissed books, are refreshed too.
 
     A shard's list never stays in place of a newer one. An event writes a list and its mark in ``/Recommender/dirty`` in
     one update. If the event comes before the marks are read, its reader is left to the usual path. If it comes after
@@ -178,6 +179,8 @@ def _values(ready: ReadyList | None, reader: Reader, catalogue: Catalogue, versi
     It cannot be used either if books were shelved since the present list was made: a shard does not count conversions.
     """
     if ready is None or reader.is_gone or (reader.entries is not None and reader.entries < ready.entries):
+        return None
+    if reader.dismissals.at:
         return None
     node = ready.to_node(catalogue, version, TIMESTAMP)
     if node is None:

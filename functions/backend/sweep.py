@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from backend import logs
 from backend.guards.careful import Careful
 from backend.lists import ListsFailedError, StillChangingError
-from backend.ports import Database
+from backend.ports import Clock, Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from backend.shelf_walk import ShelfWalk
 from bookrec import paths
@@ -65,8 +65,8 @@ class Sweep:
         repaired: how many repairs of each kind were made.
     """
 
-    def __init__(self, database: Database, lists: Careful) -> None:
-        self._database, self._lists, self._walk = database, lists, ShelfWalk(database)
+    def __init__(self, database: Database, lists: Careful, clock: Clock) -> None:
+        self._database, self._lists, self._walk, self._clock = database, lists, ShelfWalk(database), clock
         self._visited: set[str] = set()
         self.repaired: Counter[str] = Counter()
 
@@ -87,6 +87,7 @@ class Sweep:
             readers, last = self._database.readers_after(after, PAGE, numbered=True)
             self._lists_of(readers)
             self._remove_dirty_marks(readers)
+            self._remove_dismissals(readers)
             return last
         page = self._database.page(phase, after, PAGE)
         if phase == paths.REJECTED:
@@ -134,6 +135,7 @@ class Sweep:
         nodes = newest_of_each(stretch.nodes)
         self._lists_of(self._lists.wrong(stretch.readers, nodes))
         self._remove_dirty_marks(stretch.readers)
+        self._remove_dismissals(stretch.readers)
         rejected = sort_out(stretch.nodes)[1]
         self._record(stretch.nodes, rejected)
         counted.rejected.update(problem.reason for key, problem in rejected.items() if key in nodes)
@@ -177,6 +179,21 @@ class Sweep:
         if marks:
             self._database.update(marks)
             self.repaired["farewells"] += len(marks)
+
+    def _remove_dismissals(self, readers: Mapping[str, Reader]) -> None:
+        """Remove dismissals that do not count: bad, old and surplus ones; correct their count.
+
+        Cost: a read and a write of each reader who has some.
+        """
+        now = self._clock.now_ms()
+        for user_id, reader in readers.items():
+            if reader.dismissals.is_sound(now) or reader.is_gone or not paths.is_key(user_id):
+                continue
+            reasons = reader.dismissals.removable(now)
+            removed = self._database.remove_dismissals(user_id, lambda present: present.removable(now).keys())
+            for reason, number in sorted(Counter(reasons[key].reason for key in removed if key in reasons).items()):
+                logs.warning("dismissals are removed", reader=logs.user_key(user_id), reason=reason, number=number)
+            self.repaired["dismissals"] += 1
 
     def _records(self, page: Mapping[str, object]) -> None:
         """Remove the records of entries that are good or gone, or whose reader is; finish removing forged entries.

@@ -41,6 +41,16 @@ def recommendations(user_id: str) -> str:
     return f"{USERS}/{user_id}/recommendations"
 
 
+def dismissed(user_id: str) -> str:
+    """Return the node that holds the books that one user has dismissed, by ``book_key``."""
+    return f"{USERS}/{user_id}/dismissed"
+
+
+def dismissals(user_id: str) -> str:
+    """Return the node that holds the number of these books, by which the rules bound it."""
+    return f"{USERS}/{user_id}/dismissals"
+
+
 def book_key(isbn: str) -> str:
     """Return the database key of a book: its ISBN, with a comma, which no ISBN has, for each dot, which no key has."""
     return isbn.replace(".", ",")

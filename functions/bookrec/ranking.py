@@ -90,9 +90,15 @@ class RecommendationList:
             "generatedAt": generated_at,
             "modelVersion": self.model_version,
             "source": self.source,
-            "basedOn": {"entries": len(self.shelf.entries), "digest": self.shelf.digest},
+            "basedOn": self._basis(),
             "items": items,
         }
+
+    def _basis(self) -> dict[str, object]:
+        basis: dict[str, object] = {"entries": len(self.shelf.entries), "digest": self.shelf.digest}
+        if self.shelf.dismissed:
+            basis |= {"dismissed": len(self.shelf.dismissed), "shelf": self.shelf.entries_digest}
+        return basis
 
 
 def list_id(user_id: str, digest: str, isbns: Sequence[str]) -> str:
@@ -105,8 +111,8 @@ def top_list(
 ) -> RecommendationList:
     """Return a user's list.
 
-    It has no edition of a book on the shelf, no book that the catalogue lacks, and no two editions of one book. It has
-    ``LIST_SIZE`` books if the catalogue has that many left.
+    It has no edition of a book that is on the shelf or was dismissed, no book that the catalogue lacks, and no two
+    editions of one book. It has ``LIST_SIZE`` books if the catalogue has that many left.
 
     Args:
         candidates: in any order; ordered here by score, then ISBN.
@@ -133,7 +139,7 @@ def _chain(first: Iterable[Candidate], then: Iterable[Candidate]) -> Iterator[Ca
 
 
 def _allowed(shelf: Shelf, candidates: Iterable[Candidate], catalogue: Catalogue) -> Iterator[Candidate]:
-    isbns = set(shelf.ratings)
+    isbns = {*shelf.ratings, *shelf.dismissed}
     editions = {catalogue.edition(isbn) for isbn in isbns if isbn in catalogue}
     for candidate in candidates:
         if candidate.isbn in isbns or candidate.isbn not in catalogue:

@@ -1,17 +1,21 @@
-"""What the database says of a reader apart from the shelf: the profile, and the list that was written last."""
+"""What the database says of a reader apart from the shelf: profile, dismissals, and the list that was written last."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bookrec import paths
 from bookrec.catalogue import Catalogue
 from bookrec.ranking import RecommendationList, is_allowed
 from bookrec.shelf import Shelf
+from bookrec.usage.dismissed import BOOKKEEPING, DISMISSED, Dismissals, parse_dismissals
 
 LIST = "recommendations"
-"""The child of ``/Users/{uid}`` that this backend writes; all others are the profile."""
+"""The child of ``/Users/{uid}`` that holds the list."""
+
+OURS = frozenset({LIST, DISMISSED, BOOKKEEPING, "shown", "seen"})
+"""The children of ``/Users/{uid}`` that are not the profile."""
 
 HERE, GONE = "here", "gone"
 
@@ -22,6 +26,7 @@ class Reader:
 
     Attributes:
         digest: of the shelf that the present list was made from; None if there is no list.
+        entries_digest: the same of its entries alone.
         version: the model that first gave that list; None if there is no list.
         isbns: the books on it, in order.
         sources: the kind of each of these items; "" if the list does not say.
@@ -30,7 +35,7 @@ class Reader:
         has_profile: the app keeps a profile.
         mark: what ``/Recommender/readers`` says: ``HERE`` once a profile was seen, ``GONE`` once it was missing again,
             None for a reader who never had one (an import) and gets lists all the same.
-        writes: what ``/Recommender/writes`` says: it grows with each write of the list; 0 if it was not read.
+        dismissals: the books that the reader has dismissed.
     """
 
     digest: object = None
@@ -41,7 +46,8 @@ class Reader:
     sources: tuple[str, ...] = ()
     entries: int | None = None
     shown: tuple[tuple[object, object, object], ...] = ()
-    writes: int = 0
+    entries_digest: object = None
+    dismissals: Dismissals = field(default_factory=Dismissals)
 
     @property
     def is_gone(self) -> bool:
@@ -74,8 +80,8 @@ class Reader:
         return self.shown == tuple(catalogue[str(isbn)].shown for isbn in isbns)
 
 
-def parse_reader(node: object, mark: object, writes: object = None) -> Reader:
-    """Return the reader in a node ``/Users/{uid}``, with the mark and the count of the list's writes.
+def parse_reader(node: object, mark: object) -> Reader:
+    """Return the reader in a node ``/Users/{uid}``, with the mark.
 
     Malformed parts of a list count as missing.
     """
@@ -88,10 +94,11 @@ def parse_reader(node: object, mark: object, writes: object = None) -> Reader:
         digest=based_on.get("digest"),
         version=present.get("modelVersion"),
         isbns=tuple(item.get("isbn") for item in items),
-        has_profile=bool(profile.keys() - {LIST}),
+        has_profile=bool(profile.keys() - OURS),
         mark=mark,
         sources=tuple(str(item.get("source", "")) for item in items),
         entries=entries if isinstance(entries, int) and not isinstance(entries, bool) else None,
         shown=tuple((item.get("title"), item.get("author"), item.get("image")) for item in items),
-        writes=paths.whole(writes),
+        entries_digest=based_on.get("shelf", based_on.get("digest")),
+        dismissals=parse_dismissals(profile.get(DISMISSED), profile.get(BOOKKEEPING)),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bookrec.entries import Entry, parse_entry
 from bookrec.errors import BadData
-from bookrec.paths import key_order
+from bookrec.paths import book_key, key_order
 
 MAX_SHELF = 2_000
 """Of a reader's entries, the newest ones count, bad ones included: for the list, in training, and on the phone.
@@ -41,15 +41,17 @@ def is_full(entries: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """One user's valid entries.
+    """One user's valid entries, and the books that the user has dismissed: what a list is computed from.
 
     Attributes:
         user_id: the reader.
         entries: by push key, ascending: the order in which the books were added; at most ``MAX_SHELF``.
+        dismissed: ISBNs, ascending by key.
     """
 
     user_id: str
     entries: tuple[Entry, ...]
+    dismissed: tuple[str, ...] = ()
 
     @property
     def ratings(self) -> dict[str, float]:
@@ -61,16 +63,29 @@ class Shelf:
         return ratings
 
     @property
+    def entries_digest(self) -> str:
+        """SHA-256 (hex) of the entries."""
+        return _sha256([[entry.key, entry.isbn, entry.rating] for entry in self.entries])
+
+    @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the entries: with the same model, equal digests give equal lists."""
-        rows = [[entry.key, entry.isbn, entry.rating] for entry in self.entries]
-        return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+        """SHA-256 (hex) of the entries and dismissals: with the same model, equal digests give equal lists.
+
+        Without dismissals it is ``entries_digest``.
+        """
+        entries = self.entries_digest
+        return _sha256([entries, sorted(map(book_key, self.dismissed))]) if self.dismissed else entries
 
 
-def build_shelf(user_id: str, entries: Iterable[Entry]) -> Shelf:
+def build_shelf(user_id: str, entries: Iterable[Entry], dismissed: Collection[str] = ()) -> Shelf:
     """Return the shelf of one user: the newest of the ``entries``, whose order does not matter."""
     by_key = {entry.key: entry for entry in entries if entry.user_id == user_id}
-    return Shelf(user_id, tuple(by_key[key] for key in sorted(newest(by_key.keys()))))
+    own = tuple(by_key[key] for key in sorted(newest(by_key.keys())))
+    return Shelf(user_id, own, tuple(sorted(dismissed, key=book_key)))
+
+
+def _sha256(rows: object) -> str:
+    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
 
 
 def sort_out(nodes: Mapping[str, object]) -> tuple[list[Entry], dict[str, BadData]]:

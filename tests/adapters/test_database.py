@@ -1,6 +1,5 @@
 """One suite over the in-memory database and over the wire, so that the twin cannot drift."""
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -120,13 +119,26 @@ def test_a_reader_is_profile_list_and_mark(database):
     listed = {"listId": "l", "basedOn": {"entries": 1, "digest": "abc"}, "modelVersion": "v1", "items": [{"isbn": "1"}]}
     database.update({paths.recommendations("u"): listed, "Users/v/id": "v", f"{paths.READERS}/v": HERE})
     database.update({f"{paths.LIST_WRITES}/u": 7})
-    listed = Reader("abc", "v1", ("1",), sources=("",), entries=1, shown=((None, None, None),))
+    listed = Reader("abc", "v1", ("1",), sources=("",), entries=1, shown=((None, None, None),), entries_digest="abc")
     expected = {"u": listed, "v": Reader(has_profile=True, mark=HERE)}
-    assert database.readers(["u", "v", "w"]) == {**expected, "u": replace(listed, writes=7), "w": Reader()}
+    assert database.readers(["u", "v", "w"]) == {**expected, "w": Reader()}
     assert database.list_writes(["v", "u"]) == {"v": 0, "u": 7}
     assert database.present(["u", "v", "w"]) == ["u", "v"]
     assert database.readers_page("", 5) == expected
     assert list(database.readers_page("u", 5)) == ["v"]
+
+
+def test_dismissals_are_part_of_a_reader_and_removed_with_their_count(database):
+    database.update(
+        {"Users/u": {"id": "u", "dismissed": {"1": 5, "a,b": 6, "\N{DRAGON}": 7}, "dismissals": {"count": 3}}}
+    )
+    assert database.readers(["u"])["u"].dismissals.counted(10) == ("1", "a.b")
+    assert sorted(database.remove_dismissals("u", lambda present: {"1", *present.rejected})) == ["1", "\N{DRAGON}"]
+    assert database.page("Users", "", 1)["u"] == {"id": "u", "dismissed": {"a,b": 6}, "dismissals": {"count": 1}}
+    assert database.remove_dismissals("u", lambda present: ()) == ()
+    assert list(database.remove_dismissals("u", lambda present: present.at)) == ["a,b"]
+    assert database.page("Users", "", 1)["u"] == {"id": "u"}
+    assert database.remove_dismissals("nobody", lambda present: present.at) == ()
 
 
 def test_readers_come_in_pages_with_all_marks_and_numbers_apart(database):
@@ -185,7 +197,7 @@ def test_all_that_is_read_of_some_readers_is_read_at_the_same_time():
     memory = MemoryDatabase(lambda: 0)
     concurrently = lambda calls: [call() for call in batches.append(list(calls)) or batches[-1]]  # noqa: E731
     FirebaseDatabase(memory.reference, concurrently).readers(["u", "v"])
-    assert [len(calls) for calls in batches] == [6]
+    assert [len(calls) for calls in batches] == [4]
 
 
 def test_the_connections_of_many_events_are_kept(server, caplog):

@@ -33,9 +33,13 @@ node                                      read   create  update  delete
 /Users/{owner}                            OB     OB      OB      OB
 /Users/{owner}/recommendations            OB     B       B       OB
 /Users/{owner}/recommendations/{part}     OB     B       B       B
+/Users/{owner}/dismissed                  OB     B       B       B
+/Users/{owner}/dismissals                 OB     B       B       B
 /Users/{another}                          RB     RB      RB      RB
 /Users/{another}/recommendations          RB     B       B       RB
 /Users/{another}/recommendations/{part}   RB     B       B       B
+/Users/{another}/dismissed                RB     B       B       B
+/Users/{another}/dismissals               RB     B       B       B
 /Recommender                              PB     B       B       B
 /Recommender/model                        ORCPB  B       B       B
 /Recommender/lease                        PB     B       B       B

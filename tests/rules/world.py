@@ -25,13 +25,17 @@ COPY = {"title": "T", "author": "A", "isbn": ISBN, "myRate": 3.5}
 BOOK = {"documentId": "a1", "title": "T", "author": "A", "genre": "G", "isbn": ISBN, "pages": "100"}
 MODEL = {"version": "v1", "manifest": "models/v1/manifest.json", "fence": 1}
 MARK = {"at": 1}
+ONE = {"count": 1, "last": ISBN}
 RECORD = {"reason": "isbn", "message": "no isbn", "at": 1}
 
 WORLD = {
     "User_Book": {"-Nana": entry("ana", "-Nbook1"), "-Nben": entry("ben", "-Nbook2")},
     "Books": {"-Nbook1": COPY, "-Nbook2": COPY},
     "archive": {"a1": BOOK, "a2": {**BOOK, "documentId": "a2"}},
-    "Users": {reader: {**profile(reader), "recommendations": ten(reader)} for reader in ("ana", "ben")},
+    "Users": {
+        reader: {**profile(reader), "recommendations": ten(reader), "dismissed": {ISBN: 1}, "dismissals": ONE}
+        for reader in ("ana", "ben")
+    },
     "Recommender": {
         "model": MODEL,
         "lease": {"holder": "run-1", "fence": 1, "expiresAt": 1},
@@ -104,6 +108,8 @@ for who, reader in (("owner", "ana"), ("another", "ben")):
     SAMPLES[f"/Users/{{{who}}}/recommendations/{{part}}"] = Sample(
         f"{top}/recommendations/items/3", {"isbn": ISBN, "score": 9}, {"score": 9}
     )
+    SAMPLES[f"/Users/{{{who}}}/dismissed"] = Sample(f"{top}/dismissed", {ISBN: 5}, {"X1": 5})
+    SAMPLES[f"/Users/{{{who}}}/dismissals"] = Sample(f"{top}/dismissals", ONE, {"count": 2})
 
 _READERS = {"O": ("ana", {}), "R": ("ben", {}), "C": ("cora", {"admin": True}), "P": ("pia", {"operator": True})}
 

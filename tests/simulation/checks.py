@@ -12,7 +12,7 @@ from bookrec.entries import problem_of
 from bookrec.life_cycle.lease import read_lease
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.paths import children
-from bookrec.reader import LIST
+from bookrec.reader import OURS
 from bookrec.shelf import build_shelf, newest_of_each, sort_out
 from bookrec.usage.quality import is_final, standing
 from tests.simulation.actors import DEADLY, STRANGER
@@ -67,7 +67,7 @@ def check_all(world):
     tree = {name: database.get(name) or {} for name in (paths.USER_BOOK, paths.USERS, "Recommender", paths.ARCHIVE)}
     state, nodes = tree["Recommender"], tree[paths.USER_BOOK]
     readers = state.get("readers", {})
-    gone = {u for u in readers if not set(tree[paths.USERS].get(u, {})) - {LIST}}
+    gone = {u for u in readers if not set(tree[paths.USERS].get(u, {})) - OURS}
     entries, _ = sort_out(newest_of_each(nodes))
     rejected = sort_out(nodes)[1]
     live = read_pointer(state.get("model"))

@@ -75,8 +75,8 @@ MUTANTS = [
     ),
     Mutant(
         "takes a list that somebody else has written meanwhile for its own", LISTS,
-        "        contested = [user_id for user_id in used if counts[user_id] != read.readers[user_id].writes + step]\n",
-        "        contested = [user_id for user_id in used if counts[user_id] < read.readers[user_id].writes + step]\n",
+        "        contested = [user_id for user_id in used if counts[user_id] != read.counts[user_id] + step]\n",
+        "        contested = [user_id for user_id in used if counts[user_id] < read.counts[user_id] + step]\n",
     ),
     Mutant(
         "does not look at the model again after writing", LISTS,
@@ -88,13 +88,13 @@ MUTANTS = [
     ),
     Mutant(
         "makes the list of the event, not of the shelf", LISTS,
-        "        return _shelves_of(user_ids, self._database.shelf_nodes(user_ids))\n",
-        "        return _shelves_of(user_ids, dict(list(self._database.shelf_nodes(user_ids).items())[-1:]))\n",
+        "        return readers, _shelves_of(readers, nodes, self._clock.now_ms())\n",
+        "        return readers, _shelves_of(readers, dict(list(nodes.items())[-1:]), self._clock.now_ms())\n",
     ),
     Mutant(
         "writes lists without their marks", WRITES,
-        "    return values | _marks(shelf, changes if changes is not None else _changed(shelf, reader, in_use.live))",
-        "    return values | (_marks(shelf, changes) if changes is not None else {})",
+        "    return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))",
+        "    return values | (_marks(shelf, reader, changes) if changes is not None else {})",
     ),
     Mutant(
         "forgets what changed while a run was reading", RUN,

@@ -49,7 +49,7 @@ def test_the_functions_write_the_lists_that_the_evaluation_judges():
     }
     database.update({paths.MODEL: pointer.to_node(), paths.USER_BOOK: entries, paths.ARCHIVE: archive})
     live = LiveModel(database, bucket, load_recommender, clock)
-    refresher = ListRefresher(database, live, CatalogueCache(database, clock, 0), one_by_one)
+    refresher = ListRefresher(database, live, CatalogueCache(database, clock, 0), clock, one_by_one)
     assert refresher.refresh(list(built.user_ids)) == Refreshed("v", READERS)
 
     assert len(judged.users) > READERS * 0.9

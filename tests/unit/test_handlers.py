@@ -384,7 +384,7 @@ def test_an_events_list_waits_only_for_the_readers_own_nodes_and_the_rest_is_che
     made = requests_of(world, monkeypatch)
     world.backend.entry_written(event)
     written = made.index("update")
-    assert sorted(made[:written]) == ["readers", "shelf_nodes"]
+    assert made[:written] == ["list_writes", "readers", "shelf_nodes"]
     assert made[written + 1 :] == ["list_writes", "pointer", "catalogue", "enqueue"]
 
 

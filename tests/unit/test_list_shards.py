@@ -11,6 +11,7 @@ import pytest
 from backend import shard_writer
 from backend.guards.list_sample import is_of_model
 from backend.handlers import model_published
+from backend.handlers.dismissed_written import DismissedWritten
 from backend.handlers.entry_written import EntryWritten
 from backend.list_writes import make_list
 from bookrec import paths
@@ -517,3 +518,42 @@ def test_an_unnoticed_conversion_before_the_snapshot_counts_for_the_list_that_th
     assert_right(world, "u1")
     conversions = world.database.get(f"{paths.CONVERSIONS}/u1/v1")
     assert conversions["hits"] == {"n1": {"position": 1, "source": "personal"}}
+
+
+def dismiss(world, user_id, isbn, backend=None):
+    world.database.update({f"{paths.dismissed(user_id)}/{isbn}": world.clock.now_ms()})
+    (backend or world.backend).dismissed_written(DismissedWritten("e", user_id, True, None))
+
+
+def test_a_reader_who_has_dismissed_a_book_is_left_to_the_usual_path(world):
+    publish(world)
+    world.database.update({f"{paths.dismissed('u1')}/isbn005": world.clock.now_ms()})
+    world.backend.model_published()
+    run_all(world)
+    assert world.list_of("u1")["basedOn"]["dismissed"] == 1
+    assert "isbn005" not in [item["isbn"] for item in world.list_of("u1")["items"]]
+    assert world.list_of("u1")["modelVersion"] == "v2"
+    assert "lists" not in world.backend.reconcile(rests=False)
+
+
+@pytest.mark.parametrize("moment", range(1, 12))
+def test_a_dismissal_at_any_moment_of_its_shard_keeps_the_book_away(world, moment):
+    publish(world)
+    world.backend.model_published()
+    memory, requests = world.database.memory, []
+    book = world.list_of("u1")["items"][3]["isbn"]
+
+    def perform(kind, request):
+        requests.append(kind)
+        if len(requests) == moment:
+            memory.perform = lambda kind, request: request()
+            world.clock.now += 1
+            dismiss(world, "u1", book, world.restarted())
+            memory.perform = perform
+        return request()
+
+    memory.perform = perform
+    run_all(world)
+    assert len(requests) > moment
+    assert book not in [item["isbn"] for item in world.list_of("u1")["items"]]
+    assert "lists" not in world.backend.reconcile(rests=False)

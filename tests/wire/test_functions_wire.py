@@ -57,6 +57,24 @@ def store(world, key, value):
     world.database.update({f"{paths.USER_BOOK}/{key}": value})
 
 
+def test_a_dismissal_and_its_undo_reach_the_handler_of_their_database(main, world):
+    store(world, "k1", entry("u", "isbn003"))
+    dismissed = f"{paths.dismissed('u')}/isbn004"
+    world.database.update({dismissed: 1_699_999_999_000})
+    main.on_dismissed_written(
+        database_event(dismissed, None, 1_699_999_999_000, instance="my-staging-rtdb", authtype="app_user", authid="u")
+    )
+    assert world.list_of("u") is None
+    main.on_dismissed_written(database_event(dismissed, None, 1_699_999_999_000, authtype="app_user", authid="u"))
+    assert world.list_of("u")["items"][0]["isbn"] == "isbn005"
+    assert world.database.get(f"{TRAFFIC}")
+    world.database.update({dismissed: None})
+    main.on_dismissed_written(database_event(dismissed, 1_699_999_999_000, None, authtype="app_user", authid="u"))
+    assert world.list_of("u")["items"][0]["isbn"] == "isbn004"
+    main.on_dismissed_written(database_event("Users/u/dismissed/a,b c", {"x": 1}, "y"))
+    assert world.list_of("u")["items"][0]["isbn"] == "isbn004"
+
+
 def test_created_updated_and_deleted_entries_reach_the_handler(main, world):
     created = entry("u", "isbn004")
     store(world, "k1", created)

@@ -47,10 +47,11 @@ class EntryWrittenHandler:
         retraining: RetrainingQueue,
         clock: Clock,
         concurrently: Concurrently,
+        rate: WriteRate,
     ) -> None:
         self._database, self._lists, self._retraining = database, lists, retraining
         self._clock, self._concurrently = clock, concurrently
-        self._is_due, self._rate = logs.Hourly(clock.elapsed_ms), WriteRate(database, clock)
+        self._is_due, self._rate = logs.Hourly(clock.elapsed_ms), rate
 
     def __call__(self, event: EntryWritten) -> None:
         """Refresh the lists of the users whom the write concerns, unless its author writes too fast.

@@ -56,7 +56,7 @@ class Reconciliation:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
         self._rest_ms, self._began, self._started = rest_ms, clock.now_ms(), clock.elapsed_ms()
         self._lists = Careful(database, lists, clock, "reconcile")
-        self._sweep = Sweep(database, self._lists)
+        self._sweep = Sweep(database, self._lists, clock)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
     def __call__(self) -> dict[str, int]:
