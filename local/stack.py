@@ -34,6 +34,10 @@ SUPPORTING = ("hub", "logging", "eventarc")
 STORAGE_PORT = 4443
 READY_AFTER_S = 180.0
 EXPORT_S = 120.0
+TIMEOUTS_S = {"on_model_published": 540}
+"""Time limits of the functions that wait for database events, as in ``functions/main.py``, if they are not 60 s: the
+database emulator delivers an event again that was not answered by then."""
+
 ATTEMPTS = 3
 """Starts of a stack whose ports are free when they are chosen, and taken when its programs listen."""
 
@@ -305,6 +309,7 @@ class Stack:
             command += ["--import", str(self.data.resolve())]
         log = self.emulators_log
         env = {**os.environ, **self.addresses.environment, "CI": "1"}
+        env.setdefault("RTDB_EMULATOR_TIMEOUTS", ",".join(f"{name}={limit}" for name, limit in TIMEOUTS_S.items()))
         env.setdefault("TRAINER_LOG", str(self.logs / "trainer.log"))
         # The workers talk to the database through the address that firebase-tools gives them.
         self._start_service("the Emulator Suite", under_emulator(command), log, env)

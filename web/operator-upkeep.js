@@ -106,8 +106,15 @@ export function fanout({ fanout: node, model }) {
   ];
 }
 
+function untilLater(nodes) {
+  const ends = children(nodes)
+    .map(([, node]) => numberIn(node?.until))
+    .filter((until) => until > now());
+  return ends.length ? [count(ends.length), ', the last until ', time(Math.max(...ends))] : 'none';
+}
+
 /** Show when the reconciler last ran, and what it repaired. */
-export function reconciler({ reconcile }) {
+export function reconciler({ reconcile, leftOut, paused }) {
   if (!reconcile?.at)
     return [empty('The reconciler’s last run, and what it repaired, will appear here.')];
   return [
@@ -117,6 +124,8 @@ export function reconciler({ reconcile }) {
       ['Repaired in all', listOfCounts(reconcile.total) || 'nothing'],
       ['Last complete sweep', reconcile.sweptAt ? time(reconcile.sweptAt) : 'none yet'],
       ['Complete sweeps', count(reconcile.sweeps ?? 0)],
+      ['Readers paused, since they write too fast', untilLater(paused)],
+      ['Readers left out, since their lists made functions die', untilLater(leftOut)],
       reconcile.failed ? ['Failed steps', reconcile.failed] : null,
     ]),
   ];

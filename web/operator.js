@@ -20,6 +20,7 @@ import { retraining, runs, stateOfRetraining } from './operator-runs.js';
 import { fanout, reconciler, rejected, traffic } from './operator-upkeep.js';
 
 const MOST_CHANGES = 1_000;
+const MOST_PAUSED = 1_000;
 const RECORDS = 6;
 const MINUTES = 61;
 const MOST_MANIFEST_BYTES = 1 << 20;
@@ -133,6 +134,7 @@ const NODES = {
   modelStatus: 'status/model',
   fanout: 'status/fanout',
   reconcile: 'status/reconcile',
+  leftOut: 'status/leftOut',
   rejected: 'status/rejected',
   counters: 'status/counters',
   quality: 'status/quality',
@@ -151,6 +153,10 @@ function open() {
   follow(
     query(node('rejected'), orderByChild('at'), limitToLast(RECORDS)),
     (snapshot) => (view.records = recordsIn(snapshot)),
+  );
+  follow(
+    query(node('paused'), orderByKey(), limitToFirst(MOST_PAUSED)),
+    (snapshot) => (view.paused = snapshot.val()),
   );
   follow(
     query(node('status/traffic'), orderByKey(), limitToLast(MINUTES)),
@@ -265,7 +271,7 @@ const PARTS = {
   past: [['model', 'quality'], pastExperiments],
   traffic: [['traffic'], traffic],
   fanout: [['fanout', 'model'], fanout],
-  reconciler: [['reconcile'], reconciler],
+  reconciler: [['reconcile', 'leftOut', 'paused'], reconciler],
   rejected: [['rejected', 'records'], rejected],
 };
 

@@ -40,7 +40,7 @@ class Receiver:
         return web.Response(status=self.status)
 
 
-def run(receiver, scenario, *, in_flight=3, faults=None):
+def run(receiver, scenario, *, in_flight=3, faults=None, timeouts=None):
     async def main():
         app = web.Application()
         app.router.add_post("/functions/projects/p/triggers/us-central1-f-0", receiver.handle)
@@ -49,7 +49,7 @@ def run(receiver, scenario, *, in_flight=3, faults=None):
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = site._server.sockets[0].getsockname()[1]
-        dispatcher = Dispatcher(f"127.0.0.1:{port}", "127.0.0.1:9000", in_flight, faults or Faults())
+        dispatcher = Dispatcher(f"127.0.0.1:{port}", "127.0.0.1:9000", in_flight, faults or Faults(), timeouts)
         dispatcher.register(parse_trigger(TRIGGER))
         await scenario(Databases(dispatcher)["x"], dispatcher, runner)
         await dispatcher.close()
@@ -147,6 +147,25 @@ def test_an_event_that_nobody_answers_is_delivered_again_with_the_same_id(impati
     run(receiver, scenario)
     assert len(receiver.ids) == 3
     assert len(set(receiver.ids)) == 1
+
+
+@pytest.mark.parametrize(("name", "deliveries"), [("central1-f", 1), ("another", 3)])
+def test_a_function_that_may_run_longer_is_waited_for_longer(impatient, name, deliveries):
+    class Slow(Mute):
+        async def handle(self, request):
+            self.ids.append((await request.json())["id"])
+            await asyncio.sleep(1 if deliveries == 1 else 30)
+            self.refs.append("answered")
+            return web.Response()
+
+    receiver = Slow(0, keeps=True)
+
+    async def scenario(database, dispatcher, runner):
+        database.write({("n", "k"): 1}, ADMIN)
+        await until(lambda: receiver.refs if deliveries == 1 else len(receiver.ids) == deliveries)
+
+    run(receiver, scenario, timeouts={name: 20})
+    assert len(receiver.ids) == deliveries
 
 
 def test_an_event_that_nobody_ever_answers_is_given_up(impatient, caplog):

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from rtdb_emulator.launch import command
+
 COMMAND = [sys.executable, "-m", "rtdb_emulator"]
 
 
@@ -93,9 +95,25 @@ def test_the_command_line_has_help_and_a_version_and_rejects_unknown_commands():
 @pytest.mark.parametrize(
     "words",
     [("--port", "99999"), ("--port", "-1"), ("--port", "http"), ("--functions_emulator_port", "65536"),
-     ("--in-flight", "0"), ("--in-flight", "-1")],
+     ("--in-flight", "0"), ("--in-flight", "-1"), ("--timeout", "f=0"), ("--timeout", "f=1.5"), ("--timeout", "f=")],
 )  # fmt: skip
 def test_numbers_that_cannot_be_meant_are_rejected(words):
     done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert f"argument {words[0]}: {words[1]!r} is not a whole number from" in done.stderr
+    assert f"argument {words[0]}: {words[1].rpartition('=')[2]!r} is not a whole number from" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["f", "=5", "f=5,g", "f=x"])
+def test_time_limits_in_the_environment_that_cannot_be_meant_are_rejected(text):
+    env = {**os.environ, "RTDB_EMULATOR_TIMEOUTS": text}
+    done = subprocess.run([*COMMAND], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "RTDB_EMULATOR_TIMEOUTS: '" in done.stderr
+
+
+def test_time_limits_come_from_the_environment_and_from_options(monkeypatch):
+    seen = []
+    monkeypatch.setattr(command, "_serve", lambda options, ignored, timeouts: seen.append(timeouts))
+    monkeypatch.setenv("RTDB_EMULATOR_TIMEOUTS", "f=540, g=70,")
+    command.main(["--timeout", "g=80", "--timeout", "a=b=90", "--rules", "x"])
+    assert seen == [{"f": 540, "g": 80, "a=b": 90}]

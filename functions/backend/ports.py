@@ -99,7 +99,11 @@ class Database(Protocol):
         ...
 
     def pending(self) -> Pending:
-        """Return the changes since the last run's snapshot."""
+        """Return the changes since the last run's snapshot; reads the key of each."""
+        ...
+
+    def has_pending(self) -> bool:
+        """Return whether there are any; reads one of them."""
         ...
 
     def status(self, path: str) -> Any:

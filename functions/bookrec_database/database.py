@@ -192,6 +192,11 @@ class FirebaseDatabase:
         later = marks.made_after(node, whole(noted)).values()
         return Pending(len(later), min(later), max(later)) if later else Pending()
 
+    def has_pending(self) -> bool:
+        """Ask for one mark that was made after the last clearing."""
+        noted = whole(self._first(f"{CLEARED}/{CHANGES}").get())
+        return bool(marks.made_after(self._node(paths.CHANGES), noted, 1))
+
     def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
         """Read the mark of each, at the same time."""
         nodes = self._concurrently([self._node(f"{paths.DIRTY}/{user_id}").get for user_id in user_ids])

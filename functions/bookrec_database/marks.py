@@ -52,9 +52,9 @@ def clear(
     return cleared
 
 
-def made_after(node: Any, after: int) -> Mapping[str, int]:
-    """Return when marks were made, by key, of those made after ``after`` (ms): the oldest ``LARGEST``."""
-    later = children(node.order_by_child("at").start_at(after + 1).limit_to_first(LARGEST).get())
+def made_after(node: Any, after: int, number: int = LARGEST) -> Mapping[str, int]:
+    """Return when marks were made, by key, of those made after ``after`` (ms): the oldest ``number``."""
+    later = children(node.order_by_child("at").start_at(after + 1).limit_to_first(number).get())
     times = {key: mark.get("at") for key, mark in later.items() if isinstance(mark, Mapping)}
     return {key: at for key, at in times.items() if isinstance(at, int)}
 

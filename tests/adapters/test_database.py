@@ -50,6 +50,7 @@ def test_nothing_is_there_at_first(database):
     assert database.clear_changes(10**15) == 0
     assert database.pointer() is None
     assert database.pending().changes == 0
+    assert not database.has_pending()
     assert database.status("model") is None
     assert list(database.dirty_readers()) == []
     assert database.last_key(paths.USER_BOOK, "k") is None
@@ -109,6 +110,7 @@ def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database
     database.update({"Users/u/id": "u", f"{paths.CHANGES}/k1": {"at": TIMESTAMP}, f"{paths.CHANGES}/k2": {"at": 5}})
     pending = database.pending()
     assert (pending.changes, pending.oldest_at) == (2, 5)
+    assert database.has_pending()
     assert pending.newest_at > 1_600_000_000_000
     database.update({f"{paths.CHANGES}/k1": None})
     assert database.pending().newest_at == 5
@@ -223,8 +225,10 @@ def test_marks_up_to_a_time_are_cleared_and_later_ones_stay(database):
     database.update({f"{paths.CHANGES}/{key}": {"at": at} for key, at in (("a", 1), ("b", 2), ("c", 3))})
     assert database.clear_changes(2) == 2
     assert database.pending().changes == 1
+    assert database.has_pending()
     assert database.clear_marks(paths.CHANGES, 3) == 1
     assert database.pending().changes == 0
+    assert not database.has_pending()
 
 
 def test_the_clock_is_the_databases_own(database):

@@ -183,7 +183,7 @@ MUTANTS = [
     Mutant(
         "starts a run that another one has made unnecessary",
         RETRAINING,
-        "        if not is_due and not self._pending().changes:  # another run has ended since the decision\n",
+        "        if not is_due and not self._has_pending():  # another run has ended since the decision\n",
         "        if False:\n",
     ),
     Mutant(

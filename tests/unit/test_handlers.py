@@ -522,6 +522,18 @@ def test_a_hundred_duplicate_checks_start_one_run(world):
     assert world.jobs.started[0][1] == 2  # greater than the live model's fence
 
 
+def test_a_check_reads_the_keys_of_all_changes_once_and_a_new_model_never(world, monkeypatch):
+    for number in range(6):
+        write(world, f"k{number}", entry("u", f"isbn00{number}"))
+    pending, read = world.database.pending, []
+    monkeypatch.setattr(type(world.database), "pending", lambda self: read.append("all") or pending())
+    world.publish("v3", 3)
+    world.backend.model_published()
+    assert not read
+    assert world.backend.retrain(retrain_checks(world)[-1]) == "started"
+    assert read == ["all"]
+
+
 def test_a_check_that_is_delivered_early_waits_for_its_time(world):
     for number in range(6):
         write(world, f"k{number}", entry("u", f"isbn00{number}"))

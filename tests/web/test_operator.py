@@ -112,6 +112,23 @@ def test_latencies_are_estimated_and_shares_have_wilson_intervals(page):
     assert computed["all"] == pytest.approx({"low": 0.7224673, "high": 1}, abs=1e-6)
 
 
+def test_readers_who_are_not_served_are_counted_until_their_time_is_over(page):
+    texts = page.evaluate(
+        """async () => {
+          const {reconciler} = await import('/operator-upkeep.js');
+          const reader = (minutes) => ({until: Date.now() + minutes * 60000});
+          const text = (view) => reconciler({reconcile: {at: 1}, ...view}).map((part) => part.textContent).join(' ');
+          const paused = {ann: reader(5), bob: reader(-5), cy: reader(9), di: 'damaged'};
+          return [text({paused, leftOut: {a1: reader(50)}}), text({})];
+        }"""
+    )
+    assert "write too fast2, the last until" in texts[0]
+    assert "functions die1, the last until" in texts[0]
+    assert "write too fastnone" in texts[1]
+    assert "functions dienone" in texts[1]
+    assert not [text for text in texts if "ann" in text]
+
+
 def test_a_run_is_started_and_its_outcome_appears_by_itself(page, stack):
     wait_until_quiet(stack)
     before, fence = stack.admin_get("Recommender/model/version"), stack.admin_get("Recommender/lease/fence")

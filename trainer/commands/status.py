@@ -81,6 +81,8 @@ def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "fan-out", f"{of}{done}"
         repaired = ", ".join(f"{kind} {number}" for kind, number in sorted(reconcile["repaired"].items()))
         yield "reconciler", f"{of}{ago(reconcile['at'])}, repaired {repaired or 'nothing'}"
+        paused, left_out = (instance["readers"][name]["readers"] for name in ("paused", "leftOut"))
+        yield "readers", f"{of}{paused} paused, {left_out} left out"
     rejected = facts["rejected"]
     reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(rejected.items(), key=lambda i: -i[1]))
     yield "rejected", f"{sum(rejected.values())} entries" + (f": {reasons}" if reasons else "")

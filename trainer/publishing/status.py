@@ -11,6 +11,7 @@ from bookrec import paths
 from bookrec.errors import BadModel
 from bookrec.life_cycle import lease as leases
 from bookrec.life_cycle.manifest import Pointer, parse_pointer
+from bookrec.life_cycle.ranges import is_time
 from bookrec.paths import children
 from bookrec.usage.quality import Count, read_count
 
@@ -98,7 +99,10 @@ def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Status:
         "lease": {**asdict(lease), "held": lease.is_held(now_ms)},
         "parked": dict(children(training.get("parked"))) or None,
         "model": dict(children(status.get("model"))) or None,
-        "instances": [_instance(name, node) for name, node in statuses],
+        "instances": [
+            {**_instance(name, node), "readers": _unserved(children(node_at(paths.PAUSED).get()), node, now_ms)}
+            for (name, node), (_, node_at) in zip(statuses, instances, strict=True)
+        ],
         "rejected": dict(sorted(rejected.items())),
         "quality": _quality([children(children(node.get("quality")).get("labels")) for _, node in statuses]),
     }
@@ -156,6 +160,16 @@ def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
             "sweptAt": reconcile.get("sweptAt"),
         },
     }
+
+
+def _unserved(paused: Mapping[str, Any], status: Mapping[str, Any], now_ms: int) -> dict[str, dict[str, int | None]]:
+    """Return how many readers are paused, and left out, and until when the last of each is."""
+    facts = {}
+    for name, nodes in (("paused", paused), ("leftOut", children(status.get("leftOut")))):
+        times = [children(node).get("until") for node in nodes.values()]
+        later = [int(until) for until in times if is_time(until) and until > now_ms]
+        facts[name] = {"readers": len(later), "until": max(later, default=None)}
+    return facts
 
 
 def _quality(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -220,6 +234,15 @@ def _notes(facts: Mapping[str, Any], lease: leases.Lease, now_ms: int) -> list[F
         findings.append(Finding("run-failed", why, "the next one starts by itself", is_urgent=False))
     for instance in facts["instances"]:
         fanout, failed = instance["fanout"] or {}, instance["reconcile"]["failed"]
+        paused, left_out = instance["readers"]["paused"], instance["readers"]["leftOut"]
+        if number := left_out["readers"]:
+            why = f"a function died each time it made some lists: readers left out: {number}"
+            do = f"look at the crashes; the last is tried again in {age(left_out['until'] - now_ms)}"
+            findings.append(Finding("reader-left-out", why, do, is_urgent=False))
+        if number := paused["readers"]:
+            why = f"some readers write too many entries, and the rules deny them: readers paused: {number}"
+            do = f"nothing if it happens once; the last pause ends in {age(paused['until'] - now_ms)}"
+            findings.append(Finding("reader-paused", why, do, is_urgent=False))
         if fanout.get("attempt"):
             why = (
                 f"shards of {fanout['publication']} were queued again ({fanout['done']} of {fanout['shards']} are done)"

@@ -70,7 +70,7 @@ class ModelPublishedHandler:
         state = paths.children(self._database.status("fanout"))
         attempt = self._attempt(state, live.pointer.publication)
         has_queued = attempt is not None and self._fan_out(live.pointer, attempt, until_ms)
-        if self._database.pending().changes:
+        if self._database.has_pending():
             self._retraining.ask()
         return has_queued
 

@@ -167,7 +167,7 @@ class RetrainHandler:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
         holder = lease.holder
-        if not is_due and not self._pending().changes:  # another run has ended since the decision
+        if not is_due and not self._has_pending():  # another run has ended since the decision
             self._database.change_lease(lambda held: leases.release(held, holder, lease.fence, None, now))
             return "waiting"
         try:
@@ -181,6 +181,9 @@ class RetrainHandler:
 
     def _pending(self) -> Pending:
         return Pending.of_all(database.pending() for database in (self._database, *self._others))
+
+    def _has_pending(self) -> bool:
+        return any(database.has_pending() for database in (self._database, *self._others))
 
     def _ended(self, run: Mapping[str, object], lease: Lease) -> str | None:
         """Return how the run has ended that is on record as running; None if it has not.

@@ -82,6 +82,7 @@ def test_a_healthy_status_fits_a_screen(world):
         "parked      no",
         "2 of 3 shards of v2@2",
         "2 min ago, repaired fanouts 1",
+        "readers     0 paused, 0 left out",
         "7 entries: rating_out_of_range 5, isbn_missing 2",
         "hit rate    not counted yet",
     ):
@@ -90,6 +91,28 @@ def test_a_healthy_status_fits_a_screen(world):
     assert facts["healthy"]
     assert facts["waiting"] == {"changes": 2, "oldestAt": world.now - 3 * MINUTE}
     assert facts["instances"][0]["fanout"]["done"] == 2
+
+
+def test_readers_who_are_not_served_are_counted_until_their_time_is_over(world):
+    later, before = world.now + 20 * MINUTE, world.now - MINUTE
+    world.put(
+        {
+            paths.PAUSED: {"ann": {"until": world.now + MINUTE}, "bob": {"until": before}, "cy": {"until": later}},
+            f"{paths.STATUS}/leftOut": {"a1": {"times": 2, "until": later}, "b2": {"until": before}, "c3": "damaged"},
+        }
+    )
+    status = world.look()
+    assert status.is_healthy
+    assert [finding.what for finding in status.findings] == ["reader-left-out", "reader-paused"]
+    assert status.to_json()["instances"][0]["readers"] == {
+        "paused": {"readers": 2, "until": later},
+        "leftOut": {"readers": 1, "until": later},
+    }
+    text = world.text()
+    assert "readers     2 paused, 1 left out" in text
+    assert "readers paused: 2" in text
+    assert "ends in 20 min" in text
+    assert "ann" not in text
 
 
 def test_an_empty_database_has_no_model_and_no_reconciler():

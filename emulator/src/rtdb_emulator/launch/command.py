@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -16,6 +17,9 @@ from rtdb_emulator.faults.injector import Faults
 from rtdb_emulator.launch.execute import execute
 from rtdb_emulator.triggers.delivery import Dispatcher
 from rtdb_emulator.wire.server import Server
+
+TIMEOUTS = "RTDB_EMULATOR_TIMEOUTS"
+"""Environment variable with time limits of functions: firebase-tools passes no options of its users."""
 
 DESCRIPTION = "Serve Realtime Databases on one port until stopped with SIGTERM or SIGINT."
 EPILOG = """\
@@ -35,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unknown command {words[0]!r}: give options only, or exec -- COMMAND")
     # The JAR takes more options than this emulator has, and firebase-tools may pass any of them.
     options, ignored = parser.parse_known_args(words)
-    return _serve(options, ignored)
+    return _serve(options, ignored, _timeouts(parser, options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +71,15 @@ def _parser() -> argparse.ArgumentParser:
         default=8,
         help="deliveries at a time for each trigger (default: %(default)s)",
     )
+    parser.add_argument(
+        "--timeout",
+        metavar="NAME=SECONDS",
+        type=_timeout,
+        action="append",
+        default=[],
+        help="the time limit of functions with NAME in their triggers' names, if it is not 60 s; may be repeated. "
+        f"{TIMEOUTS} in the environment has several, separated by commas",
+    )
     parser.add_argument("--import", type=Path, dest="source", metavar="DIR", help="start with an exported snapshot")
     parser.add_argument("--export-on-exit", type=Path, metavar="DIR", help="write a snapshot when stopped")
     return parser
@@ -88,7 +101,23 @@ def _whole(text: str, least: int, most: int) -> int:
     return int(text)
 
 
-def _serve(options: argparse.Namespace, ignored: Sequence[str]) -> int:
+def _timeout(text: str) -> tuple[str, int]:
+    name, _, seconds = text.rpartition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SECONDS")
+    return name, _whole(seconds, 1, sys.maxsize)
+
+
+def _timeouts(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, int]:
+    """Return the time limits of functions by name; an option comes before the environment."""
+    try:
+        named = [_timeout(part.strip()) for part in os.environ.get(TIMEOUTS, "").split(",") if part.strip()]
+    except argparse.ArgumentTypeError as problem:
+        parser.error(f"{TIMEOUTS}: {problem}")
+    return dict([*named, *options.timeout])
+
+
+def _serve(options: argparse.Namespace, ignored: Sequence[str], timeouts: Mapping[str, int]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     if ignored:
@@ -96,7 +125,7 @@ def _serve(options: argparse.Namespace, ignored: Sequence[str]) -> int:
     functions = f"{options.functions_emulator_host}:{options.functions_emulator_port}"
     host = f"{options.host}:{options.port}"
     faults = Faults()
-    server = Server(Dispatcher(functions, host, options.in_flight, faults), faults)
+    server = Server(Dispatcher(functions, host, options.in_flight, faults, timeouts), faults)
     try:
         if options.export_on_exit is not None:
             check_target(options.export_on_exit)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ SILENCE_S = 10
 """If no delivery of a trigger has been answered for so long, one of them gives its place up."""
 
 PATIENCE_S = START_S + 60
-"""How long an answer is waited for: a function has 60 s, unless it asks for more."""
+"""How long an answer is waited for: a function has 60 s, unless it asks for more; see ``Dispatcher``."""
 
 WAITS_S = (1, 4)
 """How long to wait before delivering an event again that nobody has answered."""
@@ -59,10 +59,15 @@ class Dispatcher:
         in_flight: deliveries at a time for each trigger. The functions emulator starts a Python process for
             every request that finds no idle one: without a bound, a burst of writes starts a crowd of them.
         faults: decides what goes wrong.
+        timeouts: time limits of functions in seconds, by a text that is in the names of their triggers. A function
+            that is not named has 60 s: registrations do not say it.
     """
 
-    def __init__(self, functions: str, host: str, in_flight: int, faults: Faults) -> None:
+    def __init__(
+        self, functions: str, host: str, in_flight: int, faults: Faults, timeouts: Mapping[str, int] | None = None
+    ) -> None:
         self._functions, self._host, self._in_flight = functions, host, in_flight
+        self._timeouts = timeouts or {}
         self._faults = faults
         self._lines: dict[str, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,6 +157,11 @@ class Dispatcher:
             if wait_s is not None:
                 await asyncio.sleep(wait_s)
 
+    def _patience_s(self, trigger: Trigger) -> float:
+        """Return how long an answer is waited for."""
+        limits = [limit for name, limit in self._timeouts.items() if name in trigger.name]
+        return START_S + max(limits) if limits else PATIENCE_S
+
     async def _post(self, trigger: Trigger, event: str, place: str) -> bool:
         """Return whether there was an answer, whatever it says."""
         if self._session is None:
@@ -160,7 +170,7 @@ class Dispatcher:
             self._session = aiohttp.ClientSession(connector=connector)
         url = f"http://{self._functions}{trigger.url_path}"
         headers = {"content-type": "application/json" if trigger.is_legacy else "application/cloudevents+json"}
-        timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+        timeout = aiohttp.ClientTimeout(total=self._patience_s(trigger))
         try:
             async with self._session.post(url, data=event, headers=headers, timeout=timeout) as answer:
                 if answer.status >= 300:
