@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from firebase_functions.params import Param
 
+from backend import parameters
 from bookrec import entries, paths
 from trainer.data.exchange.database_export import ARCHIVE_FIELDS
 
@@ -132,3 +134,17 @@ def test_the_figures_of_the_readme_are_those_of_the_benchmarks():
     measured = (ROOT / "benchmarks" / "README.md").read_text()
     assert len(figures) > 10
     assert [figure for figure in figures if figure not in measured] == []
+
+
+def test_operations_have_every_setting_of_the_functions_with_its_default_and_meaning():
+    section = (
+        (ROOT / "docs" / "operations.md").read_text().split("\n## Settings of the functions\n")[1].split("\n## ")[0]
+    )
+    table = [line for line in section.splitlines() if line.startswith("| `")]
+    declared = [one for one in vars(parameters).values() if isinstance(one, Param)]
+    lines = {
+        f"| `{one.name}` | {'empty' if one.default == '' else one.default} | {one.description} |" for one in declared
+    }
+    assert len(lines) > 10
+    assert set(table) == lines, "docs/operations.md is to have:\n" + "\n".join(sorted(lines - set(table)))
+    assert table == sorted(table)
