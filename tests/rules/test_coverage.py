@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ import pytest
 from rtdb_emulator.testing import evaluations, never_evaluated
 from tests.database_server import ROOT
 from tests.rules.conftest import COVERAGE
+
+TIMEOUT_S = 900
+"""These tests take half a minute on an idle machine."""
 
 ONE_SIDED = {
     ("/User_Book/$entryId/userId", ".validate", "newData.val() === auth.uid"): ".write of the entry checks it first"
@@ -24,8 +29,20 @@ def rows(tmp_path_factory):
     file = tmp_path_factory.mktemp("coverage") / "reports.jsonl"
     here = Path(__file__)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", here.parent, f"--ignore={here}"]
-    run = subprocess.run(command, cwd=ROOT, env={**os.environ, COVERAGE: str(file)}, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
+    log = tmp_path_factory.mktemp("log") / "pytest.txt"
+    with log.open("w") as out:  # a file: what the tests start may outlive them, and would keep a pipe open
+        run = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, COVERAGE: str(file)}, stdout=out, stderr=out, start_new_session=True
+        )
+        try:
+            code = run.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"tests/rules did not end within {TIMEOUT_S} s:\n{log.read_text()}")
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+    assert code == 0, log.read_text()
     return evaluations(map(json.loads, file.read_text().splitlines()))
 
 
