@@ -110,6 +110,10 @@ class Database(Protocol):
         """Return a node under ``/Recommender/status``."""
         ...
 
+    def change_status(self, path: str, change: Callable[[object], Mapping[str, object] | None]) -> bool:
+        """Change a node under ``/Recommender/status`` in a transaction; if ``change`` returns None, it stays: False."""
+        ...
+
     def rejected_keys(self) -> Sequence[str]:
         """Return the keys of the entries that are recorded as rejected."""
         ...

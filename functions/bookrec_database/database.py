@@ -250,7 +250,7 @@ class FirebaseDatabase:
     def change_pointer(self, change: Callable[[object], Mapping[str, object] | None]) -> object:
         """A transaction on the pointer."""
         try:
-            return self._change(paths.MODEL, change)
+            return self._change(self._first(paths.MODEL), change)
         except _NoChangeError:
             return self.pointer()
 
@@ -266,12 +266,12 @@ class FirebaseDatabase:
             return lease.to_node() if lease else None
 
         try:
-            return read_lease(self._change(paths.LEASE, changed))
+            return read_lease(self._change(self._first(paths.LEASE), changed))
         except _NoChangeError:
             return None
 
-    def _change(self, path: str, change: Callable[[object], Mapping[str, object] | None]) -> object:
-        """Change a node of the first instance in a transaction; ``_NoChangeError`` if ``change`` returns None."""
+    def _change(self, reference: Any, change: Callable[[object], Mapping[str, object] | None]) -> object:
+        """Change a node in a transaction; ``_NoChangeError`` if ``change`` returns None."""
 
         def transition(node: object) -> dict[str, object]:
             changed = change(node)
@@ -279,13 +279,21 @@ class FirebaseDatabase:
                 raise _NoChangeError
             return dict(changed)
 
-        return self._first(path).transaction(transition)
+        return reference.transaction(transition)
 
     # -- records, status and writes ----------------------------------------------------------------------------------
 
     def status(self, path: str) -> Any:
         """Read a node of the status."""
         return self._read(f"{paths.STATUS}/{path}")
+
+    def change_status(self, path: str, change: Callable[[object], Mapping[str, object] | None]) -> bool:
+        """A transaction on a node of the status."""
+        try:
+            self._change(self._node(f"{paths.STATUS}/{path}"), change)
+        except _NoChangeError:
+            return False
+        return True
 
     def server_time(self) -> int:
         """Return the database's own clock in milliseconds: the one by which changes are stamped."""

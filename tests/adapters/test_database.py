@@ -278,6 +278,23 @@ def test_the_pointer_is_changed_only_where_the_change_allows_it(database):
     assert database.pointer() == {"version": "v1"}
 
 
+def test_a_node_of_the_status_is_changed_from_what_it_is_then(database):
+    assert database.change_status("fanout", lambda node: {"n": 1, "seen": node is None, "at": TIMESTAMP})
+    assert database.change_status("fanout", lambda node: {**node, "n": node["n"] + 1, "done": {}})
+    assert not database.change_status("fanout", lambda node: None)
+    status = database.status("fanout")
+    assert (status.pop("at") > 1_600_000_000_000, status) == (True, {"n": 2, "seen": True})
+    begun = []
+
+    def meanwhile(node):
+        if not begun:
+            begun.append(database.update({f"{paths.STATUS}/fanout/n": 10}))
+        return {"n": node["n"] + 1}
+
+    assert database.change_status("fanout", meanwhile)
+    assert database.status("fanout") == {"n": 11}
+
+
 def test_the_pointer_moves_forward_only(database):
     assert usable_pointer(database.pointer()) is None
     second = switch(database, versions.make_pointer("v2", b"", 2, 2, 2))

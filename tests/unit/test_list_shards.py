@@ -236,6 +236,54 @@ def test_a_task_that_died_continues_and_one_that_is_repeated_does_nothing(world,
     assert world.list_of("u0") is None  # the shard is done: the sweep will repair this
 
 
+def test_a_task_that_marks_its_shard_when_the_next_fan_out_has_begun_does_not_end_that_one(world, monkeypatch):
+    first = publish(world)
+    world.backend.model_published()
+    update, next_one = world.database.update, []
+
+    def late(values):
+        if f"{model_published.FANOUT}/done/0" in values and not next_one:  # it has looked whose fan-out it is
+            next_one.append(publish(world, "v3", 3))
+            world.restarted().model_published()
+        update(values)
+
+    monkeypatch.setattr(world.database, "update", late)
+    world.backend.fanout(first, 0, None)
+    run_all(world)
+    world.clock.now += model_published.FANOUT_PATIENCE_MS
+    world.backend.model_published()
+    run_all(world)
+    for number in range(READERS):
+        assert_right(world, f"u{number}", "v3")
+    state = world.database.status("fanout")
+    assert len(model_published.done_of(state, next_one[0])) == state["shards"] == 3
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_two_events_of_one_pointer_at_the_same_time_leave_no_fan_out_unfinished(world, moment):
+    publish(world)
+    memory, requests = world.database.memory, []
+
+    def perform(kind, request):
+        requests.append(kind)
+        if len(requests) == moment + 1:
+            memory.perform = lambda kind, request: request()
+            other = world.restarted()
+            other.model_published()
+            for payload in shards_queued(world):
+                other.fanout(payload["publication"], payload["shard"], None)
+            memory.perform = perform
+        return request()
+
+    memory.perform = perform
+    world.backend.model_published()
+    memory.perform = lambda kind, request: request()
+    assert world.database.status("fanout")["done"] == [True, True, True]
+    world.clock.now += model_published.FANOUT_PATIENCE_MS
+    assert not world.backend.model_published()
+    assert world.database.status("fanout")["attempt"] == 0
+
+
 @pytest.mark.parametrize("damage", ["altered", "missing", "no lines"])
 def test_the_readers_of_a_damaged_shard_are_refreshed_on_the_usual_path_with_an_alarm(world, damage, capsys):
     publish(world)

@@ -67,8 +67,7 @@ class ModelPublishedHandler:
             return False  # a retry would not help; StoreUnavailable propagates, since it would
         if live is None:
             return False  # the pointer was removed
-        state = paths.children(self._database.status("fanout"))
-        attempt = self._attempt(state, live.pointer.publication)
+        attempt = self._attempt(paths.children(self._database.status("fanout")), live.pointer.publication)
         has_queued = attempt is not None and self._fan_out(live.pointer, attempt, until_ms)
         if self._database.has_pending():
             self._retraining.ask()
@@ -83,8 +82,9 @@ class ModelPublishedHandler:
             return attempt  # it was interrupted: it goes on where it was
         shards = state.get("shards", 0)
         patience = max(FANOUT_PATIENCE_MS, shards * PATIENCE_A_SHARD_MS)
-        is_done = len(paths.children(state.get("done"))) >= shards
-        if is_done or self._clock.now_ms() - state.get("at", 0) < patience:
+        is_done = len(done_of(state, publication)) >= shards
+        # A time that is far in the future is wrong; the database's clock may be a little ahead.
+        if is_done or abs(self._clock.now_ms() - state.get("at", 0)) < patience:
             return None
         logs.alarm("fanout-incomplete", "some lists were not refreshed", publication=publication, attempt=attempt)
         return attempt + 1
@@ -130,21 +130,23 @@ class ModelPublishedHandler:
         Reading all users takes a while. Another event of the pointer may have been handled completely meanwhile: the
         marks of its tasks stay, since a task with a used id does not run again to set them.
         """
-        present = usable_pointer(self._database.pointer())
-        if present is None or present.publication != pointer.publication:
-            return False  # the event of the model that is live now fans out, or the reconciler does
-        state = paths.children(self._database.status("fanout"))
-        is_begun = state.get("publication") == pointer.publication
-        begun = int(state.get("attempt", 0)) if is_begun else -1
-        if begun > attempt:
-            return False
-        if begun == attempt:
-            self._database.update({f"{FANOUT}/shards": shards, f"{FANOUT}/at": TIMESTAMP})
-            return True
-        done = paths.children(state.get("done")) if is_begun and pointer.shards else {}
-        node = {"publication": pointer.publication, "attempt": attempt, "shards": shards, "at": TIMESTAMP}
-        self._database.update({FANOUT: {**node, "done": dict(done) or None}})
-        return True
+
+        def begun(node: object) -> dict[str, object] | None:
+            # The pointer is read after the state: a fan-out that has begun meanwhile makes the transaction begin again.
+            present, state = usable_pointer(self._database.pointer()), paths.children(node)
+            if present is None or present.publication != pointer.publication:
+                return None  # the event of the model that is live now fans out, or the reconciler does
+            is_begun = state.get("publication") == pointer.publication
+            before = int(state.get("attempt", 0)) if is_begun else -1
+            if before > attempt:
+                return None
+            if before == attempt:
+                return {**state, "shards": shards, "at": TIMESTAMP}
+            done = dict(done_of(state, pointer.publication)) if is_begun and pointer.shards else {}
+            marks = {"done": done, "doneOf": {pointer.publication: done}} if done else {}
+            return {"publication": pointer.publication, "attempt": attempt, "shards": shards, "at": TIMESTAMP, **marks}
+
+        return self._database.change_status("fanout", begun)
 
     def _is_present(self, pointer: Pointer, attempt: int) -> bool:
         """Return whether no other fan-out has begun meanwhile: what is recorded next would be about that one."""
@@ -193,6 +195,15 @@ def is_queued(state: Mapping[str, Any]) -> bool:
     return bool(state.get("queued") == _queued(state.get("publication"), state.get("attempt", 0)))
 
 
+def done_of(state: Mapping[str, Any], publication: str) -> Mapping[str, Any]:
+    """Return the marks of the shards that are done in a publication's fan-out.
+
+    ``done`` in the same node is for people, and for tasks that are repeated: a task of the fan-out before may have
+    marked its shard there a moment too late.
+    """
+    return paths.children(paths.children(state.get("doneOf")).get(publication))
+
+
 def _queued(publication: object, attempt: object) -> str:
     return f"{publication}:{attempt}"
 
@@ -226,7 +237,9 @@ class FanoutHandler:
                 version, written = done.version or (live.pointer.version if live else ""), done.written
         is_present = self._database.status("fanout/publication") == publication
         if is_present and publication.startswith(f"{version}@"):
-            self._database.update({f"{FANOUT}/done/{shard}": True})
+            # Another fan-out may begin between the look and this mark: what counts for it is not in the same place.
+            of = f"{FANOUT}/doneOf/{publication}/{shard}"
+            self._database.update({f"{FANOUT}/done/{shard}": True, of: True})
         logs.info("a shard of lists is refreshed", model=version, shard=shard, lists=written)
 
     def _write_shard(self, live: Live | None, publication: str, shard: int, lists: Careful) -> tuple[str, int]:
