@@ -86,6 +86,8 @@ def writes_for(
     """
     if reader.is_gone or (is_dismissal(changes) and _is_nobody(keys, reader)):
         return _purge(shelf, keys, reader, again)
+    if not keys and _is_nobody(reader, replaced):
+        return _forget(shelf, reader, basis, changes)
     values: dict[str, object] = {}
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{shelf.user_id}"] = HERE
@@ -150,6 +152,24 @@ def _marks(shelf: Shelf, reader: Reader, changes: Iterable[str]) -> dict[str, ob
     has_dismissals = bool(shelf.dismissed) or reader.digest != reader.entries_digest
     is_dirty = bool(marks) or (has_dismissals and reader.digest != shelf.digest)
     return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if is_dirty else {}
+
+
+def _is_nobody(reader: Reader, replaced: Replaced | None) -> bool:
+    """Return whether somebody without an entry has left and was purged, or was never here.
+
+    A late event, a task or a pause can name such a reader once more, and nothing would ever remove a list that is made
+    then. One who never had a profile keeps a list that is there.
+    """
+    was_here = replaced is not None and (replaced.reader.has_profile or replaced.reader.mark is not None)
+    return not reader.has_profile and (was_here or not reader.has_list)
+
+
+def _forget(shelf: Shelf, reader: Reader, basis: Basis, changes: Sequence[str] | None) -> dict[str, object]:
+    """Return the marks that training needs of a reader who is nobody, and what removes a list that came too late."""
+    values = _marks(shelf, changes if changes is not None else _changed(shelf, reader, basis.in_use.live))
+    if reader.has_list:
+        values |= dict.fromkeys((paths.recommendations(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"))
+    return values | ({f"{paths.LIST_WRITES}/{shelf.user_id}": None} if values else {})
 
 
 def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> dict[str, object]:

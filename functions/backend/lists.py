@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -104,7 +104,9 @@ class _Round:
         for user_id in user_ids:
             try:
                 shelf, keys, reader = self.shelves.by_user[user_id], self.shelves.keys[user_id], self.readers[user_id]
-                writes[user_id] = writes_for(shelf, keys, reader, self.basis, changes, again, replaced.get(user_id))
+                write = writes_for(shelf, keys, reader, self.basis, changes, again, replaced.get(user_id))
+                json.dumps(write, allow_nan=False)  # what cannot be written would keep back the others' lists
+                writes[user_id] = write
             except Exception as problem:  # a list that cannot be made must not delay the others
                 problems[user_id] = problem
         return writes, problems
@@ -189,9 +191,10 @@ class ListRefresher:
             done.count(read.basis.in_use.version, writes, read.readers)
             done.full |= {user_id for user_id, keys in read.shelves.keys.items() if is_full(len(keys))}
             problems |= failed
-            replaced = read.replaced_by(writes) | replaced  # the list before the first write of this refresh
+            listed = read.replaced_by(writes)
+            replaced = listed | replaced  # the list before the first write of this refresh
             used = {user_id: read.shelves.by_user[user_id] for user_id, write in writes.items() if write}
-            waiting = self._outdated(used, read, step)
+            waiting = self._outdated(used, read, step, listed)
         return problems, len(waiting)
 
     def _read(self, user_ids: Sequence[str], basis_of: Callable[[], Basis]) -> _Round:
@@ -225,8 +228,10 @@ class ListRefresher:
     def _current(self) -> Basis:
         return Basis(*self._concurrently([self._model.current, self._catalogue.current]))
 
-    def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int) -> list[str]:
+    def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int, listed: Container[str]) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.
+
+        So are those whose list was written (``listed``) after somebody else had purged them: their count is lower.
 
         Each write here adds a random ``step`` to the list's count; ``ShardWriter`` adds none, and looks at the marks.
         The count was read before shelf and dismissals. If only this run's step was added since, nobody else has written
@@ -248,7 +253,12 @@ class ListRefresher:
         if not contested:
             return []
         present = self._shelves(contested)[1]
-        return [user_id for user_id in contested if present.by_user[user_id].digest != used[user_id].digest]
+        return [
+            user_id
+            for user_id in contested
+            if (user_id in listed and counts[user_id] < read.counts[user_id] + step)
+            or present.by_user[user_id].digest != used[user_id].digest
+        ]
 
 
 def _shelves_of(readers: Mapping[str, Reader], nodes: Mapping[str, object], now_ms: int) -> _Shelves:

@@ -242,17 +242,20 @@ Until = Callable[[], bool]
 """Returns whether a run's time is over."""
 
 
-def follow_watermark(sweep: Sweep, database: Database, after: str, settled: str, is_over: Until) -> str:
+def follow_watermark(sweep: Sweep, database: Database, after: str, settled: str, ahead: str, is_over: Until) -> str:
     """Check the entries that follow ``after``; return the key after which the next run begins.
 
-    Cost: each new entry, and the visit of each of their readers, once a run; nothing if there are no new entries.
+    Cost: each new entry, and the visit of each of their readers, once a run; if there are none, a page at most.
 
     Args:
         settled: entries before this key need not be checked again.
+        ahead: entries from this key on are left to the sweep, until the time in their keys has come. Some never settle,
+            such as those whose keys are not push keys: each run would check all of them.
     """
     while page := database.page(paths.USER_BOOK, after, PAGE):
-        sweep.new_entries(page)
+        due = {key: node for key, node in page.items() if paths.key_order(key) < paths.key_order(ahead)}
+        sweep.new_entries(due)
         after = list(page)[-1]
-        if len(page) < PAGE or is_over():
+        if len(page) < PAGE or len(due) < len(page) or is_over():
             break
     return min(after, settled, key=paths.key_order)

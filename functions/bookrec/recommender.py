@@ -13,6 +13,7 @@ The exported file has these named signatures; ``docs/contract.md`` describes the
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -91,10 +92,13 @@ class Recommender:
         return self.answer(isbns, self.recommend(**inputs))
 
     def answer(self, isbns: Sequence[str], out: Tensors) -> list[Candidate]:
-        """Return the candidates in the outputs of the signature ``recommend`` for a shelf's ``isbns``."""
+        """Return the candidates in the outputs of the signature ``recommend`` for a shelf's ``isbns``.
+
+        Books whose score is not finite are left out: no list can have them, and they have no order.
+        """
         columns = (out[name].tolist() for name in ("indices", "scores", "predicted_ratings", "because"))
         rows = zip(*columns, strict=True)
-        return [self._candidate(isbns, *row) for row in rows if row[0] != UNKNOWN]
+        return [self._candidate(isbns, *row) for row in rows if row[0] != UNKNOWN and math.isfinite(row[1])]
 
     def fill(self, shelf: Shelf, newest: Sequence[str]) -> Iterator[Candidate]:
         """Yield the books that fill up a list: popular ones, then ``newest``, with their predicted ratings."""
@@ -114,7 +118,7 @@ class Recommender:
         for start in range(0, len(isbns), block):
             part = isbns[start : start + block]
             for isbn, rating in zip(part, self.predicted_ratings(shelf, part), strict=True):
-                yield Candidate(isbn, 0.0, rating, source)
+                yield Candidate(isbn, 0.0, _finite(rating), source)
 
     def inputs(self, shelf: Shelf) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
         """Return a shelf's ISBNs, and its inputs to the signatures: ``items`` and ``ratings``, each [n]."""
@@ -130,4 +134,8 @@ class Recommender:
     ) -> Candidate:
         reasons = tuple(isbns[position] for position in because if position != UNKNOWN)
         source: Source = "personal" if reasons else "popular"
-        return Candidate(self.items.isbns[index], score, rating, source, reasons)
+        return Candidate(self.items.isbns[index], score, _finite(rating), source, reasons)
+
+
+def _finite(rating: float) -> float | None:
+    return rating if math.isfinite(rating) else None

@@ -133,6 +133,24 @@ def test_while_the_sweep_rests_a_lost_event_of_a_new_entry_is_found_within_two_r
     assert world.database.get(SWEEPS) == before
 
 
+@pytest.mark.parametrize("ahead", ["z", "future"])
+def test_entries_whose_keys_are_ahead_of_the_time_cost_a_run_that_rests_no_more_than_a_page(monkeypatch, ahead):
+    monkeypatch.setattr(sweep, "PAGE", 5)
+    world = quiet_world(readers=2, each=3)
+    first = "zzz" if ahead == "z" else first_key(world.clock.now + 30 * 86_400_000)
+    keys = [f"{first}{number:012}" for number in range(40)]
+    world.database.update({f"{paths.USER_BOOK}/{key}": entry("reader-001", "isbn180") for key in keys})
+    read = count_of(monkeypatch, world, lambda: run(world))
+    assert (read["entries"], read["lists"]) == (6, 0)  # and the last settled one
+    run(world, REST_MS)
+    assert world.list_of("reader-001")["basedOn"]["entries"] == 43
+    key = first_key(world.clock.now) + "a" * 12
+    world.database.update({f"{paths.USER_BOOK}/{key}": entry("reader-000", "isbn181")})
+    run(world, 0)
+    run(world)
+    assert world.list_of("reader-000")["basedOn"]["entries"] == 4
+
+
 def test_a_lost_update_and_a_lost_removal_are_found_by_the_next_sweep():
     world = quiet_world(readers=3, each=2)
     keys = sorted(world.database.get(paths.USER_BOOK))

@@ -28,7 +28,8 @@ QUEUEING_MS = 260_000
 """After this time, a run queues no further tasks of a fan-out."""
 
 SETTLED_AFTER_MS = 120_000
-"""Entries younger than this are checked again by the next run: keys follow the clients' clocks."""
+"""Entries younger than this are checked again by the next run: keys follow the clients' clocks. Those that are so far
+ahead of the time are not checked yet."""
 
 STATE = f"{paths.STATUS}/reconcile"
 
@@ -111,9 +112,9 @@ class Reconciliation:
 
     def _follow_watermark(self) -> int:
         after = str(self._state().get("watermark", ""))
-        settled = first_key(self._began - SETTLED_AFTER_MS)
+        settled, ahead = (first_key(self._began + by_ms) for by_ms in (-SETTLED_AFTER_MS, SETTLED_AFTER_MS))
         is_over = lambda: self._clock.elapsed_ms() >= self._started + WATERMARK_MS  # noqa: E731
-        reached = follow_watermark(self._sweep, self._database, after, settled, is_over)
+        reached = follow_watermark(self._sweep, self._database, after, settled, ahead, is_over)
         self._database.update({f"{STATE}/watermark": reached})
         return 0
 
