@@ -142,7 +142,7 @@ def model_published() -> None:
 
     first = backend()
     every = (first, *first.others.values())
-    steps = [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
+    steps: list[Callable[[], object]] = [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
     problems = list[Exception]()
     for step in (*steps, first.similar_books):
         try:

@@ -131,10 +131,10 @@ def load(files: Mapping[str, bytes], version: str, ending: str = "") -> Recommen
         ending: ``FIXED`` for the signatures that take padded inputs alone, which is up to the caller.
     """
     loaded = interpreter(files[RECOMMEND_MODEL])
-    runners = [loaded.get_signature_runner(f"{name}{ending}") for name in USED]
+    recommend, rate = (loaded.get_signature_runner(f"{name}{ending}") for name in USED)
     has_similar = SIMILAR in loaded.get_signature_list()
     similar = loaded.get_signature_runner(SIMILAR) if has_similar else None
-    return Recommender(version, parse_items(files[ITEMS]), *runners, similar)
+    return Recommender(version, parse_items(files[ITEMS]), recommend, rate, similar)
 
 
 def padded(items: npt.NDArray[np.int32], ratings: npt.NDArray[np.float32]) -> Shelf:
