@@ -144,7 +144,7 @@ def model_published() -> None:
     every = (first, *first.others.values())
     steps: list[Callable[[], object]] = [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
     problems = list[Exception]()
-    for step in (*steps, first.similar_books):
+    for step in [*steps, first.similar_books]:
         try:
             step()
         except Exception as problem:
