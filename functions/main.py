@@ -14,7 +14,7 @@ from backend import composition
 from backend.adapters import identity
 from backend.callables import operated, well_formed
 from backend.logs import reported
-from backend.parameters import FANOUT_TASKS, REGION
+from backend.parameters import FANOUT_TASKS, REGION, SIMILAR_TASKS
 
 CONCURRENCY, MEMORY_MB = 16, 512
 
@@ -85,6 +85,25 @@ def fanout(request: tasks_fn.CallableRequest[Any]) -> None:
         backend = composition.backend().of(str(shard.get("instance", "")))
         if backend is not None:
             backend.fanout(str(shard["publication"]), int(shard["shard"]), shard.get("users"))
+
+
+@tasks_fn.on_task_dispatched(
+    retry_config=options.RetryConfig(max_attempts=5, min_backoff_seconds=10),
+    rate_limits=options.RateLimits(max_concurrent_dispatches=SIMILAR_TASKS),
+    timeout_sec=540,
+)
+def similar(request: tasks_fn.CallableRequest[Any]) -> None:
+    """A page of books waits for the similar ones of the new model."""
+    with reported("similar"):
+        page = request.data
+        last = page.get("last")
+        composition.backend().similar_books.page(
+            str(page["publication"]),
+            int(page["attempt"]),
+            int(page["page"]),
+            str(page.get("after", "")),
+            None if last is None else str(last),
+        )
 
 
 @scheduler_fn.on_schedule(schedule="every 5 minutes", timeout_sec=300)

@@ -189,9 +189,9 @@ class World:
         """Return the handlers of another instance: nothing is cached yet."""
         return build(SETTINGS, self._services)
 
-    def publish(self, version: str, fence: int, *, known: Sequence[str] | None = None) -> None:
+    def publish(self, version: str, fence: int, *, known: Sequence[str] | None = None, model: bytes = b"") -> None:
         items = json.dumps(Items(tuple(known or self.isbns), tuple((known or self.isbns)[:5])).to_json()).encode()
-        files = {"recommend.tflite": version.encode(), "items.json": items}
+        files = {"recommend.tflite": model or version.encode(), "items.json": items}
         manifest = Manifest(version, {n: FileEntry(len(c), sha256(c)) for n, c in files.items()}, {})
         content = json.dumps(manifest.to_json()).encode()
         for name, data in {**files, MANIFEST: content}.items():
@@ -216,7 +216,8 @@ class World:
 def load_fake(version: str, model: bytes, items: bytes) -> Recommender:
     """Return a model whose best book is the first or the second after the newest book on the shelf.
 
-    Versions ending in 2, 3, 6 or 7 give the same lists, all others those of ``v1``. ``b"broken"`` does not load.
+    Versions ending in 2, 3, 6 or 7 give the same lists, all others those of ``v1``; so it is with similar books.
+    ``b"broken"`` does not load, ``b"earlier"`` does not find similar books.
     """
     first = 1 + (version[-1] in "2367")
     if model.startswith(b"broken"):
@@ -238,7 +239,12 @@ def load_fake(version: str, model: bytes, items: bytes) -> Recommender:
     def rate(items: Any, ratings: Any, targets: Any) -> Any:
         return {"predicted_ratings": np.full(len(targets), 3.5, np.float32)}
 
-    return Recommender(version, known, recommend, rate)
+    def similar(item: Any) -> Any:
+        order = [(int(item[0]) + step) % count for step in range(first, count + first)]
+        order = [index for index in order if index != item[0]][:20]
+        return {"indices": np.array(order, np.int32), "scores": np.linspace(1, 0.1, len(order), dtype=np.float32)}
+
+    return Recommender(version, known, recommend, rate, None if model.startswith(b"earlier") else similar)
 
 
 def entry(user_id: str, isbn: str, rating: float = 4.0) -> dict[str, object]:

@@ -111,6 +111,7 @@ def test_every_make_target_that_a_document_names_exists():
         paths.CONVERSIONS,
         paths.STATUS,
         paths.USER_BOOK,
+        paths.SIMILAR,
     ],
 )
 def test_every_node_of_the_code_is_in_the_contract(node):
@@ -125,7 +126,7 @@ def test_the_contract_names_the_fields_of_entries_and_catalogue():
 
 def test_the_rules_close_what_the_contract_does_not_open():
     top = set(re.findall(r'^    "(\w+)":', RULES, re.MULTILINE))
-    assert top == {"User_Book", "Books", "archive", "Users", "Recommender"}
+    assert top == {"User_Book", "Books", "archive", "Users", "Similar_Books", "Recommender"}
 
 
 def test_the_figures_of_the_readme_are_those_of_the_benchmarks():

@@ -15,7 +15,7 @@ CLOUD_APIS = {
     "run.googleapis.com": "the functions' services, and the training job",
     "eventarc.googleapis.com": "database events",
     "pubsub.googleapis.com": "delivery of those events",
-    "cloudtasks.googleapis.com": "the queues retrain and fanout",
+    "cloudtasks.googleapis.com": "the queues retrain, fanout and similar",
     "cloudscheduler.googleapis.com": "the reconciler every five minutes",
     "compute.googleapis.com": "the project's default account, which builds the functions",
     "cloudbuild.googleapis.com": "building functions and the trainer's image",

@@ -22,8 +22,15 @@ class CatalogueCache:
 
     def current(self) -> Catalogue:
         """Return the catalogue, at most ``ttl_ms`` old; the same object as before if it has not changed."""
+        return self._at_most(self._ttl_ms)
+
+    def fresh(self) -> Catalogue:
+        """Return the catalogue as it is now; the same object as before if it has not changed."""
+        return self._at_most(-1)
+
+    def _at_most(self, age_ms: int) -> Catalogue:
         with self._lock:
-            if not self._etag or self._clock.elapsed_ms() - self._checked_at > self._ttl_ms:
+            if not self._etag or self._clock.elapsed_ms() - self._checked_at > age_ms:
                 nodes, etag = self._database.catalogue(self._etag)
                 if nodes is not None:
                     self._catalogue, _ = parse_catalogue(nodes)

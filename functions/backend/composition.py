@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.retrain import RetrainHandler
+    from backend.handlers.similar_books import SimilarBooksHandler
     from backend.handlers.unknown_instance import UnknownInstanceHandler
     from backend.parameters import Settings
     from backend.ports import Clock, Concurrently, Database, ModelLoader, ModelStore, TaskQueue, TrainerJobs
@@ -34,6 +35,7 @@ class Backend:
         operating: handles operators' requests; the same for all instances.
         name: of the database instance.
         unknown_instance: handles what belongs to no configured instance.
+        similar_books: the same for all instances: the nodes are in the first one, with the catalogue.
         others: the handlers of the other instances by name; only the first instance has them.
     """
 
@@ -46,6 +48,7 @@ class Backend:
     operating: OperatingHandler
     name: str
     unknown_instance: UnknownInstanceHandler
+    similar_books: SimilarBooksHandler
     others: Mapping[str, Backend] = field(default_factory=dict)
 
     def of(self, instance: str) -> Backend | None:
@@ -130,19 +133,20 @@ def reconcile() -> None:
 
 
 def model_published() -> None:
-    """Fan out in all instances; they share the time that the function has.
+    """Fan out in all instances, which share the time that the function has; then refresh the similar books.
 
     Raises:
-        Exception: of the first instance that failed; in all others, tasks were queued.
+        Exception: of the first of these that failed; for all others, tasks were queued.
     """
     from backend.handlers.model_published import QUEUEING_MS
 
     first = backend()
     every = (first, *first.others.values())
+    steps: list[Callable[[], object]] = [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
     problems = list[Exception]()
-    for one in every:
+    for step in [*steps, first.similar_books]:
         try:
-            one.model_published(QUEUEING_MS // len(every))
+            step()
         except Exception as problem:
             problems.append(problem)
     if problems:
@@ -158,6 +162,7 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retrain import RetrainHandler, RetrainingQueue
+    from backend.handlers.similar_books import SimilarBooksHandler
     from backend.handlers.unknown_instance import UnknownInstanceHandler
     from backend.handlers.write_rate import WriteRate
     from backend.lists import ListRefresher
@@ -173,6 +178,16 @@ def build(settings: Settings, services: Services) -> Backend:
     start_ms, limit_ms = settings.trainer_start_s * 1000, settings.trainer_timeout_s * 1000
     others = list(services.others.values())
     retrain = RetrainHandler(services.database, services.jobs, settings.policy, clock, start_ms, limit_ms, others)
+    similar_books = SimilarBooksHandler(
+        services.database,
+        model,
+        catalogue,
+        services.tasks,
+        clock,
+        concurrently,
+        settings.similar_page_size,
+        settings.sweep_rest_s * 1000,
+    )
     every: list[Backend] = []
     unknown = UnknownInstanceHandler(services.database, clock)
     operating = OperatingHandler(
@@ -195,11 +210,18 @@ def build(settings: Settings, services: Services) -> Backend:
             model_published=published,
             fanout=FanoutHandler(database, lists, model, shards, clock),
             reconcile=lambda rests=True: Reconciliation(
-                database, lists, published, retrain, clock, settings.sweep_rest_s * 1000 if rests else 0
+                database,
+                lists,
+                published,
+                retrain,
+                clock,
+                settings.sweep_rest_s * 1000 if rests else 0,
+                None if name else similar_books,
             )(),
             operating=operating,
             name=name or services.name,
             unknown_instance=unknown,
+            similar_books=similar_books,
         )
 
     further = {name: of_instance(name, database) for name, database in services.others.items()}

@@ -45,6 +45,9 @@ LEASE_SECONDS = IntParam(
 FANOUT_SHARD_SIZE = IntParam("FANOUT_SHARD_SIZE", default=100, description="Readers refreshed by one task.")
 FANOUT_TASKS = 4
 """How many of these tasks run at the same time."""
+SIMILAR_PAGE_SIZE = IntParam("SIMILAR_PAGE_SIZE", default=500, description="Books whose similar ones one task finds.")
+SIMILAR_TASKS = 2
+"""How many of these tasks run at the same time: lists come first."""
 LIST_WRITES_PER_SECOND = IntParam(
     # A database takes about 1,000 writes a second. Source: Firebase documentation, Realtime Database limits.
     "LIST_WRITES_PER_SECOND",
@@ -92,6 +95,7 @@ class Settings:
     list_writes_per_second: int = 200
     sweep_rest_s: int = 3_600
     databases: tuple[str, ...] = ()
+    similar_page_size: int = 500
 
 
 def read_settings() -> Settings:
@@ -126,6 +130,7 @@ def read_settings() -> Settings:
         is_emulated=os.environ.get("FUNCTIONS_EMULATOR") == "true",
         list_writes_per_second=_whole(LIST_WRITES_PER_SECOND),
         sweep_rest_s=_whole(SWEEP_REST_SECONDS, least=0),
+        similar_page_size=_whole(SIMILAR_PAGE_SIZE),
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
     )
 

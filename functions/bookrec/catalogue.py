@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -82,6 +84,18 @@ class Catalogue:
         self._editions: dict[str, tuple[str, str] | None] = {}
         for book in books:
             self._books.setdefault(book.isbn, book)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of what decides which books may be shown together: 20 hex digits of a SHA-256 of ISBNs and editions.
+
+        It hashes titles and authors as they are, since only few of a large catalogue have to be parsed otherwise.
+        """
+        digest = hashlib.sha256()
+        for isbn in sorted(self._books):
+            book = self._books[isbn]
+            digest.update(json.dumps([isbn, plain_text(book.title), plain_text(book.author)]).encode())
+        return digest.hexdigest()[:20]
 
     @cached_property
     def newest(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 USER_BOOK = "User_Book"
 ARCHIVE = "archive"
 USERS = "Users"
+SIMILAR = "Similar_Books"
 
 LIST_TIME = "recommendations/generatedAt"
 """Below ``/Users/{uid}``: when the list was made. The rules have an index on it."""
@@ -49,6 +50,11 @@ def dismissed(user_id: str) -> str:
 def dismissals(user_id: str) -> str:
     """Return the node that holds the number of these books, by which the rules bound it."""
     return f"{USERS}/{user_id}/dismissals"
+
+
+def similar_books(isbn: str) -> str:
+    """Return the node that holds the books similar to one."""
+    return f"{SIMILAR}/{book_key(isbn)}"
 
 
 def book_key(isbn: str) -> str:

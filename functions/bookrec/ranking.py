@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from bookrec.catalogue import Catalogue
@@ -133,13 +134,31 @@ def is_allowed(shelf: Shelf, isbns: Sequence[object], catalogue: Catalogue) -> b
     return len(list(_allowed(shelf, listed, catalogue))) == len(isbns)
 
 
+def similar_books(isbn: str, similar: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the books to show as similar to one, at most ``LIST_SIZE``.
+
+    There is no other edition of the book itself, no book that the catalogue lacks, and no two editions of one book.
+
+    Args:
+        similar: the model's, the best first.
+    """
+    candidates = (Candidate(other, 0.0, None, "personal") for other in similar)
+    chosen = islice(_distinct((isbn,), candidates, catalogue), LIST_SIZE)
+    return tuple(candidate.isbn for candidate in chosen)
+
+
 def _chain(first: Iterable[Candidate], then: Iterable[Candidate]) -> Iterator[Candidate]:
     yield from first
     yield from then
 
 
 def _allowed(shelf: Shelf, candidates: Iterable[Candidate], catalogue: Catalogue) -> Iterator[Candidate]:
-    isbns = {*shelf.ratings, *shelf.dismissed}
+    yield from _distinct({*shelf.ratings, *shelf.dismissed}, candidates, catalogue)
+
+
+def _distinct(known: Iterable[str], candidates: Iterable[Candidate], catalogue: Catalogue) -> Iterator[Candidate]:
+    """Yield the candidates that are in the catalogue, and no editions of ``known`` books or of earlier candidates."""
+    isbns = set(known)
     editions = {catalogue.edition(isbn) for isbn in isbns if isbn in catalogue}
     for candidate in candidates:
         if candidate.isbn in isbns or candidate.isbn not in catalogue:

@@ -5,8 +5,9 @@ The exported file has these named signatures; ``docs/contract.md`` describes the
 - ``recommend``: ``items`` int32 [n], ``ratings`` float32 [n] → ``indices`` int32 [K], ``scores`` float32 [K],
   ``predicted_ratings`` float32 [K], ``because`` int32 [K, 2]
 - ``rate``: ``items`` int32 [n], ``ratings`` float32 [n], ``targets`` int32 [m] → ``predicted_ratings`` float32 [m]
+- ``similar``: ``item`` int32 [1] → ``indices`` int32 [S], ``scores`` float32 [S]; files of earlier releases lack it
 
-``items`` and ``targets`` are positions in ``items.json``, or −1 for a book that the model does not know.
+``items``, ``targets`` and ``item`` are positions in ``items.json``, or −1 for a book that the model does not know.
 ``recommend_fixed`` and ``rate_fixed`` are the same for runtimes that need fixed sizes; nothing here uses them.
 """
 
@@ -75,12 +76,17 @@ def parse_items(content: bytes) -> Items:
 
 @dataclass(frozen=True)
 class Recommender:
-    """A loaded model. The runners are not thread-safe: share them behind a lock."""
+    """A loaded model. The runners are not thread-safe: share them behind a lock.
+
+    Attributes:
+        similar: None if the file has no such signature.
+    """
 
     version: str
     items: Items
     recommend: SignatureRunner
     rate: SignatureRunner
+    similar: SignatureRunner | None = None
     _index: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +119,20 @@ class Recommender:
         if not len(targets):
             return []
         return [float(r) for r in self.rate(targets=targets, **self.inputs(shelf)[1])["predicted_ratings"]]
+
+    def similar_to(self, isbn: str) -> list[str]:
+        """Return the books that are most like one, the best first; none if the model does not know it.
+
+        Raises:
+            BadModel: if the model answers with what is not a book.
+        """
+        index = self._index.get(isbn, UNKNOWN)
+        if self.similar is None or index == UNKNOWN:
+            return []
+        indices = [i for i in self.similar(item=np.array([index], np.int32))["indices"].tolist() if i != UNKNOWN]
+        if not all(0 <= i < len(self.items.isbns) for i in indices):
+            raise BadModel("recommend.tflite finds books similar that it does not know")
+        return [self.items.isbns[i] for i in indices]
 
     def _rated(self, shelf: Shelf, isbns: Sequence[str], source: Source, block: int = 50) -> Iterator[Candidate]:
         for start in range(0, len(isbns), block):

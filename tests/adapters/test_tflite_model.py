@@ -25,8 +25,12 @@ ISBNS = [f"isbn{number}" for number in range(6)]
 ITEMS = json.dumps({"isbns": ISBNS, "popular": ISBNS[:3]}).encode()
 
 
-def make_file(score=1.0, beyond=0):
-    """Return a model whose best book is the one after the shelf's first, with ``score``."""
+def make_file(score=1.0, beyond=0, similar=False):
+    """Return a model whose best book is the one after the shelf's first, with ``score``.
+
+    Args:
+        similar: whether it finds similar books, too: the one before.
+    """
     import tensorflow as tf
 
     count = len(ISBNS)
@@ -57,8 +61,14 @@ def make_file(score=1.0, beyond=0):
             extra = tf.cast(items[0], tf.float32) * 0 + ratings[0] * 0
             return {"predicted_ratings": tf.cast(targets, tf.float32) / 10 + 2.5 + extra}
 
+        @tf.function(input_signature=[tf.TensorSpec([1], tf.int32, "item")])
+        def similar(self, item):
+            return {"indices": tf.stack([item[0] - 1, -1]), "scores": tf.cast(item, tf.float32) * 0 + [1.0, 0.0]}
+
     module = Module()
     signatures = {"recommend": module.recommend, "rate": module.rate}
+    if similar:
+        signatures["similar"] = module.similar
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
@@ -69,6 +79,7 @@ def write_files(folder):
     """Write the files that the tests need."""
     (folder / "model.tflite").write_bytes(make_file())
     (folder / "nan.tflite").write_bytes(make_file(score=math.nan))
+    (folder / "similar.tflite").write_bytes(make_file(similar=True))
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +112,15 @@ def test_an_empty_shelf_gives_popular_books_and_any_book_has_a_predicted_rating(
     assert {candidate.source for candidate in recommender.candidates(shelf_of())} == {"popular"}
     assert recommender.predicted_ratings(shelf_of("isbn2"), ["isbn5", "unknown"]) == pytest.approx([3.0, 2.4])
     assert [c.isbn for c in recommender.fill(shelf_of(), ["isbn1", "new"])] == ["isbn0", "isbn1", "isbn2", "new"]
+
+
+def test_a_file_finds_similar_books_and_an_earlier_one_loads_without_them(files, model):
+    recommender = load_recommender("v1", (files / "similar.tflite").read_bytes(), ITEMS)
+    assert recommender.similar_to("isbn2") == ["isbn1"]
+    assert recommender.similar_to("isbn0") == recommender.similar_to("unknown") == []
+    earlier = load_recommender("v1", model, ITEMS)
+    assert earlier.similar is None
+    assert earlier.similar_to("isbn2") == []
 
 
 def test_concurrent_events_in_an_instance_do_not_mix_their_answers(model):

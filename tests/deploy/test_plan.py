@@ -101,7 +101,7 @@ def test_every_function_in_main_is_found_with_its_kind():
     assert [one.name for one in functions] == decorated
     kinds = {one.name: one.kind for one in functions}
     assert kinds["on_user_book_written"] == "database"
-    assert kinds["retrain"] == kinds["fanout"] == "task"
+    assert kinds["retrain"] == kinds["fanout"] == kinds["similar"] == "task"
     assert kinds["reconcile"] == "schedule"
     assert not [one.name for one in functions if one.kind == "task" and "_" in one.name]
 

@@ -29,6 +29,8 @@ node                                      read   create  update  delete
 /Books/{key}                              ORCPB  ORCPB   ORCPB   ORCPB
 /archive                                  ORCPB  CB      CB      CB
 /archive/{key}                            ORCPB  CB      CB      CB
+/Similar_Books                            B      B       B       B
+/Similar_Books/{key}                      ORCPB  B       B       B
 /Users                                    B      B       B       B
 /Users/{owner}                            OB     OB      OB      OB
 /Users/{owner}/recommendations            OB     B       B       OB
@@ -88,6 +90,8 @@ node                            query                                   who
 /archive                        orderBy="pages"                         orcpb
 /archive                        orderBy="$key"                          ORCPB
 /archive                        shallow=true                            ORCPB
+/Similar_Books                  orderBy="$key" equalTo="0978"           B
+/Similar_Books                  shallow=true                            B
 /Users                          orderBy="$key" equalTo="ana"            B
 /Users                          orderBy="id" equalTo="ana"              b
 /Users                          orderBy="$key" limitToFirst=1           B

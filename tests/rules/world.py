@@ -32,6 +32,7 @@ WORLD = {
     "User_Book": {"-Nana": entry("ana", "-Nbook1"), "-Nben": entry("ben", "-Nbook2")},
     "Books": {"-Nbook1": COPY, "-Nbook2": COPY},
     "archive": {"a1": BOOK, "a2": {**BOOK, "documentId": "a2"}},
+    "Similar_Books": {"0978": {"first": ISBN}},  # really an array
     "Users": {
         reader: {**profile(reader), "recommendations": ten(reader), "dismissed": {ISBN: 1}, "dismissals": ONE}
         for reader in ("ana", "ben")
@@ -81,6 +82,8 @@ SAMPLES = {
     "/Books/{key}": Sample("Books/-Nbook1", COPY, {"title": "U"}),
     "/archive": Sample("archive", {"a1": BOOK}, {"a3": BOOK}),
     "/archive/{key}": Sample("archive/a1", BOOK, {"title": "U"}),
+    "/Similar_Books": Sample("Similar_Books", {"0978": {"first": ISBN}}, {"0979": {"first": ISBN}}),
+    "/Similar_Books/{key}": Sample("Similar_Books/0978", {"first": ISBN}, {"second": ISBN}),
     "/Users": Sample("Users", {"ana": profile("ana")}, {"ana": {**profile("ana"), "image": "i"}}, shared=True),
     "/Recommender": Sample("Recommender", {"model": MODEL}, {"model": {**MODEL, "fence": 2}}),
     "/Recommender/model": Sample("Recommender/model", MODEL, {"fence": 2}),

@@ -1,8 +1,9 @@
-"""The ten invariants that must hold once nothing changes any more."""
+"""The invariants that must hold once nothing changes any more."""
 
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 
 from backend.list_writes import make_list
 from backend.rejected import is_same_forged
@@ -12,6 +13,7 @@ from bookrec.entries import problem_of
 from bookrec.life_cycle.lease import read_lease
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.paths import children
+from bookrec.ranking import similar_books
 from bookrec.reader import OURS
 from bookrec.shelf import build_shelf, newest_of_each, sort_out
 from bookrec.usage.quality import is_final, standing
@@ -73,6 +75,7 @@ def check_all(world):
     live = read_pointer(state.get("model"))
     if live is None or monitor.check_whole(live):
         _check_lists(world, tree, entries, gone, live)
+        _check_similar_books(world, tree[paths.ARCHIVE], live)
     # Nobody lives to mark the changes of the deadly reader, so no run has to know them.
     rows = sorted((e.isbn, e.rating) for e in entries if e.user_id not in {*gone, world.deadly})
     judged = [tuple(row) for row in monitor.last_judged[1] or () if row[0] not in DEADLY]
@@ -110,6 +113,18 @@ def _check_lists(world, tree, entries, gone, live):
             monitor.violated(2, f"the list of {user_id} is not complete")
         elif not _is_up_to_date(node, shelf, catalogue):
             monitor.violated(2, f"the list of {user_id} shows what the catalogue no longer says")
+
+
+def _check_similar_books(world, archive, live):
+    """Check that each book has the similar ones of the live model, as the catalogue lets them, and nothing else."""
+    present, catalogue = world.platform.database.get(paths.SIMILAR) or {}, parse_catalogue(archive)[0]
+    expected = {}
+    if live is not None:
+        model = _models(world, replace(live, experiment=None))("any reader")
+        books = {isbn: similar_books(isbn, model.similar_to(isbn), catalogue) for isbn in catalogue}
+        expected = {paths.book_key(isbn): list(similar) for isbn, similar in books.items() if similar}
+    if wrong := sorted(key for key in present.keys() | expected.keys() if present.get(key) != expected.get(key)):
+        world.monitor.violated(13, f"what is similar to {wrong} is not what the live model says: {present}, {expected}")
 
 
 def _may_stay(node, monitor, version):

@@ -24,7 +24,7 @@ POLICY = Policy(
 SETTINGS = Settings(
     project="demo-bookrec", region="us-central1", database_url="", bucket="", policy=POLICY, trainer_job="",
     trainer_timeout_s=600, trainer_start_s=120, lease_s=120, fanout_shard_size=2, catalogue_ttl_s=5, is_emulated=True,
-    sweep_rest_s=600,
+    sweep_rest_s=600, similar_page_size=5,
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5
@@ -239,7 +239,7 @@ class Platform:
                     event = EntryWritten(f"event-{self._events}", path[1], before, after, author)
                     self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").entry_written(event))
             elif path[:2] == ("Recommender", "model"):
-                self._deliver("published", lambda backend: backend.model_published())
+                self._deliver("published", _published)
 
     def of_another_database(self, event, task):
         """Deliver an event and a task of a database instance that nobody has configured."""
@@ -316,7 +316,7 @@ class Platform:
             out = loaded.recommend(**inputs)
             return {**out, "scores": out["scores"] * 0.01 + mark}
 
-        return Recommender(version, loaded.items, recommend, loaded.rate)
+        return Recommender(version, loaded.items, recommend, loaded.rate, loaded.similar)
 
 
 def score_of(version):
@@ -324,7 +324,15 @@ def score_of(version):
     return int(hashlib.sha256(version.encode()).hexdigest()[:4], 16) % 1000
 
 
+def _published(backend):
+    backend.model_published()
+    backend.similar_books()
+
+
 def _task(backend, function, payload):
     if function == "retrain":
         return backend.retrain(payload["notBefore"])
+    if function == "similar":
+        names = ("publication", "attempt", "page", "after", "last")
+        return backend.similar_books.page(*(payload[name] for name in names))
     return backend.fanout(payload["publication"], payload["shard"], json.loads(json.dumps(payload["users"])))

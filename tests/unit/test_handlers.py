@@ -767,7 +767,7 @@ def test_a_list_that_cannot_be_made_does_not_delay_the_others(world):
 
     class Poisoned:
         def __init__(self, model):
-            self._model, self.version, self.fill = model, model.version, model.fill
+            self._model, self.version, self.fill, self.similar = model, model.version, model.fill, None
 
         def candidates(self, shelf):
             if shelf.user_id == "u":
@@ -846,14 +846,18 @@ def test_after_several_failures_retraining_is_parked_and_an_operator_releases_it
     assert world.database.status("training/parked") is None
 
 
+def fan_outs(world):
+    return [payload for function, payload, _ in world.tasks.queued.values() if function == "fanout"]
+
+
 def test_a_fan_out_whose_shards_got_lost_is_queued_again_after_a_while(world):
     for number in range(5):
         sign_up(world, f"u{number}")
     world.backend.model_published()
-    tasks = len(world.tasks.queued)
+    tasks = len(fan_outs(world))
     world.clock.now += model_published.FANOUT_PATIENCE_MS
     assert world.backend.reconcile(rests=False)["fanouts"] == 1
-    assert len(world.tasks.queued) == tasks + 3
+    assert len(fan_outs(world)) == tasks + 3
     assert "fanouts" not in world.backend.reconcile(rests=False)
 
 
@@ -876,7 +880,7 @@ def test_a_fan_out_that_another_one_has_overtaken_does_not_count_the_other_one_a
     publications = [payload["publication"] for _, payload, _ in world.tasks.queued.values()]
     assert publications == ["v1@1"] * 3
     assert world.backend.reconcile(rests=False)["fanouts"] == 1
-    publications = [payload["publication"] for _, payload, _ in world.tasks.queued.values() if "publication" in payload]
+    publications = [payload["publication"] for payload in fan_outs(world)]
     assert publications == ["v1@1"] * 3 + ["v2@2"] * 3
 
 

@@ -66,6 +66,18 @@ def run_fanouts(world):
     return done
 
 
+def test_similar_books_are_in_the_first_instance_alone_with_the_catalogue(world):
+    world.backend.similar_books()
+    for function, task, _ in list(world.tasks.queued.values()):
+        if function == "similar":
+            world.backend.similar_books.page(task["publication"], task["attempt"], task["page"], "", None)
+    assert world.database.get(f"{paths.SIMILAR}/isbn001")
+    assert world.second.get(paths.SIMILAR) is None
+    queued = len(world.tasks.queued)
+    world.backend.of("second").reconcile(rests=False)
+    assert not [task for task in list(world.tasks.queued.values())[queued:] if task[0] == "similar"]
+
+
 def test_a_list_is_written_where_its_reader_is_from_the_first_ones_catalogue_and_model(world):
     assert world.isbns_of("first") == world.isbns_of("second", "second") != None  # noqa: E711
     assert world.isbns_of("second") is None

@@ -195,7 +195,7 @@ def test_a_switched_pointer_fans_out(main, world):
     world.publish("v2", 2)
     pointer = world.database.pointer()
     main.on_model_published(database_event("Recommender/model", None, pointer))
-    assert [function for function, _, _ in world.tasks.queued.values()] == ["fanout"]
+    assert [function for function, _, _ in world.tasks.queued.values()] == ["fanout", "similar"]
 
 
 def task_request(data):
@@ -210,6 +210,10 @@ def test_tasks_reach_their_handlers(main, world):
     with task_request({"publication": "v1@1", "shard": 0, "users": ["u"]}):
         assert main.fanout(request).status_code in (200, 204)
     assert world.list_of("u")["modelVersion"] == "v1"
+    world.backend.similar_books()
+    with task_request(next(task for name, task, _ in world.tasks.queued.values() if name == "similar")):
+        assert main.similar(request).status_code in (200, 204)
+    assert world.database.get(f"{paths.SIMILAR}/isbn004")[0] == "isbn005"
     world.clock.sleep(1)  # what was changed before the live model was trained on it is not counted
     for number in range(5):
         world.database.update({f"{paths.CHANGES}/k{number}/at": world.clock.now_ms()})

@@ -34,6 +34,12 @@ CHUNK = 16
 
 REASONS = 2
 
+NO_VECTOR = np.float32(1e-12)
+"""Vectors are of length 1, or 0."""
+
+SIMILAR = 20
+"""Books that are found similar to one: some of them may be editions of each other, or no longer in the catalogue."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuantisedTable:
@@ -76,7 +82,8 @@ class Quantised:
         base: float32 [items], the blend of an empty shelf: popularity times its weight.
         is_rated: bool [items].
         offsets: float32 [items], added to the scores: ``unrated_offset`` for unrated books, 0 for others.
-        vectors, vector_scales: int8 [items + 1, dim] and each row's unit, float32 [items + 1].
+        vectors, vector_scales: int8 [items + 1, dim] and each row's unit, float32 [items + 1]; the unit of a row of
+            zeros is at most ``NO_VECTOR``.
         bias, popular: float32 [items + 1].
         series, authors: int32 [items + 1], −1 for none.
         numbers: float32 [items + 1], the places in a series.
@@ -146,6 +153,6 @@ def _quantised(table: Table, is_rated: npt.NDArray[np.bool_]) -> QuantisedTable:
 
 def _quantised_rows(vectors: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
     """Return int8 rows, with one for unknown books, and each row's unit."""
-    units = np.maximum(np.abs(vectors).max(axis=1), 1e-12) / np.iinfo(np.int8).max
+    units = np.maximum(np.abs(vectors).max(axis=1), NO_VECTOR) / np.iinfo(np.int8).max
     whole = _padded(np.round(vectors / units[:, None]).astype(np.int8))
     return whole, np.append(units, 0).astype(np.float32)

@@ -29,6 +29,9 @@ MOST_DEVIATIONS = 10
 MASKED = np.float32(-1e30)
 """The score of a book on the shelf."""
 
+SIMILAR_POPULARITY = 0.4
+"""How much popularity counts in how similar books are, in units of the cosine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -146,7 +149,7 @@ class ServingModel:
     Attributes:
         isbns: by item index, ascending.
         tables: the learned model's, and the local ridge's.
-        vectors: float32 [items, embedding_dim], from the learned model.
+        vectors: float32 [items, embedding_dim], from the learned model, of length 1, or 0 if nothing is known.
         popularity: float32 [items], 0–1; 0 for unrated books alone.
         popularity_weight: w, in units of σ.
         interaction: 0 if the interaction does not help in validation.
@@ -169,6 +172,27 @@ class ServingModel:
     def is_rated(self) -> npt.NDArray[np.bool_]:
         """Whether each book has an entry, bool [items]."""
         return self.popularity > 0
+
+    @property
+    def has_vector(self) -> npt.NDArray[np.bool_]:
+        """Whether anything is known of each book, bool [items]: an entry, or metadata that another book shares."""
+        return np.asarray((self.vectors != 0).any(axis=1))
+
+    def similarities(self, items: npt.NDArray[Any], weight: float = SIMILAR_POPULARITY) -> Floats:
+        """Return how similar all books are to some, float32 [queries, items].
+
+        It is the cosine of the learned vectors + ``weight`` · popularity. Both readers and metadata are in a vector, so
+        this holds for unrated books too. A book itself, and what has no vector, is ``MASKED``.
+
+        Args:
+            items: int [queries].
+            weight: of the popularity, 0–1: a more popular book is more often what readers have too.
+        """
+        cosines = self.vectors[items] @ self.vectors.T
+        scores = np.where(self.has_vector, cosines + np.float32(weight) * self.popularity, MASKED)
+        scores[~self.has_vector[items]] = MASKED
+        scores[np.arange(len(items)), items] = MASKED
+        return scores.astype(np.float32)
 
     @property
     def popular(self) -> tuple[str, ...]:

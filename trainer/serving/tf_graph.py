@@ -15,11 +15,21 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bookrec.recommender import UNKNOWN
-from trainer.serving.arrays import CANDIDATES, CHUNK, REASONS, Quantised, QuantisedTable
-from trainer.serving.item_item import LEAST_DEVIATION, LEAST_SHARE, MASKED, Reranker, ServingModel
+from trainer.serving.arrays import CANDIDATES, CHUNK, NO_VECTOR, REASONS, SIMILAR, Quantised, QuantisedTable
+from trainer.serving.item_item import (
+    LEAST_DEVIATION,
+    LEAST_SHARE,
+    MASKED,
+    SIMILAR_POPULARITY,
+    Reranker,
+    ServingModel,
+)
 from trainer.serving.reranker_features import FAR, Maths, Seen, features
 
 SUM_BLOCK = 128
+
+VECTORS_AT_ONCE = 2048
+"""So many vectors are floats at a time when a book is compared with all: 3 MB."""
 
 OTHERS = 1e3 * MASKED
 """Added to the blend of books of the other kind: puts them below all others, even masked ones."""
@@ -150,6 +160,25 @@ class Graph(tf.Module):
             "predicted_ratings": tf.where(is_book, self.rating(rows, ratings, indices), 0.0),
             "because": tf.where(is_book[:, None], because, UNKNOWN),
         }
+
+    def similar(self, item: Any) -> dict[str, Any]:
+        """Return the books that are most similar to ``item`` int32 [1]: see ``ServingModel.similarities``."""
+        row = self.rows(item)
+        # Always 0, but only known at run time: otherwise the converter would store the vectors as floats.
+        zero = tf.minimum(row[0], 0)
+        blocks = []
+        for start in range(0, self.book_count, VECTORS_AT_ONCE):
+            others = tf.range(start, min(start + VECTORS_AT_ONCE, self.book_count)) + zero
+            scores = self._likeness(row, others)[0] + np.float32(SIMILAR_POPULARITY) * tf.gather(self.popular, others)
+            blocks.append(tf.where(self._has_vector(others), scores, MASKED))
+        itself = tf.one_hot(row[0], self.book_count, on_value=2 * MASKED, off_value=np.float32(0))
+        scores = tf.where(self._has_vector(row), tf.concat(blocks, axis=0) + itself, MASKED)
+        best, indices = tf.math.top_k(scores, min(SIMILAR, self.book_count))
+        is_book = best > MASKED / 2
+        return {"indices": tf.where(is_book, indices, UNKNOWN), "scores": tf.where(is_book, best, 0.0)}
+
+    def _has_vector(self, rows: Any) -> Any:
+        return tf.gather(self.vector_scales, rows) > NO_VECTOR
 
     def _corrections(self, reranker: Reranker, features: Any, rows: Any) -> Any:
         """Return the reranker's corrections, float32 [C]; 0 for an empty shelf, whose list is by popularity."""

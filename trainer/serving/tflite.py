@@ -1,8 +1,8 @@
 """Exports: ``recommend.tflite`` with its named signatures, ``items.json``, and the check that they agree.
 
 The interface is described in ``functions/bookrec/recommender.py``. Only TensorFlow Lite builtins are used, so
-that the file runs in tflite-runtime and LiteRT alike. Each signature is there twice: with open sizes, and under
-``FIXED`` with those that runtimes take which plan all memory beforehand, such as a browser's.
+that the file runs in tflite-runtime and LiteRT alike. ``recommend`` and ``rate`` are there twice: with open sizes, and
+under ``FIXED`` with those that runtimes take which plan all memory beforehand, such as a browser's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ FIXED_SIZE = 256
 USED = ("recommend", "rate")
 """The signatures that the functions use."""
 
-SIGNATURES = (*USED, *(f"{name}{FIXED}" for name in USED))
+SIMILAR = "similar"
+"""The signature that the functions use for whole pages of books; a candidate need not have it."""
+
+SIGNATURES = (*USED, *(f"{name}{FIXED}" for name in USED), SIMILAR)
 
 Shelf = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Item indices and stars, as the signatures take them."""
@@ -56,12 +59,17 @@ def make_module(serving: ServingModel) -> Any:
     def rate(items: Any, ratings: Any, targets: Any) -> dict[str, Any]:
         return {"predicted_ratings": graph.rating(graph.rows(items), ratings, graph.rows(targets))}
 
+    def similar(item: Any) -> dict[str, Any]:
+        return graph.similar(item)
+
     module = tf.Module()  # the arrays are constants of its graphs
     for ending, size in (("", None), (FIXED, FIXED_SIZE)):
         places, stars = tf.TensorSpec([size], tf.int32), tf.TensorSpec([size], tf.float32)
         for function, signature in ((recommend, [places, stars]), (rate, [places, stars, places])):
             compiled = tf.function(function, input_signature=signature, autograph=False)
             setattr(module, f"{function.__name__}{ending}", compiled)
+    one = [tf.TensorSpec([1], tf.int32)]  # a fixed size, for all runtimes
+    module.similar = tf.function(similar, input_signature=one, autograph=False)
     return module
 
 
@@ -123,8 +131,10 @@ def load(files: Mapping[str, bytes], version: str, ending: str = "") -> Recommen
         ending: ``FIXED`` for the signatures that take padded inputs alone, which is up to the caller.
     """
     loaded = interpreter(files[RECOMMEND_MODEL])
-    runners = [loaded.get_signature_runner(f"{name}{ending}") for name in USED]
-    return Recommender(version, parse_items(files[ITEMS]), *runners)
+    recommend, rate = (loaded.get_signature_runner(f"{name}{ending}") for name in USED)
+    has_similar = SIMILAR in loaded.get_signature_list()
+    similar = loaded.get_signature_runner(SIMILAR) if has_similar else None
+    return Recommender(version, parse_items(files[ITEMS]), recommend, rate, similar)
 
 
 def padded(items: npt.NDArray[np.int32], ratings: npt.NDArray[np.float32]) -> Shelf:
@@ -145,9 +155,9 @@ def verify(
 ) -> list[str]:
     """Check that the runtimes agree with TensorFlow on some shelves: the same top ten, and the same scores.
 
-    Both signatures that recommend are called, the one with fixed sizes only if the shelf fits. Scores may differ by
-    ``tolerance`` times the greater of 1 and their magnitude; books whose scores differ by no more may change places.
-    Predicted ratings may differ by ``tolerance``.
+    Both signatures that recommend are called, the one with fixed sizes only if the shelf fits. The first book of each
+    shelf is asked for similar ones. Scores may differ by ``tolerance`` times the greater of 1 and their magnitude;
+    books whose scores differ by no more may change places. Predicted ratings may differ by ``tolerance``.
 
     Args:
         serving: the model.
@@ -175,6 +185,9 @@ def verify(
         for how, (signature, books, stars) in places.items():
             expected.append((f"shelf {number}{how}", answer))
             calls.append(Call(RECOMMEND_MODEL, signature, {"items": books, "ratings": stars}))
+        similar = {name: value.numpy() for name, value in module.similar(items[:1]).items()}
+        expected.append((f"similar to the first book of shelf {number}", similar))
+        calls.append(Call(RECOMMEND_MODEL, SIMILAR, {"item": items[:1]}))
     for runtime, run in checked_in.items():
         for (where, answer), outputs in zip(expected, run(files, calls), strict=True):
             _compare(answer, outputs, f"{runtime}, {where}", tolerance)
@@ -186,6 +199,8 @@ def _compare(expected: Tensors, actual: Tensors, where: str, tolerance: float) -
         raise BadModel(f"{where}: TensorFlow ranks the books in another order")
     if (np.abs(expected["scores"] - actual["scores"]) > _allowed(expected["scores"], tolerance)).any():
         raise BadModel(f"{where}: the scores differ from TensorFlow's")
+    if "predicted_ratings" not in expected:
+        return
     # Below the top ten, books with nearly equal scores may change places.
     by_index = dict(zip(actual["indices"].tolist(), actual["predicted_ratings"].tolist(), strict=True))
     for index, rating in zip(expected["indices"].tolist(), expected["predicted_ratings"], strict=True):

@@ -13,6 +13,8 @@ from bookrec.errors import BadModel
 from bookrec.recommender import UNKNOWN, Recommender, SignatureRunner, Tensors, parse_items
 
 SIGNATURES = ("recommend", "rate")
+SIMILAR = "similar"
+"""Files of earlier releases lack it. It is tried out where it is used: an event must not wait for it."""
 
 
 def load_recommender(version: str, model: bytes, items: bytes) -> Recommender:
@@ -26,11 +28,13 @@ def load_recommender(version: str, model: bytes, items: bytes) -> Recommender:
     try:
         interpreter = load_interpreter(model)
         recommend, rate = (_locked(interpreter.get_signature_runner(name), lock) for name in SIGNATURES)
+        has_similar = SIMILAR in interpreter.get_signature_list()
+        similar = _locked(interpreter.get_signature_runner(SIMILAR), lock) if has_similar else None
         for item in (UNKNOWN, 0):
             _try_out(recommend, rate, item, len(known.isbns))
     except (ValueError, RuntimeError, KeyError, TypeError) as problem:
         raise BadModel(f"recommend.tflite does not load or answer: {problem}") from problem
-    return Recommender(version, known, recommend, rate)
+    return Recommender(version, known, recommend, rate, similar)
 
 
 def load_interpreter(model: bytes) -> Any:

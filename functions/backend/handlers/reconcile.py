@@ -10,6 +10,7 @@ from backend.guards import careful
 from backend.guards.careful import Careful
 from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retrain import RetrainHandler
+from backend.handlers.similar_books import SimilarBooksHandler
 from backend.lists import ListRefresher
 from backend.ports import TIMESTAMP, Clock, Database, increment
 from backend.rejected import trim_records
@@ -23,6 +24,9 @@ from bookrec.usage.quality import standing
 
 WATERMARK_MS, BUDGET_MS = 80_000, 200_000
 """After this time, a run starts no further page of new entries, or of anything; the function's limit is 300 s."""
+
+SIMILAR_MS = 110_000
+"""After this time, a run queues at most one block of tasks for similar books: the sweep needs the rest."""
 
 QUEUEING_MS = 260_000
 """After this time, a run queues no further tasks of a fan-out."""
@@ -43,6 +47,7 @@ class Reconciliation:
 
     Args:
         rest_ms: how long after a sweep the next one begins; 0 is at once.
+        similar_books: of the instance that has the catalogue; None for the others.
     """
 
     def __init__(
@@ -53,10 +58,12 @@ class Reconciliation:
         retrain: RetrainHandler,
         clock: Clock,
         rest_ms: int = 0,
+        similar_books: SimilarBooksHandler | None = None,
     ) -> None:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
         self._rest_ms, self._began, self._started = rest_ms, clock.now_ms(), clock.elapsed_ms()
         self._lists = Careful(database, lists, clock, "reconcile")
+        self._similar_books = similar_books
         self._sweep = Sweep(database, self._lists, clock)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
@@ -71,6 +78,7 @@ class Reconciliation:
         self._step("new entries", self._follow_watermark)
         self._step("paused", lambda: self._sweep.paused(self._clock.now_ms()))
         self._step("first lists", self._make_first_lists)
+        self._step("similar books", self._refresh_similar_books)
         self._step("sweep", self._go_on_with_sweep)
         self._step("suspects", self._lists.end)
         self._step("left out", lambda: careful.forget(self._database, self._clock.now_ms()))
@@ -109,6 +117,16 @@ class Reconciliation:
         except StoreUnavailable as problem:
             logs.alarm("model-unusable", "lists are not compared with the live model", reason=str(problem))
             return 0
+
+    def _refresh_similar_books(self) -> int:
+        """Queue what a lost event or a change of the catalogue has left to do; return 0, since that is not a repair."""
+        try:
+            if self._similar_books is not None:
+                budget_ms = self._started + SIMILAR_MS - self._clock.elapsed_ms()
+                self._similar_books(budget_ms, rests=self._rest_ms > 0)
+        except StoreUnavailable as problem:
+            logs.alarm("model-unusable", "similar books are not compared with the live model", reason=str(problem))
+        return 0
 
     def _follow_watermark(self) -> int:
         after = str(self._state().get("watermark", ""))

@@ -123,12 +123,17 @@ class Pointer:
         return self.lists if self.lists_sha256 else 0
 
     @property
+    def release(self) -> str:
+        """The identity of what is published for all readers alike: an experiment does not change it."""
+        return f"{self.version}@{self.fence}"
+
+    @property
     def publication(self) -> str:
         """The identity of this publication: lists are made again whenever it changes.
 
         A rollback publishes a version again; an experiment that starts or ends changes the lists too.
         """
-        return f"{self.version}@{self.fence}" + (f"+{self.switches}" if self.switches else "")
+        return self.release + (f"+{self.switches}" if self.switches else "")
 
     def vouched(self) -> dict[str, str]:
         """Return the manifest's SHA-256 of every version that may be used, including the live one."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.trainer.serving.batch.models import random_model
 from trainer.serving import tflite
-from trainer.serving.arrays import CHUNK
+from trainer.serving.arrays import CHUNK, SIMILAR
 from trainer.serving.batch.scoring import Scorer
 from trainer.serving.item_item import Reranker, Table
 from trainer.serving.tf_graph import Graph
@@ -208,3 +208,39 @@ def test_an_empty_shelf_gets_no_corrections():
     ]
     np.testing.assert_array_equal(*scores)
     assert isinstance(serving.reranker, Reranker)
+
+
+def test_similar_books_are_those_with_the_nearest_vectors_and_popular_ones_first(serving, module):
+    items = np.arange(0, BOOKS, 37)
+    for item, scores in zip(items, serving.similarities(items), strict=True):
+        out = {name: value.numpy() for name, value in module.similar(np.array([item], np.int32)).items()}
+        assert item not in out["indices"]
+        np.testing.assert_allclose(out["scores"], np.sort(scores)[::-1][: len(out["scores"])], atol=0.02)
+        np.testing.assert_allclose(out["scores"], scores[out["indices"]], atol=0.02)
+
+
+def test_of_two_books_that_are_equally_near_the_more_popular_one_comes_first(serving):
+    vectors = np.zeros_like(serving.vectors)
+    vectors[:, 0] = 1
+    popularity = np.linspace(1, 0, BOOKS, dtype=np.float32)
+    twins = tflite.make_module(replace(serving, vectors=vectors, popularity=popularity))
+    out = twins.similar(np.array([3], np.int32))["indices"].numpy()
+    assert out.tolist() == [0, 1, 2, *range(4, SIMILAR + 1)]
+
+
+def test_an_unknown_book_and_one_without_a_vector_are_similar_to_none(serving):
+    vectors = serving.vectors.copy()
+    vectors[[5, 9]] = 0
+    module = tflite.make_module(replace(serving, vectors=vectors))
+    for item in (-1, BOOKS, 5):
+        out = module.similar(np.array([item], np.int32))
+        assert (out["indices"].numpy() == -1).all()
+        assert (out["scores"].numpy() == 0).all()
+    near = np.concatenate([module.similar(np.array([item], np.int32))["indices"].numpy() for item in range(20, 60)])
+    assert not {5, 9} & set(near.tolist())
+
+
+def test_with_few_books_all_others_are_similar():
+    small = tflite.make_module(random_model(4, seed=1))
+    out = small.similar(np.array([2], np.int32))["indices"].numpy()
+    assert sorted(out.tolist()) == [-1, 0, 1, 3]
