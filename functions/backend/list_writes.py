@@ -43,7 +43,8 @@ def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> 
         fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
         fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
         return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    return top_list(shelf, model.version, model.candidates(shelf), _fill(shelf, model, catalogue), catalogue)
+    candidates = model.in_order(shelf, model.candidates(shelf), catalogue)
+    return top_list(shelf, model.version, candidates, _fill(shelf, model, catalogue), catalogue)
 
 
 def _fill(shelf: Shelf, model: Recommender, catalogue: Catalogue) -> Iterator[Candidate]:

@@ -20,7 +20,7 @@ from trainer.config import LOSS_WEIGHTS, Config, Negatives
 from trainer.data.dataset import Ratings, holdout, sample_readers
 from trainer.data.features import Facts, item_facts, item_features
 from trainer.metrics import rmse
-from trainer.model import distributed, reranker
+from trainer.model import distributed, diversity, reranker
 from trainer.model.local_ridge import LocalRidge, observations
 from trainer.model.pool import Blend, Pool, pool_of
 from trainer.model.train_loop import Learned, Steps, learn
@@ -61,6 +61,7 @@ class Choices:
         item_shrinkage, user_shrinkage: of the biases, in ratings.
         interaction: in the predicted rating.
         reranker: the reranker, trained on the held-out entries; None where the blend's order was no worse.
+        diversity: the strength with which near-duplicates move down in a list.
         figures: the validation figures behind it.
     """
 
@@ -75,6 +76,7 @@ class Choices:
     user_shrinkage: float = 5.0
     interaction: float = 0.0
     reranker: Reranker | None = None
+    diversity: float = 0.0
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config, catalogue:
         fold.settle(choices)
     choices = _choose_biases(folds, _choose_blend(folds, choices, config), config)
     choices = _choose_rating(folds, choices, config)
-    choices = _train_reranker(folds, choices, config)
+    choices = _choose_diversity(folds, _train_reranker(folds, choices, config), config)
     histories = _histories(folds[0])
     folds.clear()  # the model for all entries needs the memory
     return Trained(refit(ratings, catalogue, choices), choices, histories, catalogue)
@@ -406,6 +408,14 @@ def _train_reranker(folds: Sequence[_Fold], choices: Choices, config: Config) ->
     return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
 
 
+def _choose_diversity(folds: Sequence[_Fold], choices: Choices, config: Config) -> Choices:
+    """Choose the greatest strength of diversity that loses next to nothing of NDCG@10."""
+    strength, figures = distributed.chosen(
+        lambda: diversity.choose([(fold.serving(choices), fold.validation) for fold in folds], config.diversities)
+    )
+    return replace(choices, diversity=strength, figures={**choices.figures, "diversity_kept": figures})
+
+
 def _ridge(ratings: Ratings, features: sp.csr_matrix, config: Config, neighbours: int) -> LocalRidge:
     """Return the local ridge's systems for the rated books."""
     rated = _rated(ratings)
@@ -467,4 +477,5 @@ def _serving(
         choices.interaction / choices.scale,
         choices.reranker,
         choices.scale * blend.offset - float(np.log(max(more, 1.0))),
+        choices.diversity,
     )

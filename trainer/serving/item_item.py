@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from bookrec.recommender import Items
+from bookrec.reordering.diversity import Diversity
 from trainer.data.features import Facts
 from trainer.serving.biases import Biases
 from trainer.serving.topk import top_inner_products
@@ -152,6 +154,7 @@ class ServingModel:
         interaction: 0 if the interaction does not help in validation.
         reranker: None if reranking does not help in validation.
         unrated_offset: at most 0, in units of the score.
+        diversity: the strength with which near-duplicates move down in a list, in units of the score.
     """
 
     isbns: tuple[str, ...]
@@ -164,6 +167,13 @@ class ServingModel:
     interaction: float = 0.0
     reranker: Reranker | None = None
     unrated_offset: float = 0.0
+    diversity: float = 0.0
+
+    @property
+    def items(self) -> Items:
+        """What ``items.json`` says."""
+        kin = (_shared(self.facts.series), _shared(self.facts.authors)) if self.diversity else ((), ())
+        return Items(self.isbns, self.popular, Diversity(self.diversity, *kin))
 
     @property
     def is_rated(self) -> npt.NDArray[np.bool_]:
@@ -210,6 +220,13 @@ class ServingModel:
         """Return the interaction's part of predicted ratings, [users, items] in stars, given ``likeness``."""
         rated = np.diff(stars.indptr) + self.biases.user_shrinkage
         return self.interaction * (self.biases.residuals(stars) @ likeness).toarray() / rated[:, None]
+
+
+def _shared(groups: npt.NDArray[np.int32]) -> tuple[int, ...]:
+    """Return groups, −1 for none, with the numbers from 1 for those of at least two books, and 0 for all others."""
+    _, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    is_shared = (counts[numbers] > 1) & (groups >= 0)
+    return tuple(np.where(is_shared, numbers + 1, 0).tolist())
 
 
 def standardised(sums: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
