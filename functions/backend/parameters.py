@@ -65,6 +65,12 @@ DATABASES = StringParam(
     description="Addresses of further database instances with their own readers, separated by commas.",
 )
 
+EXPLORATION = IntParam(
+    "EXPLORATION",
+    default=0,
+    description="Percentage of the readers whose last place is for a book that few readers have; 0 is off.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -73,6 +79,7 @@ class Settings:
     Attributes:
         bucket: the bucket of the models; empty: the default one, whose name the project does not say.
         is_emulated: whether the functions run in the Emulator Suite.
+        exploration: the share of the readers who explore, 0 to 1.
         databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
             pointer and the lease for all of them.
     """
@@ -92,6 +99,7 @@ class Settings:
     list_writes_per_second: int = 200
     sweep_rest_s: int = 3_600
     databases: tuple[str, ...] = ()
+    exploration: float = 0.0
 
 
 def read_settings() -> Settings:
@@ -127,6 +135,7 @@ def read_settings() -> Settings:
         list_writes_per_second=_whole(LIST_WRITES_PER_SECOND),
         sweep_rest_s=_whole(SWEEP_REST_SECONDS, least=0),
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
+        exploration=min(_whole(EXPLORATION, least=0), 100) / 100,
     )
 
 

@@ -13,7 +13,7 @@ from bookrec.shelf import Shelf
 
 LIST_SIZE = 10
 
-Source = Literal["personal", "popular", "newest"]
+Source = Literal["personal", "popular", "newest", "exploration"]
 ListSource = Literal["personal", "mixed", "popular"]
 
 

@@ -50,16 +50,20 @@ class Items:
     Attributes:
         isbns: by index, ascending, so that equal scores come in ISBN order.
         popular: the most popular books, in descending order.
+        rare: the indices of the books that few readers have, ascending; empty in an earlier release's model.
         diversity: how strongly near-duplicates move down, and what is one. A model without it has strength 0.
     """
 
     isbns: tuple[str, ...]
     popular: tuple[str, ...]
     diversity: Diversity = OFF
+    rare: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form; with strength 0, that of a model without diversity."""
         value: dict[str, Any] = {"isbns": list(self.isbns), "popular": list(self.popular)}
+        if self.rare:
+            value["rare"] = list(self.rare)
         if not self.diversity.strength:
             return value
         of_books = {"series": list(self.diversity.series), "authors": list(self.diversity.authors)}
@@ -80,7 +84,14 @@ def parse_items(content: bytes) -> Items:
         raise BadModel("items.json is not an object with isbns and popular") from problem
     if not texts or not isbns or len(set(isbns)) != len(isbns):
         raise BadModel("items.json needs at least one isbn; each must be a text, and none may be there twice")
-    return Items(tuple(isbns), tuple(popular), _diversity(value, len(isbns)))
+    return Items(tuple(isbns), tuple(popular), _diversity(value, len(isbns)), _rare(value, len(isbns)))
+
+
+def _rare(value: Mapping[str, Any], books: int) -> tuple[int, ...]:
+    rare = value.get("rare", [])
+    if not (isinstance(rare, list) and all(_is_whole(index) and index < books for index in rare)):
+        raise BadModel("items.json: rare has an index that is not of a book")
+    return tuple(rare)
 
 
 def _diversity(value: Mapping[str, Any], books: int) -> Diversity:
@@ -89,19 +100,23 @@ def _diversity(value: Mapping[str, Any], books: int) -> Diversity:
         raise BadModel(f"items.json: diversity is not a number from 0 to {MAX_STRENGTH}")
     if not strength:
         return OFF
-    groups = [value.get("series"), value.get("authors")]
-    if not all(isinstance(group, list) and len(group) == books and all(map(_is_group, group)) for group in groups):
+    series, authors = groups = value.get("series"), value.get("authors")
+    if not all(isinstance(group, list) and len(group) == books and all(map(_is_whole, group)) for group in groups):
         raise BadModel("items.json: with diversity, series and authors have a whole number from 0 for each isbn")
-    return Diversity(float(strength), *map(tuple, groups))
+    return Diversity(float(strength), tuple(series or ()), tuple(authors or ()))
 
 
-def _is_group(value: object) -> bool:
+def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 @dataclass(frozen=True)
 class Recommender:
-    """A loaded model. The runners are not thread-safe: share them behind a lock."""
+    """A loaded model. The runners are not thread-safe: share them behind a lock.
+
+    Attributes:
+        rare: the ISBNs of the books that few readers have.
+    """
 
     version: str
     items: Items
@@ -109,8 +124,10 @@ class Recommender:
     rate: SignatureRunner
     _index: dict[str, int] = field(init=False, repr=False)
     _kin: dict[str, Kin] = field(init=False, repr=False)
+    rare: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rare", tuple(self.items.isbns[index] for index in self.items.rare))
         object.__setattr__(self, "_kin", self.items.diversity.kin(self.items.isbns))
         object.__setattr__(self, "_index", {isbn: i for i, isbn in enumerate(self.items.isbns)})
 

@@ -81,11 +81,10 @@ def _kin(serving: ServingModel) -> dict[str, Kin]:
 
 def _ranked(serving: ServingModel, validation: Validation) -> Iterator[Ranked]:
     scorer, of_size = Scorer(serving), dict[int, list[tuple[int, Ints, Floats, frozenset[int]]]]()
-    for reader in validation.readers():
-        of_size.setdefault(len(reader[1]), []).append(reader)
-    for size, readers in of_size.items():
-        if not size:
-            continue
+    for one in validation.readers():
+        if len(one[1]):
+            of_size.setdefault(len(one[1]), []).append(one)
+    for readers in of_size.values():
         answer = scorer.recommend(np.stack([one[1] for one in readers]), np.stack([one[2] for one in readers]))
         for (reader, _, _, wanted), indices, scores in zip(readers, answer["indices"], answer["scores"], strict=True):
             pairs = zip(indices.tolist(), scores.tolist(), strict=True)

@@ -32,6 +32,7 @@ from trainer.serving.item_item import (
     ServingModel,
     Table,
     popularity,
+    rare,
     weights_of_vectors,
 )
 
@@ -478,4 +479,5 @@ def _serving(
         choices.reranker,
         choices.scale * blend.offset - float(np.log(max(more, 1.0))),
         choices.diversity,
+        rare(ratings.items, len(ratings.isbns)),
     )

@@ -28,6 +28,9 @@ LEAST_SHARE = np.float32(1e-3)
 MOST_DEVIATIONS = 10
 """Greatest distance of a reranker's feature from the least to the greatest value, in its deviations."""
 
+FEW = 5
+"""A book that fewer readers have is rare."""
+
 MASKED = np.float32(-1e30)
 """The score of a book on the shelf."""
 
@@ -155,6 +158,7 @@ class ServingModel:
         reranker: None if reranking does not help in validation.
         unrated_offset: at most 0, in units of the score.
         diversity: the strength with which near-duplicates move down in a list, in units of the score.
+        rare: ascending, the items with fewer than ``FEW`` entries: exploration shows them.
     """
 
     isbns: tuple[str, ...]
@@ -168,12 +172,13 @@ class ServingModel:
     reranker: Reranker | None = None
     unrated_offset: float = 0.0
     diversity: float = 0.0
+    rare: tuple[int, ...] = ()
 
     @property
     def items(self) -> Items:
         """What ``items.json`` says."""
         kin = (_shared(self.facts.series), _shared(self.facts.authors)) if self.diversity else ((), ())
-        return Items(self.isbns, self.popular, Diversity(self.diversity, *kin))
+        return Items(self.isbns, self.popular, Diversity(self.diversity, *kin), self.rare)
 
     @property
     def is_rated(self) -> npt.NDArray[np.bool_]:
@@ -261,6 +266,11 @@ def weights_of_vectors(
     matrix = sp.csr_matrix((weights.ravel(), places), shape=shape, dtype=np.float32)
     matrix.eliminate_zeros()
     return matrix
+
+
+def rare(items: npt.NDArray[np.int32], count: int) -> tuple[int, ...]:
+    """Return the items of ``count`` that have fewer than ``FEW`` entries, from the item indices of all entries."""
+    return tuple(np.flatnonzero(np.bincount(items, minlength=count) < FEW).tolist())
 
 
 def popularity(items: npt.NDArray[np.int32], count: int) -> Floats:

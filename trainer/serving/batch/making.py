@@ -73,8 +73,8 @@ class ListMaker:
         # A book that was not tried is at most as good as the last that was; diversity may have moved others below it.
         if len(made.items) == LIST_SIZE and (not self._is_diverse or made.items[-1].score > best[-1].score):
             return made
-        candidates, fill = self._model.answer(isbns, answer), self._model.fill(shelf, self.catalogue.newest)
-        candidates = self._in_order(shelf, candidates)
+        candidates = self._in_order(shelf, self._model.answer(isbns, answer))
+        fill = self._model.fill(shelf, self.catalogue.newest)
         return top_list(shelf, self._model.version, candidates, fill, self.catalogue)
 
     def _in_order(self, shelf: Shelf, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
