@@ -123,7 +123,7 @@ def _fitted(
         trained = fit(ratings, books, replace(DEFAULTS, seed=seed))
         serving = replace(trained.serving, diversity=1.0)  # so that items.json has the kin in any case
         tflite.write(tflite.export(serving), folder)
-        choice = {"strength": trained.choices.diversity, "validation": trained.choices.figures["diversity_kept"]}
+        choice = {"strength": trained.choices.diversity, "validation": trained.choices.figures["diversities"]}
         kept.write_text(json.dumps(choice))
         print(f"{folder.name}: fitted in {time.monotonic() - began:.0f} s", flush=True)
     files = {name: (folder / name).read_bytes() for name in (RECOMMEND_MODEL, ITEMS)}
@@ -187,21 +187,15 @@ def _week(model: Recommender, readers: Sequence[Reader], catalogue: Catalogue) -
 
 def _told(name: str, figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"\n== {name}, {figures['readers']} readers; chosen in validation: {figures['strength']}"
-    yield " ".join(
-        [
-            f"{'strength':>9} {'kept in validation':>19} {'NDCG@10':>8} {'kept':>7} {'distance':>9} {'coverage':>9}",
-            "  Gini",
-        ]
-    )
-    for place, row in enumerate(figures["curve"]):
-        validation = figures["validation"][place] if place < len(figures["validation"]) else None
-        told = f"{validation:19.4f}" if validation is not None else f"{'–':>19}"
-        distance = f"{row['list_distance']:9.4f}" if "list_distance" in row else f"{'–':>9}"
-        mark = " chosen" if row["strength"] == figures["strength"] else ""
-        yield (
-            f"{row['strength']:9.2f} {told} {row['ndcg']:8.4f} {row['kept']:7.4f} {distance} {row['coverage']:9.4f} "
-            f"{row['gini']:6.4f}{mark}"
-        )
+    heads = ("strength", "kept in validation", "at least", "NDCG@10", "kept", "distance", "coverage", "Gini")
+    yield " ".join(f"{head:>{max(len(head), 8)}}" for head in heads)
+    for row in figures["curve"]:
+        judged = figures["validation"].get(f"{row['strength']:g}", {})
+        cells = (judged.get("kept"), judged.get("least"), row["ndcg"], row["kept"], row.get("list_distance"))
+        values = (row["strength"], *cells, row["coverage"], row["gini"])
+        told = ("–" if value is None else f"{value:.4f}" for value in values)
+        line = " ".join(f"{text:>{max(len(head), 8)}}" for head, text in zip(heads, told, strict=True))
+        yield line + (" chosen" if row["strength"] == figures["strength"] else "")
     chosen = next(row for row in figures["curve"] if row["strength"] == figures["strength"])
     verdict = "met   " if chosen["kept"] >= 1 - MOST_LOST else "MISSED"
     yield f"{verdict} {name}: NDCG@10 kept on the test rows {chosen['kept']:.4f} (target {1 - MOST_LOST})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -33,62 +33,68 @@ Ranked = tuple[int, list[Candidate], frozenset[int]]
 """A reader, the candidates, whose ISBNs are their indices, and the held-out books."""
 
 
-def choose(by_fold: Sequence[tuple[ServingModel, Validation]], strengths: Sequence[float]) -> tuple[float, list[float]]:
-    """Return a strength, and for each of ``strengths`` that was tried the share of NDCG@10 that it keeps.
+Judged = tuple[ServingModel, Validation, Collection[int] | None]
+
+
+def choose(judged: Sequence[Judged], strengths: Sequence[float]) -> tuple[float, dict[str, dict[str, float]]]:
+    """Return a strength, and for each one the share of NDCG@10 that it keeps (``kept``) and its bound (``least``).
 
     Strengths are tried in ascending order until one may lose more than ``MOST_LOST``: the lower 95% bound of the mean
     over readers of NDCG@10 − (1 − ``MOST_LOST``) · NDCG@10 without diversity is then below 0. Since each is tested only
     if all smaller ones passed, one that loses too much is chosen in at most 5% of all cases. Source: Maurer, Hothorn
     and Lehmacher, "Multiple comparisons in drug clinical trials" (1995), on tests in a fixed order.
 
-    The reranker was trained on the same entries, so it ranks them a little too well: diversity seems to cost more than
-    it does.
-
     Args:
-        by_fold: of each fold the model, and the entries that it was not fitted to.
+        judged: models, the entries that they were not fitted to, and the readers who are ranked by them, None for all.
         strengths: ascending after 0.
     """
-    # Rows of NDCG@10 by strength, by fold and reader: folds share readers, who count once.
+    # Rows of NDCG@10 by strength: folds share readers, who count once.
     of_readers: dict[int, list[list[float]]] = {}
-    kin = _kin(by_fold[0][0])
+    kin = _kin(judged[0][0]) if judged else {}
     if not kin:
-        return 0.0, []
-    for serving, validation in by_fold:
-        for reader, candidates, wanted in _ranked(serving, validation):
+        return 0.0, {}
+    for serving, validation, readers in judged:
+        for reader, candidates, wanted in _ranked(serving, validation, readers):
             row = [_figure(candidates, kin, strength, wanted) for strength in strengths]
             of_readers.setdefault(reader, []).append(row)
-    if len(of_readers) < MINIMUM_READERS:
-        return 0.0, []
     figures = np.array([np.mean(rows, axis=0) for rows in of_readers.values()])
-    plain = figures[:, 0]
-    if not plain.any():
-        return 0.0, []
-    chosen, kept = 0.0, []
+    if len(figures) < MINIMUM_READERS or not figures[:, 0].any():
+        return 0.0, {}
+    plain, shares = figures[:, 0], dict[str, dict[str, float]]()
+    passed = []
     for strength, of_strength in zip(strengths, figures.T, strict=True):
-        kept.append(float(of_strength.mean() / plain.mean()))
         left = of_strength - (1 - MOST_LOST) * plain
-        if left.mean() - SURE * left.std(ddof=1) / np.sqrt(len(left)) < 0:
-            break
-        chosen = strength
-    return chosen, kept
+        bound = left.mean() - SURE * left.std(ddof=1) / np.sqrt(len(left))
+        passed.append(bool(bound >= 0))
+        kept, least = of_strength.mean() / plain.mean(), 1 - MOST_LOST + bound / plain.mean()
+        shares[f"{strength:g}"] = {"kept": float(kept), "least": float(least)}
+    first_failed = passed.index(False) if False in passed else len(passed)
+    return strengths[max(first_failed - 1, 0)], shares
 
 
 def _kin(serving: ServingModel) -> dict[str, Kin]:
     """Return the kin of the model's books, with their indices in place of the ISBNs."""
     diversity = replace(serving, diversity=1.0).items.diversity
-    return diversity.kin(map(str, range(len(serving.isbns))))
+    return diversity.kin(map(_name, range(len(serving.isbns))))
 
 
-def _ranked(serving: ServingModel, validation: Validation) -> Iterator[Ranked]:
+def _name(index: int) -> str:
+    """Return an ISBN for an index, in the same order."""
+    return f"{index:09}"
+
+
+def _ranked(serving: ServingModel, validation: Validation, wanted_readers: Collection[int] | None) -> Iterator[Ranked]:
     scorer, of_size = Scorer(serving), dict[int, list[tuple[int, Ints, Floats, frozenset[int]]]]()
     for one in validation.readers():
-        if len(one[1]):
+        if len(one[1]) and (wanted_readers is None or one[0] in wanted_readers):
             of_size.setdefault(len(one[1]), []).append(one)
     for readers in of_size.values():
         answer = scorer.recommend(np.stack([one[1] for one in readers]), np.stack([one[2] for one in readers]))
         for (reader, _, _, wanted), indices, scores in zip(readers, answer["indices"], answer["scores"], strict=True):
             pairs = zip(indices.tolist(), scores.tolist(), strict=True)
-            candidates = [Candidate(str(index), score, None, "personal") for index, score in pairs if index != UNKNOWN]
+            candidates = [
+                Candidate(_name(index), score, None, "personal") for index, score in pairs if index != UNKNOWN
+            ]
             yield reader, candidates, wanted
 
 
