@@ -151,7 +151,8 @@ def _served(world: World, singly: int) -> dict[str, Any]:
 
 def _one(model: Recommender, shelf: Any, maker: ListMaker) -> RecommendationList:
     fill = model.fill(shelf, maker.catalogue.newest)
-    return top_list(shelf, model.version, model.candidates(shelf), fill, maker.catalogue)
+    candidates = model.in_order(shelf, model.candidates(shelf), maker.catalogue)
+    return top_list(shelf, model.version, candidates, fill, maker.catalogue)
 
 
 def _beam(world: World, readers: int) -> dict[str, Any]:

@@ -187,7 +187,7 @@ LIST_ITEM = Node(
         Field("image", Text(), "The address of the cover; may be empty."),
         Field("score", Number(), "The higher the better; comparable within one list only."),
         Field("predictedRating", Number(0.5, 5), "Stars; absent if no model is live.", optional=True),
-        Field("source", Text(known=("personal", "popular", "newest")), "Why the book is on the list."),
+        Field("source", Text(known=("personal", "popular", "newest", "exploration")), "Why the book is on the list."),
         Field(
             "because", Many(ISBN, 2), "The reader's books that contributed most, in descending order.", optional=True
         ),
@@ -288,6 +288,10 @@ ITEMS = Node(
     (
         Field("isbns", Many(ISBN), "By index."),
         Field("popular", Many(ISBN), "The most popular books, in descending order.", optional=True),
+        Field("rare", Many(Whole()), "The indices of the books that few readers have; for the backend.", optional=True),
+        Field("diversity", Number(0), "How strongly near-duplicates move down in a list; 0 if absent.", optional=True),
+        Field("series", Many(Whole()), "By index, the book's series, 0 for none; there with diversity.", optional=True),
+        Field("authors", Many(Whole()), "By index, the first author, 0 for none; there with diversity.", optional=True),
     ),
 )
 

@@ -78,6 +78,8 @@ class Config:
         reranker_decay: weight decay of the reranker, per step and unit of the learning rate.
         reranker_sizes: sizes of the partial shelves that it is trained on in addition to whole ones.
         reranker_parts: partial shelves per reader.
+        diversities: strengths to choose from with which near-duplicates move down in a list, in units of the score,
+            ascending after 0, which is off. Validation chooses the greatest that costs next to nothing.
         by_user: books per list in the files that take a reader's key; 0 publishes no such files.
         lists: whether the run makes all readers' lists; otherwise the functions do.
         baselines: whether the field's baselines, the notebook's three variants, the cold-start curve and the figures of
@@ -130,6 +132,7 @@ class Config:
     reranker_decay: float = 0.01
     reranker_sizes: tuple[int, ...] = (1, 2, 3, 5, 10, 20)
     reranker_parts: int = 2
+    diversities: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
     by_user: int = 0
     lists: bool = False
     baselines: bool = False

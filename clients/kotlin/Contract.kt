@@ -83,6 +83,7 @@ object ListItemSource {
     const val PERSONAL = "personal"
     const val POPULAR = "popular"
     const val NEWEST = "newest"
+    const val EXPLORATION = "exploration"
 }
 
 /** One book of a list. In `items`. */
@@ -208,4 +209,12 @@ data class Items(
     val isbns: List<String> = emptyList(),
     /** The most popular books, in descending order. */
     val popular: List<String> = emptyList(),
+    /** The indices of the books that few readers have; for the backend. */
+    val rare: List<Long> = emptyList(),
+    /** How strongly near-duplicates move down in a list; 0 if absent. */
+    val diversity: Double? = null,
+    /** By index, the book's series, 0 for none; there with diversity. */
+    val series: List<Long> = emptyList(),
+    /** By index, the first author, 0 for none; there with diversity. */
+    val authors: List<Long> = emptyList(),
 )

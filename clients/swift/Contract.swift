@@ -75,6 +75,7 @@ enum ListItemSource {
   static let personal = "personal"
   static let popular = "popular"
   static let newest = "newest"
+  static let exploration = "exploration"
 }
 
 /// One book of a list. In `items`.
@@ -235,6 +236,14 @@ struct Items: Codable, Equatable, Sendable {
   var isbns: [String]
   /// The most popular books, in descending order.
   var popular: [String] = []
+  /// The indices of the books that few readers have; for the backend.
+  var rare: [Int] = []
+  /// How strongly near-duplicates move down in a list; 0 if absent.
+  var diversity: Double?
+  /// By index, the book's series, 0 for none; there with diversity.
+  var series: [Int] = []
+  /// By index, the first author, 0 for none; there with diversity.
+  var authors: [Int] = []
 }
 
 extension Items {
@@ -242,5 +251,9 @@ extension Items {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
     isbns = try fields.decode([String].self, forKey: .isbns)
     popular = try fields.decodeIfPresent([String].self, forKey: .popular) ?? []
+    rare = try fields.decodeIfPresent([Int].self, forKey: .rare) ?? []
+    diversity = try fields.decodeIfPresent(Double.self, forKey: .diversity)
+    series = try fields.decodeIfPresent([Int].self, forKey: .series) ?? []
+    authors = try fields.decodeIfPresent([Int].self, forKey: .authors) ?? []
   }
 }

@@ -203,7 +203,7 @@ export const parseProfile: Parser<Profile> = (value) => {
 };
 
 /** Known values of `source` in a ListItem; more may be added. */
-export type ListItemSource = 'personal' | 'popular' | 'newest' | (string & {});
+export type ListItemSource = 'personal' | 'popular' | 'newest' | 'exploration' | (string & {});
 
 /** One book of a list. In `items`. */
 export interface ListItem {
@@ -479,6 +479,14 @@ export interface Items {
   isbns: string[];
   /** The most popular books, in descending order. */
   popular: string[];
+  /** The indices of the books that few readers have; for the backend. */
+  rare: number[];
+  /** How strongly near-duplicates move down in a list; 0 if absent. */
+  diversity?: number;
+  /** By index, the book's series, 0 for none; there with diversity. */
+  series: number[];
+  /** By index, the first author, 0 for none; there with diversity. */
+  authors: number[];
 }
 
 /** Parse a Items from an untrusted value. */
@@ -487,9 +495,17 @@ export const parseItems: Parser<Items> = (value) => {
   if (fields === undefined) return undefined;
   const isbns = all(text(/^(?:[0-9A-Za-z][0-9A-Za-z ._:-]{0,63})$/))(fields['isbns']);
   const popular = many(text(/^(?:[0-9A-Za-z][0-9A-Za-z ._:-]{0,63})$/))(fields['popular']) ?? [];
+  const rare = many(number((n) => Number.isSafeInteger(n) && n >= 0))(fields['rare']) ?? [];
+  const diversity = number((n) => n >= 0)(fields['diversity']);
+  const series = many(number((n) => Number.isSafeInteger(n) && n >= 0))(fields['series']) ?? [];
+  const authors = many(number((n) => Number.isSafeInteger(n) && n >= 0))(fields['authors']) ?? [];
   if (isbns === undefined) return undefined;
   return {
     isbns,
     popular,
+    rare,
+    ...(diversity !== undefined && { diversity }),
+    series,
+    authors,
   };
 };

@@ -169,6 +169,7 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.models import LiveModel
     from backend.parameters import FANOUT_TASKS
     from backend.shard_writer import ShardWriter
+    from bookrec.reordering.exploration import Exploration, day_of
 
     clock, concurrently = services.clock, services.concurrently
     model = LiveModel(services.database, services.store, services.load, clock)
@@ -198,9 +199,12 @@ def build(settings: Settings, services: Services) -> Backend:
         lambda rests: concurrently([partial(backend.reconcile, rests=rests) for backend in every]),
     )
 
+    def exploration() -> Exploration:
+        return Exploration(settings.exploration, day_of(clock.now_ms()))
+
     def of_instance(name: str, database: Database) -> Backend:
-        lists = ListRefresher(database, model, catalogue, clock, concurrently)
-        shards = ShardWriter(database, services.store, catalogue, clock, writes_per_second, bool(others))
+        lists = ListRefresher(database, model, catalogue, clock, concurrently, exploration)
+        shards = ShardWriter(database, services.store, catalogue, clock, writes_per_second, bool(others), exploration())
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(

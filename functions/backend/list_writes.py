@@ -15,6 +15,7 @@ from bookrec.push_keys import push_time
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
 from bookrec.reader import GONE, HERE, OURS, Reader
 from bookrec.recommender import Recommender
+from bookrec.reordering.exploration import OFF, Exploration, explored
 from bookrec.shelf import Shelf
 from bookrec.usage.conversions import conversion
 from bookrec.usage.quality import NO_MODEL, standing
@@ -26,10 +27,11 @@ of ``/Users/{uid}`` that are not the profile go too."""
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The model and the catalogue with which all lists of a round are made."""
+    """The model and the catalogue with which all lists of a round are made, and who explores."""
 
     in_use: InUse
     catalogue: Catalogue
+    exploration: Exploration = OFF
 
     def is_still(self, other: Basis) -> bool:
         """Return whether lists made with ``other`` would be the same with this."""
@@ -43,7 +45,8 @@ def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> 
         fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
         fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
         return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    return top_list(shelf, model.version, model.candidates(shelf), _fill(shelf, model, catalogue), catalogue)
+    candidates = model.in_order(shelf, model.candidates(shelf), catalogue)
+    return top_list(shelf, model.version, candidates, _fill(shelf, model, catalogue), catalogue)
 
 
 def _fill(shelf: Shelf, model: Recommender, catalogue: Catalogue) -> Iterator[Candidate]:
@@ -96,9 +99,16 @@ def writes_for(
     is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
     if is_full and reader.is_served(shelf, wanted, catalogue):
         return values
-    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)
-    if changes is None and reader.has(made, catalogue):  # another model's list, or a short one, but the right one
-        return values
+    model, today = in_use.model_of(shelf.user_id), basis.exploration.day
+    made = plain = make_list(shelf, model, catalogue)
+    explores = basis.exploration.is_for(shelf.user_id)
+    if changes is None:  # another model's list, or a short one, but the right one: a new day alone is no reason
+        if explores:
+            made = _explored(plain, model, catalogue, today if reader.day is None else reader.day)
+        if reader.has(made, catalogue):
+            return values
+    if explores:
+        made = _explored(plain, model, catalogue, today)
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
     if replaced and replaced.assignment != in_use.assignment:
         values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
@@ -115,6 +125,15 @@ def _is_nobody(keys: Sequence[str], reader: Reader) -> bool:
     """Return whether nothing is left of a reader but, perhaps, a list: removing the account has removed dismissals."""
     dismissals = reader.dismissals
     return not (keys or reader.has_profile or reader.mark or dismissals.at or dismissals.rejected)
+
+
+def _explored(
+    made: RecommendationList, model: Recommender | None, catalogue: Catalogue, day: int
+) -> RecommendationList:
+    """Return the list with a place for a book that few have; without a model, as it is."""
+    if model is None:
+        return made
+    return explored(made, model.rare, day, catalogue, lambda isbn: model.predicted_ratings(made.shelf, [isbn])[0])
 
 
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:

@@ -16,6 +16,7 @@ from bookrec import paths
 from bookrec.entries import Entry
 from bookrec.errors import BookrecError
 from bookrec.reader import Reader
+from bookrec.reordering.exploration import OFF, Exploration
 from bookrec.shelf import Shelf, build_shelf, is_full, sort_out
 from bookrec.usage.quality import NO_MODEL
 
@@ -125,10 +126,16 @@ class ListRefresher:
     """Computes users' lists from their present shelves, and writes them with the marks that go with them."""
 
     def __init__(
-        self, database: Database, model: LiveModel, catalogue: CatalogueCache, clock: Clock, concurrently: Concurrently
+        self,
+        database: Database,
+        model: LiveModel,
+        catalogue: CatalogueCache,
+        clock: Clock,
+        concurrently: Concurrently,
+        exploration: Callable[[], Exploration] = lambda: OFF,
     ) -> None:
         self._database, self._model, self._catalogue, self._clock = database, model, catalogue, clock
-        self._concurrently = concurrently
+        self._concurrently, self._exploration = concurrently, exploration
 
     def refresh(
         self, user_ids: Sequence[str], changes: Sequence[str] | None = None, extra: Extra | None = None
@@ -223,10 +230,12 @@ class ListRefresher:
         return readers, _shelves_of(readers, nodes, self._clock.now_ms())
 
     def _cached(self) -> Basis:
-        return Basis(*self._concurrently([self._model.cached, self._catalogue.cached]))
+        in_use, catalogue = self._concurrently([self._model.cached, self._catalogue.cached])
+        return Basis(in_use, catalogue, self._exploration())
 
     def _current(self) -> Basis:
-        return Basis(*self._concurrently([self._model.current, self._catalogue.current]))
+        in_use, catalogue = self._concurrently([self._model.current, self._catalogue.current])
+        return Basis(in_use, catalogue, self._exploration())
 
     def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int, listed: Container[str]) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.

@@ -68,6 +68,12 @@ DATABASES = StringParam(
     description="Addresses of further database instances with their own readers, separated by commas.",
 )
 
+EXPLORATION = IntParam(
+    "EXPLORATION",
+    default=0,
+    description="Percentage of the readers whose last place is for a book that few readers have; 0 is off.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -76,6 +82,7 @@ class Settings:
     Attributes:
         bucket: the bucket of the models; empty: the default one, whose name the project does not say.
         is_emulated: whether the functions run in the Emulator Suite.
+        exploration: the share of the readers who explore, 0 to 1.
         databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
             pointer and the lease for all of them.
     """
@@ -96,6 +103,7 @@ class Settings:
     sweep_rest_s: int = 3_600
     databases: tuple[str, ...] = ()
     similar_page_size: int = 500
+    exploration: float = 0.0
 
 
 def read_settings() -> Settings:
@@ -132,6 +140,7 @@ def read_settings() -> Settings:
         sweep_rest_s=_whole(SWEEP_REST_SECONDS, least=0),
         similar_page_size=_whole(SIMILAR_PAGE_SIZE),
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
+        exploration=min(_whole(EXPLORATION, least=0), 100) / 100,
     )
 
 

@@ -28,6 +28,7 @@ from bookrec.list_shards import (
 )
 from bookrec.paths import children, key_order
 from bookrec.reader import HERE, Reader
+from bookrec.reordering.exploration import OFF, Exploration
 
 PAGE = 200
 """How many readers or marks are read at a time."""
@@ -36,8 +37,8 @@ PAGE = 200
 class ShardWriter:
     """Writes the lists of one shard; readers for whom it has no right list are refreshed on the usual path.
 
-    The lists of a shard are the live model's, and made without dismissals: readers in the other arm of an experiment,
-    and those who have dismissed books, are refreshed too.
+    The lists of a shard are the live model's, and made without dismissals and exploration: readers in the other arm of
+    an experiment, those who have dismissed books, and those who explore, are refreshed too.
 
     A shard's list never stays in place of a newer one. An event writes a list and its mark in ``/Recommender/dirty`` in
     one update. If the event comes before the marks are read, its reader is left to the usual path. If it comes after
@@ -49,6 +50,7 @@ class ShardWriter:
 
     Args:
         writes_per_second: how many lists one task writes per second at most.
+        exploration: who explores; the day does not matter.
         is_one_of_several: whether shards also have readers of other database instances; those have neither a profile
             nor an entry in this one, and are left out.
     """
@@ -61,9 +63,11 @@ class ShardWriter:
         clock: Clock,
         writes_per_second: float,
         is_one_of_several: bool = False,
+        exploration: Exploration = OFF,
     ) -> None:
         self._database, self._store, self._catalogue = database, store, catalogue
         self._clock, self._writes_per_second, self._is_one_of_several = clock, writes_per_second, is_one_of_several
+        self._exploration = exploration
 
     def __call__(self, live: Live, number: int, lists: Careful) -> int:
         """Write a shard of the live model's lists; return how many were written.
@@ -151,7 +155,7 @@ class ShardWriter:
         writes: dict[str, dict[str, object]] = {}
         for user_id, reader in readers.items():
             values = _values(ready.get(user_id), reader, catalogue, live.pointer.version)
-            is_of_live = live.model_of(user_id) is live.model
+            is_of_live = live.model_of(user_id) is live.model and not self._exploration.is_for(user_id)
             if is_of_live and user_id not in kept and values is not None:
                 writes[user_id] = values
         for batch in batches(writes.values()):

@@ -14,7 +14,7 @@ from bookrec.shelf import Shelf
 
 LIST_SIZE = 10
 
-Source = Literal["personal", "popular", "newest"]
+Source = Literal["personal", "popular", "newest", "exploration"]
 ListSource = Literal["personal", "mixed", "popular"]
 
 
@@ -119,13 +119,22 @@ def top_list(
         candidates: in any order; ordered here by score, then ISBN.
         fill: taken in the given order if there are too few candidates.
     """
-    ordered = sorted(candidates, key=lambda c: (-c.score, c.isbn))
     chosen: list[Candidate] = []
-    for candidate in _allowed(shelf, _chain(ordered, fill), catalogue):
+    for candidate in _allowed(shelf, _chain(by_score(candidates), fill), catalogue):
         chosen.append(candidate)
         if len(chosen) == LIST_SIZE:
             break
     return RecommendationList(model_version, shelf, tuple(chosen))
+
+
+def by_score(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return candidates in descending order of their scores, then by ISBN."""
+    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.isbn))
+
+
+def allowed(shelf: Shelf, candidates: Iterable[Candidate], catalogue: Catalogue) -> list[Candidate]:
+    """Return, by score, the candidates that a list may contain; of two editions of one book, the better one."""
+    return list(_allowed(shelf, by_score(candidates), catalogue))
 
 
 def is_allowed(shelf: Shelf, isbns: Sequence[object], catalogue: Catalogue) -> bool:

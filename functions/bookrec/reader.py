@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from bookrec import paths
 from bookrec.catalogue import Catalogue
+from bookrec.life_cycle.ranges import is_time
 from bookrec.ranking import RecommendationList, is_allowed
+from bookrec.reordering.exploration import day_of
 from bookrec.shelf import Shelf
 from bookrec.usage.dismissed import BOOKKEEPING, DISMISSED, Dismissals, parse_dismissals
 
@@ -36,6 +38,7 @@ class Reader:
         mark: what ``/Recommender/readers`` says: ``HERE`` once a profile was seen, ``GONE`` once it was missing again,
             None for a reader who never had one (an import) and gets lists all the same.
         dismissals: the books that the reader has dismissed.
+        day: when the present list was written, in days since 1970, UTC; None if there is none or it does not say.
     """
 
     digest: object = None
@@ -48,6 +51,7 @@ class Reader:
     shown: tuple[tuple[object, object, object], ...] = ()
     entries_digest: object = None
     dismissals: Dismissals = field(default_factory=Dismissals)
+    day: int | None = None
 
     @property
     def is_gone(self) -> bool:
@@ -89,7 +93,7 @@ def parse_reader(node: object, mark: object) -> Reader:
     present = paths.children(profile.get(LIST))
     items = [paths.children(item) for item in paths.children(present.get("items")).values()]
     based_on = paths.children(present.get("basedOn"))
-    entries = based_on.get("entries")
+    entries, written_at = based_on.get("entries"), present.get("generatedAt")
     return Reader(
         digest=based_on.get("digest"),
         version=present.get("modelVersion"),
@@ -101,4 +105,5 @@ def parse_reader(node: object, mark: object) -> Reader:
         shown=tuple((item.get("title"), item.get("author"), item.get("image")) for item in items),
         entries_digest=based_on.get("shelf", based_on.get("digest")),
         dismissals=parse_dismissals(profile.get(DISMISSED), profile.get(BOOKKEEPING)),
+        day=day_of(written_at) if is_time(written_at) else None,
     )

@@ -15,19 +15,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from bookrec.catalogue import Catalogue
 from bookrec.errors import BadModel
-from bookrec.ranking import Candidate, Source
+from bookrec.ranking import Candidate, Source, allowed
+from bookrec.reordering.diversity import OFF, Diversity, Kin, diversified
 from bookrec.shelf import Shelf
 
 UNKNOWN = -1
 """The index of a book that the model does not know, and of padding."""
+
+MAX_STRENGTH = 1e3
+"""No model has a greater strength of diversity."""
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -47,14 +52,24 @@ class Items:
     Attributes:
         isbns: by index, ascending, so that equal scores come in ISBN order.
         popular: the most popular books, in descending order.
+        rare: the indices of the books that few readers have, ascending; empty in an earlier release's model.
+        diversity: how strongly near-duplicates move down, and what is one. A model without it has strength 0.
     """
 
     isbns: tuple[str, ...]
     popular: tuple[str, ...]
+    diversity: Diversity = OFF
+    rare: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {"isbns": list(self.isbns), "popular": list(self.popular)}
+        """Return the JSON form; with strength 0, that of a model without diversity."""
+        value: dict[str, Any] = {"isbns": list(self.isbns), "popular": list(self.popular)}
+        if self.rare:
+            value["rare"] = list(self.rare)
+        if not self.diversity.strength:
+            return value
+        of_books = {"series": list(self.diversity.series), "authors": list(self.diversity.authors)}
+        return {**value, "diversity": self.diversity.strength, **of_books}
 
 
 def parse_items(content: bytes) -> Items:
@@ -71,7 +86,30 @@ def parse_items(content: bytes) -> Items:
         raise BadModel("items.json is not an object with isbns and popular") from problem
     if not texts or not isbns or len(set(isbns)) != len(isbns):
         raise BadModel("items.json needs at least one isbn; each must be a text, and none may be there twice")
-    return Items(tuple(isbns), tuple(popular))
+    return Items(tuple(isbns), tuple(popular), _diversity(value, len(isbns)), _rare(value, len(isbns)))
+
+
+def _rare(value: Mapping[str, Any], books: int) -> tuple[int, ...]:
+    rare = value.get("rare", [])
+    if not (isinstance(rare, list) and all(_is_whole(index) and index < books for index in rare)):
+        raise BadModel("items.json: rare has an index that is not of a book")
+    return tuple(rare)
+
+
+def _diversity(value: Mapping[str, Any], books: int) -> Diversity:
+    strength = value.get("diversity", 0)
+    if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 <= strength <= MAX_STRENGTH:
+        raise BadModel(f"items.json: diversity is not a number from 0 to {MAX_STRENGTH}")
+    if not strength:
+        return OFF
+    series, authors = groups = value.get("series"), value.get("authors")
+    if not all(isinstance(group, list) and len(group) == books and all(map(_is_whole, group)) for group in groups):
+        raise BadModel("items.json: with diversity, series and authors have a whole number from 0 for each isbn")
+    return Diversity(float(strength), tuple(series or ()), tuple(authors or ()))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +118,7 @@ class Recommender:
 
     Attributes:
         similar: None if the file has no such signature.
+        rare: the ISBNs of the books that few readers have.
     """
 
     version: str
@@ -88,14 +127,36 @@ class Recommender:
     rate: SignatureRunner
     similar: SignatureRunner | None = None
     _index: dict[str, int] = field(init=False, repr=False)
+    _kin: dict[str, Kin] = field(init=False, repr=False)
+    rare: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rare", tuple(self.items.isbns[index] for index in self.items.rare))
+        object.__setattr__(self, "_kin", self.items.diversity.kin(self.items.isbns))
         object.__setattr__(self, "_index", {isbn: i for i, isbn in enumerate(self.items.isbns)})
 
     def candidates(self, shelf: Shelf) -> list[Candidate]:
         """Return the model's best books for a shelf, at most K, none of them on the shelf."""
         isbns, inputs = self.inputs(shelf)
         return self.answer(isbns, self.recommend(**inputs))
+
+    def diversified(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Yield candidates in the order of a list: near-duplicates move down by the model's strength of diversity."""
+        return diversified(candidates, self._kin, self.items.diversity.strength)
+
+    def in_order(self, shelf: Shelf, candidates: Sequence[Candidate], catalogue: Catalogue) -> Sequence[Candidate]:
+        """Return a shelf's candidates in the order of its list; with diversity, only those that it may contain.
+
+        What a list may not contain does not move other books down.
+        """
+        if not self.items.diversity.strength:
+            return candidates
+        return list(self.diversified(allowed(shelf, candidates, catalogue)))
+
+    @property
+    def kin(self) -> Mapping[str, Kin]:
+        """By ISBN, the series and the author of each book that has any, if the model's strength is not 0."""
+        return self._kin
 
     def answer(self, isbns: Sequence[str], out: Tensors) -> list[Candidate]:
         """Return the candidates in the outputs of the signature ``recommend`` for a shelf's ``isbns``.

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -52,6 +53,10 @@ class Published:
         return self.bucket / "models" / self.pointer["version"]
 
 
+DIVERSITY = 0.3
+"""In units of the score: it moves several books of each list."""
+
+
 @pytest.fixture
 def database(server):
     answer = server.request("PUT", ".settings/rules", data=(guide.ROOT / "database.rules.json").read_bytes())
@@ -67,6 +72,9 @@ def published(tmp_path_factory):
     reranker = random_model(books=20).reranker
     choices = fitting.Choices(50.0, 50, "batch", 2, Blend(0.5, 0.1), interaction=0.3, reranker=reranker)
     serving = fitting.refit(built, fitting.Catalogue(built, books, config), choices)
+    items = np.arange(len(serving.isbns))
+    series = np.where(items % 3 == 0, items // 12, -1).astype(np.int32)  # besides the authors, one for each kind
+    serving = replace(serving, diversity=DIVERSITY, facts=replace(serving.facts, series=series))
     files = tflite.export(serving)
     model = tflite.load(files, VERSION)
     files |= export_by_user(serving, model, built, K)

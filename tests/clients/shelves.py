@@ -29,7 +29,8 @@ def as_shelf(stars):
 def functions_list(published, stars):
     """Return the ISBNs of the functions' list."""
     shelf, model = as_shelf(stars), published.model
-    made = top_list(shelf, "v", model.candidates(shelf), chain(model.fill(shelf, ())), published.catalogue)
+    candidates = model.in_order(shelf, model.candidates(shelf), published.catalogue)
+    made = top_list(shelf, "v", candidates, chain(model.fill(shelf, ())), published.catalogue)
     return list(made.isbns)
 
 

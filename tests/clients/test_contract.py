@@ -16,6 +16,7 @@ from bookrec.life_cycle.experiment import Experiment
 from bookrec.life_cycle.manifest import FileEntry, Manifest, Pointer, parse_manifest, parse_pointer
 from bookrec.ranking import Candidate, RecommendationList
 from bookrec.recommender import Items, parse_items
+from bookrec.reordering.diversity import Diversity
 from bookrec.shelf import Shelf
 from clients import contract
 from clients.contract import NODES, problems
@@ -112,8 +113,9 @@ def test_names_and_hashes_have_the_codes_patterns():
 
 
 def test_items_have_the_contracts_fields_and_no_others():
-    items = Items(("i1", "i2"), ("i2",))
+    items = Items(("i1", "i2"), ("i2",), Diversity(0.1, (1, 1), (0, 0)), (0,))
     assert set(items.to_json()) == set(contract.ITEMS.names)
+    assert set(Items(("i1",), ()).to_json()) - {"popular"} == set(contract.ITEMS.required)
     assert problems_in(contract.ITEMS, items.to_json()) == []
     assert parse_items(json.dumps(items.to_json()).encode()) == items
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,8 @@ def cold_start(
     def ours(shelf: tuple[Ints, npt.NDArray[np.float32]]) -> Ints:
         pairs = enumerate(zip(*shelf, strict=True))
         entries = tuple(Entry(f"{n}", "reader", ratings.isbns[item], float(stars)) for n, (item, stars) in pairs)
-        return np.array([index[c.isbn] for c in model.candidates(Shelf("reader", entries))[:CUTOFF]], np.int32)
+        listed = islice(model.diversified(model.candidates(Shelf("reader", entries))), CUTOFF)
+        return np.array([index[candidate.isbn] for candidate in listed], np.int32)
 
     tops = {OURS: [[ours((items[:n], stars[:n])) for items, stars in histories] for n in SIZES]}
     fits = fit_again(ranking_baselines(others, books, config), others, choices or {})

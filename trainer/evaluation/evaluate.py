@@ -59,7 +59,7 @@ def evaluate(
     groups = held_out.reset_index(drop=True).groupby("userId", sort=True)
     for user_id, group in tqdm(groups, desc="evaluating", leave=False, mininterval=1, disable=None):
         shelf = shelves.get(str(user_id), Shelf(str(user_id), ()))
-        candidates = model.candidates(shelf)
+        candidates = list(model.diversified(model.candidates(shelf)))
         predicted[group.index] = model.predicted_ratings(shelf, list(group["isbn"]))
         users.append(str(user_id))
         top[str(user_id)] = candidates[:CUTOFF]

@@ -117,6 +117,25 @@ def beyond(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return _svg(draw, 1.7 * max(len(measures), 1) + 1.2, 0.28 * len(shown) + 0.9)
 
 
+def trade_off(curve: Sequence[Mapping[str, float]], chosen: float, title: str) -> str:
+    """Return NDCG@10 over the distance within a list, a dot a strength of diversity; the chosen one stands out."""
+    shown = [row for row in curve if "list_distance" in row]
+
+    def draw(figure: Any) -> None:
+        axis = figure.subplots()
+        axis.plot([row["list_distance"] for row in shown], [row["ndcg"] for row in shown], color=BASELINE, lw=1.2)
+        for row in shown:
+            place, is_chosen = (row["list_distance"], row["ndcg"]), row["strength"] == chosen
+            axis.plot(*place, marker="o", ms=9 if is_chosen else 5, color=HIGHLIGHT if is_chosen else BASELINE)
+            axis.annotate(f"{row['strength']:g}", place, (4, 4), textcoords="offset points", fontsize=8)
+        axis.margins(0.1)
+        axis.set_xlabel("mean distance between two books of a list, by metadata")
+        axis.set_ylabel("NDCG@10")
+        axis.set_title(f"{title}: strength of diversity, {chosen:g} chosen in validation")
+
+    return _svg(draw, 5.6, 3.4)
+
+
 def _svg(draw: Callable[[Any], None], width: float, height: float) -> str:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -20,7 +20,7 @@ from trainer.config import LOSS_WEIGHTS, Config, Negatives
 from trainer.data.dataset import Ratings, holdout, sample_readers
 from trainer.data.features import Facts, item_facts, item_features
 from trainer.metrics import rmse
-from trainer.model import distributed, reranker
+from trainer.model import distributed, diversity, reranker
 from trainer.model.local_ridge import LocalRidge, observations
 from trainer.model.pool import Blend, Pool, pool_of
 from trainer.model.train_loop import Learned, Steps, learn
@@ -32,6 +32,7 @@ from trainer.serving.item_item import (
     ServingModel,
     Table,
     popularity,
+    rare,
     weights_of_vectors,
 )
 
@@ -61,6 +62,7 @@ class Choices:
         item_shrinkage, user_shrinkage: of the biases, in ratings.
         interaction: in the predicted rating.
         reranker: the reranker, trained on the held-out entries; None where the blend's order was no worse.
+        diversity: the strength with which near-duplicates move down in a list.
         figures: the validation figures behind it.
     """
 
@@ -75,6 +77,7 @@ class Choices:
     user_shrinkage: float = 5.0
     interaction: float = 0.0
     reranker: Reranker | None = None
+    diversity: float = 0.0
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -159,7 +162,8 @@ def fit(ratings: Ratings, books: pd.DataFrame | None, config: Config, catalogue:
         fold.settle(choices)
     choices = _choose_biases(folds, _choose_blend(folds, choices, config), config)
     choices = _choose_rating(folds, choices, config)
-    choices = _train_reranker(folds, choices, config)
+    networks = reranker.Networks(config)
+    choices = _choose_diversity(folds, _train_reranker(folds, choices, config, networks), config, networks)
     histories = _histories(folds[0])
     folds.clear()  # the model for all entries needs the memory
     return Trained(refit(ratings, catalogue, choices), choices, histories, catalogue)
@@ -386,7 +390,7 @@ def _choose_rating(folds: Sequence[_Fold], choices: Choices, config: Config) -> 
     return replace(choices, interaction=chosen, figures={**choices.figures, "rmse": -figure})
 
 
-def _train_reranker(folds: Sequence[_Fold], choices: Choices, config: Config) -> Choices:
+def _train_reranker(folds: Sequence[_Fold], choices: Choices, config: Config, networks: reranker.Networks) -> Choices:
     """Train the reranker on the held-out entries, where cross-validation over readers says that it helps."""
     from trainer.serving.tf_graph import Graph
 
@@ -398,12 +402,32 @@ def _train_reranker(folds: Sequence[_Fold], choices: Choices, config: Config) ->
             examples.append(reranker.examples(Graph(fold.serving(choices)), asked))
     if not examples:
         return choices
-    networks = reranker.Networks(config)
     epochs, reach, figures = reranker.choose(examples, networks)
     trained = distributed.chosen(
         lambda: replace(reranker.train(examples, networks, [epochs])[0][1], reach=reach) if epochs else None
     )
-    return replace(choices, reranker=trained, figures={**choices.figures, "ranking_epochs": epochs, "ndcg": figures})
+    figures_of_ranking = {"ranking_epochs": epochs, "ndcg": figures}
+    return replace(choices, reranker=trained, figures={**choices.figures, **figures_of_ranking})
+
+
+def _choose_diversity(folds: Sequence[_Fold], choices: Choices, config: Config, networks: reranker.Networks) -> Choices:
+    """Choose the greatest strength of diversity that loses next to nothing of NDCG@10."""
+
+    def choose() -> tuple[float, dict[str, dict[str, float]]]:
+        judged: list[diversity.Judged] = []
+        for fold in folds:
+            serving = fold.serving(choices)
+            if choices.reranker is None:
+                judged.append((serving, fold.validation, None))
+                continue
+            # Each reader is ranked by networks that were trained without that reader.
+            for readers, by_epochs in networks.crossed:
+                without = replace(by_epochs[choices.figures["ranking_epochs"]], reach=choices.reranker.reach)
+                judged.append((replace(serving, reranker=without), fold.validation, readers))
+        return diversity.choose(judged, config.diversities)
+
+    strength, figures = distributed.chosen(choose)
+    return replace(choices, diversity=strength, figures={**choices.figures, "diversities": figures})
 
 
 def _ridge(ratings: Ratings, features: sp.csr_matrix, config: Config, neighbours: int) -> LocalRidge:
@@ -467,4 +491,6 @@ def _serving(
         choices.interaction / choices.scale,
         choices.reranker,
         choices.scale * blend.offset - float(np.log(max(more, 1.0))),
+        choices.diversity,
+        rare(ratings.items, len(ratings.isbns)),
     )

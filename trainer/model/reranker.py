@@ -191,6 +191,7 @@ def _choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float
         return 0, np.inf, {}
     ndcg: dict[tuple[int, float], list[float]] = {}
     is_whole: list[bool] = []
+    networks.crossed = []
     groups = np.random.default_rng(config.seed).permutation(len(readers)) % config.reranker_folds
     for group in range(config.reranker_folds):
         tested = readers[groups == group]
@@ -199,7 +200,9 @@ def _choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float
         if not any(part.useful.any() for part in trained):
             return 0, np.inf, {}
         is_whole.extend(whole for part in judged for whole in part.is_whole.tolist())
-        for epochs, reranker in train(trained, networks, config.reranker_epochs):
+        rerankers = train(trained, networks, config.reranker_epochs)
+        networks.crossed.append((frozenset(tested.tolist()), dict(rerankers)))
+        for epochs, reranker in rerankers:
             for part in judged:
                 corrections = reranker.corrections(part.features, part.sizes)
                 for reach in config.reranker_reaches if epochs else (np.inf,):
@@ -215,10 +218,16 @@ def _choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float
 
 
 class Networks:
-    """The networks that are trained, with their compiled step, which several trainings use."""
+    """The networks that are trained, with their compiled step, which several trainings use.
+
+    Attributes:
+        crossed: of the last cross-validation, by group of readers, what was trained without them, by epochs; the
+            chief's alone, if several workers train.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.crossed: list[tuple[frozenset[int], dict[int, Reranker]]] = []
         self._variables: Sequence[tf.Variable] = ()
         self._step: Callable[..., None] | None = None
 

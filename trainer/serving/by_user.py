@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def _lists(model: Recommender, ratings: Ratings, count: int) -> Rows:
     items = np.full((len(ratings.user_ids) + 1, count), -1, np.int32)
     scores = np.zeros(items.shape, np.float32)
     for row, user_id in enumerate(ratings.user_ids):
-        for place, candidate in enumerate(model.candidates(shelves[user_id])[:count]):
+        for place, candidate in enumerate(islice(model.diversified(model.candidates(shelves[user_id])), count)):
             items[row, place], scores[row, place] = index[candidate.isbn], candidate.score
     popular = [index[isbn] for isbn in model.items.popular[:count]]
     items[-1, : len(popular)] = popular

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from bookrec.recommender import Items
+from bookrec.reordering.diversity import Diversity
 from trainer.data.features import Facts
 from trainer.serving.biases import Biases
 from trainer.serving.topk import top_inner_products
@@ -25,6 +27,9 @@ LEAST_SHARE = np.float32(1e-3)
 
 MOST_DEVIATIONS = 10
 """Greatest distance of a reranker's feature from the least to the greatest value, in its deviations."""
+
+FEW = 5
+"""A book that fewer readers have is rare."""
 
 MASKED = np.float32(-1e30)
 """The score of a book on the shelf."""
@@ -155,6 +160,8 @@ class ServingModel:
         interaction: 0 if the interaction does not help in validation.
         reranker: None if reranking does not help in validation.
         unrated_offset: at most 0, in units of the score.
+        diversity: the strength with which near-duplicates move down in a list, in units of the score.
+        rare: ascending, the items with fewer than ``FEW`` entries: exploration shows them.
     """
 
     isbns: tuple[str, ...]
@@ -167,6 +174,14 @@ class ServingModel:
     interaction: float = 0.0
     reranker: Reranker | None = None
     unrated_offset: float = 0.0
+    diversity: float = 0.0
+    rare: tuple[int, ...] = ()
+
+    @property
+    def items(self) -> Items:
+        """What ``items.json`` says."""
+        kin = (_shared(self.facts.series), _shared(self.facts.authors)) if self.diversity else ((), ())
+        return Items(self.isbns, self.popular, Diversity(self.diversity, *kin), self.rare)
 
     @property
     def is_rated(self) -> npt.NDArray[np.bool_]:
@@ -236,6 +251,13 @@ class ServingModel:
         return self.interaction * (self.biases.residuals(stars) @ likeness).toarray() / rated[:, None]
 
 
+def _shared(groups: npt.NDArray[np.int32]) -> tuple[int, ...]:
+    """Return groups, −1 for none, with the numbers from 1 for those of at least two books, and 0 for all others."""
+    _, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    is_shared = (counts[numbers] > 1) & (groups >= 0)
+    return tuple(np.where(is_shared, numbers + 1, 0).tolist())
+
+
 def standardised(sums: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
     """Return each row of ``sums`` [users, items] in deviations from its mean over the books that are ``counted``."""
     count = np.maximum(counted.sum(axis=1, keepdims=True), 1)
@@ -268,6 +290,11 @@ def weights_of_vectors(
     matrix = sp.csr_matrix((weights.ravel(), places), shape=shape, dtype=np.float32)
     matrix.eliminate_zeros()
     return matrix
+
+
+def rare(items: npt.NDArray[np.int32], count: int) -> tuple[int, ...]:
+    """Return the items of ``count`` that have fewer than ``FEW`` entries, from the item indices of all entries."""
+    return tuple(np.flatnonzero(np.bincount(items, minlength=count) < FEW).tolist())
 
 
 def popularity(items: npt.NDArray[np.int32], count: int) -> Floats:

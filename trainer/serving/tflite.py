@@ -21,7 +21,7 @@ import numpy.typing as npt
 from bookrec.errors import BadModel
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.ranking import LIST_SIZE
-from bookrec.recommender import UNKNOWN, Items, Recommender, Tensors, parse_items
+from bookrec.recommender import UNKNOWN, Recommender, Tensors, parse_items
 from trainer.serving.item_item import ServingModel
 from trainer.serving.runtimes import Call, Run, interpreter, runtimes
 
@@ -119,7 +119,7 @@ def as_served(serving: ServingModel, name: str) -> Recommender:
 
 
 def _items(serving: ServingModel) -> bytes:
-    return json.dumps(Items(serving.isbns, serving.popular).to_json(), separators=(",", ":")).encode()
+    return json.dumps(serving.items.to_json(), separators=(",", ":")).encode()
 
 
 def load(files: Mapping[str, bytes], version: str, ending: str = "") -> Recommender:

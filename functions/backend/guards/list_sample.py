@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import SystemRandom
+from typing import Any
 
 from backend.list_writes import make_list
 from backend.ports import Database
 from bookrec.catalogue import Catalogue
 from bookrec.errors import BadModel
 from bookrec.list_shards import ReadyList
+from bookrec.ranking import Candidate, RecommendationList, allowed
 from bookrec.recommender import Recommender
+from bookrec.reordering.diversity import Chosen
 from bookrec.shelf import Shelf, build_shelf, sort_out
 
 SAMPLE = 3
@@ -40,11 +43,45 @@ def is_of_model(ready: ReadyList, shelf: Shelf, model: Recommender, catalogue: C
     items = list(ready.node["items"])
     if [(item["isbn"], item["source"]) for item in items] == [(item.isbn, item.source) for item in made.items]:
         return True
+    if len(items) != len(made.items):
+        return False
     scores = {candidate.isbn: candidate.score for candidate in model.candidates(shelf)}
-    return len(items) == len(made.items) and all(
+    if model.items.diversity.strength:
+        return _is_about(items, made, scores, model, catalogue)
+    return all(
         item["isbn"] in scores
         and abs(item["score"] - one.score) <= TOLERANCE
         and abs(scores[item["isbn"]] - one.score) <= TOLERANCE
         for item, one in zip(items, made.items, strict=True)
         if item["isbn"] != one.isbn
     )
+
+
+def _is_about(
+    items: Sequence[Mapping[str, Any]],
+    made: RecommendationList,
+    scores: Mapping[str, float],
+    model: Recommender,
+    catalogue: Catalogue,
+) -> bool:
+    """Return whether each item has about the best score of those not yet listed, given the items before it.
+
+    With diversity, a book's score depends on the books before it: two that change places may move others.
+    """
+    listed = {item["isbn"] for item in items}
+    # Of two editions with about equal scores, either may be listed.
+    possible = [Candidate(i, score + TOLERANCE * (i in listed), None, "personal") for i, score in scores.items()]
+    left = {candidate.isbn: scores[candidate.isbn] for candidate in allowed(made.shelf, possible, catalogue)}
+    strength, chosen = model.items.diversity.strength, Chosen(model.kin)
+    for item, one in zip(items, made.items, strict=True):
+        isbn = item["isbn"]
+        if not left:
+            if isbn != one.isbn:
+                return False
+            continue
+        now = {other: score - strength * chosen.likeness(other) for other, score in left.items()}
+        if isbn not in now or max(abs(item["score"] - now[isbn]), max(now.values()) - now[isbn]) > TOLERANCE:
+            return False
+        chosen.add(isbn)
+        del left[isbn]
+    return True

@@ -18,8 +18,8 @@ from bookrec import paths
 from bookrec.catalogue import Book, Catalogue
 from bookrec.entries import Entry
 from bookrec.errors import BadInput
-from bookrec.ranking import LIST_SIZE, RecommendationList, top_list
-from bookrec.recommender import Items, Recommender
+from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
+from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf, build_shelf
 from trainer.serving.batch.scoring import Scorer
 from trainer.serving.item_item import ServingModel
@@ -45,9 +45,8 @@ class ListMaker:
     def __init__(self, serving: ServingModel, version: str, books: pd.DataFrame) -> None:
         self.catalogue = catalogue_of(books)
         self._scorer = Scorer(serving)
-        items = Items(serving.isbns, serving.popular)
         rate = self._scorer.rate
-        self._model = Recommender(version, items, self._recommend, lambda **inputs: rate(**inputs))
+        self._model = Recommender(version, serving.items, self._recommend, lambda **inputs: rate(**inputs))
 
     def __call__(self, shelves: Sequence[Shelf]) -> list[RecommendationList]:
         """Return the lists for the shelves, in their order, as ``backend.lists`` would make them."""
@@ -70,11 +69,20 @@ class ListMaker:
 
     def _list(self, shelf: Shelf, isbns: Sequence[str], answer: dict[str, npt.NDArray[Any]]) -> RecommendationList:
         best = self._model.answer(isbns, {name: values[:TRIED] for name, values in answer.items()})
-        made = top_list(shelf, self._model.version, best, (), self.catalogue)
-        if len(made.items) == LIST_SIZE:
+        made = top_list(shelf, self._model.version, self._in_order(shelf, best), (), self.catalogue)
+        # A book that was not tried is at most as good as the last that was; diversity may have moved others below it.
+        if len(made.items) == LIST_SIZE and (not self._is_diverse or made.items[-1].score > best[-1].score):
             return made
-        candidates, fill = self._model.answer(isbns, answer), self._model.fill(shelf, self.catalogue.newest)
+        candidates = self._in_order(shelf, self._model.answer(isbns, answer))
+        fill = self._model.fill(shelf, self.catalogue.newest)
         return top_list(shelf, self._model.version, candidates, fill, self.catalogue)
+
+    def _in_order(self, shelf: Shelf, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        return self._model.in_order(shelf, candidates, self.catalogue)
+
+    @property
+    def _is_diverse(self) -> bool:
+        return self._model.items.diversity.strength > 0
 
     def _recommend(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         block = {name: values[None] for name, values in inputs.items()}

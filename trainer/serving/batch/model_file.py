@@ -36,6 +36,7 @@ def to_bytes(serving: ServingModel) -> bytes:
                 serving.popularity_weight,
                 serving.interaction,
                 serving.unrated_offset,
+                serving.diversity,
             ]
         ),
         "shares": np.array([table.share for table in serving.tables]),
@@ -52,7 +53,7 @@ def to_bytes(serving: ServingModel) -> bytes:
 def from_bytes(content: bytes) -> ServingModel:
     """Return the model from the bytes that ``to_bytes`` returned."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        mean, user_shrinkage, popularity_weight, interaction, unrated_offset = arrays["scalars"].tolist()
+        mean, user_shrinkage, popularity_weight, interaction, unrated_offset, *more = arrays["scalars"].tolist()
         shape = 2 * arrays["isbns"].shape
         tables = [
             Table(sp.csr_matrix(tuple(arrays[f"{part}_{number}"] for part in _MATRIX), shape=shape), share)
@@ -73,4 +74,5 @@ def from_bytes(content: bytes) -> ServingModel:
             interaction=interaction,
             reranker=reranker,
             unrated_offset=unrated_offset,
+            diversity=more[0] if more else 0.0,  # a file of an earlier release has none
         )

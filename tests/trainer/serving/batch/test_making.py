@@ -1,6 +1,7 @@
 """All readers' lists at once, compared with those that the functions make one by one."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -27,8 +28,10 @@ def almost(node):
     return {**node, "items": rated}
 
 
-def test_every_list_equals_the_one_that_the_functions_make(monkeypatch):
+@pytest.mark.parametrize("diversity", [0.0, 0.1, 2.0])
+def test_every_list_equals_the_one_that_the_functions_make(monkeypatch, diversity):
     entries, archive, serving = small_world()
+    serving = replace(serving, diversity=diversity)
     monkeypatch.setattr(shards, "SHARD_READERS", 7)
     bucket = FakeBucket(FakeClock())
     made = publish_lists(serving, "v", snapshot_of(entries, archive), bucket)
