@@ -87,7 +87,7 @@ def writes_for(
         replaced: the list before that one. Its outcome is written again if the models have changed: the write a moment
             ago did not know of the running experiment.
     """
-    if reader.is_gone or (is_dismissal(changes) and _is_nobody(keys, reader)):
+    if reader.is_gone or (is_dismissal(changes) and _has_nothing(keys, reader)):
         return _purge(shelf, keys, reader, again)
     if not keys and _is_nobody(reader, replaced):
         return _forget(shelf, reader, basis, changes)
@@ -121,7 +121,7 @@ def is_dismissal(changes: Sequence[str] | None) -> bool:
     return changes is not None and not changes
 
 
-def _is_nobody(keys: Sequence[str], reader: Reader) -> bool:
+def _has_nothing(keys: Sequence[str], reader: Reader) -> bool:
     """Return whether nothing is left of a reader but, perhaps, a list: removing the account has removed dismissals."""
     dismissals = reader.dismissals
     return not (keys or reader.has_profile or reader.mark or dismissals.at or dismissals.rejected)
@@ -185,7 +185,7 @@ def _is_nobody(reader: Reader, replaced: Replaced | None) -> bool:
 
 def _forget(shelf: Shelf, reader: Reader, basis: Basis, changes: Sequence[str] | None) -> dict[str, object]:
     """Return the marks that training needs of a reader who is nobody, and what removes a list that came too late."""
-    values = _marks(shelf, changes if changes is not None else _changed(shelf, reader, basis.in_use.live))
+    values = _marks(shelf, reader, changes or _changed(shelf, reader, basis.in_use.live))
     if reader.has_list:
         values |= dict.fromkeys((paths.recommendations(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"))
     return values | ({f"{paths.LIST_WRITES}/{shelf.user_id}": None} if values else {})
@@ -199,7 +199,7 @@ def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> di
     been trained on.
     """
     dismissals = reader.dismissals
-    is_purged = reader.mark == GONE if keys else _is_nobody(keys, reader)
+    is_purged = reader.mark == GONE if keys else _has_nothing(keys, reader)
     if is_purged and not (reader.has_list or dismissals.at or dismissals.rejected or again):
         return {}
     traces = [f"{node}/{shelf.user_id}" for node in TRACES]
