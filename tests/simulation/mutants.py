@@ -70,8 +70,8 @@ MUTANTS = [
     ),
     Mutant(
         "does not look at the shelf again after writing", LISTS,
-        "        return [user_id for user_id in contested if present.by_user[user_id].digest != used[user_id].digest]",
-        "        return []",
+        "            or present.by_user[user_id].digest != used[user_id].digest\n",
+        "",
     ),
     Mutant(
         "takes a list that somebody else has written meanwhile for its own", LISTS,
@@ -194,8 +194,8 @@ MUTANTS = [
     ),
     Mutant(
         "gives all readers the live model's list in an experiment", WRITES,
-        "    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)\n",
-        "    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)\n",
+        "    model, today = in_use.model_of(shelf.user_id), basis.exploration.day\n",
+        "    model, today = in_use.live.model if in_use.live else None, basis.exploration.day\n",
     ),
     Mutant(
         "keeps an experiment whose version is no longer kept", POINTER,
