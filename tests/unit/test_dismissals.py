@@ -330,8 +330,11 @@ def test_a_node_that_others_write_all_the_time_is_left_alone(world):
     assert dismissed_by(world) == ["isbn005"]
 
 
-def test_dismissals_are_not_a_profile_and_leave_with_the_reader(world):
+@pytest.mark.parametrize("is_undone", [True, False])
+def test_dismissals_are_not_a_profile_and_leave_with_the_reader(world, is_undone):
     dismiss(world, "isbn005")
+    if is_undone:
+        undo(world, "isbn005")
     world.database.update({f"{paths.USERS}/u/id": None})  # the app removed its own fields, one by one
     world.backend.dismissed_written(EVENT)
     assert world.database.get(f"{paths.USERS}/u") is None
@@ -371,6 +374,16 @@ def test_an_account_that_is_removed_while_a_dismissal_is_handled_leaves_no_list(
     memory.perform = lambda kind, request: request()
     assert world.database.get(f"{paths.USERS}/u") is None
     assert world.database.get(f"{paths.LIST_WRITES}/u") is None
+
+
+def test_what_a_reader_who_left_writes_later_is_removed_too(world):
+    world.database.update({f"{paths.USERS}/u": None})
+    world.backend.reconcile(rests=False)
+    dismiss(world, "isbn005", deliver=False)
+    undo(world, "isbn005", deliver=False)
+    assert world.backend.reconcile(rests=False)["farewells"] == 1
+    assert world.database.get(f"{paths.USERS}/u") is None
+    assert "farewells" not in world.backend.reconcile(rests=False)
 
 
 def test_a_reader_without_a_profile_may_dismiss(world):
