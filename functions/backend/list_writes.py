@@ -15,6 +15,7 @@ from bookrec.push_keys import push_time
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
 from bookrec.reader import GONE, HERE, OURS, Reader
 from bookrec.recommender import Recommender
+from bookrec.reordering import dismissals
 from bookrec.reordering.exploration import OFF, Exploration, explored
 from bookrec.shelf import Shelf
 from bookrec.usage.conversions import conversion
@@ -45,7 +46,8 @@ def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> 
         fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
         fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
         return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    candidates = model.in_order(shelf, model.candidates(shelf), catalogue)
+    likely = dismissals.lowered(model.candidates(shelf), shelf, catalogue)
+    candidates = model.in_order(shelf, likely, catalogue)
     return top_list(shelf, model.version, candidates, _fill(shelf, model, catalogue), catalogue)
 
 

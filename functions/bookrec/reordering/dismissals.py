@@ -12,7 +12,10 @@ from bookrec.ranking import Candidate
 from bookrec.shelf import Shelf
 
 STRENGTH = 0.0
-"""How many standard deviations of the candidates' scores a book loses whose author was dismissed and never shelved."""
+"""How many standard deviations of the candidates' scores a book loses whose author was dismissed and never shelved.
+
+0: off. No strength helps readers who did not choose it (``docs/decisions/0034-dismissals.md``).
+"""
 
 
 def lowered(
