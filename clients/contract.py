@@ -200,7 +200,9 @@ BASED_ON = Node(
     "The shelf that a list was computed from.",
     (
         Field("entries", Whole(), "How many valid entries it had."),
-        Field("digest", SHA256, "SHA-256 of the entries; equal shelves have equal digests."),
+        Field("digest", SHA256, "SHA-256 of entries and dismissals; equal ones have equal digests."),
+        Field("dismissed", Whole(), "How many dismissals counted; missing if none did.", optional=True),
+        Field("shelf", SHA256, "SHA-256 of the entries alone; missing if no dismissal counted.", optional=True),
     ),
 )
 

@@ -39,6 +39,7 @@ import {
   forceWebSockets,
   get,
   getDatabase,
+  increment,
   limitToFirst,
   limitToLast,
   onValue,
@@ -46,6 +47,7 @@ import {
   push,
   query,
   ref,
+  serverTimestamp,
   startAfter,
   startAt,
   update,
@@ -331,6 +333,66 @@ export function onRecommendations(client, callback, denied) {
   const mine = ref(client.database, `Users/${uidOf(client)}/recommendations`);
   return onValue(mine, (snapshot) => callback(snapshot.val()), denied);
 }
+
+/**
+ * Follow the books that the user has dismissed: their ISBNs, the latest first.
+ *
+ * @param {Client} client
+ * @param {(isbns: string[]) => void} callback
+ * @param {(error: Error) => void} denied called if the rules deny access
+ * @returns {Unsubscribe}
+ */
+export function onDismissed(client, callback, denied) {
+  return onValue(
+    ref(client.database, `Users/${uidOf(client)}/dismissed`),
+    (snapshot) => {
+      /** @type {[string, number][]} */
+      const dismissed = Object.entries(snapshot.val() ?? {});
+      callback(dismissed.sort(([, a], [, b]) => b - a).map(([key]) => isbnOf(key)));
+    },
+    denied,
+  );
+}
+
+/**
+ * Say that the user is not interested in a book: it leaves the list in every edition. A reader dismisses at most 200
+ * books; the dismissal of one that is dismissed already is denied.
+ *
+ * @param {Client} client
+ * @param {string} isbn
+ * @returns {Promise<void>} settled when the database has accepted or denied the write
+ */
+export async function dismiss(client, isbn) {
+  await update(ref(client.database, `Users/${uidOf(client)}`), {
+    [`dismissed/${bookKey(isbn)}`]: serverTimestamp(),
+    'dismissals/count': increment(1),
+    'dismissals/last': bookKey(isbn),
+  });
+}
+
+/**
+ * Take a dismissal back.
+ *
+ * @param {Client} client
+ * @param {string} isbn
+ */
+export async function undismiss(client, isbn) {
+  await update(ref(client.database, `Users/${uidOf(client)}`), {
+    [`dismissed/${bookKey(isbn)}`]: null,
+    'dismissals/count': increment(-1),
+    'dismissals/last': bookKey(isbn),
+  });
+}
+
+/**
+ * Return the database key of a book: a key cannot have a dot, and no ISBN has a comma.
+ *
+ * @param {string} isbn
+ */
+export const bookKey = (isbn) => isbn.replaceAll('.', ',');
+
+/** @param {string} key */
+const isbnOf = (key) => key.replaceAll(',', '.');
 
 /**
  * Follow the pointer to the live model; null until one is published.

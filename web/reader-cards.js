@@ -8,7 +8,7 @@ import { BADGES, parts } from './reader-words.js';
  * @typedef {import('./client.js').Book} Book
  * @typedef {import('./client.js').Entry} Entry
  * @typedef {{shelve: (book: Book, rating: number) => void, rate: (entry: Entry, rating: number) => void,
- *   remove: (entry: Entry) => void}} Actions
+ *   remove: (entry: Entry) => void, dismiss: (book: Book) => void}} Actions
  * @typedef {{book: Book, entry?: Entry, rank?: number, source?: keyof typeof BADGES, predicted?: number, reason?: import('./reader-words.js').Words,
  *   more?: Book | null}} Card  `more` is the catalogue's book, with fields that the list lacks
  */
@@ -28,6 +28,8 @@ export function bookCard(first, actions) {
   });
   const add = h('button', { type: 'button', class: 'secondary small add', 'aria-label': `Add to shelf: ${title}` }, 'Add to shelf');
   add.addEventListener('click', () => actions.shelve(card.book, 0));
+  const not = h('button', { type: 'button', class: 'link dismiss', 'aria-label': `Not interested: ${title}` }, 'Not interested');
+  not.addEventListener('click', () => actions.dismiss(card.book));
   const there = h('span', { class: 'there' }, 'On your shelf');
   const rank = h('span', { class: 'rank' });
   const badge = h('span', { class: 'badge' });
@@ -49,7 +51,7 @@ export function bookCard(first, actions) {
       reason,
       description,
     ),
-    h('div', { class: 'actions' }, slider.element, add, there),
+    h('div', { class: 'actions' }, slider.element, add, not, there),
   );
   return {
     element,
@@ -58,6 +60,7 @@ export function bookCard(first, actions) {
       card = next;
       slider.set(next.entry?.rating ?? 0);
       show(add, !next.entry);
+      show(not, Boolean(next.rank) && !next.entry);
       show(there, Boolean(next.entry));
       say(rank, next.rank ? String(next.rank) : '');
       say(badge, next.source ? BADGES[next.source] ?? '' : '');

@@ -32,6 +32,8 @@ const state = {
   list: undefined,
   /** @type {Entry[]} */
   shelf: [],
+  /** The ISBNs of dismissed books: they leave the screen at once, before the list follows. @type {Set<string>} */
+  dismissed: new Set(),
   /** @type {Map<string, Book | null>} what the catalogue said, by ISBN */
   books: new Map(),
   /** @type {boolean | undefined} whether a model is live */
@@ -89,6 +91,15 @@ const actions = {
     // The button with the focus was removed with the book.
     if (document.activeElement === document.body) $('shelf-title').focus({ preventScroll: true });
   },
+  /** @param {Book} book */
+  dismiss(book) {
+    const { title } = parts(book.title);
+    const back = () => client.undismiss(reader, book.isbn);
+    write('you dismissed a book', `${title} will not be recommended.`, () => client.dismiss(reader, book.isbn), {
+      label: 'Undo',
+      act: () => write('you took it back', `${title} may be recommended again.`, back),
+    });
+  },
 };
 
 /**
@@ -130,6 +141,10 @@ function follow() {
   following = [
     client.onShelf(reader, shelfChanged, denied),
     client.onRecommendations(reader, listChanged, denied),
+    client.onDismissed(reader, (isbns) => {
+      state.dismissed = new Set(isbns);
+      renderList();
+    }, denied),
     client.onModel(reader, (model) => {
       state.hasModel = model !== null;
       renderList();
@@ -213,7 +228,7 @@ function renderList() {
   const titleOf = (/** @type {string} */ isbn) => bookOf(isbn).title;
   const ratingOf = (/** @type {string} */ isbn) => entryOf(isbn)?.rating;
   showTopTen(
-    (list?.items ?? []).map((item, index) => ({
+    (list?.items ?? []).filter(({ isbn }) => !state.dismissed.has(isbn)).map((item, index) => ({
       book: item,
       entry: entryOf(item.isbn),
       rank: index + 1,
@@ -223,7 +238,7 @@ function renderList() {
       more: state.books.get(item.isbn),
     })),
   );
-  // If the book that was just rated has left the list, keyboard users are not sent to the top of the page.
+  // If the book that was just rated or dismissed has left the list, keyboard users are not sent to the top of the page.
   if (focused && !container.contains(document.activeElement)) $('for-you-title').focus({ preventScroll: true });
   $('list-about').textContent = list ? about(list) : '';
   show($('list-empty'), list === null);
@@ -328,7 +343,7 @@ function userChanged(user) {
   following = [];
   clearTimeout(lastWrite?.timer);
   lastWrite = null;
-  Object.assign(state, { list: undefined, shelf: [], hasModel: undefined });
+  Object.assign(state, { list: undefined, shelf: [], dismissed: new Set(), hasModel: undefined });
   $('pulse').className = 'pulse';
   $('pulse').textContent = '';
   show($('toast'), false);

@@ -112,8 +112,12 @@ data class ListItem(
 data class BasedOn(
     /** How many valid entries it had. */
     val entries: Long = 0L,
-    /** SHA-256 of the entries; equal shelves have equal digests. */
+    /** SHA-256 of entries and dismissals; equal ones have equal digests. */
     val digest: String = "",
+    /** How many dismissals counted; missing if none did. */
+    val dismissed: Long? = null,
+    /** SHA-256 of the entries alone; missing if no dismissal counted. */
+    val shelf: String? = null,
 )
 
 /** Known values of `source` in a RecommendationList; more may be added. */

@@ -116,8 +116,12 @@ extension ListItem {
 struct BasedOn: Codable, Equatable, Sendable {
   /// How many valid entries it had.
   var entries: Int
-  /// SHA-256 of the entries; equal shelves have equal digests.
+  /// SHA-256 of entries and dismissals; equal ones have equal digests.
   var digest: String
+  /// How many dismissals counted; missing if none did.
+  var dismissed: Int?
+  /// SHA-256 of the entries alone; missing if no dismissal counted.
+  var shelf: String?
 }
 
 /// Known values of `source` in a RecommendationList; more may be added.

@@ -263,8 +263,12 @@ export const parseListItem: Parser<ListItem> = (value) => {
 export interface BasedOn {
   /** How many valid entries it had. */
   entries: number;
-  /** SHA-256 of the entries; equal shelves have equal digests. */
+  /** SHA-256 of entries and dismissals; equal ones have equal digests. */
   digest: string;
+  /** How many dismissals counted; missing if none did. */
+  dismissed?: number;
+  /** SHA-256 of the entries alone; missing if no dismissal counted. */
+  shelf?: string;
 }
 
 /** Parse a BasedOn from an untrusted value. */
@@ -273,10 +277,14 @@ export const parseBasedOn: Parser<BasedOn> = (value) => {
   if (fields === undefined) return undefined;
   const entries = number((n) => Number.isSafeInteger(n) && n >= 0)(fields['entries']);
   const digest = text(/^(?:[0-9a-f]{64})$/)(fields['digest']);
+  const dismissed = number((n) => Number.isSafeInteger(n) && n >= 0)(fields['dismissed']);
+  const shelf = text(/^(?:[0-9a-f]{64})$/)(fields['shelf']);
   if (entries === undefined || digest === undefined) return undefined;
   return {
     entries,
     digest,
+    ...(dismissed !== undefined && { dismissed }),
+    ...(shelf !== undefined && { shelf }),
   };
 };
 

@@ -15,6 +15,7 @@ from bookrec.push_keys import push_time
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
 from bookrec.reader import GONE, HERE, OURS, Reader
 from bookrec.recommender import Recommender
+from bookrec.reordering import dismissals
 from bookrec.reordering.exploration import OFF, Exploration, explored
 from bookrec.shelf import Shelf
 from bookrec.usage.conversions import conversion
@@ -45,7 +46,8 @@ def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> 
         fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
         fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
         return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    candidates = model.in_order(shelf, model.candidates(shelf), catalogue)
+    likely = dismissals.lowered(model.candidates(shelf), shelf, catalogue)
+    candidates = model.in_order(shelf, likely, catalogue)
     return top_list(shelf, model.version, candidates, _fill(shelf, model, catalogue), catalogue)
 
 
@@ -87,7 +89,7 @@ def writes_for(
         replaced: the list before that one. Its outcome is written again if the models have changed: the write a moment
             ago did not know of the running experiment.
     """
-    if reader.is_gone or (is_dismissal(changes) and _has_nothing(keys, reader)):
+    if reader.is_gone:
         return _purge(shelf, keys, reader, again)
     if not keys and _is_nobody(reader, replaced):
         return _forget(shelf, reader, basis, changes)
@@ -114,17 +116,6 @@ def writes_for(
         values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
     values |= _outcome(shelf, reader, in_use.live)
     return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))
-
-
-def is_dismissal(changes: Sequence[str] | None) -> bool:
-    """Return whether ``ListRefresher.refresh`` was called for an event of a dismissal."""
-    return changes is not None and not changes
-
-
-def _has_nothing(keys: Sequence[str], reader: Reader) -> bool:
-    """Return whether nothing is left of a reader but, perhaps, a list: removing the account has removed dismissals."""
-    dismissals = reader.dismissals
-    return not (keys or reader.has_profile or reader.mark or dismissals.at or dismissals.rejected)
 
 
 def _explored(
@@ -185,9 +176,10 @@ def _is_nobody(reader: Reader, replaced: Replaced | None) -> bool:
 
 def _forget(shelf: Shelf, reader: Reader, basis: Basis, changes: Sequence[str] | None) -> dict[str, object]:
     """Return the marks that training needs of a reader who is nobody, and what removes a list that came too late."""
-    values = _marks(shelf, reader, changes or _changed(shelf, reader, basis.in_use.live))
-    if reader.has_list:
-        values |= dict.fromkeys((paths.recommendations(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"))
+    changed = changes or _changed(shelf, reader, basis.in_use.live)
+    values = _marks(shelf, reader, changed) if changed else {}
+    if reader.has_traces:
+        values |= dict.fromkeys((*_ours(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"))
     return values | ({f"{paths.LIST_WRITES}/{shelf.user_id}": None} if values else {})
 
 
@@ -198,14 +190,17 @@ def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> di
     is trained on them. If the shelf has changed since the mark was written, it is written again: newer entries may have
     been trained on.
     """
-    dismissals = reader.dismissals
-    is_purged = reader.mark == GONE if keys else _has_nothing(keys, reader)
-    if is_purged and not (reader.has_list or dismissals.at or dismissals.rejected or again):
+    if reader.mark == GONE and keys and not (reader.has_traces or again):
         return {}
     traces = [f"{node}/{shelf.user_id}" for node in TRACES]
-    traces += [f"{paths.USERS}/{shelf.user_id}/{name}" for name in sorted(OURS)]
+    traces += _ours(shelf.user_id)
     values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
     values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
     if shelf.entries and (reader.mark != GONE or again):
         values[f"{paths.CHANGES}/{shelf.entries[-1].key}"] = {"at": TIMESTAMP}
     return values
+
+
+def _ours(user_id: str) -> list[str]:
+    """Return the paths of what a reader's node holds besides the profile."""
+    return [f"{paths.USERS}/{user_id}/{name}" for name in sorted(OURS)]

@@ -39,6 +39,7 @@ class Reader:
             None for a reader who never had one (an import) and gets lists all the same.
         dismissals: the books that the reader has dismissed.
         day: when the present list was written, in days since 1970, UTC; None if there is none or it does not say.
+        has_traces: there is something that is not the profile.
     """
 
     digest: object = None
@@ -52,6 +53,7 @@ class Reader:
     entries_digest: object = None
     dismissals: Dismissals = field(default_factory=Dismissals)
     day: int | None = None
+    has_traces: bool = False
 
     @property
     def is_gone(self) -> bool:
@@ -106,4 +108,5 @@ def parse_reader(node: object, mark: object) -> Reader:
         entries_digest=based_on.get("shelf", based_on.get("digest")),
         dismissals=parse_dismissals(profile.get(DISMISSED), profile.get(BOOKKEEPING)),
         day=day_of(written_at) if is_time(written_at) else None,
+        has_traces=bool(profile.keys() & OURS),
     )

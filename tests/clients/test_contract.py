@@ -37,8 +37,8 @@ def full_and_bare_list():
     full = [Candidate(f"i{n}", 1.5 - n, 4.25, "personal", ("i9", "i8")) for n in range(8)]
     bare = [Candidate("i0", 0.0, None, "newest")]
     return [
-        RecommendationList("v", Shelf("reader", (entry,)), tuple(items)).to_node(books, 1_700_000_000_000)
-        for items in (full, bare)
+        RecommendationList("v", Shelf("reader", (entry,), dismissed), tuple(items)).to_node(books, 1_700_000_000_000)
+        for items, dismissed in ((full, ("i20",)), (bare, ()))
     ]
 
 
@@ -54,6 +54,7 @@ def test_a_list_has_the_contracts_fields_and_no_others():
     full, bare = full_and_bare_list()
     assert set(full) == set(contract.RECOMMENDATION_LIST.names)
     assert set(full["basedOn"]) == set(contract.BASED_ON.names)
+    assert set(bare["basedOn"]) == set(contract.BASED_ON.required)
     assert set(full["items"][0]) == set(contract.LIST_ITEM.names)
     assert set(as_stored(bare)["items"][0]) == set(contract.LIST_ITEM.required)
     for node in (full, bare):

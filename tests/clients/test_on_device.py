@@ -262,6 +262,19 @@ def test_the_kotlin_shelves_rates_and_removes_a_book_as_the_contract_says(app):
     assert app("show") == {"User_Book": {}, "Books": {}}
 
 
+def test_the_kotlin_dismisses_a_book_and_takes_that_back(app):
+    app("tree", tree={"Users": {"ana": {"id": "ana"}}})
+    for isbn in ("a.1", "b"):
+        app("dismiss", uid="ana", isbn=isbn)
+    ana = app("show")["Users"]["ana"]
+    assert list(ana["dismissed"]) == ["a,1", "b"]
+    assert (ana["dismissals"], ana["id"]) == ({"count": 2, "last": "b"}, "ana")
+    assert app("readDismissed", uid="ana") == ["b", "a.1"]
+    app("undo", uid="ana", isbn="a.1")
+    assert app("readDismissed", uid="ana") == ["b"]
+    assert app("show")["Users"]["ana"]["dismissals"] == {"count": 1, "last": "a,1"}
+
+
 def test_the_kotlin_changes_a_profile_field_by_field(app):
     app("tree", tree={"Users": {"ana": {"id": "ana", "recommendations": {"listId": "x"}}}})
     app("changeProfile", uid="ana", firstname="Ana")

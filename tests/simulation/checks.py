@@ -16,6 +16,7 @@ from bookrec.paths import children
 from bookrec.ranking import similar_books
 from bookrec.reader import OURS
 from bookrec.shelf import build_shelf, newest_of_each, sort_out
+from bookrec.usage.dismissed import parse_dismissals
 from bookrec.usage.quality import is_final, standing
 from tests.simulation.actors import DEADLY, STRANGER
 from tests.simulation.monitor import read_pointer
@@ -29,16 +30,26 @@ def check_mild(world):
     live = read_pointer(database.get(paths.MODEL))
     model_of = _models(world, live)
     for user_id in sorted({entry.user_id for entry in entries}):
-        node, shelf = database.get(paths.recommendations(user_id)), build_shelf(user_id, entries)
+        node, shelf = database.get(paths.recommendations(user_id)), _shelf_of(world, user_id, entries)
         if node is None:
             continue  # the reader has removed it, or left
         if node["basedOn"]["digest"] != shelf.digest:
-            monitor.violated(2, f"the events of {user_id} ended in a list of another shelf")
+            monitor.violated(2, f"the events of {user_id} ended in a list of another shelf, or of other dismissals")
         elif node["modelVersion"] != _version_of(live, user_id):
             # It must equal a list of the reader's model, with the catalogue at the time when the two were compared.
             given = [make_list(shelf, model_of(user_id), catalogue).list_id for catalogue in monitor.catalogues]
             if node["listId"] not in given:
                 monitor.violated(2, f"the events of {user_id} ended in a list of {node['modelVersion']}")
+
+
+def _dismissals_of(world, user_id):
+    node = children(world.platform.database.get(f"{paths.USERS}/{user_id}"))
+    return parse_dismissals(node.get("dismissed"), node.get("dismissals"))
+
+
+def _shelf_of(world, user_id, entries):
+    """Return the shelf of which a reader must have the list, with the dismissals that count now."""
+    return build_shelf(user_id, entries, _dismissals_of(world, user_id).counted(world.scheduler.now))
 
 
 def _version_of(live, user_id):
@@ -87,6 +98,9 @@ def check_all(world):
         monitor.violated(3, "the lease is still held")
     _check_runs(monitor, children(children(state.get("status")).get("training")))
     _check_records(monitor, state, nodes, rejected, gone)
+    for user_id in sorted(tree[paths.USERS].keys() - {world.deadly}):
+        if not _dismissals_of(world, user_id).is_sound(world.scheduler.now):
+            monitor.violated(8, f"{user_id} has dismissals that do not count, or a wrong number of them")
     _check_quality(monitor, state, tree[paths.USERS])
     _check_privacy(world, state, gone)
     _check_strangers(world, tree)
@@ -102,11 +116,11 @@ def _check_lists(world, tree, entries, gone, live):
     model_of = _models(world, live)
     users = {entry.user_id for entry in entries} | {u for u in tree[paths.USERS] if u not in gone}
     for user_id in sorted(users - gone - {world.deadly}):
-        shelf = build_shelf(user_id, entries)
+        shelf = _shelf_of(world, user_id, entries)
         expected = make_list(shelf, model_of(user_id), catalogue).to_node(catalogue, None)
         node = database.get(paths.recommendations(user_id))
         if node is None or node["basedOn"]["digest"] != shelf.digest:
-            monitor.violated(1, f"the list of {user_id} does not follow the shelf")
+            monitor.violated(1, f"the list of {user_id} does not follow shelf and dismissals")
         elif node["listId"] != expected["listId"] and not _may_stay(node, monitor, _version_of(live, user_id)):
             monitor.violated(2, f"the list of {user_id} is not the one that the shelf gives: {node['modelVersion']}")
         elif not _is_complete(node, expected, catalogue):
@@ -134,11 +148,11 @@ def _may_stay(node, monitor, version):
 
 
 def _is_up_to_date(node, shelf, catalogue):
-    """Return whether a list shows its books as they are now, and none of which another edition is on shelf or list."""
+    """Return whether a list shows its books as they are now, each once, and none that was shelved or dismissed."""
     items = list(children(node.get("items")).values())
     shown = [(item["title"], item["author"], item["image"]) for item in items]
     editions = [catalogue.edition(isbn) for isbn in [item["isbn"] for item in items]]
-    on_shelf = {catalogue.edition(isbn) for isbn in shelf.ratings if isbn in catalogue}
+    on_shelf = {catalogue.edition(isbn) for isbn in (*shelf.ratings, *shelf.dismissed) if isbn in catalogue}
     is_twice = len(set(editions)) < len(editions) or on_shelf & set(editions)
     return shown == [catalogue[item["isbn"]].shown for item in items] and not is_twice
 
@@ -201,7 +215,8 @@ def _check_quality(monitor, state, users):
 def _check_privacy(world, state, gone):
     monitor = world.monitor
     for user_id in sorted(gone):
-        if world.platform.database.get(paths.recommendations(user_id)) or user_id in state.get("dirty", {}):
+        node = children(world.platform.database.get(f"{paths.USERS}/{user_id}"))
+        if OURS & node.keys() or user_id in state.get("dirty", {}):
             monitor.violated(7, f"{user_id} has left, and traces are left")
     for name, content in sorted(world.platform.bucket.objects.items()):
         if [user_id for user_id in world.user_ids if user_id.encode() in content]:

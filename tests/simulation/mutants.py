@@ -300,6 +300,32 @@ MUTANTS = [
         "takes an unknown database for the first one", "functions/backend/composition.py",
         "        return self.others.get(instance)\n", "        return self.others.get(instance, self)\n",
     ),
+    Mutant(
+        "reads dismissals before the count of a list's writes", LISTS,
+        "        counts, basis = self._concurrently([lambda: self._database.list_writes(user_ids), basis_of])\n"
+        "        readers, shelves = self._shelves(user_ids)\n",
+        "        readers = self._database.readers(user_ids)\n"
+        "        counts, basis = self._concurrently([lambda: self._database.list_writes(user_ids), basis_of])\n"
+        "        shelves = _shelves_of(readers, self._database.shelf_nodes(user_ids), self._clock.now_ms())\n",
+    ),
+    Mutant(
+        "leaves a list alone at a dismissal's event if it seems to be right", "functions/backend/handlers/dismissed_written.py",
+        "        done = self._lists.refresh([event.user_id], (), ", "        done = self._lists.refresh([event.user_id], None, ",
+    ),
+    Mutant(
+        "takes a lost change of the shelf for a dismissal", WRITES,
+        "    return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))",
+        "    return values | _marks(shelf, reader, _changed(shelf, reader, in_use.live) if changes is None else changes)",
+    ),
+    Mutant(
+        "removes old dismissals whatever was written meanwhile", DATABASE,
+        "            is_done, present, etag = node.set_if_unchanged(etag, fields)  # an empty object removes the node\n",
+        "            is_done, _ = True, node.set(fields)\n",
+    ),
+    Mutant(
+        "leaves the dismissals of a reader who left", WRITES,
+        "for name in sorted(OURS)]\n", "for name in [\"recommendations\"]]\n",
+    ),
 ]  # fmt: skip
 
 

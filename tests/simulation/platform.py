@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from firebase_admin.exceptions import UnavailableError
 
 from backend.composition import Services, build
+from backend.handlers.dismissed_written import DismissedWritten
 from backend.handlers.entry_written import EntryWritten
 from backend.models import LOAD_S
 from backend.parameters import Settings
 from bookrec.errors import StoreUnavailable
 from bookrec.life_cycle.retraining import Policy
+from bookrec.paths import children
 from bookrec.recommender import Recommender
 from tests.fakes import FakeBucket, load_fake
 from tests.memory_database import MemoryDatabase
@@ -28,6 +30,9 @@ SETTINGS = Settings(
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5
+WITH_DISMISSED = ((), ("dismissed",))
+"""Where a write of a reader's node may change dismissals: at the node itself, or at these."""
+
 LIMITS_MS = {"reconcile": 300_000, "published": 540_000}
 """How long functions may live, if that is watched."""
 
@@ -240,6 +245,17 @@ class Platform:
                     self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").entry_written(event))
             elif path[:2] == ("Recommender", "model"):
                 self._deliver("published", _published)
+        for user_id in sorted({path[1] for path in write.paths if path[0] == "Users" and path[2:3] in WITH_DISMISSED}):
+            self._dismissals_changed(write, user_id)
+
+    def _dismissals_changed(self, write, user_id):
+        before, after = (children(read(("Users", user_id, "dismissed"))) for read in (write.before, write.after))
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key):
+                self._events += 1
+                author = write.caller.auth_id
+                event = DismissedWritten(f"event-{self._events}", user_id, key in after, author)
+                self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").dismissed_written(event))
 
     def of_another_database(self, event, task):
         """Deliver an event and a task of a database instance that nobody has configured."""

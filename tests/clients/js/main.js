@@ -6,6 +6,7 @@ import { connectDatabaseEmulator, getDatabase, goOffline } from 'firebase/databa
 import { connectStorageEmulator, getStorage } from 'firebase/storage';
 import * as arm from './arm.js';
 import * as contract from './contract.js';
+import * as dismissals from './dismissals.js';
 import { watchList } from './list.js';
 import * as model from './model.js';
 import { OnDevice } from './onDevice.js';
@@ -89,6 +90,9 @@ const calls = {
   rate: async ({ keys, stars }) => (await shelf.rate(db, keys, stars)) ?? null,
   remove: async ({ keys }) => (await shelf.remove(db, keys)) ?? null,
   read: ({ uid }) => shelf.read(db, uid),
+  dismiss: async ({ uid, isbn }) => (await dismissals.dismiss(db, uid, isbn)) ?? null,
+  undo: async ({ uid, isbn }) => (await dismissals.undo(db, uid, isbn)) ?? null,
+  readDismissed: ({ uid }) => dismissals.readDismissed(db, uid),
   changeProfile: async ({ uid, fields }) => (await changeProfile(db, uid, fields)) ?? null,
   async refresh() {
     try {
