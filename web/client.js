@@ -245,6 +245,25 @@ export async function findBook({ database }, isbn) {
   return (await firstBooks(database, 1, orderByChild('isbn'), equalTo(isbn)))[0] ?? null;
 }
 
+/**
+ * Return the books that are most similar to one, the best first: what its readers also have. None if the backend knows
+ * of none, which is so for a book that was added since the last model was trained.
+ *
+ * @param {Pick<Client, 'database'>} client
+ * @param {string} isbn
+ * @param {Iterable<string>} [without] ISBNs to leave out: what is on the shelf, and what the reader has dismissed
+ * @returns {Promise<Book[]>}
+ */
+export async function similarTo({ database }, isbn, without = []) {
+  const known = new Set(without);
+  const node = (await get(ref(database, `Similar_Books/${keyOf(isbn)}`))).val();
+  const isbns = Object.values(node ?? {}).filter((other) => typeof other === 'string' && !known.has(other));
+  const books = await Promise.all(
+    isbns.map((other) => firstBooks(database, 1, orderByChild('isbn'), equalTo(other))),
+  );
+  return books.flat();
+}
+
 // --------------------------------------------------------------------------------------------------------------- shelf
 
 /**
@@ -412,6 +431,15 @@ export function onModel({ database }, callback, denied) {
 function uidOf({ auth }) {
   if (!auth.currentUser) throw new Error('nobody is signed in');
   return auth.currentUser.uid;
+}
+
+/**
+ * Return a book's key: its ISBN with a comma, which no ISBN has, for each dot, which no key has.
+ *
+ * @param {string} isbn
+ */
+function keyOf(isbn) {
+  return isbn.replaceAll('.', ',');
 }
 
 /**

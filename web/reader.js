@@ -5,6 +5,7 @@ import { h, show } from './elements.js';
 import { bookCard, shelfEntry } from './reader-cards.js';
 import { setUpSignIn } from './reader-sign-in.js';
 import { setUpFind } from './reader-find.js';
+import { setUpSimilar } from './reader-similar.js';
 import { keyedList } from './reader-parts.js';
 import { about, counted, duration, explain, parts, reason, stars } from './reader-words.js';
 
@@ -100,6 +101,10 @@ const actions = {
       act: () => write('you took it back', `${title} may be recommended again.`, back),
     });
   },
+  /** @param {Book} book */
+  similar(book) {
+    similar.open(book);
+  },
 };
 
 /**
@@ -158,6 +163,7 @@ function shelfChanged(entries) {
   renderShelf();
   renderList();
   finding.render();
+  similar.render();
   learnAbout(entries.map(({ isbn }) => isbn));
 }
 
@@ -353,12 +359,14 @@ function userChanged(user) {
   renderList();
   renderShelf();
   finding.close();
+  similar.close();
   if (!user) return;
   follow();
   enter();
 }
 
 const finding = setUpFind(reader, actions, entryOf, (problem) => toast(problem));
+const similar = setUpSimilar(reader, actions, entryOf, () => state.shelf.map(({ isbn }) => isbn));
 setUpSignIn(reader, () => $('main').focus({ preventScroll: true }));
 $('sign-out').addEventListener('click', () => client.signOut(reader));
 addEventListener('hashchange', enter);

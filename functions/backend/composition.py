@@ -142,9 +142,11 @@ def model_published() -> None:
 
     first = backend()
     every = (first, *first.others.values())
-    steps: list[Callable[[], object]] = [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
+    steps = list[Callable[[], object]]()
+    steps += [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
+    steps.append(first.similar_books)
     problems = list[Exception]()
-    for step in [*steps, first.similar_books]:
+    for step in steps:
         try:
             step()
         except Exception as problem:

@@ -12,6 +12,7 @@ import * as model from './model.js';
 import { OnDevice } from './onDevice.js';
 import { changeProfile } from './profile.js';
 import * as shelf from './shelf.js';
+import { similarTo } from './similar.js';
 import { edition, topTen } from './topTen.js';
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -109,6 +110,8 @@ const calls = {
   },
   candidates: ({ shelf: stars }) => new OnDevice(files, run).candidates(new Map(Object.entries(stars))),
   predictedRatings: ({ shelf: stars, of }) => new OnDevice(files, run).predictedRatings(new Map(Object.entries(stars)), of),
+  similarOnDevice: ({ isbn }) => new OnDevice(files, run).similarTo(isbn),
+  similarTo: ({ isbn, without }) => similarTo(db, isbn, new Set(without)),
   async topTen({ shelf: stars, catalogue }) {
     const books = new Map(catalogue.map((book) => [book.isbn, book]));
     const device = new OnDevice(files, run);

@@ -51,6 +51,8 @@ private fun answer(call: Call): Any? = when (val name = call.text("call")) {
     }
     "candidates" -> OnDevice(File(call.text("folder"))).use { it.candidates(call.stars("shelf")).map(::shown) }
     "predictedRatings" -> OnDevice(File(call.text("folder"))).use { it.predictedRatings(call.stars("shelf"), call.texts("of")) }
+    "similarOnDevice" -> OnDevice(File(call.text("folder"))).use { it.similarTo(call.text("isbn")) }
+    "similarTo" -> runBlocking { similarTo(call.text("isbn"), call.texts("without").toSet()) }
     "topTen" -> OnDevice(File(call.text("folder"))).use { model ->
         val books = call.map("catalogue").mapValues { (isbn, book) ->
             CatalogueBook(title = (book as List<*>)[0] as String, author = book[1] as String, isbn = isbn)
