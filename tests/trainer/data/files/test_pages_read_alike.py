@@ -76,7 +76,9 @@ def table(rows, separator=",", end="\r\n"):
 
 def goodreads(cells):
     """An export with one row for each ISBN and rating."""
-    return table([GOODREADS, *([str(n), f"T {n}", "A", isbn, "", star, "", "read"] for n, (isbn, star) in enumerate(cells))])
+    return table(
+        [GOODREADS, *([str(n), f"T {n}", "A", isbn, "", star, "", "read"] for n, (isbn, star) in enumerate(cells))]
+    )
 
 
 def shelf_of(tables):
@@ -140,7 +142,15 @@ def test_the_same_isbns_are_one_book(in_javascript):
 
 
 def test_the_same_titles_are_one_edition(in_javascript):
-    titles = ["The  Hunger Games (The Hunger Games, #1)", "the hunger games", "Émile, ou De l’éducation", "Straße", "STRASSE", "!", ""]
+    titles = [
+        "The  Hunger Games (The Hunger Games, #1)",
+        "the hunger games",
+        "Émile, ou De l’éducation",
+        "Straße",
+        "STRASSE",
+        "!",
+        "",
+    ]
     authors = ["Suzanne Collins", "Jean-Jacques Rousseau, Somebody Else", "Günter Graß", ""]
     books = [{"title": title, "author": author} for title in titles for author in authors]
     expected = [Book("i", book["title"], book["author"], "").edition for book in books]
@@ -152,7 +162,11 @@ def test_of_a_books_rows_the_last_one_with_stars_counts(in_javascript, in_python
     rows = [{**row, "isbn": row["isbns"][0]} for row in in_javascript("read", goodreads(cells))["rows"]]
     plan = in_javascript("plan", [rows, [], []])
     expected = in_python(goodreads(cells))
-    assert {book["isbn"]: book["rating"] for book in plan["additions"]} == shelf_of(expected) == {"a1": 5, "b1": 2, "c1": 0}
+    assert (
+        {book["isbn"]: book["rating"] for book in plan["additions"]}
+        == shelf_of(expected)
+        == {"a1": 5, "b1": 2, "c1": 0}
+    )
     assert plan["repeated"] == expected.report.dropped["duplicate"] == 4
 
 
