@@ -63,10 +63,11 @@ export function planOf(matches, shelf, without = new Set()) {
 /**
  * The entries of a shelf by book, in whichever spelling.
  *
- * @param {Entry[]} shelf
+ * @param {Entry[]} shelf newest first
  */
 export function onShelf(shelf) {
-  return new Map(shelf.filter(({ isbn }) => isbn).map((entry) => [sameBook(entry.isbn), entry]));
+  const named = shelf.filter(({ isbn }) => isbn).reverse(); // of two entries, the newer one counts
+  return new Map(named.map((entry) => [sameBook(entry.isbn), entry]));
 }
 
 /** An import of one user: at most one at a time, also over several tabs. */
@@ -80,6 +81,9 @@ export class LibraryImport {
   work = null;
   #lastAt = 0;
   #isStopping = false;
+  #isStored = false;
+  /** @type {Promise<void>} */
+  #ended = Promise.resolve();
   /** @type {() => void} */
   #wake = () => {};
 
@@ -100,10 +104,16 @@ export class LibraryImport {
     this.changed = changed;
     this.work = /** @type {Work | null} */ (read(this.key));
     if (!this.work) return;
-    const place = /** @type {{done?: number, at?: number} | null} */ (read(`${this.key}.done`));
-    this.done = Math.min(place?.done ?? 0, this.total);
-    this.#lastAt = place?.at ?? 0;
+    this.#isStored = true;
+    this.#takePlace();
     this.phase = 'stopped';
+  }
+
+  /** Take the place that was reached, maybe by another tab. */
+  #takePlace() {
+    const place = /** @type {{done?: number, at?: number} | null} */ (read(`${this.key}.done`));
+    this.done = Math.min(Math.max(place?.done ?? 0, this.done), this.total);
+    this.#lastAt = Math.max(place?.at ?? 0, this.#lastAt);
   }
 
   get total() {
@@ -121,21 +131,23 @@ export class LibraryImport {
     const additions = books.map((book) => ({ ...newKeys(this.client), ...book }));
     this.work = { file, additions, changed };
     this.done = 0;
-    write(this.key, this.work);
-    write(`${this.key}.done`, { done: 0, at: this.#lastAt });
+    this.#isStored = write(`${this.key}.done`, { done: 0, at: this.#lastAt }) && write(this.key, this.work);
     return this.run();
   }
 
   /** Go on until everything is written, or until it is stopped. Never fails: `problem` says what went wrong. */
   async run() {
-    if (this.phase === 'running' || !this.work) return;
+    const { work } = this;
+    if (this.phase === 'running' || !work) return;
     [this.phase, this.problem, this.#isStopping] = ['running', null, false];
     this.changed();
-    try {
-      await alone(this.key, () => this.#writeAll());
-    } catch (error) {
-      this.problem = error;
-    }
+    await this.#ended; // one that was discarded may still be writing a batch
+    if (this.work !== work) return;
+    this.#ended = alone(this.key, () => this.#writeAll(work)).catch((error) => {
+      if (this.work === work) this.problem = error;
+    });
+    await this.#ended;
+    if (this.work !== work) return;
     this.phase = this.done === this.total ? 'done' : 'stopped';
     if (this.phase === 'done') forget(this.key);
     this.changed();
@@ -156,8 +168,12 @@ export class LibraryImport {
     this.changed();
   }
 
-  async #writeAll() {
-    const work = /** @type {Work} */ (this.work);
+  /** @param {Work} work */
+  async #writeAll(work) {
+    if (this.#isStored) {
+      this.#takePlace();
+      if (read(this.key) === null) this.done = this.total; // another tab has written everything
+    }
     while (this.done < this.total && !this.#isStopping) {
       const next = this.#leftOf(work, this.done, this.done + BATCH);
       if (next.additions.length + next.changed.length) {
@@ -217,7 +233,7 @@ export class Busy extends Error {}
  */
 async function alone(name, act) {
   if (!navigator.locks) return act();
-  return navigator.locks.request(name, { ifAvailable: true }, (lock) => {
+  await navigator.locks.request(name, { ifAvailable: true }, (lock) => {
     if (!lock) throw new Busy('another tab is importing');
     return act();
   });
@@ -236,8 +252,9 @@ function read(key) {
 function write(key, value) {
   try {
     localStorage.setItem(key, JSON.stringify(value));
+    return true;
   } catch {
-    // Storage is full or blocked: the import goes on, but cannot be resumed. Importing the file again adds nothing twice.
+    return false; // full or blocked: the import cannot be continued later, but importing the file again adds nothing twice
   }
 }
 

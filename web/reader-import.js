@@ -281,6 +281,11 @@ export function setUpImport(reader, shelf, learn) {
     /** Leave nothing behind in this browser: the user signs out. */
     forget() {
       work?.discard();
+      try {
+        localStorage.removeItem(placeOf(uid));
+      } catch {
+        // storage is blocked, so nothing is there
+      }
     },
   };
 }

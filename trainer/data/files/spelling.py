@@ -1,4 +1,4 @@
-"""The same book, spelt otherwise: ISBNs with or without hyphens, with a small x, without leading zeros, as 10, 13 or 14 digits."""
+"""The same book, spelt otherwise: hyphens or none, a small x, leading zeros or none, 10, 13 or 14 digits."""
 
 from __future__ import annotations
 

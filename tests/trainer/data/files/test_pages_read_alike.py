@@ -15,7 +15,8 @@ from trainer.data.files.reading import How, read_tables
 from trainer.data.files.spelling import same_book
 
 PROGRAM = """
-const [library, work] = await Promise.all(['library', 'library-import'].map((name) => import(`${process.argv[1]}/${name}.js`)));
+const modules = ['library', 'library-import'].map((name) => import(`${process.argv[1]}/${name}.js`));
+const [library, work] = await Promise.all(modules);
 let text = '';
 for await (const chunk of process.stdin) text += chunk;
 const [what, given] = JSON.parse(text);
@@ -35,13 +36,14 @@ try {
 }
 """
 ISBNS = [
-    '="0439023483"', '=""', "", "439023484", "0-8044-2957-X", "080442957x", "'0306406152", " 9780306406157 ", "9780140328721.0",
-    "9.780439023481E+12", "9.78044E+12", "9,780,451,524,935", "978-0-553-29335-7", "B00ABCDEFG", "ISBN 9780735211292", "~odd",
-    "4E10", "0306406153", "9780306406150", "09780306406157", "\u2010978\u20100\u2010306\u201040615\u20107", "123456",
+    '="0439023483"', '=""', "", "439023484", "0-8044-2957-X", "080442957x", "'0306406152", " 9780306406157 ",
+    "9780140328721.0", "9.780439023481E+12", "9.78044E+12", "9,780,451,524,935", "978-0-553-29335-7", "B00ABCDEFG",
+    "ISBN 9780735211292", "~odd", "4E10", "0306406153", "9780306406150", "09780306406157", "123456",
+    "\u2010978\u20100\u2010306\u201040615\u20107",
 ]  # fmt: skip
 STARS = [
-    "", "0", "0.25", "0.5", "0.75", "1", "2.25", "3,75", "4.5", "4.75", "5", "5.0", "5.25", "-1", "-0.25", "3.3", "4.125",
-    "four", "1_0", "1e0", "nan", "inf", " 4 ", '="3.5"', ".5", "+2", "0x2",
+    "", "0", "0.25", "0.5", "0.75", "1", "2.25", "3,75", "4.5", "4.75", "5", "5.0", "5.25", "-1", "-0.25", "3.3",
+    "4.125", "four", "1_0", "1e0", "nan", "inf", " 4 ", '="3.5"', ".5", "+2", "0x2",
 ]  # fmt: skip
 GOODREADS = ["Book Id", "Title", "Author", "ISBN", "ISBN13", "My Rating", "Date Added", "Exclusive Shelf"]
 
@@ -82,7 +84,7 @@ def goodreads(cells):
 
 
 def shelf_of(tables):
-    return {isbn: rating for isbn, rating in tables.usable[["isbn", "myRate"]].to_numpy().tolist()}
+    return dict(tables.usable[["isbn", "myRate"]].to_numpy().tolist())
 
 
 def rejections(tables):
@@ -171,8 +173,8 @@ def test_of_a_books_rows_the_last_one_with_stars_counts(in_javascript, in_python
 
 
 def planned(number, **fields):
-    return {"row": number + 2, "title": f"T {number}", "author": "A", "isbn": f"i{number}", "rating": 0, "status": "read",
-            "added": 0, **fields}  # fmt: skip
+    book = {"title": f"T {number}", "author": "A", "isbn": f"i{number}"}
+    return {"row": number + 2, **book, "rating": 0, "status": "read", "added": 0, **fields}
 
 
 def test_a_plan_leaves_the_shelf_as_it_is_and_says_where_the_file_differs(in_javascript):
