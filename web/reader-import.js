@@ -181,7 +181,14 @@ export function setUpImport(reader, shelf, learn) {
     bar.max = Math.max(1, total);
     bar.value = done;
     bar.setAttribute('aria-label', what);
-    $('import-count').textContent = `${what}: ${done} of ${total}`;
+    $('import-count').textContent = `${what}: ${done} of ${total}${work?.phase === 'running' ? left(total - done) : ''}`;
+  }
+
+  /** @param {number} books */
+  function left(books) {
+    const { BATCH = 1, EVERY_MS = 0 } = tools ?? {};
+    const seconds = (Math.ceil(books / BATCH) * EVERY_MS) / 1000;
+    return seconds < 60 ? ', less than a minute left' : `, about ${counted(Math.round(seconds / 60), 'minute')} left`;
   }
 
   function reviewed() {
