@@ -52,7 +52,7 @@ export function planOf(matches, shelf, without = new Set()) {
     else if (match.row.rating && match.row.rating !== entry.rating) plan.changed.push({ ...match, entry });
     else plan.already.push(match);
   }
-  missing.sort((a, b) => a.row.added - b.row.added || b.row.row - a.row.row);
+  missing.sort((a, b) => a.row.added - b.row.added || b.row.line - a.row.line);
   plan.over = Math.max(0, missing.length - Math.max(0, MAX_SHELF - shelf.length));
   plan.additions = missing.slice(plan.over).map(({ row, book }) => ({
     isbn: book.isbn, title: book.title, author: typeof book.author === 'string' ? book.author : '', rating: row.rating,

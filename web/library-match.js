@@ -7,7 +7,7 @@
  * @typedef {import('./client.js').Client} Client
  * @typedef {import('./library.js').Row} Row
  * @typedef {{row: Row, book: Book}} Match
- * @typedef {{row: number, title: string, author: string, message: string}} Unmatched
+ * @typedef {{line: number, title: string, author: string, message: string}} Unmatched
  */
 
 import { booksBeginning, findBook } from './client.js';
@@ -51,7 +51,7 @@ export async function matchRows(client, rows, isOnShelf, progress = () => {}, si
   for (const [place, row] of rows.entries()) {
     const book = found[place];
     if (book === undefined) break;
-    if (typeof book === 'string') unmatched.push({ row: row.row, title: row.title, author: row.author, message: book });
+    if (typeof book === 'string') unmatched.push({ line: row.line, title: row.title, author: row.author, message: book });
     else matches.push({ row, book });
   }
   return { matches, unmatched };

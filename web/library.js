@@ -4,9 +4,9 @@
  * No page and no Firebase. The rules for cells are those of `trainer/data/files`; a test feeds both the same rows.
  *
  * @typedef {'to-read' | 'reading' | 'unfinished' | 'read'} Status
- * @typedef {{row: number, title: string, author: string, isbns: string[], rating: number, status: Status, added: number}}
- *   Row  `row` counts as spreadsheets do, the header is 1; a rating of 0 means "not rated"; `added` in ms, or 0
- * @typedef {{row: number, title: string, author: string, reason: string, message: string}} Rejected
+ * @typedef {{line: number, title: string, author: string, isbns: string[], rating: number, status: Status, added: number}}
+ *   Row  `line` is the number of its first line in the file, as editors count; a rating of 0 means "not rated"; `added` in ms, or 0
+ * @typedef {{line: number, title: string, author: string, reason: string, message: string}} Rejected
  * @typedef {{site: string, rows: Row[], rejected: Rejected[], rounded: number}} Library
  *   `rounded`: how many ratings were rounded to half stars
  */
@@ -26,7 +26,6 @@ const SITES = [
 ]; // prettier-ignore
 
 const SEPARATORS = [',', ';', '\t'];
-const FIRST_ROW = 2;
 const MAX_STARS = 5;
 
 /** The largest file that is read. The export of 10,000 books with reviews has about 10 MB. */
@@ -74,11 +73,11 @@ export function textOf(content) {
  */
 export function readLibrary(text) {
   const sepLine = /^\uFEFF?"?sep=(.)"?[;,\t]*\r?\n/i.exec(text);
-  const body = (sepLine ? text.slice(sepLine[0].length) : text).replace(/^\uFEFF/, '');
-  const head = body.split(/\r\n|\n|\r/).find((line) => line.trim()) ?? '';
+  const body = (sepLine ? text.slice(sepLine[0].length) : text).replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
+  const head = body.split('\n').find((line) => line.trim()) ?? '';
   if (!head) throw new LibraryError('The file is empty. Download the export again.');
   const { separator, site } = formatOf(head);
-  const [header, ...records] = recordsOf(body, separator, head.includes(`${separator} `));
+  const [{ fields: header }, ...records] = recordsOf(body, separator, head.includes(`${separator} `), sepLine ? 1 : 0);
   const places = new Map();
   for (const [place, name] of header.entries()) {
     const column = name.trim().toLowerCase();
@@ -98,7 +97,7 @@ export function readLibrary(text) {
 function formatOf(head) {
   let best = { separator: ',', site: /** @type {typeof SITES[0] | null} */ (null), known: 0 };
   for (const separator of SEPARATORS) {
-    const names = new Set(recordsOf(head, separator, false)[0].map((name) => name.trim().toLowerCase()));
+    const names = new Set(recordsOf(head, separator, false, 0)[0].fields.map((name) => name.trim().toLowerCase()));
     for (const site of SITES) {
       const known = site.marks.filter((mark) => names.has(mark)).length;
       if (known > best.known) best = { separator, site, known };
@@ -111,20 +110,25 @@ function formatOf(head) {
  * @param {string} text
  * @param {string} separator
  * @param {boolean} skipsSpaces
- * @returns {string[][]}
+ * @param {number} before how many lines of the file are before the text
+ * @returns {{fields: string[], line: number}[]}
  */
-function recordsOf(text, separator, skipsSpaces) {
+function recordsOf(text, separator, skipsSpaces, before) {
   try {
-    return parse(text, {
-      delimiter: separator, record_delimiter: ['\r\n', '\n', '\r'], ltrim: skipsSpaces, relax_column_count: true,
-      relax_quotes: true, skip_empty_lines: true,
+    /** @type {unknown} */
+    const parsed = parse(text, {
+      delimiter: separator, record_delimiter: '\n', ltrim: skipsSpaces, relax_column_count: true, relax_quotes: true,
+      skip_empty_lines: true, info: true,
     }); // prettier-ignore
+    return /** @type {{record: string[], info: {lines: number}}[]} */ (parsed)
+      .map(({ record, info }) => ({ fields: record, line: before + info.lines - record.join('').split('\n').length + 1 }))
+      .filter(({ fields }) => fields.length > 1 || fields[0].trim());
   } catch (error) {
-    const { code, lines } = /** @type {{code?: string, lines?: number}} */ (error ?? {});
+    const { code, lines = 0 } = /** @type {{code?: string, lines?: number}} */ (error ?? {});
     throw new LibraryError(
       code === 'CSV_QUOTE_NOT_CLOSED'
-        ? `A quotation mark in the file is not closed, up to line ${lines}: the file is cut off. Download the export again.`
-        : `The file cannot be read as CSV${lines ? `, at line ${lines}` : ''}. Download the export again.`,
+        ? `A quotation mark in the file is not closed, up to line ${before + lines}: the file is cut off. Download the export again.`
+        : `The file cannot be read as CSV${lines ? `, at line ${before + lines}` : ''}. Download the export again.`,
     );
   }
 }
@@ -139,7 +143,7 @@ function notAnExport(header) {
 }
 
 /**
- * @param {string[][]} records
+ * @param {{fields: string[], line: number}[]} records
  * @param {number} width
  * @param {Map<string, number>} places
  * @param {typeof SITES[0]} site
@@ -149,13 +153,13 @@ function rowsOf(records, width, places, site) {
   /** @type {(record: string[], column: string) => string} */
   const cell = (record, column) => unwrapped(record[places.get(column) ?? -1] ?? '').trim();
   const areNumbers = new Map(
-    site.isbns.map((column) => [column, !records.some((record) => FRACTION.test(record[places.get(column) ?? -1] ?? ''))]),
+    site.isbns.map((column) => [column, !records.some(({ fields }) => FRACTION.test(fields[places.get(column) ?? -1] ?? ''))]),
   );
   /** @type {Library} */
   const library = { site: site.site, rows: [], rejected: [], rounded: 0 };
   let [rated, above] = [0, 0];
-  for (const [index, record] of records.entries()) {
-    const book = { row: index + FIRST_ROW, title: cell(record, 'title'), author: cell(record, site.author) };
+  for (const { fields: record, line } of records) {
+    const book = { line, title: cell(record, 'title'), author: cell(record, site.author) };
     const given = record[places.get(site.stars) ?? -1] ?? '';
     const { stars, isRounded, reason, message } = starsOf(given);
     const isAbove = reason === 'rating_out_of_range' && !/^\s*-/.test(unwrapped(given));

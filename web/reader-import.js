@@ -194,7 +194,7 @@ export function setUpImport(reader, shelf, learn) {
   function reviewed() {
     const { library, matches, unmatched, without, changes } = /** @type {Review} */ (review);
     const { additions, already, changed, repeated, over } = plan();
-    const rejected = [...library.rejected, ...unmatched].sort((a, b) => a.row - b.row);
+    const rejected = [...library.rejected, ...unmatched].sort((a, b) => a.line - b.line);
     const count = additions.length + (changes ? changed.length : 0);
     const options = OPTIONAL.map(([status, one, several]) => {
       const number = matches.filter(({ row }) => row.status === status).length;
@@ -214,7 +214,7 @@ export function setUpImport(reader, shelf, learn) {
       lines('To be added', additions.map(({ title, author, rating }) => [title, `${author}, ${stars(rating)}`])),
       lines('On your shelf with another rating', changed.map(({ book, entry, row }) => [book.title, `${stars(entry.rating)} here, ${stars(row.rating)} in the file`])),
       lines('Already on your shelf', already.map(({ book }) => [book.title, book.author])),
-      lines('Not used', rejected.map(({ row, title, message }) => [title || 'No title', `Row ${row}: ${message}`]), true),
+      lines('Not used', rejected.map(({ line, title, message }) => [title || 'No title', `Line ${line}: ${message}`]), true),
       h('p', { class: 'import-buttons' },
         count > 0 && h('button', { type: 'button', class: 'primary', 'data-key': 'go', onclick: start }, goWords(additions.length, changes ? changed.length : 0)),
         count === 0 && h('span', {}, 'There is nothing to add. '),

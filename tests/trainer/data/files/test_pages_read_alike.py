@@ -97,6 +97,8 @@ def test_every_form_of_a_rating_gives_the_same_stars_or_the_same_reason(in_javas
     assert {row["isbns"][0]: row["rating"] for row in library["rows"]} == shelf_of(expected)
     assert Counter(row["reason"] for row in library["rejected"]) == rejections(expected)
     assert library["rounded"] == expected.report.mended["rounded"] == 5
+    first = {row["reason"]: row["line"] for row in reversed(library["rejected"])}
+    assert first == {reason: line for reason, (line, _) in expected.report.first.items() if reason in first}
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -174,7 +176,7 @@ def test_of_a_books_rows_the_last_one_with_stars_counts(in_javascript, in_python
 
 def planned(number, **fields):
     book = {"title": f"T {number}", "author": "A", "isbn": f"i{number}"}
-    return {"row": number + 2, **book, "rating": 0, "status": "read", "added": 0, **fields}
+    return {"line": number + 2, **book, "rating": 0, "status": "read", "added": 0, **fields}
 
 
 def test_a_plan_leaves_the_shelf_as_it_is_and_says_where_the_file_differs(in_javascript):
@@ -232,4 +234,26 @@ def test_a_row_with_more_fields_than_the_header_is_rejected_and_the_next_one_is_
     library = in_javascript("read", "Title,ISBN13,My Rating\na, with a comma,i,4\nb,i,3\nc,i,2,,\nd\n")
     assert [row["title"] for row in library["rows"]] == ["b", "c", "d"]
     [row] = library["rejected"]
-    assert (row["row"], row["message"]) == (2, "The row has 4 fields, the header 3.")
+    assert (row["line"], row["message"]) == (2, "The row has 4 fields, the header 3.")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("before", ["", "sep=,\n"])
+def test_messages_name_the_line_that_an_editor_shows(in_javascript, in_python, before, end):
+    lines = [
+        "Title,ISBN,ISBN13,My Rating",
+        "",
+        '"two',
+        'lines",a1,,4',
+        "",
+        " ",
+        "bad,a2,,9",
+        '"x',
+        'y",a3,,four',
+        "last,a4,,3.3",
+    ]
+    text = (before + "\n".join(lines)).replace("\n", end)
+    rejected = {row["reason"]: row["line"] for row in in_javascript("read", text)["rejected"]}
+    more = 1 if before else 0
+    assert rejected == {"rating_out_of_range": 7 + more, "rating_not_number": 8 + more, "rating_not_half": 10 + more}
+    assert rejected == {reason: line for reason, (line, _) in in_python(text).report.first.items()}
