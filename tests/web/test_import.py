@@ -320,6 +320,18 @@ def test_on_a_phone_the_import_fits_and_axe_finds_no_violation(visit, new_reader
     assert violations(page) == []
 
 
+def test_what_a_file_says_is_shown_as_text_and_never_runs(visit, new_reader, catalogue):
+    markup = "<img src=x onerror=window.ran=1><script>window.ran=1</script>"
+    page = importing(signed_in(visit(), new_reader({catalogue[0]["isbn"]: 4})))
+    book = {**catalogue[1], "title": markup, "author": markup}
+    rows = [goodreads_row(book, ISBN=markup, ISBN13="", **{"My Rating": stars}) for stars in ("4", markup)]
+    choose(page, chosen(written(GOODREADS, rows), f"{markup.replace('/', '')}.csv"))
+    unused = page.locator(".import-lines", has_text="Not used")
+    expect(unused.locator("cite")).to_have_text([markup, markup])
+    expect(unused).to_contain_text("is not a number of stars")
+    assert page.evaluate("window.ran") is None
+
+
 def test_the_parser_is_loaded_only_for_an_import(visit, new_reader, catalogue):
     page = signed_in(visit(), new_reader({catalogue[0]["isbn"]: 4}))
     loaded = "performance.getEntriesByType('resource').some(({ name }) => name.endsWith('csv-parse.js'))"
