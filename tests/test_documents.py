@@ -149,3 +149,9 @@ def test_operations_have_every_setting_of_the_functions_with_its_default_and_mea
     assert len(lines) > 10
     assert set(table) == lines, "docs/operations.md is to have:\n" + "\n".join(sorted(lines - set(table)))
     assert table == sorted(table)
+
+
+def test_a_readers_own_copy_names_every_node_that_the_reader_cannot_read():
+    stored = set(re.findall(r"`/Recommender/(\w+)", (ROOT / "docs" / "privacy.md").read_text().split("\n\n")[1]))
+    told = set(re.findall(r"where: '/Recommender/(\w+)'", (ROOT / "web" / "client.js").read_text()))
+    assert told == stored

@@ -4,8 +4,10 @@ import * as client from './client.js';
 import { h, show } from './elements.js';
 import { bookCard, shelfEntry } from './reader-cards.js';
 import { setUpSignIn } from './reader-sign-in.js';
+import { setUpCopy } from './reader-copy.js';
 import { setUpFind } from './reader-find.js';
 import { setUpSimilar } from './reader-similar.js';
+import { setUpImport } from './reader-import.js';
 import { keyedList } from './reader-parts.js';
 import { about, counted, duration, explain, parts, reason, stars } from './reader-words.js';
 
@@ -14,8 +16,8 @@ import { about, counted, duration, explain, parts, reason, stars } from './reade
  * @typedef {import('./client.js').Entry} Entry
  */
 
-const VIEWS = ['for-you', 'shelf', 'find'];
-const TITLES = { 'for-you': 'For you', shelf: 'Your shelf', find: 'Find books' };
+const VIEWS = ['for-you', 'shelf', 'find', 'import'];
+const TITLES = { 'for-you': 'For you', shelf: 'Your shelf', find: 'Find books', import: 'Bring your own shelf' };
 const PATIENCE_MS = 6000;
 /** The time after which the page says that the list takes long. */
 const CLOCK_SLACK_MS = 20;
@@ -35,6 +37,7 @@ const state = {
   shelf: [],
   /** The ISBNs of dismissed books: they leave the screen at once, before the list follows. @type {Set<string>} */
   dismissed: new Set(),
+  hasShelf: false,
   /** @type {Map<string, Book | null>} what the catalogue said, by ISBN */
   books: new Map(),
   /** @type {boolean | undefined} whether a model is live */
@@ -159,11 +162,12 @@ function follow() {
 
 /** @param {Entry[]} entries */
 function shelfChanged(entries) {
-  state.shelf = entries;
+  Object.assign(state, { shelf: entries, hasShelf: true });
   renderShelf();
   renderList();
   finding.render();
   similar.render();
+  importing.render();
   learnAbout(entries.map(({ isbn }) => isbn));
 }
 
@@ -340,6 +344,7 @@ function enter() {
     document.title = `${TITLES[view]} – Bookshelf`;
     scrollTo(0, 0);
     if (view === 'find') finding.open();
+    if (view === 'import') importing.open();
   }
 }
 
@@ -349,7 +354,7 @@ function userChanged(user) {
   following = [];
   clearTimeout(lastWrite?.timer);
   lastWrite = null;
-  Object.assign(state, { list: undefined, shelf: [], dismissed: new Set(), hasModel: undefined });
+  Object.assign(state, { list: undefined, shelf: [], hasShelf: false, dismissed: new Set(), hasModel: undefined });
   $('pulse').className = 'pulse';
   $('pulse').textContent = '';
   show($('toast'), false);
@@ -360,6 +365,7 @@ function userChanged(user) {
   renderShelf();
   finding.close();
   similar.close();
+  importing.userChanged(user);
   if (!user) return;
   follow();
   enter();
@@ -367,8 +373,15 @@ function userChanged(user) {
 
 const finding = setUpFind(reader, actions, entryOf, (problem) => toast(problem));
 const similar = setUpSimilar(reader, actions, entryOf, () => state.shelf.map(({ isbn }) => isbn));
+const importing = setUpImport(reader, () => (state.hasShelf ? state.shelf : null), (books) => {
+  for (const book of books) state.books.set(book.isbn, book);
+}); // prettier-ignore
+setUpCopy(reader, toast);
 setUpSignIn(reader, () => $('main').focus({ preventScroll: true }));
-$('sign-out').addEventListener('click', () => client.signOut(reader));
+$('sign-out').addEventListener('click', () => {
+  importing.forget();
+  client.signOut(reader);
+});
 addEventListener('hashchange', enter);
 addEventListener('online', renderConnection);
 addEventListener('offline', renderConnection);
@@ -385,4 +398,5 @@ client.onConnection(reader, (connected) => {
   }
   renderConnection();
   renderPulse();
+  importing.connectionChanged(connected);
 });
