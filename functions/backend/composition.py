@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backend.guards.foreign_writes import NOBODY
 from backend.handlers.dismissed_written import DismissedWritten
 from backend.handlers.entry_written import EntryWritten
+from bookrec.further.sizes import MORE_GENRES, MORE_PAGES
 
 if TYPE_CHECKING:
     from firebase_functions import db_fn
@@ -164,19 +165,21 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retrain import RetrainHandler, RetrainingQueue
+    from backend.handlers.shared_lists import SharedLists
     from backend.handlers.similar_books import SimilarBooksHandler
     from backend.handlers.unknown_instance import UnknownInstanceHandler
     from backend.handlers.write_rate import WriteRate
-    from backend.lists import ListRefresher
+    from backend.lists import ListRefresher, pace
     from backend.models import LiveModel
-    from backend.parameters import FANOUT_TASKS
+    from backend.parameters import FANOUT_TASKS, LIST_BYTES_PER_SECOND
     from backend.shard_writer import ShardWriter
     from bookrec.reordering.exploration import Exploration, day_of
 
     clock, concurrently = services.clock, services.concurrently
     model = LiveModel(services.database, services.store, services.load, clock)
     catalogue = CatalogueCache(services.database, clock, settings.catalogue_ttl_s * 1000)
-    writes_per_second = settings.list_writes_per_second / FANOUT_TASKS
+    per_second = settings.list_writes_per_second, LIST_BYTES_PER_SECOND
+    in_task = pace(clock, *(number / FANOUT_TASKS for number in per_second))
     queue = RetrainingQueue(services.tasks, settings.policy, clock)
     start_ms, limit_ms = settings.trainer_start_s * 1000, settings.trainer_timeout_s * 1000
     others = list(services.others.values())
@@ -205,8 +208,12 @@ def build(settings: Settings, services: Services) -> Backend:
         return Exploration(settings.exploration, day_of(clock.now_ms()))
 
     def of_instance(name: str, database: Database) -> Backend:
-        lists = ListRefresher(database, model, catalogue, clock, concurrently, exploration)
-        shards = ShardWriter(database, services.store, catalogue, clock, writes_per_second, bool(others), exploration())
+        lists, fanned_out, repaired = (
+            ListRefresher(database, model, catalogue, clock, concurrently, exploration, settings.sizes, its_pace)
+            for its_pace in (None, in_task, pace(clock, *per_second))
+        )
+        several = bool(others)
+        shards = ShardWriter(database, services.store, catalogue, in_task, several, exploration(), settings.sizes)
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(
@@ -214,13 +221,14 @@ def build(settings: Settings, services: Services) -> Backend:
             dismissed_written=DismissedWrittenHandler(lists, clock, rate),
             retrain=retrain,
             model_published=published,
-            fanout=FanoutHandler(database, lists, model, shards, clock),
+            fanout=FanoutHandler(database, fanned_out, model, shards, clock),
             reconcile=lambda rests=True: Reconciliation(
                 database,
-                lists,
+                repaired,
                 published,
                 retrain,
                 clock,
+                SharedLists(database, catalogue, clock, settings.trend),
                 settings.sweep_rest_s * 1000 if rests else 0,
                 None if name else similar_books,
             )(),
@@ -274,6 +282,8 @@ def _trainer_jobs(settings: Settings) -> TrainerJobs:
         "MODEL_BUCKET": settings.bucket,
         "TRAINER_TIMEOUT_SECONDS": str(settings.trainer_timeout_s),
         "LEASE_SECONDS": str(settings.lease_s),
+        MORE_PAGES: str(settings.sizes.pages),
+        MORE_GENRES: str(settings.sizes.genres),
     }
     if settings.is_emulated:
         from backend.adapters.local_process import LocalTrainerJobs

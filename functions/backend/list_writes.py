@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from backend.models import InUse, Live
 from backend.ports import TIMESTAMP
 from bookrec import paths
 from bookrec.catalogue import Catalogue
+from bookrec.further.making import continued, with_more
+from bookrec.further.sizes import Sizes
 from bookrec.life_cycle.experiment import Experiment
 from bookrec.push_keys import push_time
-from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
+from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, by_score, top_list
 from bookrec.reader import GONE, HERE, OURS, Reader
 from bookrec.recommender import Recommender
 from bookrec.reordering import dismissals
@@ -21,38 +24,49 @@ from bookrec.shelf import Shelf
 from bookrec.usage.conversions import conversion
 from bookrec.usage.quality import NO_MODEL, standing
 
-TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES)
+TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES, paths.MORE_LISTS)
 """What the backend keeps of a reader besides the records of entries and the mark, until the reader leaves; the children
 of ``/Users/{uid}`` that are not the profile go too."""
+
+DEFAULT_SIZES = Sizes()
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The model and the catalogue with which all lists of a round are made, and who explores."""
+    """The model, the catalogue and the sizes with which all lists of a round are made, and who explores."""
 
     in_use: InUse
     catalogue: Catalogue
     exploration: Exploration = OFF
+    sizes: Sizes = DEFAULT_SIZES
 
     def is_still(self, other: Basis) -> bool:
         """Return whether lists made with ``other`` would be the same with this."""
         return self.in_use.assignment == other.in_use.assignment and self.catalogue is other.catalogue
 
 
-def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> RecommendationList:
-    """Return a shelf's list: the model's books, then popular and new ones; without a model, only the latter."""
-    if model is None:
-        best = [isbn for isbn in catalogue.best_rated if catalogue[isbn].average_rating > 0]
-        fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
-        fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
-        return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    likely = dismissals.lowered(model.candidates(shelf), shelf, catalogue)
-    candidates = model.in_order(shelf, likely, catalogue)
-    return top_list(shelf, model.version, candidates, _fill(shelf, model, catalogue), catalogue)
+def make_list(
+    shelf: Shelf, model: Recommender | None, catalogue: Catalogue, sizes: Sizes = DEFAULT_SIZES
+) -> RecommendationList:
+    """Return a shelf's list: the model's books, then popular and new ones; without a model, only the latter.
+
+    With it come the lists that follow it, of these ``sizes``.
+    """
+    version, ordered = NO_MODEL, list[Candidate]()
+    if model is not None:
+        likely = dismissals.lowered(model.candidates(shelf), shelf, catalogue)
+        version, ordered = model.version, by_score(model.in_order(shelf, likely, catalogue))
+    fill = partial(_fill, shelf, model, catalogue)
+    made = top_list(shelf, version, ordered, fill(), catalogue)
+    return with_more(made, ordered, fill, model, catalogue, sizes)
 
 
-def _fill(shelf: Shelf, model: Recommender, catalogue: Catalogue) -> Iterator[Candidate]:
-    yield from model.fill(shelf, catalogue.newest)  # sorted only if the list needs it
+def _fill(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> Iterator[Candidate]:
+    if model is not None:
+        yield from model.fill(shelf, catalogue.newest)  # sorted only if the list needs it
+        return
+    yield from (Candidate(isbn, 0.0, None, "popular") for isbn in catalogue.well_rated)
+    yield from (Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +112,22 @@ def writes_for(
         values[f"{paths.READERS}/{shelf.user_id}"] = HERE
     in_use, catalogue = basis.in_use, basis.catalogue
     wanted = None if in_use.is_degraded else in_use.version_of(shelf.user_id)
+    has_more = reader.more == basis.sizes.form
     is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
-    if is_full and reader.is_served(shelf, wanted, catalogue):
+    if is_full and has_more and reader.is_served(shelf, wanted, catalogue):
         return values
     model, today = in_use.model_of(shelf.user_id), basis.exploration.day
-    made = plain = make_list(shelf, model, catalogue)
+    made = plain = make_list(shelf, model, catalogue, basis.sizes)
     explores = basis.exploration.is_for(shelf.user_id)
     if changes is None:  # another model's list, or a short one, but the right one: a new day alone is no reason
         if explores:
             made = _explored(plain, model, catalogue, today if reader.day is None else reader.day)
-        if reader.has(made, catalogue):
+        if has_more and reader.has(made, catalogue):
             return values
     if explores:
         made = _explored(plain, model, catalogue, today)
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
+    values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)  # always with its list: so they belong together
     if replaced and replaced.assignment != in_use.assignment:
         values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
     values |= _outcome(shelf, reader, in_use.live)
@@ -124,7 +140,8 @@ def _explored(
     """Return the list with a place for a book that few have; without a model, as it is."""
     if model is None:
         return made
-    return explored(made, model.rare, day, catalogue, lambda isbn: model.predicted_ratings(made.shelf, [isbn])[0])
+    rate = lambda isbn: model.predicted_ratings(made.shelf, [isbn])[0]  # noqa: E731
+    return continued(explored(made, model.rare, day, catalogue, rate), made, catalogue)
 
 
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:
@@ -179,7 +196,8 @@ def _forget(shelf: Shelf, reader: Reader, basis: Basis, changes: Sequence[str] |
     changed = changes or _changed(shelf, reader, basis.in_use.live)
     values = _marks(shelf, reader, changed) if changed else {}
     if reader.has_traces:
-        values |= dict.fromkeys((*_ours(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"))
+        others = paths.more_lists(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"
+        values |= dict.fromkeys((*_ours(shelf.user_id), *others))
     return values | ({f"{paths.LIST_WRITES}/{shelf.user_id}": None} if values else {})
 
 

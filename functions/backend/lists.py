@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from backend.catalogue_cache import CatalogueCache
-from backend.list_writes import Basis, Replaced, writes_for
+from backend.list_writes import DEFAULT_SIZES, Basis, Replaced, writes_for
 from backend.models import LiveModel
 from backend.ports import Clock, Concurrently, Database, increment
 from bookrec import paths
 from bookrec.entries import Entry
 from bookrec.errors import BookrecError
+from bookrec.further.sizes import Sizes
 from bookrec.reader import Reader
 from bookrec.reordering.exploration import OFF, Exploration
 from bookrec.shelf import Shelf, build_shelf, is_full, sort_out
@@ -31,6 +32,9 @@ MAX_STEP = 1 << 20
 
 Extra = Callable[[], Mapping[str, object]]
 """Returns what to write with an event's list, by path; called when the list is written."""
+
+Pace = Callable[[Mapping[str, object]], None]
+"""Waits as long as lists that were just written, by path, need to stay below the database's limits."""
 
 MAX_LISTS_A_WRITE, MAX_BYTES_A_WRITE = 50, 1 << 20
 """Bounds of one multi-path update."""
@@ -123,7 +127,12 @@ class _Round:
 
 
 class ListRefresher:
-    """Computes users' lists from their present shelves, and writes them with the marks that go with them."""
+    """Computes users' lists from their present shelves, and writes them with the marks that go with them.
+
+    Args:
+        sizes: of the lists that go with each list.
+        pace: is called after each write without an event, to wait; None writes as fast as the database does.
+    """
 
     def __init__(
         self,
@@ -133,9 +142,12 @@ class ListRefresher:
         clock: Clock,
         concurrently: Concurrently,
         exploration: Callable[[], Exploration] = lambda: OFF,
+        sizes: Sizes = DEFAULT_SIZES,
+        pace: Pace | None = None,
     ) -> None:
         self._database, self._model, self._catalogue, self._clock = database, model, catalogue, clock
         self._concurrently, self._exploration = concurrently, exploration
+        self._sizes, self._pace = sizes, pace
 
     def refresh(
         self, user_ids: Sequence[str], changes: Sequence[str] | None = None, extra: Extra | None = None
@@ -195,6 +207,8 @@ class ListRefresher:
             for batch in batches(writes.values()):
                 extra_values, extra = extra() if extra else {}, None
                 self._database.update(batch | {WRITES: increment(1)} | dict(extra_values))
+                if changes is None and self._pace is not None:
+                    self._pace(batch)
             done.count(read.basis.in_use.version, writes, read.readers)
             done.full |= {user_id for user_id, keys in read.shelves.keys.items() if is_full(len(keys))}
             problems |= failed
@@ -231,11 +245,11 @@ class ListRefresher:
 
     def _cached(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.cached, self._catalogue.cached])
-        return Basis(in_use, catalogue, self._exploration())
+        return Basis(in_use, catalogue, self._exploration(), self._sizes)
 
     def _current(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.current, self._catalogue.current])
-        return Basis(in_use, catalogue, self._exploration())
+        return Basis(in_use, catalogue, self._exploration(), self._sizes)
 
     def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int, listed: Container[str]) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.
@@ -283,6 +297,17 @@ def _shelves_of(readers: Mapping[str, Reader], nodes: Mapping[str, object], now_
             keys[user_id].append(key)
     dismissed = {user_id: reader.dismissals.counted(now_ms) for user_id, reader in readers.items()}
     return _Shelves({user_id: build_shelf(user_id, its, dismissed[user_id]) for user_id, its in entries.items()}, keys)
+
+
+def pace(clock: Clock, lists_per_second: float, bytes_per_second: float) -> Pace:
+    """Return what waits until so many lists and bytes a second were written."""
+
+    def wait(batch: Mapping[str, object]) -> None:
+        # What goes with a list is written with it, and is not a write of its own.
+        lists = sum(not path.startswith(f"{paths.MORE_LISTS}/") for path in batch)
+        clock.sleep(max(lists / lists_per_second, len(json.dumps(batch)) / bytes_per_second))
+
+    return wait
 
 
 def batches(writes: Iterable[Mapping[str, object]]) -> Iterator[dict[str, object]]:

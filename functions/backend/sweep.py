@@ -14,7 +14,7 @@ from backend.ports import Clock, Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from backend.shelf_walk import ShelfWalk
 from bookrec import paths
-from bookrec.entries import is_accepted, problem_of, user_id_of
+from bookrec.entries import Entry, is_accepted, problem_of, user_id_of
 from bookrec.errors import BadData
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.paths import children
@@ -61,12 +61,18 @@ def read_counted(node: object) -> Counted:
 class Sweep:
     """One run's part of a sweep.
 
+    Args:
+        count: is called with the valid entries on some whole shelves, each shelf once a sweep.
+
     Attributes:
         repaired: how many repairs of each kind were made.
     """
 
-    def __init__(self, database: Database, lists: Careful, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, lists: Careful, clock: Clock, count: Callable[[Iterable[Entry]], None]
+    ) -> None:
         self._database, self._lists, self._walk, self._clock = database, lists, ShelfWalk(database), clock
+        self._count = count
         self._visited: set[str] = set()
         self.repaired: Counter[str] = Counter()
 
@@ -136,7 +142,9 @@ class Sweep:
         self._lists_of(self._lists.wrong(stretch.readers, nodes))
         self._remove_dirty_marks(stretch.readers)
         self._remove_dismissals(stretch.readers)
-        rejected = sort_out(stretch.nodes)[1]
+        valid, rejected = sort_out(stretch.nodes)
+        gone = {user_id for user_id, reader in stretch.readers.items() if reader.is_gone}
+        self._count(entry for entry in valid if entry.key in nodes and entry.user_id not in gone)
         self._record(stretch.nodes, rejected)
         counted.rejected.update(problem.reason for key, problem in rejected.items() if key in nodes)
         return stretch.last

@@ -40,6 +40,7 @@ class Reader:
         dismissals: the books that the reader has dismissed.
         day: when the present list was written, in days since 1970, UTC; None if there is none or it does not say.
         has_traces: there is something that is not the profile.
+        more: of which sizes the lists are that go with this list (``further.sizes``); None if there are none.
     """
 
     digest: object = None
@@ -54,6 +55,7 @@ class Reader:
     dismissals: Dismissals = field(default_factory=Dismissals)
     day: int | None = None
     has_traces: bool = False
+    more: object = None
 
     @property
     def is_gone(self) -> bool:
@@ -109,4 +111,5 @@ def parse_reader(node: object, mark: object) -> Reader:
         dismissals=parse_dismissals(profile.get(DISMISSED), profile.get(BOOKKEEPING)),
         day=day_of(written_at) if is_time(written_at) else None,
         has_traces=bool(profile.keys() & OURS),
+        more=present.get("more"),
     )

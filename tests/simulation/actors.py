@@ -181,6 +181,8 @@ class Reader:
             {f"{paths.USER_BOOK}/forged": forged},
             {paths.recommendations(other): {"listId": "forged"}},
             {paths.recommendations(self.uid): {"listId": "forged"}},
+            {paths.more_lists(self.uid): {"listId": "forged"}},
+            {f"{paths.SHARED_LISTS}/trending": {"generatedAt": 0}},
             {f"{paths.MODEL}/version": "forged"},
             {f"{paths.dismissed(other)}/forged": TIMESTAMP},
             {f"{paths.dismissed(self.uid)}/forged": TIMESTAMP},

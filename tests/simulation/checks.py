@@ -103,6 +103,7 @@ def check_all(world):
             monitor.violated(8, f"{user_id} has dismissals that do not count, or a wrong number of them")
     _check_quality(monitor, state, tree[paths.USERS])
     _check_privacy(world, state, gone)
+    _check_more_lists(world)
     _check_strangers(world, tree)
     if state.get("paused"):
         monitor.violated(7, f"{sorted(state['paused'])} stay paused")
@@ -224,6 +225,31 @@ def _check_privacy(world, state, gone):
     for line in world.log:
         if [user_id for user_id in world.user_ids if user_id in line] or [i for i in world.isbns if i in line]:
             monitor.violated(7, f"a log line names a reader: {line}")
+
+
+def _check_more_lists(world):
+    """Check that the lists beside a reader's ten belong to the ten, and that nobody has some without a ten."""
+    database, monitor = world.platform.database, world.monitor
+    more_lists = children(database.get(paths.MORE_LISTS))
+    lists = {
+        user_id: children(node).get("recommendations") for user_id, node in children(database.get(paths.USERS)).items()
+    }
+    for user_id in sorted(
+        more_lists.keys() | {user_id for user_id, node in lists.items() if children(node).get("more")}
+    ):
+        ten, more = children(lists.get(user_id)), more_lists.get(user_id)
+        if not ten:
+            monitor.violated(7, f"{user_id} has left, and lists by genre are left")
+        elif more is None or more["listId"] != ten["listId"] or more["digest"] != ten["basedOn"]["digest"]:
+            monitor.violated(13, f"the lists of {user_id} beside the ten are not those of the ten")
+        elif _repeats(ten, more):
+            monitor.violated(13, f"the pages of {user_id} repeat a book")
+
+
+def _repeats(ten, more):
+    pages = [children(ten.get("items")), *map(children, children(more.get("next")).values())]
+    isbns = [item["isbn"] for page in pages for item in page.values()]
+    return len(set(isbns)) < len(isbns)
 
 
 def _check_strangers(world, tree):

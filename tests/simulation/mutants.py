@@ -198,6 +198,12 @@ MUTANTS = [
         "    model, today = in_use.live.model if in_use.live else None, basis.exploration.day\n",
     ),
     Mutant(
+        "keeps the pages of before if a list is replaced without an event", WRITES,
+        "    values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)",
+        "    if changes is not None or reader.more is None:\n"
+        "        values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)",
+    ),
+    Mutant(
         "keeps an experiment whose version is no longer kept", POINTER,
         "    goes_on = experiment is not None and experiment.version in kept and experiment.version != pointer.version\n",
         "    goes_on = experiment is not None\n",

@@ -129,6 +129,7 @@ class World:
         return {
             "isbn": self.isbns[number], "title": title, "author": "Author", "image": cover,
             "publishedYear": str(1990 + number), "rating": str(number % 5),
+            "genre": ("Crime", "Crime, History", "")[number % 3],
         }  # fmt: skip
 
     def answers(self, version, model, items):
