@@ -23,6 +23,9 @@
  * @typedef {{at: string, account: object, profile: object, list: unknown, moreLists: unknown, dismissed: unknown,
  *   dismissals: unknown, shown: unknown, seen: unknown, entries: object, copies: object, denied: string[],
  *   elsewhere: {where: string, what: string}[], ask: string}} OwnCopy
+ * @typedef {{isbn: string, title: string, author: string, image?: string, predictedRating?: number,
+ *   source: 'personal' | 'popular' | 'newest'}} ShortItem
+ * @typedef {{listId: string, next: ShortItem[][], genres: {genre: string, items?: ShortItem[]}[]}} MoreLists
  * @typedef {() => void} Unsubscribe
  */
 
@@ -468,6 +471,31 @@ export const bookKey = (isbn) => isbn.replaceAll('.', ',');
 
 /** @param {string} key */
 const isbnOf = (key) => key.replaceAll(',', '.');
+
+/**
+ * Return what follows the user's ten in pages, and the user's strongest genres; null if there is nothing of the kind, or
+ * what is there belongs to another list than this one: its change is on its way, and calls back with the new list.
+ *
+ * @param {Client} client
+ * @param {List} list the ten that the page shows
+ * @returns {Promise<MoreLists | null>}
+ */
+export async function moreLists(client, list) {
+  const more = (await get(ref(client.database, `More_Lists/${uidOf(client)}`))).val();
+  if (more?.listId !== list.listId) return null;
+  return { listId: more.listId, next: more.next ?? [], genres: more.genres ?? [] };
+}
+
+/**
+ * Return the lists that all readers share: what is shelved more than before, and what is new in the catalogue.
+ *
+ * @param {Pick<Client, 'database'>} client
+ * @returns {Promise<{trending: ShortItem[], newest: ShortItem[]}>} empty if there are none
+ */
+export async function sharedLists({ database }) {
+  const lists = (await get(ref(database, 'Shared_Lists'))).val();
+  return { trending: lists?.trending?.items ?? [], newest: lists?.newest?.items ?? [] };
+}
 
 /**
  * Follow the pointer to the live model; null until one is published.

@@ -8,6 +8,7 @@ import { setUpCopy } from './reader-copy.js';
 import { setUpFind } from './reader-find.js';
 import { setUpSimilar } from './reader-similar.js';
 import { setUpImport } from './reader-import.js';
+import { setUpLists } from './reader-lists.js';
 import { keyedList } from './reader-parts.js';
 import { about, counted, duration, explain, parts, reason, stars } from './reader-words.js';
 
@@ -168,6 +169,7 @@ function shelfChanged(entries) {
   finding.render();
   similar.render();
   importing.render();
+  lists.render();
   learnAbout(entries.map(({ isbn }) => isbn));
 }
 
@@ -177,6 +179,7 @@ function listChanged(list) {
   const before = new Set(state.list?.items?.map(({ isbn }) => isbn));
   state.list = list;
   renderList();
+  lists.follow(list);
   if (list && isFirst) requestAnimationFrame(() => performance.mark('first-list'));
   const isOfLastWrite = list && lastWrite?.sent && list.generatedAt >= lastWrite.clock - CLOCK_SLACK_MS;
   if (isOfLastWrite && lastWrite) {
@@ -366,6 +369,7 @@ function userChanged(user) {
   finding.close();
   similar.close();
   importing.userChanged(user);
+  lists.close();
   if (!user) return;
   follow();
   enter();
@@ -377,6 +381,7 @@ const importing = setUpImport(reader, () => (state.hasShelf ? state.shelf : null
   for (const book of books) state.books.set(book.isbn, book);
 }); // prettier-ignore
 setUpCopy(reader, toast);
+const lists = setUpLists(reader, actions, entryOf, (problem) => toast(problem));
 setUpSignIn(reader, () => $('main').focus({ preventScroll: true }));
 $('sign-out').addEventListener('click', () => {
   importing.forget();
