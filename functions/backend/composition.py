@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -141,11 +142,11 @@ def model_published() -> None:
     """
     from backend.handlers.model_published import QUEUEING_MS
 
-    first = backend()
+    first, until = backend(), time.monotonic() + QUEUEING_MS / 1000
     every = (first, *first.others.values())
     steps = list[Callable[[], object]]()
     steps += [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
-    steps.append(first.similar_books)
+    steps.append(lambda: first.similar_books(int((until - time.monotonic()) * 1000)))
     problems = list[Exception]()
     for step in steps:
         try:

@@ -45,6 +45,7 @@ LEASE, PUBLISH = "functions/bookrec/life_cycle/lease.py", "trainer/publishing/ve
 POINTER = "functions/bookrec/life_cycle/publishing.py"
 DATABASE, CAREFUL = "functions/bookrec_database/database.py", "functions/backend/guards/careful.py"
 FANOUT, WALK = "functions/backend/handlers/model_published.py", "functions/backend/shelf_walk.py"
+SIMILAR = "functions/backend/handlers/similar_books.py"
 RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retrain.py"
 # ruff: noqa: E501 - a line of code stays a line
 MUTANTS = [
@@ -301,6 +302,19 @@ MUTANTS = [
     Mutant(
         "lets a fan-out's task die of the same reader for ever", FANOUT,
         "                done = lists.refresh([user_id for user_id", "                done = self._lists.refresh([user_id for user_id",
+    ),
+    Mutant(
+        "leaves similar books of a book that has left the catalogue", SIMILAR,
+        "            for key in sorted(present.keys() | wanted.keys(), key=key_order)\n",
+        "            for key in sorted(wanted.keys(), key=key_order)\n",
+    ),
+    Mutant(
+        "finds similar books with whatever catalogue the instance has read", SIMILAR,
+        "self._catalogue.fresh()", "self._catalogue.cached()",
+    ),
+    Mutant(
+        "does not look who else has written similar books", SIMILAR,
+        "        if children(state.get(\"writers\")).keys() - {run}:\n", "        if False:\n",
     ),
     Mutant(
         "takes an unknown database for the first one", "functions/backend/composition.py",

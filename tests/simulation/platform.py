@@ -10,6 +10,7 @@ from firebase_admin.exceptions import UnavailableError
 from backend.composition import Services, build
 from backend.handlers.dismissed_written import DismissedWritten
 from backend.handlers.entry_written import EntryWritten
+from backend.handlers.model_published import QUEUEING_MS
 from backend.models import LOAD_S
 from backend.parameters import Settings
 from bookrec.errors import StoreUnavailable
@@ -35,6 +36,9 @@ WITH_DISMISSED = ((), ("dismissed",))
 
 LIMITS_MS = {"reconcile": 300_000, "published": 540_000}
 """How long functions may live, if that is watched."""
+
+OF_A_MODEL = ("fanout", "similar")
+"""The tasks that a publication queues."""
 
 TASK_MS = 35_000
 """How long it takes at most to queue a task of a fan-out, if the queue is slow."""
@@ -244,7 +248,7 @@ class Platform:
                     event = EntryWritten(f"event-{self._events}", path[1], before, after, author)
                     self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").entry_written(event))
             elif path[:2] == ("Recommender", "model"):
-                self._deliver("published", _published)
+                self._deliver("published", self._published)
         for user_id in sorted({path[1] for path in write.paths if path[0] == "Users" and path[2:3] in WITH_DISMISSED}):
             self._dismissals_changed(write, user_id)
 
@@ -256,6 +260,12 @@ class Platform:
                 author = write.caller.auth_id
                 event = DismissedWritten(f"event-{self._events}", user_id, key in after, author)
                 self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").dismissed_written(event))
+
+    def _published(self, backend):
+        """Do what ``composition.model_published`` does."""
+        until = self.scheduler.now + QUEUEING_MS
+        backend.model_published()
+        backend.similar_books(until - self.scheduler.now)
 
     def of_another_database(self, event, task):
         """Deliver an event and a task of a database instance that nobody has configured."""
@@ -280,9 +290,9 @@ class Platform:
 
     def enqueue(self, function, payload, task_id, at_ms=None):
         """Implement ``ports.TaskQueue``; on some days, a fan-out takes longer to queue than a model stays live."""
-        if self.slow_queue and function == "fanout":
+        if self.slow_queue and function in OF_A_MODEL:
             self.scheduler.sleep(self.slow_queue.randrange(180_000))
-        if self.is_queue_slow and function == "fanout":
+        if self.is_queue_slow and function in OF_A_MODEL:
             self.scheduler.sleep(self.rng.randrange(TASK_MS // 2, TASK_MS))
         self.perform("write", lambda: self._enqueue(function, dict(payload), task_id, at_ms))
 
@@ -338,11 +348,6 @@ class Platform:
 def score_of(version):
     """Return the whole number in all scores of a version."""
     return int(hashlib.sha256(version.encode()).hexdigest()[:4], 16) % 1000
-
-
-def _published(backend):
-    backend.model_published()
-    backend.similar_books()
 
 
 def _task(backend, function, payload):

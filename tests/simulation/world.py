@@ -5,7 +5,7 @@ import sys
 from unittest import mock
 
 from backend import catalogue_cache, list_writes, logs, models, shelf_walk, sweep
-from backend.handlers import model_published, reconcile, write_rate
+from backend.handlers import model_published, reconcile, similar_books, write_rate
 from backend.list_writes import make_list
 from bookrec import paths, shelf
 from bookrec.errors import BadModel
@@ -153,6 +153,8 @@ class World:
             mock.patch.object(shelf, "MAX_SHELF", 6 if self.kind == "large shelf" and not self._is_huge else MAX_SHELF),
             mock.patch.object(dismissed, "MAX_DISMISSED", self._most_dismissed),
             mock.patch.object(model_published, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),
+            mock.patch.object(similar_books, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),
+            mock.patch.multiple(similar_books, BOOKS_A_WRITE=2, READ=3),
             mock.patch.object(list_writes, "make_list", self.make_list),
             mock.patch.object(write_rate, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
             mock.patch.multiple(write_rate, LIMIT=3 if self.are_writes_counted else 300, PAUSE_MS=200_000),
