@@ -457,3 +457,14 @@ def test_nothing_is_lowered_without_a_strength_an_author_or_a_dismissal_that_cou
     assert scores(catalogue, ["b9"]) == before  # not in the catalogue
     assert scores(catalogue, ["b0"], ["b0"]) == before  # on the shelf after all
     assert STRENGTH == 0
+
+
+def test_the_sweep_counts_books_and_readers_each_once_whatever_their_ids_look_like(world):
+    now = world.clock.now_ms()
+    dismiss(world, "isbn005", "isbn006")
+    world.database.update({f"{paths.USERS}/7": {"id": "7", "dismissed": {"isbn009": now}, "dismissals": {"count": 1}}})
+    world.database.update({f"{paths.USERS}/v": {"id": "v", "dismissed": {"isbn009": 5}}})
+    write(world, "k7", entry("7", "isbn004"))
+    world.backend.reconcile(rests=False)
+    assert world.database.get(f"{paths.STATUS}/dismissals") == {"at": now, "readers": 2, "books": 3}
+    assert world.database.get(f"{paths.USERS}/v/dismissed") is None

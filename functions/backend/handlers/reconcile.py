@@ -183,7 +183,9 @@ class Reconciliation:
         rejected = {reason: counted.rejected[reason] for reason in sorted(counted.rejected)}
         open_now = standing(usable_pointer(self._database.pointer())).open
         quality = {"at": TIMESTAMP, "labels": counted.quality.report(before, self._clock.now_ms(), open_now)}
-        return {f"{paths.STATUS}/rejected": rejected or None, f"{paths.STATUS}/quality": quality}
+        dismissals = {"at": TIMESTAMP, **{name: counted.dismissed[name] for name in ("readers", "books")}}
+        reports = {"rejected": rejected or None, "quality": quality, "dismissals": dismissals}
+        return {f"{paths.STATUS}/{name}": report for name, report in reports.items()}
 
     def _ask_for_retraining(self) -> int:
         self._retrain(self._clock.now_ms())
