@@ -101,16 +101,13 @@ def writes_for(
     is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
     if is_full and reader.is_served(shelf, wanted, catalogue):
         return values
-    model, today = in_use.model_of(shelf.user_id), basis.exploration.day
-    made = plain = make_list(shelf, model, catalogue)
-    explores = basis.exploration.is_for(shelf.user_id)
-    if changes is None:  # another model's list, or a short one, but the right one: a new day alone is no reason
-        if explores:
-            made = _explored(plain, model, catalogue, today if reader.day is None else reader.day)
-        if reader.has(made, catalogue):
+    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)
+    today = basis.exploration.day
+    if changes is None:  # another model's list, or a short one, may be the right one; a new day makes none wrong
+        present = _explored(made, basis, today if reader.day is None else reader.day)
+        if reader.has(present, catalogue):
             return values
-    if explores:
-        made = _explored(plain, model, catalogue, today)
+    made = _explored(made, basis, today)
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
     if replaced and replaced.assignment != in_use.assignment:
         values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
@@ -118,13 +115,16 @@ def writes_for(
     return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))
 
 
-def _explored(
-    made: RecommendationList, model: Recommender | None, catalogue: Catalogue, day: int
-) -> RecommendationList:
-    """Return the list with a place for a book that few have; without a model, as it is."""
-    if model is None:
+def _explored(made: RecommendationList, basis: Basis, day: int) -> RecommendationList:
+    """Return a list with a place for a book that few have, if its reader explores; without a model, as it is."""
+    model = basis.in_use.model_of(made.shelf.user_id)
+    if model is None or not basis.exploration.is_for(made.shelf.user_id):
         return made
-    return explored(made, model.rare, day, catalogue, lambda isbn: model.predicted_ratings(made.shelf, [isbn])[0])
+
+    def rate(isbn: str) -> float:
+        return model.predicted_ratings(made.shelf, [isbn])[0]
+
+    return explored(made, model.rare, day, basis.catalogue, rate)
 
 
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:

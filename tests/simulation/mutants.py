@@ -198,6 +198,16 @@ MUTANTS = [
         "    model, today = in_use.live.model if in_use.live else None, basis.exploration.day\n",
     ),
     Mutant(
+        "draws another book of exploration with each write", "functions/backend/list_writes.py",
+        "    return explored(made, model.rare, day, basis.catalogue, rate)\n",
+        "    return explored(made, model.rare, day + made.shelf.digest.count('a') + id(made), basis.catalogue, rate)\n",
+    ),
+    Mutant(
+        "lets near-duplicates count that no list may contain", "functions/bookrec/recommender.py",
+        "        return list(self.diversified(allowed(shelf, candidates, catalogue)))\n",
+        "        return list(self.diversified(candidates))\n",
+    ),
+    Mutant(
         "keeps an experiment whose version is no longer kept", POINTER,
         "    goes_on = experiment is not None and experiment.version in kept and experiment.version != pointer.version\n",
         "    goes_on = experiment is not None\n",
