@@ -116,16 +116,13 @@ def writes_for(
     is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
     if is_full and has_more and reader.is_served(shelf, wanted, catalogue):
         return values
-    model, today = in_use.model_of(shelf.user_id), basis.exploration.day
-    made = plain = make_list(shelf, model, catalogue, basis.sizes)
-    explores = basis.exploration.is_for(shelf.user_id)
-    if changes is None:  # another model's list, or a short one, but the right one: a new day alone is no reason
-        if explores:
-            made = _explored(plain, model, catalogue, today if reader.day is None else reader.day)
-        if has_more and reader.has(made, catalogue):
+    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue, basis.sizes)
+    today = basis.exploration.day
+    if changes is None:  # another model's list, or a short one, may be the right one; a new day makes none wrong
+        present = _explored(made, basis, today if reader.day is None else reader.day)
+        if has_more and reader.has(present, catalogue):
             return values
-    if explores:
-        made = _explored(plain, model, catalogue, today)
+    made = _explored(made, basis, today)
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
     values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)  # always with its list: so they belong together
     if replaced and replaced.assignment != in_use.assignment:
@@ -134,14 +131,16 @@ def writes_for(
     return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))
 
 
-def _explored(
-    made: RecommendationList, model: Recommender | None, catalogue: Catalogue, day: int
-) -> RecommendationList:
-    """Return the list with a place for a book that few have; without a model, as it is."""
-    if model is None:
+def _explored(made: RecommendationList, basis: Basis, day: int) -> RecommendationList:
+    """Return a list with a place for a book that few have, if its reader explores; without a model, as it is."""
+    model = basis.in_use.model_of(made.shelf.user_id)
+    if model is None or not basis.exploration.is_for(made.shelf.user_id):
         return made
-    rate = lambda isbn: model.predicted_ratings(made.shelf, [isbn])[0]  # noqa: E731
-    return continued(explored(made, model.rare, day, catalogue, rate), made, catalogue)
+
+    def rate(isbn: str) -> float:
+        return model.predicted_ratings(made.shelf, [isbn])[0]
+
+    return continued(explored(made, model.rare, day, basis.catalogue, rate), made, basis.catalogue)
 
 
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 from backend.handlers.entry_written import EntryWritten
 from bookrec import paths
@@ -12,6 +13,7 @@ from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL, parse_pointer, r
 from bookrec.paths import children
 from bookrec.push_keys import first_key
 from bookrec.recommender import Items
+from bookrec.reordering.diversity import Diversity
 from bookrec.server_values import TIMESTAMP, increment
 from bookrec.usage.dismissed import MAX_AGE_MS, MAX_AHEAD_MS
 from bookrec_database.database import FirebaseDatabase
@@ -331,7 +333,12 @@ class Trainer:
         content = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
         is_broken = world.is_day and 0.80 < chance < 0.85
         model = f"{'broken' if is_broken else 'model'} {order.version} {content}".encode()
-        files = {RECOMMEND_MODEL: model, ITEMS: json.dumps(Items(isbns, isbns[:5]).to_json()).encode()}
+        items = Items(isbns, isbns[:5])
+        if world.explores:  # every third book is rare, and two neighbours each are of one series
+            series = tuple(1 + number // 2 for number in range(len(isbns)))
+            rare = tuple(range(0, len(isbns), 3))
+            items = replace(items, diversity=Diversity(0.000_9, series, (0,) * len(isbns)), rare=rare)
+        files = {RECOMMEND_MODEL: model, ITEMS: json.dumps(items.to_json()).encode()}
         world.monitor.made(order.version, files)
         return Product(files, {"data": {"snapshotAt": order.snapshot_at}})
 

@@ -195,14 +195,24 @@ MUTANTS = [
     ),
     Mutant(
         "gives all readers the live model's list in an experiment", WRITES,
-        "    model, today = in_use.model_of(shelf.user_id), basis.exploration.day\n",
-        "    model, today = in_use.live.model if in_use.live else None, basis.exploration.day\n",
+        "    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue, basis.sizes)\n",
+        "    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue, basis.sizes)\n",
     ),
     Mutant(
         "keeps the pages of before if a list is replaced without an event", WRITES,
         "    values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)",
         "    if changes is not None or reader.more is None:\n"
         "        values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)",
+    ),
+    Mutant(
+        "draws another book of exploration with each write", "functions/backend/list_writes.py",
+        "explored(made, model.rare, day, basis.catalogue, rate)",
+        "explored(made, model.rare, day + made.shelf.digest.count('a') + id(made), basis.catalogue, rate)",
+    ),
+    Mutant(
+        "lets near-duplicates count that no list may contain", "functions/bookrec/recommender.py",
+        "        return list(self.diversified(allowed(shelf, candidates, catalogue)))\n",
+        "        return list(self.diversified(candidates))\n",
     ),
     Mutant(
         "keeps an experiment whose version is no longer kept", POINTER,

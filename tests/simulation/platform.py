@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firebase_admin.exceptions import UnavailableError
 
@@ -122,6 +122,7 @@ class Platform:
     Attributes:
         is_silent: no write has an event.
         memory: an instance of the functions dies if it reads a node with more children.
+        exploration: the share of the readers who explore.
         is_queue_slow: a task of a fan-out takes long to queue, and functions that take too long are killed.
 
     Args:
@@ -139,6 +140,7 @@ class Platform:
         self._backends, self._skews = {}, [rng.randrange(-1_500, 1_500) for _ in range(INSTANCES)]
         self.start_trainer = lambda run_id, fence: None
         self.is_silent, self.memory, self.is_queue_slow = False, None, False
+        self.exploration = 0.0
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
 
     def perform(self, kind, request, longest_ms=STALL_MS):
@@ -193,7 +195,7 @@ class Platform:
                 concurrently=self.concurrently,
                 name="demo",
             )
-            self._backends[name] = build(SETTINGS, services)
+            self._backends[name] = build(replace(SETTINGS, exploration=self.exploration), services)
         return self._backends[name]
 
     def concurrently(self, calls):

@@ -12,6 +12,7 @@ from bookrec.errors import BadModel
 from bookrec.life_cycle import publishing
 from bookrec.life_cycle.lease import read_lease
 from bookrec.paths import children
+from bookrec.reordering import exploration
 from bookrec.shelf import MAX_SHELF
 from bookrec.usage import dismissed
 from bookrec.usage.dismissed import MAX_DISMISSED
@@ -31,6 +32,12 @@ HUGE_EVERY = 500
 
 KINDS = (("", 0.64), ("large shelf", 0.12), ("deadly reader", 0.12), ("slow queue", 0.12))
 """What else may happen in a history, and in what share of them."""
+
+EXPLORING = 0.5
+"""The share of the readers who explore, in some histories; the models of these have diversity too."""
+
+DATE_MS = 600_000
+"""How long a date lasts in these: a new one begins twice a day, and every second run of the reconciler at night."""
 
 NIGHTS = 200
 """How many runs of the reconciler it may take until nothing changes any more."""
@@ -67,6 +74,8 @@ class World:
         self.platform = Platform(self.scheduler, self.rng, self._faults(), self.monitor, self.rng.random() < 0.5)
         for number in range(len(self.isbns)):
             self.platform.database.update({f"{paths.ARCHIVE}/a{number:03}": self.book(number)})
+        self.explores = random.Random(f"{seed}: exploration").random() < 0.2
+        self.platform.exploration = EXPLORING if self.explores else 0.0
         self.platform.is_silent = True
         self._prepare()
         self.platform.is_silent = False
@@ -156,6 +165,7 @@ class World:
             mock.patch.object(similar_books, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),
             mock.patch.multiple(similar_books, BOOKS_A_WRITE=2, READ=3),
             mock.patch.object(list_writes, "make_list", self.make_list),
+            mock.patch.object(exploration, "DAY_MS", DATE_MS),
             mock.patch.object(write_rate, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
             mock.patch.multiple(write_rate, LIMIT=3 if self.are_writes_counted else 300, PAUSE_MS=200_000),
         ):
