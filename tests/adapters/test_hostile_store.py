@@ -234,6 +234,19 @@ def test_calls_that_nobody_waits_for_any_more_are_bounded(monkeypatch):
     pytest.fail("the calls that ended still count")
 
 
+def test_a_call_for_which_no_thread_can_be_started_takes_nobodys_place(monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(deadline, "_calls", threading.BoundedSemaphore(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        for _ in range(4):
+            with pytest.raises(TimeoutError):
+                deadline.call_within(1, lambda: "never")
+    assert deadline.call_within(1, lambda: "again") == "again"
+
+
 def test_an_error_of_the_call_is_raised():
     with pytest.raises(KeyError):
         deadline.call_within(1, lambda: {}["missing"])

@@ -41,8 +41,8 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
     answer that comes byte by byte.
 
     Raises:
-        TimeoutError: if it takes longer than ``seconds``, or if too many calls are under way. The call itself may go
-            on: it should look at the time.
+        TimeoutError: if it takes longer than ``seconds``, or if too many calls are under way, or no thread can be
+            started. The call itself may go on: it should look at the time.
     """
     places = _calls
     if seconds <= 0 or not places.acquire(blocking=False):
@@ -59,7 +59,11 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
             places.release()
 
     thread = threading.Thread(target=work, name="call_within", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as problem:  # there is no memory for one
+        places.release()
+        raise TimeoutError from problem
     thread.join(seconds)
     if problems:
         raise problems[0]
