@@ -213,8 +213,7 @@ def build(settings: Settings, services: Services) -> Backend:
             ListRefresher(database, model, catalogue, clock, concurrently, exploration, settings.sizes, its_pace)
             for its_pace in (None, in_task, pace(clock, *per_second))
         )
-        several = bool(others)
-        shards = ShardWriter(database, services.store, catalogue, in_task, several, exploration(), settings.sizes)
+        shards = ShardWriter(database, services.store, catalogue, in_task, exploration(), settings.sizes)
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(
