@@ -35,7 +35,7 @@ def remaining(at_most: float) -> float:
 
 
 def call_within(seconds: float, call: Callable[[], Result]) -> Result:
-    """Return the result of ``call``, which runs in a thread.
+    """Return the result of ``call``, which runs in a thread ``within`` these seconds.
 
     The timeouts of network clients are for one wait each: they do not bound name resolution, a token's renewal, or an
     answer that comes byte by byte.
@@ -52,7 +52,8 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
 
     def work() -> None:
         try:
-            results.append(call())
+            with within(seconds):
+                results.append(call())
         except BaseException as problem:
             problems.append(problem)
         finally:
