@@ -120,6 +120,20 @@ def test_a_book_without_similar_ones_says_so(visit, stack, new_reader, catalogue
         stack.admin_put(paths.similar_books(isbn), before)
 
 
+def test_a_dismissed_book_leaves_the_dialog_and_stays_away(visit, new_reader, shelf):
+    page = signed_in(visit(), new_reader(shelf))
+    opener(recommended(page).first).click()
+    expect(dialog(page).locator(".book")).not_to_have_count(0)
+    isbn = shown(page)[1]
+    dialog(page).locator(f'.book[data-isbn="{isbn}"]').get_by_role("button", name="Not interested").click()
+    expect(dialog(page).locator(f'.book[data-isbn="{isbn}"]')).to_have_count(0)
+    rest = shown(page)
+    dialog(page).get_by_role("button", name="Close").click()
+    opener(recommended(page).first).click()
+    expect(dialog(page).locator(".book")).to_have_count(len(rest))
+    assert shown(page) == rest
+
+
 def test_signing_out_leaves_no_dialog(visit, new_reader, shelf):
     page = signed_in(visit(), new_reader(shelf))
     opener(recommended(page).first).click()
