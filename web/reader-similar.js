@@ -74,6 +74,7 @@ export function setUpSimilar(reader, actions, entryOf, leftOut) {
     close() {
       asked += 1;
       books = [];
+      render();
       if (dialog.open) dialog.close();
     },
   };

@@ -323,10 +323,6 @@ MUTANTS = [
         "self._catalogue.fresh()", "self._catalogue.cached()",
     ),
     Mutant(
-        "does not look who else has written similar books", SIMILAR,
-        "        if children(state.get(\"writers\")).keys() - {run}:\n", "        if False:\n",
-    ),
-    Mutant(
         "takes an unknown database for the first one", "functions/backend/composition.py",
         "        return self.others.get(instance)\n", "        return self.others.get(instance, self)\n",
     ),
