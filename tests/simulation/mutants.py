@@ -339,16 +339,6 @@ MUTANTS = [
         "        done = self._lists.refresh([event.user_id], (), ", "        done = self._lists.refresh([event.user_id], None, ",
     ),
     Mutant(
-        "takes a lost change of the shelf for a dismissal", WRITES,
-        "    return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))",
-        "    return values | _marks(shelf, reader, _changed(shelf, reader, in_use.live) if changes is None else changes)",
-    ),
-    Mutant(
-        "removes old dismissals whatever was written meanwhile", DATABASE,
-        "            is_done, present, etag = node.set_if_unchanged(etag, fields)  # an empty object removes the node\n",
-        "            is_done, _ = True, node.set(fields)\n",
-    ),
-    Mutant(
         "leaves the dismissals of a reader who left", WRITES,
         "for name in sorted(OURS)]\n", "for name in [\"recommendations\"]]\n",
     ),
