@@ -33,6 +33,7 @@ import {
   signOut as endSession,
 } from 'firebase/auth';
 import {
+  child,
   connectDatabaseEmulator,
   endAt,
   equalTo,
@@ -46,6 +47,8 @@ import {
   push,
   query,
   ref,
+  serverTimestamp,
+  set,
   startAfter,
   startAt,
   update,
@@ -330,6 +333,24 @@ export async function remove({ database }, entry) {
 export function onRecommendations(client, callback, denied) {
   const mine = ref(client.database, `Users/${uidOf(client)}/recommendations`);
   return onValue(mine, (snapshot) => callback(snapshot.val()), denied);
+}
+
+/**
+ * Say that the user's present list was shown: once for each list, when it is really visible. The backend counts how many
+ * books are taken from lists that were shown.
+ *
+ * @param {Client} client
+ * @param {string} listId
+ * @returns {Promise<boolean>} false if it was said before, or if the list has been replaced meanwhile
+ */
+export async function listShown(client, listId) {
+  const shown = ref(client.database, `Users/${uidOf(client)}/shown`);
+  const last = await get(child(shown, 'listId'));
+  if (last.val() === listId) return false;
+  return set(shown, { listId, at: serverTimestamp() }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**

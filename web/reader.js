@@ -5,6 +5,7 @@ import { h, show } from './elements.js';
 import { bookCard, shelfEntry } from './reader-cards.js';
 import { setUpSignIn } from './reader-sign-in.js';
 import { setUpFind } from './reader-find.js';
+import { setUpShown } from './reader-shown.js';
 import { keyedList } from './reader-parts.js';
 import { about, counted, duration, explain, parts, reason, stars } from './reader-words.js';
 
@@ -223,6 +224,7 @@ function renderList() {
       more: state.books.get(item.isbn),
     })),
   );
+  shown(list?.listId ?? null);
   // If the book that was just rated has left the list, keyboard users are not sent to the top of the page.
   if (focused && !container.contains(document.activeElement)) $('for-you-title').focus({ preventScroll: true });
   $('list-about').textContent = list ? about(list) : '';
@@ -343,6 +345,7 @@ function userChanged(user) {
   enter();
 }
 
+const shown = setUpShown(reader, $('top-ten'));
 const finding = setUpFind(reader, actions, entryOf, (problem) => toast(problem));
 setUpSignIn(reader, () => $('main').focus({ preventScroll: true }));
 $('sign-out').addEventListener('click', () => client.signOut(reader));

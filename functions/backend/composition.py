@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from backend.handlers.dismissed_written import DismissedWrittenHandler
     from backend.handlers.entry_written import EntryWrittenHandler
+    from backend.handlers.list_shown import ListShownHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.retrain import RetrainHandler
@@ -41,6 +42,7 @@ class Backend:
 
     entry_written: EntryWrittenHandler
     dismissed_written: DismissedWrittenHandler
+    list_shown: ListShownHandler
     retrain: RetrainHandler
     model_published: ModelPublishedHandler
     fanout: FanoutHandler
@@ -158,6 +160,7 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.catalogue_cache import CatalogueCache
     from backend.handlers.dismissed_written import DismissedWrittenHandler
     from backend.handlers.entry_written import EntryWrittenHandler
+    from backend.handlers.list_shown import ListShownHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
@@ -203,19 +206,25 @@ def build(settings: Settings, services: Services) -> Backend:
         return Exploration(settings.exploration, day_of(clock.now_ms()))
 
     def of_instance(name: str, database: Database) -> Backend:
-        lists = ListRefresher(database, model, catalogue, clock, concurrently, exploration)
-        shards = ShardWriter(database, services.store, catalogue, clock, writes_per_second, bool(others), exploration())
+        half_life = settings.fatigue_half_life
+        lists = ListRefresher(database, model, catalogue, clock, concurrently, exploration, half_life)
+        shown = ListShownHandler(database, remembers=half_life > 0)
+        shards = ShardWriter(
+            database, services.store, catalogue, clock, writes_per_second, bool(others), exploration(), half_life
+        )
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(
             entry_written=EntryWrittenHandler(database, lists, queue, clock, concurrently, rate),
             dismissed_written=DismissedWrittenHandler(lists, clock, rate),
+            list_shown=shown,
             retrain=retrain,
             model_published=published,
             fanout=FanoutHandler(database, lists, model, shards, clock),
             reconcile=lambda rests=True: Reconciliation(
                 database,
                 lists,
+                shown,
                 published,
                 retrain,
                 clock,

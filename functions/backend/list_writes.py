@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from backend.models import InUse, Live
 from backend.ports import TIMESTAMP
@@ -15,9 +15,10 @@ from bookrec.push_keys import push_time
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
 from bookrec.reader import GONE, HERE, OURS, Reader
 from bookrec.recommender import Recommender
+from bookrec.reordering import fatigue
 from bookrec.reordering.exploration import OFF, Exploration, explored
 from bookrec.shelf import Shelf
-from bookrec.usage.conversions import conversion
+from bookrec.usage.conversions import conversion, shown_list
 from bookrec.usage.quality import NO_MODEL, standing
 
 TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES)
@@ -27,25 +28,54 @@ of ``/Users/{uid}`` that are not the profile go too."""
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The model and the catalogue with which all lists of a round are made, and who explores."""
+    """The model and the catalogue with which all lists of a round are made, and who explores.
+
+    Attributes:
+        fatigue_half_life: see ``fatigue.reorder``.
+    """
 
     in_use: InUse
     catalogue: Catalogue
     exploration: Exploration = OFF
+    fatigue_half_life: float = 0.0
 
     def is_still(self, other: Basis) -> bool:
         """Return whether lists made with ``other`` would be the same with this."""
         return self.in_use.assignment == other.in_use.assignment and self.catalogue is other.catalogue
 
 
-def make_list(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> RecommendationList:
-    """Return a shelf's list: the model's books, then popular and new ones; without a model, only the latter."""
+@dataclass(frozen=True, slots=True)
+class Reordering:
+    """What changes the order of one reader's candidates.
+
+    Attributes:
+        showings: by ISBN, how often each book was shown.
+        fatigue_half_life: see ``fatigue.reorder``.
+    """
+
+    showings: Mapping[str, float] = field(default_factory=dict)
+    fatigue_half_life: float = 0.0
+
+    def __call__(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the candidates in their new order."""
+        return fatigue.reorder(candidates, self.showings, self.fatigue_half_life)
+
+
+def make_list(
+    shelf: Shelf, model: Recommender | None, catalogue: Catalogue, reordering: Reordering | None = None
+) -> RecommendationList:
+    """Return a shelf's list: the model's books, then popular and new ones; without a model, only the latter.
+
+    Args:
+        reordering: of the model's books; None changes nothing.
+    """
     if model is None:
         best = [isbn for isbn in catalogue.best_rated if catalogue[isbn].average_rating > 0]
         fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
         fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
         return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    candidates = model.in_order(shelf, model.candidates(shelf), catalogue)
+    candidates: Sequence[Candidate] = model.candidates(shelf)
+    candidates = model.in_order(shelf, reordering(candidates) if reordering else candidates, catalogue)
     return top_list(shelf, model.version, candidates, _fill(shelf, model, catalogue), catalogue)
 
 
@@ -87,7 +117,8 @@ def writes_for(
         replaced: the list before that one. Its outcome is written again if the models have changed: the write a moment
             ago did not know of the running experiment.
     """
-    if reader.is_gone or (is_dismissal(changes) and _has_nothing(keys, reader)):
+    is_remnant = reader.is_remnant and not keys
+    if reader.is_gone or is_remnant or (is_dismissal(changes) and _has_nothing(keys, reader)):
         return _purge(shelf, keys, reader, again)
     if not keys and _is_nobody(reader, replaced):
         return _forget(shelf, reader, basis, changes)
@@ -100,12 +131,12 @@ def writes_for(
     if is_full and reader.is_served(shelf, wanted, catalogue):
         return values
     model, today = in_use.model_of(shelf.user_id), basis.exploration.day
-    made = plain = make_list(shelf, model, catalogue)
+    made = plain = make_list(shelf, model, catalogue, Reordering(reader.seen.books, basis.fatigue_half_life))
     explores = basis.exploration.is_for(shelf.user_id)
     if changes is None:  # another model's list, or a short one, but the right one: a new day alone is no reason
         if explores:
             made = _explored(plain, model, catalogue, today if reader.day is None else reader.day)
-        if reader.has(made, catalogue):
+        if reader.has(made, catalogue) or (not again and reader.has_reordered(made, catalogue)):
             return values
     if explores:
         made = _explored(plain, model, catalogue, today)
@@ -137,10 +168,16 @@ def _explored(
 
 
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:
-    """Return what to write about the list that is replaced, if the shelf has grown while its reader had it."""
-    counted = standing(live.pointer if live else None).open
-    outcome = conversion(reader, shelf, counted, live.experiment if live else None)
-    return outcome.to_values(shelf.user_id, TIMESTAMP) if outcome else {}
+    """Return what to write about the list that is replaced.
+
+    There is something if the shelf has grown while its reader had it, or if it was shown and that is not counted yet.
+    """
+    counted, experiment = standing(live.pointer if live else None).open, live.experiment if live else None
+    outcome = conversion(reader, shelf, counted, experiment)
+    values = outcome.to_values(shelf.user_id, TIMESTAMP) if outcome else {}
+    if outcome or not reader.is_showing_added:  # with each hit on a shown list, whoever was shown it
+        values |= shown_list(reader, shelf.user_id, counted, experiment)
+    return values
 
 
 def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
@@ -200,7 +237,7 @@ def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> di
     """
     dismissals = reader.dismissals
     is_purged = reader.mark == GONE if keys else _has_nothing(keys, reader)
-    if is_purged and not (reader.has_list or dismissals.at or dismissals.rejected or again):
+    if is_purged and not (reader.has_traces or dismissals.at or dismissals.rejected or again):
         return {}
     traces = [f"{node}/{shelf.user_id}" for node in TRACES]
     traces += [f"{paths.USERS}/{shelf.user_id}/{name}" for name in sorted(OURS)]

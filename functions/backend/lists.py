@@ -133,9 +133,11 @@ class ListRefresher:
         clock: Clock,
         concurrently: Concurrently,
         exploration: Callable[[], Exploration] = lambda: OFF,
+        fatigue_half_life: float = 0.0,
     ) -> None:
         self._database, self._model, self._catalogue, self._clock = database, model, catalogue, clock
         self._concurrently, self._exploration = concurrently, exploration
+        self._fatigue_half_life = fatigue_half_life
 
     def refresh(
         self, user_ids: Sequence[str], changes: Sequence[str] | None = None, extra: Extra | None = None
@@ -231,11 +233,11 @@ class ListRefresher:
 
     def _cached(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.cached, self._catalogue.cached])
-        return Basis(in_use, catalogue, self._exploration())
+        return Basis(in_use, catalogue, self._exploration(), self._fatigue_half_life)
 
     def _current(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.current, self._catalogue.current])
-        return Basis(in_use, catalogue, self._exploration())
+        return Basis(in_use, catalogue, self._exploration(), self._fatigue_half_life)
 
     def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int, listed: Container[str]) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.

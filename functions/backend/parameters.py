@@ -62,6 +62,12 @@ SWEEP_REST_SECONDS = IntParam(
     default=3_600,
     description="How long the reconciler rests between two sweeps over all readers and entries.",
 )
+FATIGUE_HALF_LIFE = IntParam(
+    "FATIGUE_HALF_LIFE",
+    default=0,
+    description="After so many showings, beyond the first three, a book that nobody took ranks in twice its place; "
+    "0 is off.",
+)
 DATABASES = StringParam(
     "DATABASES",
     default="",
@@ -85,6 +91,7 @@ class Settings:
         exploration: the share of the readers who explore, 0 to 1.
         databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
             pointer and the lease for all of them.
+        fatigue_half_life: in showings; 0 is off.
     """
 
     project: str
@@ -104,6 +111,7 @@ class Settings:
     databases: tuple[str, ...] = ()
     similar_page_size: int = 500
     exploration: float = 0.0
+    fatigue_half_life: int = 0
 
 
 def read_settings() -> Settings:
@@ -141,6 +149,7 @@ def read_settings() -> Settings:
         similar_page_size=_whole(SIMILAR_PAGE_SIZE),
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
         exploration=min(_whole(EXPLORATION, least=0), 100) / 100,
+        fatigue_half_life=_whole(FATIGUE_HALF_LIFE, least=0),
     )
 
 

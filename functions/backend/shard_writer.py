@@ -28,6 +28,7 @@ from bookrec.list_shards import (
 )
 from bookrec.paths import children, key_order
 from bookrec.reader import HERE, Reader
+from bookrec.reordering import fatigue
 from bookrec.reordering.exploration import OFF, Exploration
 
 PAGE = 200
@@ -37,8 +38,9 @@ PAGE = 200
 class ShardWriter:
     """Writes the lists of one shard; readers for whom it has no right list are refreshed on the usual path.
 
-    The lists of a shard are the live model's, and made without dismissals and exploration: readers in the other arm of
-    an experiment, those who have dismissed books, and those who explore, are refreshed too.
+    The lists of a shard are the live model's, and made without dismissals, exploration and showings: readers in the
+    other arm of an experiment, those who have dismissed books, those who explore, and those whose order is another
+    because of what they were shown, are refreshed too.
 
     A shard's list never stays in place of a newer one. An event writes a list and its mark in ``/Recommender/dirty`` in
     one update. If the event comes before the marks are read, its reader is left to the usual path. If it comes after
@@ -64,7 +66,9 @@ class ShardWriter:
         writes_per_second: float,
         is_one_of_several: bool = False,
         exploration: Exploration = OFF,
+        fatigue_half_life: float = 0.0,
     ) -> None:
+        self._fatigue_half_life = fatigue_half_life
         self._database, self._store, self._catalogue = database, store, catalogue
         self._clock, self._writes_per_second, self._is_one_of_several = clock, writes_per_second, is_one_of_several
         self._exploration = exploration
@@ -156,7 +160,8 @@ class ShardWriter:
         for user_id, reader in readers.items():
             values = _values(ready.get(user_id), reader, catalogue, live.pointer.version)
             is_of_live = live.model_of(user_id) is live.model and not self._exploration.is_for(user_id)
-            if is_of_live and user_id not in kept and values is not None:
+            is_tired = fatigue.matters(reader.seen.books, self._fatigue_half_life)
+            if is_of_live and not is_tired and user_id not in kept and values is not None:
                 writes[user_id] = values
         for batch in batches(writes.values()):
             self._database.update(batch | {WRITES: increment(1)})

@@ -61,12 +61,18 @@ def read_counted(node: object) -> Counted:
 class Sweep:
     """One run's part of a sweep.
 
+    Args:
+        add_showings: adds the last showings of some readers (``ListShownHandler.add``).
+
     Attributes:
         repaired: how many repairs of each kind were made.
     """
 
-    def __init__(self, database: Database, lists: Careful, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, lists: Careful, clock: Clock, add_showings: Callable[[Mapping[str, Reader]], int]
+    ) -> None:
         self._database, self._lists, self._walk, self._clock = database, lists, ShelfWalk(database), clock
+        self._add_showings = add_showings
         self._visited: set[str] = set()
         self.repaired: Counter[str] = Counter()
 
@@ -85,6 +91,7 @@ class Sweep:
             return self._shelves(after, counted)
         if phase == NUMBERED:
             readers, last = self._database.readers_after(after, PAGE, numbered=True)
+            self.repaired["showings"] += self._add_showings(readers)
             self._lists_of(readers)
             self._remove_dirty_marks(readers)
             self._remove_dismissals(readers)
@@ -133,6 +140,7 @@ class Sweep:
         """Compare a stretch of readers with their shelves as they are read; visit only those who seem to be wrong."""
         stretch = self._walk.after(after)
         nodes = newest_of_each(stretch.nodes)
+        self.repaired["showings"] += self._add_showings(stretch.readers)
         self._lists_of(self._lists.wrong(stretch.readers, nodes))
         self._remove_dirty_marks(stretch.readers)
         self._remove_dismissals(stretch.readers)

@@ -12,11 +12,13 @@ from bookrec.ranking import RecommendationList, is_allowed
 from bookrec.reordering.exploration import day_of
 from bookrec.shelf import Shelf
 from bookrec.usage.dismissed import BOOKKEEPING, DISMISSED, Dismissals, parse_dismissals
+from bookrec.usage.showings import MAX_LISTS, Seen, Showing, read_seen, read_showing
 
 LIST = "recommendations"
 """The child of ``/Users/{uid}`` that holds the list."""
 
-OURS = frozenset({LIST, DISMISSED, BOOKKEEPING, "shown", "seen"})
+SHOWN, SEEN = "shown", "seen"
+OURS = frozenset({LIST, DISMISSED, BOOKKEEPING, SHOWN, SEEN})
 """The children of ``/Users/{uid}`` that are not the profile."""
 
 HERE, GONE = "here", "gone"
@@ -39,6 +41,9 @@ class Reader:
             None for a reader who never had one (an import) and gets lists all the same.
         dismissals: the books that the reader has dismissed.
         day: when the present list was written, in days since 1970, UTC; None if there is none or it does not say.
+        list_id: of the present list; "" if there is none.
+        showing: which list the client has shown last.
+        seen: what is remembered of all showings.
     """
 
     digest: object = None
@@ -52,6 +57,9 @@ class Reader:
     entries_digest: object = None
     dismissals: Dismissals = field(default_factory=Dismissals)
     day: int | None = None
+    list_id: str = ""
+    showing: Showing = field(default_factory=Showing)
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def is_gone(self) -> bool:
@@ -62,6 +70,33 @@ class Reader:
     def has_list(self) -> bool:
         """Return whether there is a list, complete or not."""
         return self.digest is not None or self.version is not None or bool(self.isbns)
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether the client has shown the present list."""
+        return self.list_id != "" and self.showing.list_id == self.list_id
+
+    @property
+    def is_showing_counted(self) -> bool:
+        """Return whether the present list was shown and is one of those that are counted for its model."""
+        number = self.seen.counted(str(self.version)) + (not self.is_showing_added)
+        return self.is_shown and number <= MAX_LISTS
+
+    @property
+    def is_showing_added(self) -> bool:
+        """Return whether what is remembered includes the last showing."""
+        return self.seen.at >= self.showing.at
+
+    @property
+    def is_remnant(self) -> bool:
+        """Return whether only what is remembered is left: of a reader without entries, since a showing came late."""
+        is_somebody = self.mark or self.has_profile or self.has_list or self.dismissals.at or self.dismissals.rejected
+        return not is_somebody and self.has_traces
+
+    @property
+    def has_traces(self) -> bool:
+        """Return whether something of this backend is left in the reader's node."""
+        return self.has_list or bool(self.showing.list_id or self.seen.last)
 
     def is_served(self, shelf: Shelf, version: str | None, catalogue: Catalogue) -> bool:
         """Return whether the present list is the right one for a shelf, without making that list.
@@ -79,6 +114,15 @@ class Reader:
         """Return whether the present list has exactly these books, in this order, as they are now, for this shelf."""
         return self.digest == made.shelf.digest and self.isbns == made.isbns and self.shows(made.isbns, catalogue)
 
+    def has_reordered(self, made: RecommendationList, catalogue: Catalogue) -> bool:
+        """Return whether the present list is ``made`` in another order, since it was shown: it may stay as it is.
+
+        A short list has all books that are left; each showing moves some of them, and nobody wants that at once.
+        """
+        is_same = self.digest == made.shelf.digest and self.version == made.model_version
+        is_reordered = bool(self.seen.books) and sorted(map(str, self.isbns)) == sorted(made.isbns)
+        return is_same and is_reordered and self.shows(self.isbns, catalogue)
+
     def shows(self, isbns: Sequence[object], catalogue: Catalogue) -> bool:
         """Return whether the items show title, author and image of these books of the catalogue."""
         return self.shown == tuple(catalogue[str(isbn)].shown for isbn in isbns)
@@ -93,7 +137,7 @@ def parse_reader(node: object, mark: object) -> Reader:
     present = paths.children(profile.get(LIST))
     items = [paths.children(item) for item in paths.children(present.get("items")).values()]
     based_on = paths.children(present.get("basedOn"))
-    entries, written_at = based_on.get("entries"), present.get("generatedAt")
+    entries, written_at, list_id = based_on.get("entries"), present.get("generatedAt"), present.get("listId")
     return Reader(
         digest=based_on.get("digest"),
         version=present.get("modelVersion"),
@@ -106,4 +150,7 @@ def parse_reader(node: object, mark: object) -> Reader:
         entries_digest=based_on.get("shelf", based_on.get("digest")),
         dismissals=parse_dismissals(profile.get(DISMISSED), profile.get(BOOKKEEPING)),
         day=day_of(written_at) if is_time(written_at) else None,
+        list_id=list_id if isinstance(list_id, str) else "",
+        showing=read_showing(profile.get(SHOWN)),
+        seen=read_seen(profile.get(SEEN)),
     )

@@ -37,6 +37,7 @@ node                                      read   create  update  delete
 /Users/{owner}/recommendations/{part}     OB     B       B       B
 /Users/{owner}/dismissed                  OB     B       B       B
 /Users/{owner}/dismissals                 OB     B       B       B
+/Users/{owner}/seen                       OB     B       B       B
 /Users/{another}                          RB     RB      RB      RB
 /Users/{another}/recommendations          RB     B       B       RB
 /Users/{another}/recommendations/{part}   RB     B       B       B

@@ -27,6 +27,7 @@ MODEL = {"version": "v1", "manifest": "models/v1/manifest.json", "fence": 1}
 MARK = {"at": 1}
 ONE = {"count": 1, "last": ISBN}
 RECORD = {"reason": "isbn", "message": "no isbn", "at": 1}
+SEEN = {"last": "l0", "at": 1, "version": "v0", "lists": 1, "books": {ISBN: 1}}
 
 WORLD = {
     "User_Book": {"-Nana": entry("ana", "-Nbook1"), "-Nben": entry("ben", "-Nbook2")},
@@ -34,7 +35,13 @@ WORLD = {
     "archive": {"a1": BOOK, "a2": {**BOOK, "documentId": "a2"}},
     "Similar_Books": {"0978": {"first": ISBN}},  # really an array
     "Users": {
-        reader: {**profile(reader), "recommendations": ten(reader), "dismissed": {ISBN: 1}, "dismissals": ONE}
+        reader: {
+            **profile(reader),
+            "recommendations": ten(reader),
+            "dismissed": {ISBN: 1},
+            "dismissals": ONE,
+            "seen": SEEN,
+        }
         for reader in ("ana", "ben")
     },
     "Recommender": {
@@ -113,6 +120,8 @@ for who, reader in (("owner", "ana"), ("another", "ben")):
     )
     SAMPLES[f"/Users/{{{who}}}/dismissed"] = Sample(f"{top}/dismissed", {ISBN: 5}, {"X1": 5})
     SAMPLES[f"/Users/{{{who}}}/dismissals"] = Sample(f"{top}/dismissals", ONE, {"count": 2})
+
+SAMPLES["/Users/{owner}/seen"] = Sample("Users/ana/seen", SEEN, {"at": 2})
 
 _READERS = {"O": ("ana", {}), "R": ("ben", {}), "C": ("cora", {"admin": True}), "P": ("pia", {"operator": True})}
 

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
-from backend.list_writes import make_list
+from backend.list_writes import Reordering, make_list
 from backend.rejected import is_same_forged
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
@@ -14,9 +14,10 @@ from bookrec.life_cycle.lease import read_lease
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.paths import children
 from bookrec.ranking import similar_books
-from bookrec.reader import OURS
+from bookrec.reader import LIST, OURS, SEEN, SHOWN
 from bookrec.shelf import build_shelf, newest_of_each, sort_out
 from bookrec.usage.quality import is_final, standing
+from bookrec.usage.showings import read_seen, read_showing
 from tests.simulation.actors import DEADLY, STRANGER
 from tests.simulation.monitor import read_pointer
 from tests.simulation.platform import INSTANCES
@@ -36,7 +37,7 @@ def check_mild(world):
             monitor.violated(2, f"the events of {user_id} ended in a list of another shelf")
         elif node["modelVersion"] != _version_of(live, user_id):
             # It must equal a list of the reader's model, with the catalogue at the time when the two were compared.
-            given = [make_list(shelf, model_of(user_id), catalogue).list_id for catalogue in monitor.catalogues]
+            given = {made.list_id for at in monitor.catalogues for made in _lists_of(world, shelf, model_of, at)}
             if node["listId"] not in given:
                 monitor.violated(2, f"the events of {user_id} ended in a list of {node['modelVersion']}")
 
@@ -61,6 +62,13 @@ def _models(world, live):
         return loaded[version]
 
     return model_of
+
+
+def _lists_of(world, shelf, model_of, catalogue):
+    """Yield what a reader's list may be with what the reader was shown by any time: a showing replaces no list."""
+    model, half_life = model_of(shelf.user_id), world.platform.fatigue_half_life
+    for memory in world.monitor.memories[shelf.user_id] if half_life else [{}]:
+        yield make_list(shelf, model, catalogue, Reordering(memory, half_life))
 
 
 def check_all(world):
@@ -88,6 +96,7 @@ def check_all(world):
     _check_runs(monitor, children(children(state.get("status")).get("training")))
     _check_records(monitor, state, nodes, rejected, gone)
     _check_quality(monitor, state, tree[paths.USERS])
+    _check_showings(world, tree[paths.USERS], gone)
     _check_privacy(world, state, gone)
     _check_strangers(world, tree)
     if state.get("paused"):
@@ -103,11 +112,14 @@ def _check_lists(world, tree, entries, gone, live):
     users = {entry.user_id for entry in entries} | {u for u in tree[paths.USERS] if u not in gone}
     for user_id in sorted(users - gone - {world.deadly}):
         shelf = build_shelf(user_id, entries)
-        expected = make_list(shelf, model_of(user_id), catalogue).to_node(catalogue, None)
+        made = list(_lists_of(world, shelf, model_of, catalogue))
+        expected = made[-1].to_node(catalogue, None)
         node = database.get(paths.recommendations(user_id))
         if node is None or node["basedOn"]["digest"] != shelf.digest:
             monitor.violated(1, f"the list of {user_id} does not follow the shelf")
-        elif node["listId"] != expected["listId"] and not _may_stay(node, monitor, _version_of(live, user_id)):
+        elif node["listId"] not in {one.list_id for one in made} and not _may_stay(
+            node, monitor, _version_of(live, user_id)
+        ):
             monitor.violated(2, f"the list of {user_id} is not the one that the shelf gives: {node['modelVersion']}")
         elif not _is_complete(node, expected, catalogue):
             monitor.violated(2, f"the list of {user_id} is not complete")
@@ -192,10 +204,27 @@ def _check_quality(monitor, state, users):
         counted = figures.get(label)
         if label in ended:
             continue  # the next sweep removes it
-        hits = [len(children(node.get("hits"))) for name, node in rows if name == label]
+        hits = [len(children(node.get("hits"))) for name, node in rows if name == label and "at" in node]
         expected = (len(hits), sum(map(bool, hits)), sum(hits))
         if counted is None or (counted["readers"], counted["hitReaders"], counted["hits"]) != expected:
             monitor.violated(2, f"for {label}, {expected} is stored and {counted} was counted")
+        shown = [node for name, node in rows if name == label and "shown" in node]
+        taken = [[hit for hit in node.get("hits", {}).values() if hit.get("shown")] for node in shown]
+        expected = (len(shown), sum(len(node["shown"]) for node in shown), sum(map(bool, taken)))
+        figures_of_shown = children(children(counted).get("shown"))
+        if tuple(figures_of_shown.get(name, 0) for name in ("readers", "lists", "takers")) != expected:
+            monitor.violated(2, f"for {label}, {expected} is stored of shown lists and {figures_of_shown} was counted")
+
+
+def _check_showings(world, users, gone):
+    """Check that the last showing of each reader's present list has been added, and that nothing is left of others."""
+    for user_id, node in users.items():
+        shown, seen = read_showing(node.get(SHOWN)), read_seen(node.get(SEEN))
+        is_present = shown.list_id and shown.list_id == children(node.get(LIST)).get("listId")
+        if is_present and seen.at < shown.at:
+            world.monitor.violated(1, f"the list of {user_id} was shown, and nothing remembers it")
+        if node.keys() <= {SHOWN, SEEN} or (user_id in gone and node.keys() & {SHOWN, SEEN}):
+            world.monitor.violated(7, f"{user_id} has left, and what was shown is still stored")
 
 
 def _check_privacy(world, state, gone):

@@ -194,8 +194,8 @@ MUTANTS = [
     ),
     Mutant(
         "gives all readers the live model's list in an experiment", WRITES,
-        "    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue)\n",
-        "    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue)\n",
+        "    model, today = in_use.model_of(shelf.user_id), basis.exploration.day\n",
+        "    model, today = in_use.live.model if in_use.live else None, basis.exploration.day\n",
     ),
     Mutant(
         "keeps an experiment whose version is no longer kept", POINTER,
@@ -209,9 +209,13 @@ MUTANTS = [
     ),
     Mutant(
         "counts hits instead of storing them", "functions/bookrec/usage/conversions.py",
-        "                values[f\"{node}/hits/{key}\"] = {\"position\": hit.position, \"source\": hit.source}\n",
+        "                values[f\"{node}/hits/{key}\"] = hit.to_node()\n",
         "                values[f\"{node}/hits/{key}/source\"] = hit.source\n"
         "                values[f\"{node}/hits/{key}/position\"] = {\".sv\": {\"increment\": hit.position}}\n",
+    ),
+    Mutant(
+        "remembers a showing again that another event has added", "functions/bookrec/usage/showings.py",
+        "    if showing.at <= seen.at:\n        return None\n", "",
     ),
     Mutant(
         "continues a count that another sweep has begun", "functions/backend/sweep.py",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firebase_admin.exceptions import UnavailableError
 
@@ -112,6 +112,7 @@ class Platform:
 
     Attributes:
         is_silent: no write has an event.
+        fatigue_half_life: the functions' setting.
         memory: an instance of the functions dies if it reads a node with more children.
         is_queue_slow: a task of a fan-out takes long to queue, and functions that take too long are killed.
 
@@ -129,6 +130,7 @@ class Platform:
         self.fan_outs, self.slow_queue = defaultdict(set), None
         self._backends, self._skews = {}, [rng.randrange(-1_500, 1_500) for _ in range(INSTANCES)]
         self.start_trainer = lambda run_id, fence: None
+        self.fatigue_half_life = 0
         self.is_silent, self.memory, self.is_queue_slow = False, None, False
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
 
@@ -184,7 +186,7 @@ class Platform:
                 concurrently=self.concurrently,
                 name="demo",
             )
-            self._backends[name] = build(SETTINGS, services)
+            self._backends[name] = build(replace(SETTINGS, fatigue_half_life=self.fatigue_half_life), services)
         return self._backends[name]
 
     def concurrently(self, calls):
@@ -238,6 +240,8 @@ class Platform:
                     author = self.authors.pop(path[1], write.caller.auth_id)
                     event = EntryWritten(f"event-{self._events}", path[1], before, after, author)
                     self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").entry_written(event))
+            elif path[0] == "Users" and path[2:3] == ("shown",) and write.after(path[:3]) is not None:
+                self._deliver("shown", lambda backend, user_id=path[1]: backend.of("demo").list_shown(user_id))
             elif path[:2] == ("Recommender", "model"):
                 self._deliver("published", _published)
 

@@ -38,7 +38,7 @@ class World:
     """One history: everything follows from the seed."""
 
     def __init__(self, seed, trace=False):
-        self.rng = random.Random(seed)
+        self.seed, self.rng = seed, random.Random(seed)
         self.scheduler = Scheduler(self.rng, BEGIN_MS)
         self.scheduler.trace = [] if trace else None
         self.note = self.scheduler.note
@@ -62,6 +62,7 @@ class World:
         self.platform = Platform(self.scheduler, self.rng, self._faults(), self.monitor, self.rng.random() < 0.5)
         for number in range(len(self.isbns)):
             self.platform.database.update({f"{paths.ARCHIVE}/a{number:03}": self.book(number)})
+        self.platform.fatigue_half_life = random.Random(f"{seed}: fatigue").choice([0, 0, 1, 3])
         self.platform.is_silent = True
         self._prepare()
         self.platform.is_silent = False

@@ -8,6 +8,7 @@ from typing import Any
 from backend import logs, traffic_counter
 from backend.guards import careful
 from backend.guards.careful import Careful
+from backend.handlers.list_shown import ListShownHandler
 from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retrain import RetrainHandler
 from backend.handlers.similar_books import SimilarBooksHandler
@@ -54,6 +55,7 @@ class Reconciliation:
         self,
         database: Database,
         lists: ListRefresher,
+        shown: ListShownHandler,
         published: ModelPublishedHandler,
         retrain: RetrainHandler,
         clock: Clock,
@@ -64,7 +66,7 @@ class Reconciliation:
         self._rest_ms, self._began, self._started = rest_ms, clock.now_ms(), clock.elapsed_ms()
         self._lists = Careful(database, lists, clock, "reconcile")
         self._similar_books = similar_books
-        self._sweep = Sweep(database, self._lists, clock)
+        self._sweep = Sweep(database, self._lists, clock, shown.add)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
     def __call__(self) -> dict[str, int]:
