@@ -132,7 +132,7 @@ class Sweep:
         """
         valid, rejected = sort_out(page)
         user_ids = {entry.user_id for entry in valid} - self._visited
-        self._lists_of(user_ids)
+        self._lists_of(sorted(user_ids))
         self._visited |= user_ids
         self._record(page, rejected)
 

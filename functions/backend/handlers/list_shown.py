@@ -40,7 +40,7 @@ class ListShownHandler:
         """
         new = {
             user_id: reader
-            for user_id, reader in readers.items()
+            for user_id, reader in sorted(readers.items(), key=lambda row: row[0])
             if reader.is_shown and not reader.is_showing_added and not reader.is_gone and paths.is_key(user_id)
         }
         if not new:
