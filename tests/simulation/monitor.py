@@ -87,7 +87,9 @@ class Monitor:
                 self._lease_changed(read_lease(write.before(path)), read_lease(write.after(path)))
             elif path[0] == paths.USERS and path[2:] == (LIST,):
                 self._list_changed(path[1], write.before(path), write.after(path))
-            elif path[0] == paths.USERS and path[2:3] == (SHOWN,):
+            if path[0] == paths.USERS and len(path) > 1 and write.after((*path[:2], SEEN)) is None:
+                self._added[path[1]].clear()  # with the profile: an event that comes late may add a showing again
+            if path[0] == paths.USERS and path[2:3] == (SHOWN,):
                 self._shown(path[1], write.after(path[:3]))
             elif path[0] == paths.USERS and path[2:3] == (SEEN,):
                 self._remembered(path[1], read_seen(write.before(path[:3])), write.after(path[:3]))
