@@ -158,6 +158,7 @@ def model_published() -> None:
 def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
     from backend.catalogue_cache import CatalogueCache
+    from backend.guards.event_gate import EventGate
     from backend.handlers.dismissed_written import DismissedWrittenHandler
     from backend.handlers.entry_written import EntryWrittenHandler
     from backend.handlers.list_shown import ListShownHandler
@@ -206,11 +207,19 @@ def build(settings: Settings, services: Services) -> Backend:
         return Exploration(settings.exploration, day_of(clock.now_ms()))
 
     def of_instance(name: str, database: Database) -> Backend:
-        half_life = settings.fatigue_half_life
-        lists = ListRefresher(database, model, catalogue, clock, concurrently, exploration, half_life)
-        shown = ListShownHandler(database, remembers=half_life > 0)
+        half_life, gate = settings.fatigue_half_life, EventGate(database, clock, is_on=settings.list_events)
+        lists = ListRefresher(database, model, catalogue, clock, concurrently, exploration, half_life, gate.date)
+        shown = ListShownHandler(database, gate.date, remembers=half_life > 0)
         shards = ShardWriter(
-            database, services.store, catalogue, clock, writes_per_second, bool(others), exploration(), half_life
+            database,
+            services.store,
+            catalogue,
+            clock,
+            writes_per_second,
+            bool(others),
+            exploration(),
+            half_life,
+            gate.date,
         )
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)

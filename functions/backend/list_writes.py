@@ -19,6 +19,7 @@ from bookrec.reordering import fatigue
 from bookrec.reordering.exploration import OFF, Exploration, explored
 from bookrec.shelf import Shelf
 from bookrec.usage.conversions import conversion, shown_list
+from bookrec.usage.list_events import Rows
 from bookrec.usage.quality import NO_MODEL, standing
 
 TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES)
@@ -32,12 +33,14 @@ class Basis:
 
     Attributes:
         fatigue_half_life: see ``fatigue.reorder``.
+        events_date: under which events of lists are collected; "" if they are not.
     """
 
     in_use: InUse
     catalogue: Catalogue
     exploration: Exploration = OFF
     fatigue_half_life: float = 0.0
+    events_date: str = ""
 
     def is_still(self, other: Basis) -> bool:
         """Return whether lists made with ``other`` would be the same with this."""
@@ -141,9 +144,13 @@ def writes_for(
     if explores:
         made = _explored(plain, model, catalogue, today)
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
+    rows = Rows(shelf.user_id, basis.events_date, in_use.live.experiment if in_use.live else None)
     if replaced and replaced.assignment != in_use.assignment:
-        values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
-    values |= _outcome(shelf, reader, in_use.live)
+        values |= _outcome(replaced.shelf, replaced.reader, in_use.live, rows)
+    values |= _outcome(shelf, reader, in_use.live, rows)
+    rows.dismissed(reader, shelf)
+    rows.made(made.list_id, made.model_version, {i.isbn: i.source for i in made.items}, reader, TIMESTAMP)
+    values |= rows.values
     return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))
 
 
@@ -167,14 +174,21 @@ def _explored(
     return explored(made, model.rare, day, catalogue, lambda isbn: model.predicted_ratings(made.shelf, [isbn])[0])
 
 
-def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:
+def _outcome(shelf: Shelf, reader: Reader, live: Live | None, rows: Rows) -> dict[str, object]:
     """Return what to write about the list that is replaced.
 
     There is something if the shelf has grown while its reader had it, or if it was shown and that is not counted yet.
+
+    Args:
+        rows: the events of that list are added.
     """
     counted, experiment = standing(live.pointer if live else None).open, live.experiment if live else None
     outcome = conversion(reader, shelf, counted, experiment)
     values = outcome.to_values(shelf.user_id, TIMESTAMP) if outcome else {}
+    if outcome:
+        rows.taken(reader, outcome, TIMESTAMP)
+    if reader.is_shown and not reader.is_showing_added:
+        rows.shown(reader)
     if outcome or not reader.is_showing_added:  # with each hit on a shown list, whoever was shown it
         values |= shown_list(reader, shelf.user_id, counted, experiment)
     return values

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from backend.catalogue_cache import CatalogueCache
+from backend.guards import event_gate
 from backend.list_writes import Basis, Replaced, writes_for
 from backend.models import LiveModel
 from backend.ports import Clock, Concurrently, Database, increment
@@ -134,10 +135,11 @@ class ListRefresher:
         concurrently: Concurrently,
         exploration: Callable[[], Exploration] = lambda: OFF,
         fatigue_half_life: float = 0.0,
+        events_date: Callable[[], str] = str,
     ) -> None:
         self._database, self._model, self._catalogue, self._clock = database, model, catalogue, clock
         self._concurrently, self._exploration = concurrently, exploration
-        self._fatigue_half_life = fatigue_half_life
+        self._fatigue_half_life, self._events_date = fatigue_half_life, events_date
 
     def refresh(
         self, user_ids: Sequence[str], changes: Sequence[str] | None = None, extra: Extra | None = None
@@ -196,7 +198,7 @@ class ListRefresher:
                     write.setdefault(f"{paths.LIST_WRITES}/{user_id}", increment(step))
             for batch in batches(writes.values()):
                 extra_values, extra = extra() if extra else {}, None
-                self._database.update(batch | {WRITES: increment(1)} | dict(extra_values))
+                self._database.update(batch | {WRITES: increment(1)} | event_gate.counted(batch) | dict(extra_values))
             done.count(read.basis.in_use.version, writes, read.readers)
             done.full |= {user_id for user_id, keys in read.shelves.keys.items() if is_full(len(keys))}
             problems |= failed
@@ -233,11 +235,11 @@ class ListRefresher:
 
     def _cached(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.cached, self._catalogue.cached])
-        return Basis(in_use, catalogue, self._exploration(), self._fatigue_half_life)
+        return Basis(in_use, catalogue, self._exploration(), self._fatigue_half_life, self._events_date())
 
     def _current(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.current, self._catalogue.current])
-        return Basis(in_use, catalogue, self._exploration(), self._fatigue_half_life)
+        return Basis(in_use, catalogue, self._exploration(), self._fatigue_half_life, self._events_date())
 
     def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int, listed: Container[str]) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.

@@ -68,6 +68,11 @@ FATIGUE_HALF_LIFE = IntParam(
     description="After so many showings, beyond the first three, a book that nobody took ranks in twice its place; "
     "0 is off.",
 )
+LIST_EVENTS = IntParam(
+    "LIST_EVENTS",
+    default=0,
+    description="1: events of lists (made, shown, taken, dismissed) are collected for `python -m trainer events`.",
+)
 DATABASES = StringParam(
     "DATABASES",
     default="",
@@ -92,6 +97,7 @@ class Settings:
         databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
             pointer and the lease for all of them.
         fatigue_half_life: in showings; 0 is off.
+        list_events: whether events of lists are collected.
     """
 
     project: str
@@ -112,6 +118,7 @@ class Settings:
     similar_page_size: int = 500
     exploration: float = 0.0
     fatigue_half_life: int = 0
+    list_events: bool = False
 
 
 def read_settings() -> Settings:
@@ -150,6 +157,7 @@ def read_settings() -> Settings:
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
         exploration=min(_whole(EXPLORATION, least=0), 100) / 100,
         fatigue_half_life=_whole(FATIGUE_HALF_LIFE, least=0),
+        list_events=_whole(LIST_EVENTS, least=0) > 0,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backend import logs
 from backend.catalogue_cache import CatalogueCache
+from backend.guards import event_gate
 from backend.guards.careful import Careful
 from backend.guards.list_sample import check_sample
 from backend.lists import WRITES, batches
@@ -30,6 +31,7 @@ from bookrec.paths import children, key_order
 from bookrec.reader import HERE, Reader
 from bookrec.reordering import fatigue
 from bookrec.reordering.exploration import OFF, Exploration
+from bookrec.usage.list_events import Rows
 
 PAGE = 200
 """How many readers or marks are read at a time."""
@@ -67,8 +69,9 @@ class ShardWriter:
         is_one_of_several: bool = False,
         exploration: Exploration = OFF,
         fatigue_half_life: float = 0.0,
+        events_date: Callable[[], str] = str,
     ) -> None:
-        self._fatigue_half_life = fatigue_half_life
+        self._fatigue_half_life, self._events_date = fatigue_half_life, events_date
         self._database, self._store, self._catalogue = database, store, catalogue
         self._clock, self._writes_per_second, self._is_one_of_several = clock, writes_per_second, is_one_of_several
         self._exploration = exploration
@@ -154,17 +157,18 @@ class ShardWriter:
         """Write the shard's lists of some readers, make the others' on the usual path; return whose were written."""
         if not readers:
             return []
-        catalogue, since = self._catalogue.current(), live.pointer.snapshot_at
+        catalogue, since, date = self._catalogue.current(), live.pointer.snapshot_at, self._events_date()
         kept = self._dirty(after, readers, since)
         writes: dict[str, dict[str, object]] = {}
         for user_id, reader in readers.items():
-            values = _values(ready.get(user_id), reader, catalogue, live.pointer.version)
+            rows = Rows(user_id, date, live.experiment)
+            values = _values(ready.get(user_id), reader, catalogue, live.pointer.version, rows)
             is_of_live = live.model_of(user_id) is live.model and not self._exploration.is_for(user_id)
             is_tired = fatigue.matters(reader.seen.books, self._fatigue_half_life)
             if is_of_live and not is_tired and user_id not in kept and values is not None:
                 writes[user_id] = values
         for batch in batches(writes.values()):
-            self._database.update(batch | {WRITES: increment(1)})
+            self._database.update(batch | {WRITES: increment(1)} | event_gate.counted(batch))
             self._clock.sleep(len(batch) / self._writes_per_second)
         written = [user_id for user_id, values in writes.items() if values]
         changed = self._dirty(after, readers, since) if written else set()
@@ -182,14 +186,20 @@ class ShardWriter:
         return dirty & readers.keys()
 
 
-def _values(ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str) -> dict[str, object] | None:
+def _values(
+    ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str, rows: Rows
+) -> dict[str, object] | None:
     """Return what to write for a reader, nothing if all is right, or None if the shard's list cannot be used.
 
-    It cannot be used either if books were shelved since the present list was made: a shard does not count conversions.
+    It cannot be used either if books were shelved since the present list was made, or if that one was shown and this is
+    not counted yet: a shard counts neither.
+
+    Args:
+        rows: takes the event of the list.
     """
     if ready is None or reader.is_gone or (reader.entries is not None and reader.entries < ready.entries):
         return None
-    if reader.dismissals.at:
+    if reader.dismissals.at or (reader.is_shown and not reader.is_showing_added):
         return None
     node = ready.to_node(catalogue, version, TIMESTAMP)
     if node is None:
@@ -199,6 +209,9 @@ def _values(ready: ReadyList | None, reader: Reader, catalogue: Catalogue, versi
         values[f"{paths.READERS}/{ready.user_id}"] = HERE
     if reader.digest != ready.digest or reader.isbns != ready.isbns or not reader.shows(ready.isbns, catalogue):
         values[paths.recommendations(ready.user_id)] = node
+        items = {str(item["isbn"]): str(item["source"]) for item in ready.node["items"]}
+        rows.made(str(node["listId"]), version, items, reader, TIMESTAMP)
+        values |= rows.values
     return values
 
 

@@ -28,6 +28,7 @@ READERS = "Recommender/readers"
 CONVERSIONS = "Recommender/shelvings"
 PAUSED = "Recommender/paused"
 LIST_WRITES = "Recommender/writes"
+EVENTS = "Recommender/events"
 STATUS = "Recommender/status"
 
 MAX_KEY_BYTES = 768

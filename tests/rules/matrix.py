@@ -59,6 +59,7 @@ node                                      read   create  update  delete
 /Recommender/shelvings/{owner}            PB     B       B       B
 /Recommender/writes                       PB     B       B       B
 /Recommender/paused                       PB     B       B       B
+/Recommender/events                       PB     B       B       B
 /Recommender/paused/{owner}               PB     B       B       B
 /{any other node}                         B      B       B       B
 """

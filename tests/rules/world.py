@@ -27,6 +27,7 @@ MODEL = {"version": "v1", "manifest": "models/v1/manifest.json", "fence": 1}
 MARK = {"at": 1}
 ONE = {"count": 1, "last": ISBN}
 RECORD = {"reason": "isbn", "message": "no isbn", "at": 1}
+EVENTS = {"2026-11-29": {"row": {"event": "made", "at": 1}}}
 SEEN = {"last": "l0", "at": 1, "version": "v0", "lists": 1, "books": {ISBN: 1}}
 
 WORLD = {
@@ -54,6 +55,7 @@ WORLD = {
         "readers": {"ana": MARK, "ben": MARK},
         "shelvings": {"ana": {"v1": MARK}, "ben": {"v1": MARK}},
         "writes": {"ana": 7, "ben": 7},
+        "events": EVENTS,
         "paused": {"ana": {"until": 1}, "ben": {"until": 1}},  # the pauses are over
     },
     "secrets": {"a": 1},
@@ -108,6 +110,7 @@ SAMPLES = {
     "/Recommender/shelvings/{owner}": Sample("Recommender/shelvings/ana", {"v1": MARK}, {"v2": MARK}),
     "/Recommender/writes": Sample("Recommender/writes", {"ana": 7}, {"ana": 8}),
     "/Recommender/paused": Sample("Recommender/paused", {"ana": {"until": 1}}, {"ana": {"until": 2}}),
+    "/Recommender/events": Sample("Recommender/events", EVENTS, {"2026-11-30": EVENTS["2026-11-29"]}),
     "/Recommender/paused/{owner}": Sample("Recommender/paused/ana", {"until": 1}, {"until": 2}),
     "/{any other node}": Sample("secrets", {"a": 1}, {"a": 2}),
 }

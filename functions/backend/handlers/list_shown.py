@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from backend.guards import event_gate
 from backend.ports import Database
 from bookrec import paths
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.reader import Reader
 from bookrec.usage.conversions import shown_list
+from bookrec.usage.list_events import Rows
 from bookrec.usage.quality import standing
 from bookrec.usage.showings import after, read_seen
 
@@ -17,11 +19,12 @@ class ListShownHandler:
     """Counts the showing of a reader's present list, and adds it to what is remembered. Events are hints, as always.
 
     Args:
+        events_date: returns the date under which events of lists are collected; "" if they are not.
         remembers: whether the books of shown lists are remembered (for fatigue), or only which list was shown last.
     """
 
-    def __init__(self, database: Database, remembers: bool) -> None:
-        self._database, self._remembers = database, remembers
+    def __init__(self, database: Database, events_date: Callable[[], str] = str, *, remembers: bool) -> None:
+        self._database, self._events_date, self._remembers = database, events_date, remembers
 
     def __call__(self, user_id: str) -> None:
         """Handle an event: whatever the client has shown, the present state says what is to be done."""
@@ -47,9 +50,13 @@ class ListShownHandler:
             return 0
         pointer = usable_pointer(self._database.pointer())
         counted, experiment = standing(pointer).open, pointer.experiment if pointer else None
-        values: dict[str, object] = {}
+        values, date = dict[str, object](), self._events_date()
         for user_id, reader in new.items():
             values |= shown_list(reader, user_id, counted, experiment)
+            rows = Rows(user_id, date, experiment)
+            rows.shown(reader)
+            values |= rows.values
+        values |= event_gate.counted(values)
         if values:
             self._database.update(values)
         return sum(self._remember(user_id, reader) for user_id, reader in new.items())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from backend import logs, traffic_counter
-from backend.guards import careful
+from backend.guards import careful, event_gate
 from backend.guards.careful import Careful
 from backend.handlers.list_shown import ListShownHandler
 from backend.handlers.model_published import ModelPublishedHandler
@@ -85,6 +85,7 @@ class Reconciliation:
         self._step("suspects", self._lists.end)
         self._step("left out", lambda: careful.forget(self._database, self._clock.now_ms()))
         self._step("records", lambda: trim_records(self._database))
+        self._step("events", lambda: event_gate.check(self._database, self._clock.now_ms()))
         self._step("traffic", lambda: traffic_counter.trim(self._database, self._clock.now_ms()))
         self._step("retraining", self._ask_for_retraining)
         self._step("runs", self._retrain.note)
