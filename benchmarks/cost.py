@@ -1,4 +1,4 @@
-"""``python -m benchmarks.cost``: what an event, a sweep and a fan-out download from the database, and how that grows.
+"""``python -m benchmarks.cost``: what an event, a sweep, a fan-out and similar books download, and how that grows.
 
 The handlers run in this process over the real adapters, the database emulator and a published model of 10,000 books.
 Each answer of the database counts with its headers. The sweep is a quiet one: all lists are right and nothing changes.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -59,10 +59,11 @@ Row = dict[str, Any]
 
 @dataclass
 class Meter:
-    """Counts answers of the database."""
+    """Counts answers of the database, and the bytes that are sent to it as content."""
 
     requests: int = 0
     bytes: int = 0
+    sent: int = 0
 
     @contextmanager
     def reading(self, address: str) -> Iterator[None]:
@@ -74,6 +75,7 @@ class Meter:
             if urlsplit(str(request.url)).netloc == address:
                 headers = sum(len(name) + len(value) + 4 for name, value in answer.headers.items())
                 self.requests += 1
+                self.sent += len(request.body or b"")
                 self.bytes += len(answer.content) + headers + len("HTTP/1.1 200 OK\r\n\r\n")
             return answer
 
@@ -88,7 +90,21 @@ def cost_of(address: str, work: Callable[[], object]) -> Row:
         began = time.perf_counter()
         work()
         seconds = time.perf_counter() - began
-    return {"requests": meter.requests, "bytes": meter.bytes, "seconds": round(seconds, 3)}
+    return {"requests": meter.requests, "bytes": meter.bytes, "sent": meter.sent, "seconds": round(seconds, 3)}
+
+
+class Pages:
+    """Queues tasks, and keeps those of similar books."""
+
+    def __init__(self, tasks: Any) -> None:
+        self._tasks, self.kept = tasks, list[Mapping[str, Any]]()
+
+    def enqueue(self, function: str, payload: Mapping[str, Any], *more: Any) -> None:
+        """Implement ``backend.ports.TaskQueue``."""
+        if function == "similar":
+            self.kept.append(payload)
+        else:
+            self._tasks.enqueue(function, payload, *more)
 
 
 def measure(seed: int, quick: bool, sizes: tuple[int, ...] = ()) -> Row:
@@ -98,8 +114,10 @@ def measure(seed: int, quick: bool, sizes: tuple[int, ...] = ()) -> Row:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with ExitStack() as afterwards, stage(seed, processes, folder) as ready:
-            backends = afterwards.enter_context(_backends(ready))
+            *backends, pages = afterwards.enter_context(_backends(ready))
             result: Row = {"event": _event(ready, backends[0], seed)}
+            if hasattr(backends[0], "similar_books"):
+                result["similar"] = _similar(ready, backends[0], pages)
             result["fan_outs"] = []
             for readers in QUICK_FAN_OUTS if quick else FAN_OUTS:
                 uids = _shelve(ready, seed, readers, FAN_OUT_EACH)
@@ -122,8 +140,8 @@ def measure(seed: int, quick: bool, sizes: tuple[int, ...] = ()) -> Row:
 
 
 @contextmanager
-def _backends(ready: Stage) -> Iterator[tuple[Any, Any]]:
-    """Yield the functions' handlers twice: whose sweeps begin at once, and whose sweeps rest, as deployed."""
+def _backends(ready: Stage) -> Iterator[tuple[Any, Any, Pages]]:
+    """Yield the functions' handlers twice, whose sweeps begin at once and whose sweeps rest; and the queued pages."""
     from backend.composition import build, connect
     from backend.parameters import read_settings
     from bookrec_database.connection import disconnect
@@ -131,12 +149,14 @@ def _backends(ready: Stage) -> Iterator[tuple[Any, Any]]:
     with mock.patch.dict(os.environ, ready.environment):
         settings = read_settings()
         services = connect(settings)
+        pages = Pages(services.tasks)
+        services = replace(services, tasks=pages)
         try:
             if hasattr(settings, "sweep_rest_s"):
                 restless = replace(settings, sweep_rest_s=0)
-                yield build(restless, services), build(replace(settings, sweep_rest_s=REST_S), services)
+                yield build(restless, services), build(replace(settings, sweep_rest_s=REST_S), services), pages
             else:
-                yield build(settings, services), build(settings, services)
+                yield build(settings, services), build(settings, services), pages
         finally:
             disconnect()
 
@@ -183,7 +203,23 @@ def _fan_out(ready: Stage, backend: Any, uids: list[str]) -> Row:
     }
 
 
-def _sweep(ready: Stage, backends: tuple[Any, Any], seed: int, entries: int) -> Row:
+def _similar(ready: Stage, backend: Any, pages: Pages) -> Row:
+    """Return the cost of a publication's similar books: of the first one, and of one that changes nothing."""
+
+    def run() -> None:
+        pages.kept.clear()
+        backend.similar_books(rests=False)
+        for page in pages.kept:
+            names = ("publication", "attempt", "page", "after", "last")
+            backend.similar_books.page(*(page[name] for name in names))
+
+    first = cost_of(ready.database, run)
+    ready.request("DELETE", f"{paths.STATUS}/similar")
+    tasks = len(pages.kept)
+    return {"books": random_model.BOOKS, "tasks": tasks, "first": first, "unchanged": cost_of(ready.database, run)}
+
+
+def _sweep(ready: Stage, backends: Sequence[Any], seed: int, entries: int) -> Row:
     """Return the cost of a run with a whole sweep over lists that are right, of a run that rests, and of a day."""
     restless, resting = backends
     uids = _shelve(ready, seed, max(entries // EACH, 1), EACH)
@@ -237,6 +273,10 @@ def show(figures: Row) -> None:
     """Print the figures as tables."""
     event = figures["event"]
     print(f"\nan event, a shelf of {event['shelf']}: {_line(event)}")
+    if similar := figures.get("similar"):
+        print(f"\nsimilar books of {similar['books']:,} books, {similar['tasks']} tasks")
+        for name in ("first", "unchanged"):
+            print(f"{name:>9}: {_line(similar[name])}; {similar[name]['sent'] / 1e6:.4f} MB sent")
     print("\na fan-out")
     for row in figures["fan_outs"]:
         print(f"{row['readers']:9,} readers: {_line(row)}; {row['bytes_a_reader']:,.0f} bytes a reader")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bookrec.entries import ISBN_PATTERN, MAX_RATING, MAX_USER_ID, MIN_RATING
+from bookrec.further.sizes import MOST_GENRES, MOST_PAGES, MOST_SHARED
 from bookrec.life_cycle.manifest import MAX_FILE_BYTES
 from bookrec.ranking import LIST_SIZE
 
@@ -194,13 +195,32 @@ LIST_ITEM = Node(
     ),
 )
 
+SHORT_ITEM = Node(
+    "ShortItem",
+    "next",
+    "One book of a list that is not the reader's ten: without score and reasons.",
+    tuple(field for field in LIST_ITEM.fields if field.name not in ("score", "because")),
+)
+
+GENRE_LIST = Node(
+    "GenreList",
+    "genres",
+    "A reader's best books of one genre; books of other lists may be there too.",
+    (
+        Field("genre", Text(), "The genre, as most books of the catalogue spell it."),
+        Field("items", Many(SHORT_ITEM, LIST_SIZE), "The books, best first.", optional=True),
+    ),
+)
+
 BASED_ON = Node(
     "BasedOn",
     "basedOn",
     "The shelf that a list was computed from.",
     (
         Field("entries", Whole(), "How many valid entries it had."),
-        Field("digest", SHA256, "SHA-256 of the entries; equal shelves have equal digests."),
+        Field("digest", SHA256, "SHA-256 of entries and dismissals; equal ones have equal digests."),
+        Field("dismissed", Whole(), "How many dismissals counted; missing if none did.", optional=True),
+        Field("shelf", SHA256, "SHA-256 of the entries alone; missing if no dismissal counted.", optional=True),
     ),
 )
 
@@ -215,6 +235,30 @@ RECOMMENDATION_LIST = Node(
         Field("source", Text(known=("personal", "mixed", "popular")), "Where its items come from."),
         Field("basedOn", BASED_ON, "The shelf that it was computed from."),
         Field("items", Many(LIST_ITEM, LIST_SIZE), "The books, best first.", optional=True),
+        Field("more", Text(), "Of which sizes /More_Lists is; absent if there are no more lists.", optional=True),
+    ),
+)
+
+MORE_LISTS = Node(
+    "MoreLists",
+    "/More_Lists/{uid}",
+    "What follows a reader's ten, and the reader's strongest genres. Use it only if its listId is that of the ten.",
+    (
+        Field("listId", Text(), "The list that these belong to."),
+        Field("digest", SHA256, "SHA-256 of the entries, as in basedOn."),
+        Field("modelVersion", Text(), 'The model that computed them; "none" if no model was published yet.'),
+        Field("next", Many(Many(SHORT_ITEM, LIST_SIZE), MOST_PAGES), "The pages that follow the ten.", optional=True),
+        Field("genres", Many(GENRE_LIST, MOST_GENRES), "The strongest genre first.", optional=True),
+    ),
+)
+
+SHARED_LIST = Node(
+    "SharedList",
+    "/Shared_Lists/{trending, newest}",
+    "A list for all readers.",
+    (
+        Field("generatedAt", Whole(), "When it was written, by the database's clock; milliseconds since 1970."),
+        Field("items", Many(SHORT_ITEM, MOST_SHARED), "The books, best first.", optional=True),
     ),
 )
 
@@ -303,6 +347,10 @@ NODES = (
     LIST_ITEM,
     BASED_ON,
     RECOMMENDATION_LIST,
+    SHORT_ITEM,
+    GENRE_LIST,
+    MORE_LISTS,
+    SHARED_LIST,
     EXPERIMENT,
     POINTER,
     FILE_ENTRY,

@@ -120,13 +120,20 @@ class Demo:
         return [isbn for isbn, _ in sorted(shared.items(), key=lambda pair: (-pair[1], pair[0]))[:FIRST_BOOKS]]
 
     def _change_and_remove(self, reader: Reader, keys: list[str]) -> None:
-        self._step("The reader changes a rating, then removes a book: the list follows")
+        self._step("The reader changes a rating, removes a book and dismisses one: the list follows")
         began = time.monotonic()
         reader.rate(keys[0], 2.5)
         self._await_list(reader, began, "changed 5 stars to 2.5")
         began = time.monotonic()
         reader.remove(keys[1])
         self._await_list(reader, began, "removed a book")
+        book = (reader.recommendations() or {})["items"][0]
+        began = time.monotonic()
+        reader.dismiss(book["isbn"])
+        self._await_list(reader, began, f"not interested: {book['title']}")
+        began = time.monotonic()
+        reader.dismiss(book["isbn"], undo=True)
+        self._await_list(reader, began, "took that back")
 
     def _wait_for_second(self, stack: Stack, reader: Reader) -> None:
         self._step("The queue retrains by itself, once the readers are quiet; a second model goes live")

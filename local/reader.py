@@ -8,7 +8,10 @@ from typing import Any
 
 import requests
 
+from bookrec import paths
+from bookrec.server_values import TIMESTAMP, increment
 from bookrec.shelf import MAX_SHELF, Shelf, build_shelf, sort_out
+from bookrec.usage.dismissed import parse_dismissals
 from local.accounts import sign_in
 from local.stack import Addresses
 
@@ -61,12 +64,26 @@ class Reader:
         """Take a book off the shelf."""
         self.request("DELETE", f"User_Book/{entry_key}").raise_for_status()
 
+    def dismiss(self, isbn: str, *, undo: bool = False) -> None:
+        """Say that a book is not wanted, or take that back, as the app does: one update."""
+        key, step = paths.book_key(isbn), -1 if undo else 1
+        count = {"dismissals/count": increment(step), "dismissals/last": key}
+        values = {f"dismissed/{key}": None if undo else dict(TIMESTAMP), **count}
+        self.request("PATCH", f"{paths.USERS}/{self.uid}", values).raise_for_status()
+
+    def dismissed(self) -> dict[str, int]:
+        """Return when which books were dismissed, by key."""
+        answer = self.request("GET", paths.dismissed(self.uid))
+        answer.raise_for_status()
+        return dict(paths.children(answer.json()))
+
     def shelf(self) -> Shelf:
-        """Return the shelf through the app's own query."""
+        """Return the shelf through the app's own query, with the dismissals."""
         mine = {"orderBy": '"userId"', "equalTo": f'"{self.uid}"', "limitToLast": str(MAX_SHELF)}
         answer = self.request("GET", "User_Book", **mine)
         answer.raise_for_status()
-        return build_shelf(self.uid, sort_out(answer.json())[0])
+        dismissed = parse_dismissals(self.dismissed(), None).counted(int(time.time() * 1000))
+        return build_shelf(self.uid, sort_out(answer.json())[0], dismissed)
 
     def recommendations(self) -> dict[str, Any] | None:
         """Return the list in the database, or None."""

@@ -127,7 +127,16 @@ def test_the_contract_names_the_fields_of_entries_and_catalogue():
 
 def test_the_rules_close_what_the_contract_does_not_open():
     top = set(re.findall(r'^    "(\w+)":', RULES, re.MULTILINE))
-    assert top == {"User_Book", "Books", "archive", "Users", "Similar_Books", "Recommender"}
+    assert top == {
+        "User_Book",
+        "Books",
+        "archive",
+        "Users",
+        "Similar_Books",
+        "More_Lists",
+        "Shared_Lists",
+        "Recommender",
+    }
 
 
 def test_the_figures_of_the_readme_are_those_of_the_benchmarks():
@@ -150,3 +159,9 @@ def test_operations_have_every_setting_of_the_functions_with_its_default_and_mea
     assert len(lines) > 10
     assert set(table) == lines, "docs/operations.md is to have:\n" + "\n".join(sorted(lines - set(table)))
     assert table == sorted(table)
+
+
+def test_a_readers_own_copy_names_every_node_that_the_reader_cannot_read():
+    stored = set(re.findall(r"`/Recommender/(\w+)", (ROOT / "docs" / "privacy.md").read_text().split("\n\n")[1]))
+    told = set(re.findall(r"where: '/Recommender/(\w+)'", (ROOT / "web" / "client.js").read_text()))
+    assert told == stored

@@ -18,6 +18,14 @@
  *   source: 'personal' | 'popular' | 'newest', because?: string[]}} Item
  * @typedef {{listId: string, generatedAt: number, modelVersion: string, source: 'personal' | 'mixed' | 'popular',
  *   basedOn: {entries: number, digest: string}, items: Item[]}} List
+ * @typedef {{entryKey: string, bookId: string, isbn: string, title: string, author: string, rating: number}} Addition
+ *   a book to be put on the shelf, with the keys under which it will be
+ * @typedef {{at: string, account: object, profile: object, list: unknown, moreLists: unknown, dismissed: unknown,
+ *   dismissals: unknown, shown: unknown, seen: unknown, entries: object, copies: object, denied: string[],
+ *   elsewhere: {where: string, what: string}[], ask: string}} OwnCopy
+ * @typedef {{isbn: string, title: string, author: string, image?: string, predictedRating?: number,
+ *   source: 'personal' | 'popular' | 'newest'}} ShortItem
+ * @typedef {{listId: string, next: ShortItem[][], genres: {genre: string, items?: ShortItem[]}[]}} MoreLists
  * @typedef {() => void} Unsubscribe
  */
 
@@ -40,6 +48,7 @@ import {
   forceWebSockets,
   get,
   getDatabase,
+  increment,
   limitToFirst,
   limitToLast,
   onValue,
@@ -246,6 +255,38 @@ export async function findBook({ database }, isbn) {
   return (await firstBooks(database, 1, orderByChild('isbn'), equalTo(isbn)))[0] ?? null;
 }
 
+/**
+ * Return the books that are most similar to one, the best first: what its readers also have. None if the backend knows
+ * of none, which is so for a book that was added since the last model was trained.
+ *
+ * @param {Pick<Client, 'database'>} client
+ * @param {string} isbn
+ * @param {Iterable<string>} [without] ISBNs to leave out: what is on the shelf, and what the reader has dismissed
+ * @returns {Promise<Book[]>}
+ */
+export async function similarTo({ database }, isbn, without = []) {
+  const known = new Set(without);
+  const node = (await get(ref(database, `Similar_Books/${keyOf(isbn)}`))).val();
+  const isbns = Object.values(node ?? {}).filter((other) => typeof other === 'string' && !known.has(other));
+  const books = await Promise.all(
+    isbns.map((other) => firstBooks(database, 1, orderByChild('isbn'), equalTo(other))),
+  );
+  return books.flat();
+}
+
+/**
+ * Return the books whose title or author begins with a text, as the catalogue writes it.
+ *
+ * @param {Pick<Client, 'database'>} client
+ * @param {'title' | 'author'} field
+ * @param {string} text
+ * @param {number} limit
+ * @returns {Promise<Book[]>}
+ */
+export async function booksBeginning({ database }, field, text, limit) {
+  return text ? beginningWith(database, field, text, limit) : [];
+}
+
 // --------------------------------------------------------------------------------------------------------------- shelf
 
 /**
@@ -320,6 +361,44 @@ export async function remove({ database }, entry) {
   await update(ref(database), { [`User_Book/${entry.key}`]: null, ...(copy && { [copy]: null }) });
 }
 
+/**
+ * Return keys for books that will be put on the shelf. They are made here, in ascending order, so that a write can be
+ * repeated: with the same keys, it changes nothing.
+ *
+ * @param {Pick<Client, 'database'>} client
+ * @returns {{entryKey: string, bookId: string}}
+ */
+export function newKeys({ database }) {
+  const [bookId, entryKey] = [push(ref(database, 'Books')).key, push(ref(database, 'User_Book')).key];
+  if (!bookId || !entryKey) throw new Error('a reference without a key');
+  return { entryKey, bookId };
+}
+
+/**
+ * Add books and change ratings in one write: all of it or nothing. Whoever writes more than 300 entries in a minute is
+ * paused for ten; each book in here counts.
+ *
+ * @param {Client} client
+ * @param {Addition[]} additions
+ * @param {Entry[]} [changed] entries with their new rating
+ * @returns {Promise<void>} settled when the database has accepted or denied the write
+ */
+export async function writeShelf(client, additions, changed = []) {
+  const userId = uidOf(client);
+  /** @type {Record<string, unknown>} */
+  const nodes = {};
+  for (const { entryKey, bookId, isbn, title, author, rating } of additions) {
+    nodes[`Books/${bookId}`] = { isbn, title, author, myRate: rating };
+    nodes[`User_Book/${entryKey}`] = { userId, bookId, isbn, myRate: rating };
+  }
+  for (const entry of changed) {
+    const copy = copyOf(entry);
+    nodes[`User_Book/${entry.key}/myRate`] = entry.rating;
+    if (copy) nodes[`${copy}/myRate`] = entry.rating;
+  }
+  await update(ref(client.database), nodes);
+}
+
 // ----------------------------------------------------------------------------------------------------- recommendations
 
 /**
@@ -333,6 +412,91 @@ export async function remove({ database }, entry) {
 export function onRecommendations(client, callback, denied) {
   const mine = ref(client.database, `Users/${uidOf(client)}/recommendations`);
   return onValue(mine, (snapshot) => callback(snapshot.val()), denied);
+}
+
+/**
+ * Follow the books that the user has dismissed: their ISBNs, the latest first.
+ *
+ * @param {Client} client
+ * @param {(isbns: string[]) => void} callback
+ * @param {(error: Error) => void} denied called if the rules deny access
+ * @returns {Unsubscribe}
+ */
+export function onDismissed(client, callback, denied) {
+  return onValue(
+    ref(client.database, `Users/${uidOf(client)}/dismissed`),
+    (snapshot) => {
+      /** @type {[string, number][]} */
+      const dismissed = Object.entries(snapshot.val() ?? {});
+      callback(dismissed.sort(([, a], [, b]) => b - a).map(([key]) => isbnOf(key)));
+    },
+    denied,
+  );
+}
+
+/**
+ * Say that the user is not interested in a book: it leaves the list in every edition. A reader dismisses at most 200
+ * books; the dismissal of one that is dismissed already is denied.
+ *
+ * @param {Client} client
+ * @param {string} isbn
+ * @returns {Promise<void>} settled when the database has accepted or denied the write
+ */
+export async function dismiss(client, isbn) {
+  await update(ref(client.database, `Users/${uidOf(client)}`), {
+    [`dismissed/${bookKey(isbn)}`]: serverTimestamp(),
+    'dismissals/count': increment(1),
+    'dismissals/last': bookKey(isbn),
+  });
+}
+
+/**
+ * Take a dismissal back.
+ *
+ * @param {Client} client
+ * @param {string} isbn
+ */
+export async function undismiss(client, isbn) {
+  await update(ref(client.database, `Users/${uidOf(client)}`), {
+    [`dismissed/${bookKey(isbn)}`]: null,
+    'dismissals/count': increment(-1),
+    'dismissals/last': bookKey(isbn),
+  });
+}
+
+/**
+ * Return the database key of a book: a key cannot have a dot, and no ISBN has a comma.
+ *
+ * @param {string} isbn
+ */
+export const bookKey = (isbn) => isbn.replaceAll('.', ',');
+
+/** @param {string} key */
+const isbnOf = (key) => key.replaceAll(',', '.');
+
+/**
+ * Return what follows the user's ten in pages, and the user's strongest genres; null if there is nothing of the kind, or
+ * what is there belongs to another list than this one: its change is on its way, and calls back with the new list.
+ *
+ * @param {Client} client
+ * @param {List} list the ten that the page shows
+ * @returns {Promise<MoreLists | null>}
+ */
+export async function moreLists(client, list) {
+  const more = (await get(ref(client.database, `More_Lists/${uidOf(client)}`))).val();
+  if (more?.listId !== list.listId) return null;
+  return { listId: more.listId, next: more.next ?? [], genres: more.genres ?? [] };
+}
+
+/**
+ * Return the lists that all readers share: what is shelved more than before, and what is new in the catalogue.
+ *
+ * @param {Pick<Client, 'database'>} client
+ * @returns {Promise<{trending: ShortItem[], newest: ShortItem[]}>} empty if there are none
+ */
+export async function sharedLists({ database }) {
+  const lists = (await get(ref(database, 'Shared_Lists'))).val();
+  return { trending: lists?.trending?.items ?? [], newest: lists?.newest?.items ?? [] };
 }
 
 /**
@@ -365,6 +529,71 @@ export function onModel({ database }, callback, denied) {
   return onValue(ref(database, 'Recommender/model'), (snapshot) => callback(snapshot.val()), denied);
 }
 
+// ------------------------------------------------------------------------------------------------------------ own copy
+
+/** What is stored about a reader where the reader cannot read it; `docs/privacy.md` says until when. */
+export const ELSEWHERE = [
+  { where: '/Recommender/readers', what: 'that your profile was seen, or is gone' },
+  { where: '/Recommender/dirty', what: 'that your shelf has changed since the last training' },
+  { where: '/Recommender/changes', what: 'which entries have changed since the last training' },
+  { where: '/Recommender/writes', what: 'a number that grows with each write of your list' },
+  { where: '/Recommender/shelvings', what: 'which books of your lists you put on the shelf' },
+  { where: '/Recommender/paused', what: 'that you wrote too fast, and until when no entry is accepted' },
+  { where: '/Recommender/rejected', what: 'which of your entries are rejected, and why' },
+  { where: '/Recommender/status', what: 'that your list is being made, for a moment; or that making it failed' },
+  { where: 'Cloud Storage: lists, snapshots and, if switched on, backups', what: 'copies of your entries and lists' },
+  { where: 'logs', what: 'a hash of your user id' },
+];
+
+const ASK = 'The people who run this app can read these; ask them by the contact address of its privacy policy.';
+
+/** So many copies are read at a time. */
+const COPIES_AT_A_TIME = 50;
+
+/**
+ * Return everything that is stored about the user and that the user may read, and what else there is.
+ *
+ * @param {Client} client
+ * @returns {Promise<OwnCopy>} can be written as JSON
+ */
+export async function ownCopy(client) {
+  const { auth, database } = client;
+  const uid = uidOf(client);
+  /** @type {string[]} */
+  const denied = [];
+  /** @type {(path: string) => Promise<unknown>} */
+  const value = (path) =>
+    get(ref(database, path)).then(
+      (snapshot) => snapshot.val(),
+      (error) => {
+        if (!/permission.denied/i.test(`${error?.code} ${error?.message}`)) throw error;
+        denied.push(path);
+        return null;
+      },
+    );
+  const mine = query(ref(database, 'User_Book'), orderByChild('userId'), equalTo(uid));
+  const [own, shelf, moreLists] = await Promise.all([value(`Users/${uid}`), get(mine), value(`More_Lists/${uid}`)]);
+  /** @type {Record<string, {bookId?: unknown}>} */
+  const entries = shelf.val() ?? {};
+  const paths = new Set(Object.values(entries).map((entry) => copyOf({ bookId: String(entry?.bookId ?? '') })));
+  /** @type {Record<string, unknown>} */
+  const copies = {};
+  const wanted = [...paths].filter((path) => path !== null);
+  for (let start = 0; start < wanted.length; start += COPIES_AT_A_TIME) {
+    const some = wanted.slice(start, start + COPIES_AT_A_TIME);
+    const nodes = await Promise.all(some.map(value));
+    some.forEach((path, place) => {
+      if (nodes[place] !== null) copies[path.slice('Books/'.length)] = nodes[place];
+    });
+  }
+  const { recommendations: list = null, dismissed = null, dismissals = null, shown = null, seen = null, ...profile } =
+    /** @type {Record<string, unknown>} */ (own ?? {}); // prettier-ignore
+  const { email = null, metadata } = /** @type {User} */ (auth.currentUser);
+  const account = { uid, email, createdAt: metadata.creationTime ?? null, lastSignInAt: metadata.lastSignInTime ?? null };
+  const nodes = { list, moreLists, dismissed, dismissals, shown, seen, entries, copies };
+  return { at: new Date().toISOString(), account, profile, ...nodes, denied, elsewhere: ELSEWHERE, ask: ASK };
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 
 /** @param {Client} client */
@@ -374,9 +603,18 @@ function uidOf({ auth }) {
 }
 
 /**
+ * Return a book's key: its ISBN with a comma, which no ISBN has, for each dot, which no key has.
+ *
+ * @param {string} isbn
+ */
+function keyOf(isbn) {
+  return isbn.replaceAll('.', ',');
+}
+
+/**
  * Return the path of an entry's copy, or null if its `bookId` cannot be a key.
  *
- * @param {Entry} entry
+ * @param {Pick<Entry, 'bookId'>} entry
  */
 function copyOf({ bookId }) {
   return /^[^.#$[\]/]{1,64}$/.test(bookId) ? `Books/${bookId}` : null;

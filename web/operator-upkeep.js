@@ -114,7 +114,7 @@ function untilLater(nodes) {
 }
 
 /** Show when the reconciler last ran, and what it repaired. */
-export function reconciler({ reconcile, leftOut, paused }) {
+export function reconciler({ reconcile, leftOut, paused, dismissals }) {
   if (!reconcile?.at)
     return [empty('The reconciler’s last run, and what it repaired, will appear here.')];
   return [
@@ -126,6 +126,9 @@ export function reconciler({ reconcile, leftOut, paused }) {
       ['Complete sweeps', count(reconcile.sweeps ?? 0)],
       ['Readers paused, since they write too fast', untilLater(paused)],
       ['Readers left out, since their lists made functions die', untilLater(leftOut)],
+      dismissals?.at
+        ? ['Books dismissed', `${count(dismissals.books)}, by ${counted(dismissals.readers, 'reader')}`]
+        : null,
       reconcile.failed ? ['Failed steps', reconcile.failed] : null,
     ]),
   ];

@@ -135,6 +135,7 @@ const NODES = {
   fanout: 'status/fanout',
   reconcile: 'status/reconcile',
   leftOut: 'status/leftOut',
+  dismissals: 'status/dismissals',
   rejected: 'status/rejected',
   counters: 'status/counters',
   quality: 'status/quality',
@@ -271,7 +272,7 @@ const PARTS = {
   past: [['model', 'quality'], pastExperiments],
   traffic: [['traffic'], traffic],
   fanout: [['fanout', 'model'], fanout],
-  reconciler: [['reconcile', 'leftOut', 'paused'], reconciler],
+  reconciler: [['reconcile', 'leftOut', 'paused', 'dismissals'], reconciler],
   rejected: [['rejected', 'records'], rejected],
 };
 

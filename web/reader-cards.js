@@ -8,7 +8,7 @@ import { BADGES, parts } from './reader-words.js';
  * @typedef {import('./client.js').Book} Book
  * @typedef {import('./client.js').Entry} Entry
  * @typedef {{shelve: (book: Book, rating: number) => void, rate: (entry: Entry, rating: number) => void,
- *   remove: (entry: Entry) => void}} Actions
+ *   remove: (entry: Entry) => void, dismiss: (book: Book) => void, similar: (book: Book) => void}} Actions
  * @typedef {{book: Book, entry?: Entry, rank?: number, source?: keyof typeof BADGES, predicted?: number, reason?: import('./reader-words.js').Words,
  *   more?: Book | null}} Card  `more` is the catalogue's book, with fields that the list lacks
  */
@@ -28,6 +28,9 @@ export function bookCard(first, actions) {
   });
   const add = h('button', { type: 'button', class: 'secondary small add', 'aria-label': `Add to shelf: ${title}` }, 'Add to shelf');
   add.addEventListener('click', () => actions.shelve(card.book, 0));
+  const not = h('button', { type: 'button', class: 'link dismiss', 'aria-label': `Not interested: ${title}` }, 'Not interested');
+  not.addEventListener('click', () => actions.dismiss(card.book));
+  const like = similarButton(title, () => actions.similar(card.book));
   const there = h('span', { class: 'there' }, 'On your shelf');
   const rank = h('span', { class: 'rank' });
   const badge = h('span', { class: 'badge' });
@@ -49,7 +52,7 @@ export function bookCard(first, actions) {
       reason,
       description,
     ),
-    h('div', { class: 'actions' }, slider.element, add, there),
+    h('div', { class: 'actions' }, slider.element, add, not, like, there),
   );
   return {
     element,
@@ -58,6 +61,7 @@ export function bookCard(first, actions) {
       card = next;
       slider.set(next.entry?.rating ?? 0);
       show(add, !next.entry);
+      show(not, Boolean(next.rank) && !next.entry);
       show(there, Boolean(next.entry));
       say(rank, next.rank ? String(next.rank) : '');
       say(badge, next.source ? BADGES[next.source] ?? '' : '');
@@ -85,12 +89,13 @@ export function shelfEntry(first, actions) {
   const unrated = h('span', { class: 'unrated' }, 'Not rated');
   const away = h('button', { type: 'button', class: 'away' });
   away.addEventListener('click', () => actions.remove(entry));
+  const like = similarButton('', () => actions.similar(book));
   const place = h('div', { class: 'book-cover' });
   const element = h(
     'li',
     { class: 'entry', 'data-isbn': entry.isbn },
     place,
-    h('div', { class: 'book-text' }, title, author, h('div', { class: 'actions' }, slider.element, unrated)),
+    h('div', { class: 'book-text' }, title, author, h('div', { class: 'actions' }, slider.element, unrated, like)),
     away,
   );
   let drawn = '';
@@ -110,8 +115,17 @@ export function shelfEntry(first, actions) {
       say(author, book.author);
       slider.element.setAttribute('aria-label', `Your rating for ${short}`);
       away.setAttribute('aria-label', `Remove ${short} from your shelf`);
+      like.setAttribute('aria-label', `Similar books: ${short}`);
     },
   };
+}
+
+/**
+ * @param {string} title
+ * @param {() => void} open
+ */
+function similarButton(title, open) {
+  return h('button', { type: 'button', class: 'link small similar', 'aria-label': `Similar books: ${title}`, onclick: open }, 'Similar books');
 }
 
 /**

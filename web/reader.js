@@ -4,8 +4,12 @@ import * as client from './client.js';
 import { h, show } from './elements.js';
 import { bookCard, shelfEntry } from './reader-cards.js';
 import { setUpSignIn } from './reader-sign-in.js';
+import { setUpCopy } from './reader-copy.js';
 import { setUpFind } from './reader-find.js';
 import { setUpShown } from './reader-shown.js';
+import { setUpSimilar } from './reader-similar.js';
+import { setUpImport } from './reader-import.js';
+import { setUpLists } from './reader-lists.js';
 import { keyedList } from './reader-parts.js';
 import { about, counted, duration, explain, parts, reason, stars } from './reader-words.js';
 
@@ -14,8 +18,8 @@ import { about, counted, duration, explain, parts, reason, stars } from './reade
  * @typedef {import('./client.js').Entry} Entry
  */
 
-const VIEWS = ['for-you', 'shelf', 'find'];
-const TITLES = { 'for-you': 'For you', shelf: 'Your shelf', find: 'Find books' };
+const VIEWS = ['for-you', 'shelf', 'find', 'import'];
+const TITLES = { 'for-you': 'For you', shelf: 'Your shelf', find: 'Find books', import: 'Bring your own shelf' };
 const PATIENCE_MS = 6000;
 /** The time after which the page says that the list takes long. */
 const CLOCK_SLACK_MS = 20;
@@ -33,6 +37,9 @@ const state = {
   list: undefined,
   /** @type {Entry[]} */
   shelf: [],
+  /** The ISBNs of dismissed books: they leave the screen at once, before the list follows. @type {Set<string>} */
+  dismissed: new Set(),
+  hasShelf: false,
   /** @type {Map<string, Book | null>} what the catalogue said, by ISBN */
   books: new Map(),
   /** @type {boolean | undefined} whether a model is live */
@@ -90,6 +97,19 @@ const actions = {
     // The button with the focus was removed with the book.
     if (document.activeElement === document.body) $('shelf-title').focus({ preventScroll: true });
   },
+  /** @param {Book} book */
+  dismiss(book) {
+    const { title } = parts(book.title);
+    const back = () => client.undismiss(reader, book.isbn);
+    write('you dismissed a book', `${title} will not be recommended.`, () => client.dismiss(reader, book.isbn), {
+      label: 'Undo',
+      act: () => write('you took it back', `${title} may be recommended again.`, back),
+    });
+  },
+  /** @param {Book} book */
+  similar(book) {
+    similar.open(book);
+  },
 };
 
 /**
@@ -131,6 +151,10 @@ function follow() {
   following = [
     client.onShelf(reader, shelfChanged, denied),
     client.onRecommendations(reader, listChanged, denied),
+    client.onDismissed(reader, (isbns) => {
+      state.dismissed = new Set(isbns);
+      renderList();
+    }, denied),
     client.onModel(reader, (model) => {
       state.hasModel = model !== null;
       renderList();
@@ -140,10 +164,13 @@ function follow() {
 
 /** @param {Entry[]} entries */
 function shelfChanged(entries) {
-  state.shelf = entries;
+  Object.assign(state, { shelf: entries, hasShelf: true });
   renderShelf();
   renderList();
   finding.render();
+  similar.render();
+  importing.render();
+  lists.render();
   learnAbout(entries.map(({ isbn }) => isbn));
 }
 
@@ -153,6 +180,7 @@ function listChanged(list) {
   const before = new Set(state.list?.items?.map(({ isbn }) => isbn));
   state.list = list;
   renderList();
+  lists.follow(list);
   if (list && isFirst) requestAnimationFrame(() => performance.mark('first-list'));
   const isOfLastWrite = list && lastWrite?.sent && list.generatedAt >= lastWrite.clock - CLOCK_SLACK_MS;
   if (isOfLastWrite && lastWrite) {
@@ -214,7 +242,7 @@ function renderList() {
   const titleOf = (/** @type {string} */ isbn) => bookOf(isbn).title;
   const ratingOf = (/** @type {string} */ isbn) => entryOf(isbn)?.rating;
   showTopTen(
-    (list?.items ?? []).map((item, index) => ({
+    (list?.items ?? []).filter(({ isbn }) => !state.dismissed.has(isbn)).map((item, index) => ({
       book: item,
       entry: entryOf(item.isbn),
       rank: index + 1,
@@ -225,7 +253,7 @@ function renderList() {
     })),
   );
   shown(list?.listId ?? null);
-  // If the book that was just rated has left the list, keyboard users are not sent to the top of the page.
+  // If the book that was just rated or dismissed has left the list, keyboard users are not sent to the top of the page.
   if (focused && !container.contains(document.activeElement)) $('for-you-title').focus({ preventScroll: true });
   $('list-about').textContent = list ? about(list) : '';
   show($('list-empty'), list === null);
@@ -321,6 +349,7 @@ function enter() {
     document.title = `${TITLES[view]} – Bookshelf`;
     scrollTo(0, 0);
     if (view === 'find') finding.open();
+    if (view === 'import') importing.open();
   }
 }
 
@@ -330,7 +359,7 @@ function userChanged(user) {
   following = [];
   clearTimeout(lastWrite?.timer);
   lastWrite = null;
-  Object.assign(state, { list: undefined, shelf: [], hasModel: undefined });
+  Object.assign(state, { list: undefined, shelf: [], hasShelf: false, dismissed: new Set(), hasModel: undefined });
   $('pulse').className = 'pulse';
   $('pulse').textContent = '';
   show($('toast'), false);
@@ -340,6 +369,9 @@ function userChanged(user) {
   renderList();
   renderShelf();
   finding.close();
+  similar.close();
+  importing.userChanged(user);
+  lists.close();
   if (!user) return;
   follow();
   enter();
@@ -347,8 +379,17 @@ function userChanged(user) {
 
 const shown = setUpShown(reader, $('top-ten'));
 const finding = setUpFind(reader, actions, entryOf, (problem) => toast(problem));
+const similar = setUpSimilar(reader, actions, entryOf, () => state.shelf.map(({ isbn }) => isbn));
+const importing = setUpImport(reader, () => (state.hasShelf ? state.shelf : null), (books) => {
+  for (const book of books) state.books.set(book.isbn, book);
+}); // prettier-ignore
+setUpCopy(reader, toast);
+const lists = setUpLists(reader, actions, entryOf, (problem) => toast(problem));
 setUpSignIn(reader, () => $('main').focus({ preventScroll: true }));
-$('sign-out').addEventListener('click', () => client.signOut(reader));
+$('sign-out').addEventListener('click', () => {
+  importing.forget();
+  client.signOut(reader);
+});
 addEventListener('hashchange', enter);
 addEventListener('online', renderConnection);
 addEventListener('offline', renderConnection);
@@ -365,4 +406,5 @@ client.onConnection(reader, (connected) => {
   }
   renderConnection();
   renderPulse();
+  importing.connectionChanged(connected);
 });

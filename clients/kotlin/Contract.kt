@@ -112,8 +112,12 @@ data class ListItem(
 data class BasedOn(
     /** How many valid entries it had. */
     val entries: Long = 0L,
-    /** SHA-256 of the entries; equal shelves have equal digests. */
+    /** SHA-256 of entries and dismissals; equal ones have equal digests. */
     val digest: String = "",
+    /** How many dismissals counted; missing if none did. */
+    val dismissed: Long? = null,
+    /** SHA-256 of the entries alone; missing if no dismissal counted. */
+    val shelf: String? = null,
 )
 
 /** Known values of `source` in a RecommendationList; more may be added. */
@@ -138,6 +142,66 @@ data class RecommendationList(
     val basedOn: BasedOn = BasedOn(),
     /** The books, best first. */
     val items: List<ListItem> = emptyList(),
+    /** Of which sizes /More_Lists is; absent if there are no more lists. */
+    val more: String? = null,
+)
+
+/** Known values of `source` in a ShortItem; more may be added. */
+object ShortItemSource {
+    const val PERSONAL = "personal"
+    const val POPULAR = "popular"
+    const val NEWEST = "newest"
+    const val EXPLORATION = "exploration"
+}
+
+/** One book of a list that is not the reader's ten: without score and reasons. In `next`. */
+@IgnoreExtraProperties
+data class ShortItem(
+    /** The book. */
+    val isbn: String = "",
+    /** The catalogue's title; may be empty. */
+    val title: String = "",
+    /** The catalogue's author; may be empty. */
+    val author: String = "",
+    /** The address of the cover; may be empty. */
+    val image: String = "",
+    /** Stars; absent if no model is live. */
+    val predictedRating: Double? = null,
+    /** Why the book is on the list. */
+    val source: String = "",
+)
+
+/** A reader's best books of one genre; books of other lists may be there too. In `genres`. */
+@IgnoreExtraProperties
+data class GenreList(
+    /** The genre, as most books of the catalogue spell it. */
+    val genre: String = "",
+    /** The books, best first. */
+    val items: List<ShortItem> = emptyList(),
+)
+
+/** What follows a reader's ten, and the reader's strongest genres. Use it only if its listId is that of the ten. In `/More_Lists/{uid}`. */
+@IgnoreExtraProperties
+data class MoreLists(
+    /** The list that these belong to. */
+    val listId: String = "",
+    /** SHA-256 of the entries, as in basedOn. */
+    val digest: String = "",
+    /** The model that computed them; "none" if no model was published yet. */
+    val modelVersion: String = "",
+    /** The pages that follow the ten. */
+    val next: List<List<ShortItem>> = emptyList(),
+    /** The strongest genre first. */
+    val genres: List<GenreList> = emptyList(),
+)
+
+/** A list for all readers. In `/Shared_Lists/{trending, newest}`. */
+@IgnoreExtraProperties
+data class SharedList(
+    /** When it was written, by the database's clock; milliseconds since 1970. */
+    val generatedAt: Long = 0L,
+    /** The books, best first. */
+    val items: List<ShortItem> = emptyList(),
 )
 
 /** An A/B experiment: A is the live model, B another kept version. In `experiment`. */

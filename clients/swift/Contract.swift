@@ -116,8 +116,12 @@ extension ListItem {
 struct BasedOn: Codable, Equatable, Sendable {
   /// How many valid entries it had.
   var entries: Int
-  /// SHA-256 of the entries; equal shelves have equal digests.
+  /// SHA-256 of entries and dismissals; equal ones have equal digests.
   var digest: String
+  /// How many dismissals counted; missing if none did.
+  var dismissed: Int?
+  /// SHA-256 of the entries alone; missing if no dismissal counted.
+  var shelf: String?
 }
 
 /// Known values of `source` in a RecommendationList; more may be added.
@@ -141,6 +145,8 @@ struct RecommendationList: Codable, Equatable, Sendable {
   var basedOn: BasedOn
   /// The books, best first.
   var items: [ListItem] = []
+  /// Of which sizes /More_Lists is; absent if there are no more lists.
+  var more: String?
 }
 
 extension RecommendationList {
@@ -152,6 +158,88 @@ extension RecommendationList {
     source = try fields.decode(String.self, forKey: .source)
     basedOn = try fields.decode(BasedOn.self, forKey: .basedOn)
     items = try fields.decodeIfPresent([ListItem].self, forKey: .items) ?? []
+    more = try fields.decodeIfPresent(String.self, forKey: .more)
+  }
+}
+
+/// Known values of `source` in a ShortItem; more may be added.
+enum ShortItemSource {
+  static let personal = "personal"
+  static let popular = "popular"
+  static let newest = "newest"
+  static let exploration = "exploration"
+}
+
+/// One book of a list that is not the reader's ten: without score and reasons. In `next`.
+struct ShortItem: Codable, Equatable, Sendable {
+  /// The book.
+  var isbn: String
+  /// The catalogue's title; may be empty.
+  var title: String
+  /// The catalogue's author; may be empty.
+  var author: String
+  /// The address of the cover; may be empty.
+  var image: String
+  /// Stars; absent if no model is live.
+  var predictedRating: Double?
+  /// Why the book is on the list.
+  var source: String
+}
+
+/// A reader's best books of one genre; books of other lists may be there too. In `genres`.
+struct GenreList: Codable, Equatable, Sendable {
+  /// The genre, as most books of the catalogue spell it.
+  var genre: String
+  /// The books, best first.
+  var items: [ShortItem] = []
+}
+
+extension GenreList {
+  init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    genre = try fields.decode(String.self, forKey: .genre)
+    items = try fields.decodeIfPresent([ShortItem].self, forKey: .items) ?? []
+  }
+}
+
+/// What follows a reader's ten, and the reader's strongest genres. Use it only if its listId is that of the ten. In `/More_Lists/{uid}`.
+struct MoreLists: Codable, Equatable, Sendable {
+  /// The list that these belong to.
+  var listId: String
+  /// SHA-256 of the entries, as in basedOn.
+  var digest: String
+  /// The model that computed them; "none" if no model was published yet.
+  var modelVersion: String
+  /// The pages that follow the ten.
+  var next: [[ShortItem]] = []
+  /// The strongest genre first.
+  var genres: [GenreList] = []
+}
+
+extension MoreLists {
+  init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    listId = try fields.decode(String.self, forKey: .listId)
+    digest = try fields.decode(String.self, forKey: .digest)
+    modelVersion = try fields.decode(String.self, forKey: .modelVersion)
+    next = try fields.decodeIfPresent([[ShortItem]].self, forKey: .next) ?? []
+    genres = try fields.decodeIfPresent([GenreList].self, forKey: .genres) ?? []
+  }
+}
+
+/// A list for all readers. In `/Shared_Lists/{trending, newest}`.
+struct SharedList: Codable, Equatable, Sendable {
+  /// When it was written, by the database's clock; milliseconds since 1970.
+  var generatedAt: Int
+  /// The books, best first.
+  var items: [ShortItem] = []
+}
+
+extension SharedList {
+  init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    generatedAt = try fields.decode(Int.self, forKey: .generatedAt)
+    items = try fields.decodeIfPresent([ShortItem].self, forKey: .items) ?? []
   }
 }
 

@@ -263,8 +263,12 @@ export const parseListItem: Parser<ListItem> = (value) => {
 export interface BasedOn {
   /** How many valid entries it had. */
   entries: number;
-  /** SHA-256 of the entries; equal shelves have equal digests. */
+  /** SHA-256 of entries and dismissals; equal ones have equal digests. */
   digest: string;
+  /** How many dismissals counted; missing if none did. */
+  dismissed?: number;
+  /** SHA-256 of the entries alone; missing if no dismissal counted. */
+  shelf?: string;
 }
 
 /** Parse a BasedOn from an untrusted value. */
@@ -273,10 +277,14 @@ export const parseBasedOn: Parser<BasedOn> = (value) => {
   if (fields === undefined) return undefined;
   const entries = number((n) => Number.isSafeInteger(n) && n >= 0)(fields['entries']);
   const digest = text(/^(?:[0-9a-f]{64})$/)(fields['digest']);
+  const dismissed = number((n) => Number.isSafeInteger(n) && n >= 0)(fields['dismissed']);
+  const shelf = text(/^(?:[0-9a-f]{64})$/)(fields['shelf']);
   if (entries === undefined || digest === undefined) return undefined;
   return {
     entries,
     digest,
+    ...(dismissed !== undefined && { dismissed }),
+    ...(shelf !== undefined && { shelf }),
   };
 };
 
@@ -297,6 +305,8 @@ export interface RecommendationList {
   basedOn: BasedOn;
   /** The books, best first. */
   items: ListItem[];
+  /** Of which sizes /More_Lists is; absent if there are no more lists. */
+  more?: string;
 }
 
 /** Parse a RecommendationList from an untrusted value. */
@@ -309,6 +319,7 @@ export const parseRecommendationList: Parser<RecommendationList> = (value) => {
   const source = text()(fields['source']);
   const basedOn = parseBasedOn(fields['basedOn']);
   const items = many(parseListItem, 10)(fields['items']) ?? [];
+  const more = text()(fields['more']);
   if (
     listId === undefined ||
     generatedAt === undefined ||
@@ -324,6 +335,130 @@ export const parseRecommendationList: Parser<RecommendationList> = (value) => {
     modelVersion,
     source,
     basedOn,
+    items,
+    ...(more !== undefined && { more }),
+  };
+};
+
+/** Known values of `source` in a ShortItem; more may be added. */
+export type ShortItemSource = 'personal' | 'popular' | 'newest' | 'exploration' | (string & {});
+
+/** One book of a list that is not the reader's ten: without score and reasons. In `next`. */
+export interface ShortItem {
+  /** The book. */
+  isbn: string;
+  /** The catalogue's title; may be empty. */
+  title: string;
+  /** The catalogue's author; may be empty. */
+  author: string;
+  /** The address of the cover; may be empty. */
+  image: string;
+  /** Stars; absent if no model is live. */
+  predictedRating?: number;
+  /** Why the book is on the list. */
+  source: ShortItemSource;
+}
+
+/** Parse a ShortItem from an untrusted value. */
+export const parseShortItem: Parser<ShortItem> = (value) => {
+  const fields = fieldsOf(value);
+  if (fields === undefined) return undefined;
+  const isbn = text(/^(?:[0-9A-Za-z][0-9A-Za-z ._:-]{0,63})$/)(fields['isbn']);
+  const title = text()(fields['title']);
+  const author = text()(fields['author']);
+  const image = text()(fields['image']);
+  const predictedRating = number((n) => n >= 0.5 && n <= 5)(fields['predictedRating']);
+  const source = text()(fields['source']);
+  if (
+    isbn === undefined ||
+    title === undefined ||
+    author === undefined ||
+    image === undefined ||
+    source === undefined
+  ) {
+    return undefined;
+  }
+  return {
+    isbn,
+    title,
+    author,
+    image,
+    ...(predictedRating !== undefined && { predictedRating }),
+    source,
+  };
+};
+
+/** A reader's best books of one genre; books of other lists may be there too. In `genres`. */
+export interface GenreList {
+  /** The genre, as most books of the catalogue spell it. */
+  genre: string;
+  /** The books, best first. */
+  items: ShortItem[];
+}
+
+/** Parse a GenreList from an untrusted value. */
+export const parseGenreList: Parser<GenreList> = (value) => {
+  const fields = fieldsOf(value);
+  if (fields === undefined) return undefined;
+  const genre = text()(fields['genre']);
+  const items = many(parseShortItem, 10)(fields['items']) ?? [];
+  if (genre === undefined) return undefined;
+  return {
+    genre,
+    items,
+  };
+};
+
+/** What follows a reader's ten, and the reader's strongest genres. Use it only if its listId is that of the ten. In `/More_Lists/{uid}`. */
+export interface MoreLists {
+  /** The list that these belong to. */
+  listId: string;
+  /** SHA-256 of the entries, as in basedOn. */
+  digest: string;
+  /** The model that computed them; "none" if no model was published yet. */
+  modelVersion: string;
+  /** The pages that follow the ten. */
+  next: ShortItem[][];
+  /** The strongest genre first. */
+  genres: GenreList[];
+}
+
+/** Parse a MoreLists from an untrusted value. */
+export const parseMoreLists: Parser<MoreLists> = (value) => {
+  const fields = fieldsOf(value);
+  if (fields === undefined) return undefined;
+  const listId = text()(fields['listId']);
+  const digest = text(/^(?:[0-9a-f]{64})$/)(fields['digest']);
+  const modelVersion = text()(fields['modelVersion']);
+  const next = many(many(parseShortItem, 10), 9)(fields['next']) ?? [];
+  const genres = many(parseGenreList, 9)(fields['genres']) ?? [];
+  if (listId === undefined || digest === undefined || modelVersion === undefined) return undefined;
+  return {
+    listId,
+    digest,
+    modelVersion,
+    next,
+    genres,
+  };
+};
+
+/** A list for all readers. In `/Shared_Lists/{trending, newest}`. */
+export interface SharedList {
+  /** When it was written, by the database's clock; milliseconds since 1970. */
+  generatedAt: number;
+  /** The books, best first. */
+  items: ShortItem[];
+}
+
+/** Parse a SharedList from an untrusted value. */
+export const parseSharedList: Parser<SharedList> = (value) => {
+  const fields = fieldsOf(value);
+  if (fields === undefined) return undefined;
+  const generatedAt = number((n) => Number.isSafeInteger(n) && n >= 0)(fields['generatedAt']);
+  const items = many(parseShortItem, 20)(fields['items']) ?? [];
+  if (generatedAt === undefined) return undefined;
+  return {
+    generatedAt,
     items,
   };
 };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backend.guards.foreign_writes import NOBODY
 from backend.handlers.dismissed_written import DismissedWritten
 from backend.handlers.entry_written import EntryWritten
+from bookrec.further.sizes import MORE_GENRES, MORE_PAGES
 
 if TYPE_CHECKING:
     from firebase_functions import db_fn
@@ -142,11 +144,13 @@ def model_published() -> None:
     """
     from backend.handlers.model_published import QUEUEING_MS
 
-    first = backend()
+    first, until = backend(), time.monotonic() + QUEUEING_MS / 1000
     every = (first, *first.others.values())
-    steps: list[Callable[[], object]] = [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
+    steps = list[Callable[[], object]]()
+    steps += [partial(one.model_published, QUEUEING_MS // len(every)) for one in every]
+    steps.append(lambda: first.similar_books(int((until - time.monotonic()) * 1000)))
     problems = list[Exception]()
-    for step in [*steps, first.similar_books]:
+    for step in steps:
         try:
             step()
         except Exception as problem:
@@ -166,19 +170,21 @@ def build(settings: Settings, services: Services) -> Backend:
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
     from backend.handlers.retrain import RetrainHandler, RetrainingQueue
+    from backend.handlers.shared_lists import SharedLists
     from backend.handlers.similar_books import SimilarBooksHandler
     from backend.handlers.unknown_instance import UnknownInstanceHandler
     from backend.handlers.write_rate import WriteRate
-    from backend.lists import ListRefresher
+    from backend.lists import ListRefresher, pace
     from backend.models import LiveModel
-    from backend.parameters import FANOUT_TASKS
+    from backend.parameters import FANOUT_TASKS, LIST_BYTES_PER_SECOND
     from backend.shard_writer import ShardWriter
     from bookrec.reordering.exploration import Exploration, day_of
 
     clock, concurrently = services.clock, services.concurrently
     model = LiveModel(services.database, services.store, services.load, clock)
     catalogue = CatalogueCache(services.database, clock, settings.catalogue_ttl_s * 1000)
-    writes_per_second = settings.list_writes_per_second / FANOUT_TASKS
+    per_second = settings.list_writes_per_second, LIST_BYTES_PER_SECOND
+    in_task = pace(clock, *(number / FANOUT_TASKS for number in per_second))
     queue = RetrainingQueue(services.tasks, settings.policy, clock)
     start_ms, limit_ms = settings.trainer_start_s * 1000, settings.trainer_timeout_s * 1000
     others = list(services.others.values())
@@ -208,18 +214,17 @@ def build(settings: Settings, services: Services) -> Backend:
 
     def of_instance(name: str, database: Database) -> Backend:
         half_life, gate = settings.fatigue_half_life, EventGate(database, clock, is_on=settings.list_events)
-        lists = ListRefresher(database, model, catalogue, clock, concurrently, exploration, half_life, gate.date)
-        shown = ListShownHandler(database, gate.date, remembers=half_life > 0)
+        lists, fanned_out, repaired = (
+            ListRefresher(
+                *(database, model, catalogue, clock, concurrently, exploration, settings.sizes, its_pace),
+                *(half_life, gate.date),
+            )
+            for its_pace in (None, in_task, pace(clock, *per_second))
+        )
+        shown, several = ListShownHandler(database, gate.date, remembers=half_life > 0), bool(others)
         shards = ShardWriter(
-            database,
-            services.store,
-            catalogue,
-            clock,
-            writes_per_second,
-            bool(others),
-            exploration(),
-            half_life,
-            gate.date,
+            *(database, services.store, catalogue, in_task, several, exploration(), settings.sizes),
+            *(half_life, gate.date),
         )
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
@@ -229,14 +234,15 @@ def build(settings: Settings, services: Services) -> Backend:
             list_shown=shown,
             retrain=retrain,
             model_published=published,
-            fanout=FanoutHandler(database, lists, model, shards, clock),
+            fanout=FanoutHandler(database, fanned_out, model, shards, clock),
             reconcile=lambda rests=True: Reconciliation(
                 database,
-                lists,
+                repaired,
                 shown,
                 published,
                 retrain,
                 clock,
+                SharedLists(database, catalogue, clock, settings.trend),
                 settings.sweep_rest_s * 1000 if rests else 0,
                 None if name else similar_books,
             )(),
@@ -290,6 +296,8 @@ def _trainer_jobs(settings: Settings) -> TrainerJobs:
         "MODEL_BUCKET": settings.bucket,
         "TRAINER_TIMEOUT_SECONDS": str(settings.trainer_timeout_s),
         "LEASE_SECONDS": str(settings.lease_s),
+        MORE_PAGES: str(settings.sizes.pages),
+        MORE_GENRES: str(settings.sizes.genres),
     }
     if settings.is_emulated:
         from backend.adapters.local_process import LocalTrainerJobs

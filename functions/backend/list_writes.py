@@ -5,31 +5,36 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from backend.models import InUse, Live
 from backend.ports import TIMESTAMP
 from bookrec import paths
 from bookrec.catalogue import Catalogue
+from bookrec.further.making import continued, with_more
+from bookrec.further.sizes import Sizes
 from bookrec.life_cycle.experiment import Experiment
 from bookrec.push_keys import push_time
-from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
+from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, by_score, top_list
 from bookrec.reader import GONE, HERE, OURS, Reader
 from bookrec.recommender import Recommender
-from bookrec.reordering import fatigue
+from bookrec.reordering import dismissals, fatigue
 from bookrec.reordering.exploration import OFF, Exploration, explored
 from bookrec.shelf import Shelf
 from bookrec.usage.conversions import conversion, shown_list
 from bookrec.usage.list_events import Rows
 from bookrec.usage.quality import NO_MODEL, standing
 
-TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES)
+TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES, paths.MORE_LISTS)
 """What the backend keeps of a reader besides the records of entries and the mark, until the reader leaves; the children
 of ``/Users/{uid}`` that are not the profile go too."""
+
+DEFAULT_SIZES = Sizes()
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The model and the catalogue with which all lists of a round are made, and who explores.
+    """The model, the catalogue and the sizes with which all lists of a round are made, and who explores.
 
     Attributes:
         fatigue_half_life: see ``fatigue.reorder``.
@@ -39,6 +44,7 @@ class Basis:
     in_use: InUse
     catalogue: Catalogue
     exploration: Exploration = OFF
+    sizes: Sizes = DEFAULT_SIZES
     fatigue_half_life: float = 0.0
     events_date: str = ""
 
@@ -65,25 +71,35 @@ class Reordering:
 
 
 def make_list(
-    shelf: Shelf, model: Recommender | None, catalogue: Catalogue, reordering: Reordering | None = None
+    shelf: Shelf,
+    model: Recommender | None,
+    catalogue: Catalogue,
+    sizes: Sizes = DEFAULT_SIZES,
+    reordering: Reordering | None = None,
 ) -> RecommendationList:
     """Return a shelf's list: the model's books, then popular and new ones; without a model, only the latter.
+
+    With it come the lists that follow it, of these ``sizes``.
 
     Args:
         reordering: of the model's books; None changes nothing.
     """
-    if model is None:
-        best = [isbn for isbn in catalogue.best_rated if catalogue[isbn].average_rating > 0]
-        fill = [Candidate(isbn, 0.0, None, "popular") for isbn in best]
-        fill += [Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest]
-        return top_list(shelf, NO_MODEL, [], fill, catalogue)
-    candidates: Sequence[Candidate] = model.candidates(shelf)
-    candidates = model.in_order(shelf, reordering(candidates) if reordering else candidates, catalogue)
-    return top_list(shelf, model.version, candidates, _fill(shelf, model, catalogue), catalogue)
+    version, ordered = NO_MODEL, list[Candidate]()
+    if model is not None:
+        likely = dismissals.lowered(model.candidates(shelf), shelf, catalogue)
+        likely = reordering(likely) if reordering else likely
+        version, ordered = model.version, by_score(model.in_order(shelf, likely, catalogue))
+    fill = partial(_fill, shelf, model, catalogue)
+    made = top_list(shelf, version, ordered, fill(), catalogue)
+    return with_more(made, ordered, fill, model, catalogue, sizes)
 
 
-def _fill(shelf: Shelf, model: Recommender, catalogue: Catalogue) -> Iterator[Candidate]:
-    yield from model.fill(shelf, catalogue.newest)  # sorted only if the list needs it
+def _fill(shelf: Shelf, model: Recommender | None, catalogue: Catalogue) -> Iterator[Candidate]:
+    if model is not None:
+        yield from model.fill(shelf, catalogue.newest)  # sorted only if the list needs it
+        return
+    yield from (Candidate(isbn, 0.0, None, "popular") for isbn in catalogue.well_rated)
+    yield from (Candidate(isbn, 0.0, None, "newest") for isbn in catalogue.newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +136,7 @@ def writes_for(
         replaced: the list before that one. Its outcome is written again if the models have changed: the write a moment
             ago did not know of the running experiment.
     """
-    is_remnant = reader.is_remnant and not keys
-    if reader.is_gone or is_remnant or (is_dismissal(changes) and _has_nothing(keys, reader)):
+    if reader.is_gone:
         return _purge(shelf, keys, reader, again)
     if not keys and _is_nobody(reader, replaced):
         return _forget(shelf, reader, basis, changes)
@@ -130,20 +145,20 @@ def writes_for(
         values[f"{paths.READERS}/{shelf.user_id}"] = HERE
     in_use, catalogue = basis.in_use, basis.catalogue
     wanted = None if in_use.is_degraded else in_use.version_of(shelf.user_id)
+    has_more = reader.more == basis.sizes.form
     is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
-    if is_full and reader.is_served(shelf, wanted, catalogue):
+    if is_full and has_more and reader.is_served(shelf, wanted, catalogue):
         return values
-    model, today = in_use.model_of(shelf.user_id), basis.exploration.day
-    made = plain = make_list(shelf, model, catalogue, Reordering(reader.seen.books, basis.fatigue_half_life))
-    explores = basis.exploration.is_for(shelf.user_id)
-    if changes is None:  # another model's list, or a short one, but the right one: a new day alone is no reason
-        if explores:
-            made = _explored(plain, model, catalogue, today if reader.day is None else reader.day)
-        if reader.has(made, catalogue) or (not again and reader.has_reordered(made, catalogue)):
+    reordering = Reordering(reader.seen.books, basis.fatigue_half_life)
+    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue, basis.sizes, reordering)
+    today = basis.exploration.day
+    if changes is None:  # another model's list, or a short one, may be the right one; a new day makes none wrong
+        present = _explored(made, basis, today if reader.day is None else reader.day)
+        if has_more and (reader.has(present, catalogue) or (not again and reader.has_reordered(present, catalogue))):
             return values
-    if explores:
-        made = _explored(plain, model, catalogue, today)
+    made = _explored(made, basis, today)
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
+    values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)  # always with its list: so they belong together
     rows = Rows(shelf.user_id, basis.events_date, in_use.live.experiment if in_use.live else None)
     if replaced and replaced.assignment != in_use.assignment:
         values |= _outcome(replaced.shelf, replaced.reader, in_use.live, rows)
@@ -154,24 +169,16 @@ def writes_for(
     return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))
 
 
-def is_dismissal(changes: Sequence[str] | None) -> bool:
-    """Return whether ``ListRefresher.refresh`` was called for an event of a dismissal."""
-    return changes is not None and not changes
-
-
-def _has_nothing(keys: Sequence[str], reader: Reader) -> bool:
-    """Return whether nothing is left of a reader but, perhaps, a list: removing the account has removed dismissals."""
-    dismissals = reader.dismissals
-    return not (keys or reader.has_profile or reader.mark or dismissals.at or dismissals.rejected)
-
-
-def _explored(
-    made: RecommendationList, model: Recommender | None, catalogue: Catalogue, day: int
-) -> RecommendationList:
-    """Return the list with a place for a book that few have; without a model, as it is."""
-    if model is None:
+def _explored(made: RecommendationList, basis: Basis, day: int) -> RecommendationList:
+    """Return a list with a place for a book that few have, if its reader explores; without a model, as it is."""
+    model = basis.in_use.model_of(made.shelf.user_id)
+    if model is None or not basis.exploration.is_for(made.shelf.user_id):
         return made
-    return explored(made, model.rare, day, catalogue, lambda isbn: model.predicted_ratings(made.shelf, [isbn])[0])
+
+    def rate(isbn: str) -> float:
+        return model.predicted_ratings(made.shelf, [isbn])[0]
+
+    return continued(explored(made, model.rare, day, basis.catalogue, rate), made, basis.catalogue)
 
 
 def _outcome(shelf: Shelf, reader: Reader, live: Live | None, rows: Rows) -> dict[str, object]:
@@ -236,9 +243,11 @@ def _is_nobody(reader: Reader, replaced: Replaced | None) -> bool:
 
 def _forget(shelf: Shelf, reader: Reader, basis: Basis, changes: Sequence[str] | None) -> dict[str, object]:
     """Return the marks that training needs of a reader who is nobody, and what removes a list that came too late."""
-    values = _marks(shelf, reader, changes or _changed(shelf, reader, basis.in_use.live))
-    if reader.has_list:
-        values |= dict.fromkeys((paths.recommendations(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"))
+    changed = changes or _changed(shelf, reader, basis.in_use.live)
+    values = _marks(shelf, reader, changed) if changed else {}
+    if reader.has_traces:
+        others = paths.more_lists(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"
+        values |= dict.fromkeys((*_ours(shelf.user_id), *others))
     return values | ({f"{paths.LIST_WRITES}/{shelf.user_id}": None} if values else {})
 
 
@@ -249,14 +258,17 @@ def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> di
     is trained on them. If the shelf has changed since the mark was written, it is written again: newer entries may have
     been trained on.
     """
-    dismissals = reader.dismissals
-    is_purged = reader.mark == GONE if keys else _has_nothing(keys, reader)
-    if is_purged and not (reader.has_traces or dismissals.at or dismissals.rejected or again):
+    if reader.mark == GONE and keys and not (reader.has_traces or again):
         return {}
     traces = [f"{node}/{shelf.user_id}" for node in TRACES]
-    traces += [f"{paths.USERS}/{shelf.user_id}/{name}" for name in sorted(OURS)]
+    traces += _ours(shelf.user_id)
     values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
     values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
     if shelf.entries and (reader.mark != GONE or again):
         values[f"{paths.CHANGES}/{shelf.entries[-1].key}"] = {"at": TIMESTAMP}
     return values
+
+
+def _ours(user_id: str) -> list[str]:
+    """Return the paths of what a reader's node holds besides the profile."""
+    return [f"{paths.USERS}/{user_id}/{name}" for name in sorted(OURS)]

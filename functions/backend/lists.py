@@ -10,12 +10,14 @@ from functools import partial
 
 from backend.catalogue_cache import CatalogueCache
 from backend.guards import event_gate
-from backend.list_writes import Basis, Replaced, writes_for
-from backend.models import LiveModel
+from backend.list_writes import DEFAULT_SIZES, Basis, Replaced, writes_for
+from backend.models import InUse, LiveModel
 from backend.ports import Clock, Concurrently, Database, increment
 from bookrec import paths
+from bookrec.catalogue import Catalogue
 from bookrec.entries import Entry
 from bookrec.errors import BookrecError
+from bookrec.further.sizes import Sizes
 from bookrec.reader import Reader
 from bookrec.reordering.exploration import OFF, Exploration
 from bookrec.shelf import Shelf, build_shelf, is_full, sort_out
@@ -32,6 +34,9 @@ MAX_STEP = 1 << 20
 
 Extra = Callable[[], Mapping[str, object]]
 """Returns what to write with an event's list, by path; called when the list is written."""
+
+Pace = Callable[[Mapping[str, object]], None]
+"""Waits as long as lists that were just written, by path, need to stay below the database's limits."""
 
 MAX_LISTS_A_WRITE, MAX_BYTES_A_WRITE = 50, 1 << 20
 """Bounds of one multi-path update."""
@@ -124,7 +129,12 @@ class _Round:
 
 
 class ListRefresher:
-    """Computes users' lists from their present shelves, and writes them with the marks that go with them."""
+    """Computes users' lists from their present shelves, and writes them with the marks that go with them.
+
+    Args:
+        sizes: of the lists that go with each list.
+        pace: is called after each write without an event, to wait; None writes as fast as the database does.
+    """
 
     def __init__(
         self,
@@ -134,11 +144,14 @@ class ListRefresher:
         clock: Clock,
         concurrently: Concurrently,
         exploration: Callable[[], Exploration] = lambda: OFF,
+        sizes: Sizes = DEFAULT_SIZES,
+        pace: Pace | None = None,
         fatigue_half_life: float = 0.0,
         events_date: Callable[[], str] = str,
     ) -> None:
         self._database, self._model, self._catalogue, self._clock = database, model, catalogue, clock
         self._concurrently, self._exploration = concurrently, exploration
+        self._sizes, self._pace = sizes, pace
         self._fatigue_half_life, self._events_date = fatigue_half_life, events_date
 
     def refresh(
@@ -199,6 +212,8 @@ class ListRefresher:
             for batch in batches(writes.values()):
                 extra_values, extra = extra() if extra else {}, None
                 self._database.update(batch | {WRITES: increment(1)} | event_gate.counted(batch) | dict(extra_values))
+                if changes is None and self._pace is not None:
+                    self._pace(batch)
             done.count(read.basis.in_use.version, writes, read.readers)
             done.full |= {user_id for user_id, keys in read.shelves.keys.items() if is_full(len(keys))}
             problems |= failed
@@ -235,11 +250,15 @@ class ListRefresher:
 
     def _cached(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.cached, self._catalogue.cached])
-        return Basis(in_use, catalogue, self._exploration(), self._fatigue_half_life, self._events_date())
+        return self._basis(in_use, catalogue)
 
     def _current(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.current, self._catalogue.current])
-        return Basis(in_use, catalogue, self._exploration(), self._fatigue_half_life, self._events_date())
+        return self._basis(in_use, catalogue)
+
+    def _basis(self, in_use: InUse, catalogue: Catalogue) -> Basis:
+        exploration, date = self._exploration(), self._events_date()
+        return Basis(in_use, catalogue, exploration, self._sizes, self._fatigue_half_life, date)
 
     def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int, listed: Container[str]) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.
@@ -287,6 +306,17 @@ def _shelves_of(readers: Mapping[str, Reader], nodes: Mapping[str, object], now_
             keys[user_id].append(key)
     dismissed = {user_id: reader.dismissals.counted(now_ms) for user_id, reader in readers.items()}
     return _Shelves({user_id: build_shelf(user_id, its, dismissed[user_id]) for user_id, its in entries.items()}, keys)
+
+
+def pace(clock: Clock, lists_per_second: float, bytes_per_second: float) -> Pace:
+    """Return what waits until so many lists and bytes a second were written."""
+
+    def wait(batch: Mapping[str, object]) -> None:
+        # What goes with a list is written with it, and is not a write of its own.
+        lists = sum(not path.startswith(f"{paths.MORE_LISTS}/") for path in batch)
+        clock.sleep(max(lists / lists_per_second, len(json.dumps(batch)) / bytes_per_second))
+
+    return wait
 
 
 def batches(writes: Iterable[Mapping[str, object]]) -> Iterator[dict[str, object]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firebase_functions.params import IntParam, StringParam
 
 from bookrec.environment import whole
+from bookrec.further import sizes
+from bookrec.further.shared import Trend
+from bookrec.further.sizes import Sizes
 from bookrec.life_cycle.retraining import Policy
 
 REGION = StringParam("REGION", default="us-central1", description="Region of the database, functions and trainer.")
@@ -54,6 +57,11 @@ LIST_WRITES_PER_SECOND = IntParam(
     default=200,
     description="Lists of a new model written per second; the rest of a database's 1,000 writes is for readers.",
 )
+LIST_BYTES_PER_SECOND = 700_000
+"""Bytes of lists written per second without an event: two thirds of the 64 MB a minute that a database takes.
+
+Source: Firebase documentation, Realtime Database limits.
+"""
 CATALOGUE_TTL_SECONDS = IntParam(
     "CATALOGUE_TTL_SECONDS", default=60, description="How old the cached catalogue may be before it is checked."
 )
@@ -72,6 +80,22 @@ LIST_EVENTS = IntParam(
     "LIST_EVENTS",
     default=0,
     description="1: events of lists (made, shown, taken, dismissed) are collected for `python -m trainer events`.",
+)
+MORE_PAGES = IntParam(
+    sizes.MORE_PAGES, default=Sizes().pages, description="Pages of ten books that follow a reader's list; 0 for none."
+)
+MORE_GENRES = IntParam(
+    sizes.MORE_GENRES, default=Sizes().genres, description="Genres of which a reader gets a list of ten; 0 for none."
+)
+TREND_DAYS = IntParam("TREND_DAYS", default=Trend().days, description="Days in which books trend.")
+TREND_DAYS_BEFORE = IntParam(
+    "TREND_DAYS_BEFORE", default=Trend().days_before, description="Days before these, with which they are compared."
+)
+TREND_READERS = IntParam(
+    "TREND_READERS", default=Trend().readers, description="Different readers that a trending book needs at least."
+)
+SHARED_LIST_SIZE = IntParam(
+    "SHARED_LIST_SIZE", default=Trend().size, description="Books on a list that all readers share; at most 20."
 )
 DATABASES = StringParam(
     "DATABASES",
@@ -94,6 +118,8 @@ class Settings:
         bucket: the bucket of the models; empty: the default one, whose name the project does not say.
         is_emulated: whether the functions run in the Emulator Suite.
         exploration: the share of the readers who explore, 0 to 1.
+        trend: what makes a book trend, for the lists that all readers share.
+        sizes: of the lists that go with each reader's ten.
         databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
             pointer and the lease for all of them.
         fatigue_half_life: in showings; 0 is off.
@@ -117,6 +143,8 @@ class Settings:
     databases: tuple[str, ...] = ()
     similar_page_size: int = 500
     exploration: float = 0.0
+    sizes: Sizes = field(default_factory=Sizes)
+    trend: Trend = field(default_factory=Trend)
     fatigue_half_life: int = 0
     list_events: bool = False
 
@@ -154,6 +182,13 @@ def read_settings() -> Settings:
         list_writes_per_second=_whole(LIST_WRITES_PER_SECOND),
         sweep_rest_s=_whole(SWEEP_REST_SECONDS, least=0),
         similar_page_size=_whole(SIMILAR_PAGE_SIZE),
+        sizes=sizes.read_sizes(os.environ),
+        trend=Trend(
+            days=_whole(TREND_DAYS),
+            days_before=_whole(TREND_DAYS_BEFORE),
+            readers=_whole(TREND_READERS),
+            size=min(_whole(SHARED_LIST_SIZE), sizes.MOST_SHARED),
+        ),
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
         exploration=min(_whole(EXPLORATION, least=0), 100) / 100,
         fatigue_half_life=_whole(FATIGUE_HALF_LIFE, least=0),

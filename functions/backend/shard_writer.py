@@ -9,13 +9,15 @@ from backend.catalogue_cache import CatalogueCache
 from backend.guards import event_gate
 from backend.guards.careful import Careful
 from backend.guards.list_sample import check_sample
-from backend.lists import WRITES, batches
+from backend.list_writes import DEFAULT_SIZES
+from backend.lists import WRITES, Pace, batches
 from backend.models import Live
-from backend.ports import TIMESTAMP, Clock, Database, ModelStore, increment
+from backend.ports import TIMESTAMP, Database, ModelStore, increment
 from bookrec import paths
 from bookrec.catalogue import Catalogue
 from bookrec.entries import user_id_of
 from bookrec.errors import BadModel
+from bookrec.further.sizes import Sizes
 from bookrec.life_cycle.manifest import Pointer, sha256, usable_pointer
 from bookrec.list_shards import (
     INDEX,
@@ -53,8 +55,9 @@ class ShardWriter:
     Only what the pointer vouches for is written, and only if a sample of the lists is what the model says.
 
     Args:
-        writes_per_second: how many lists one task writes per second at most.
+        pace: is called after each write, to wait.
         exploration: who explores; the day does not matter.
+        sizes: of the lists that go with each list.
         is_one_of_several: whether shards also have readers of other database instances; those have neither a profile
             nor an entry in this one, and are left out.
     """
@@ -64,16 +67,17 @@ class ShardWriter:
         database: Database,
         store: ModelStore,
         catalogue: CatalogueCache,
-        clock: Clock,
-        writes_per_second: float,
+        pace: Pace,
         is_one_of_several: bool = False,
         exploration: Exploration = OFF,
+        sizes: Sizes = DEFAULT_SIZES,
         fatigue_half_life: float = 0.0,
         events_date: Callable[[], str] = str,
     ) -> None:
         self._fatigue_half_life, self._events_date = fatigue_half_life, events_date
+        self._form = sizes.form
         self._database, self._store, self._catalogue = database, store, catalogue
-        self._clock, self._writes_per_second, self._is_one_of_several = clock, writes_per_second, is_one_of_several
+        self._pace, self._is_one_of_several = pace, is_one_of_several
         self._exploration = exploration
 
     def __call__(self, live: Live, number: int, lists: Careful) -> int:
@@ -162,14 +166,14 @@ class ShardWriter:
         writes: dict[str, dict[str, object]] = {}
         for user_id, reader in readers.items():
             rows = Rows(user_id, date, live.experiment)
-            values = _values(ready.get(user_id), reader, catalogue, live.pointer.version, rows)
+            values = _values(ready.get(user_id), reader, catalogue, live.pointer.version, self._form, rows)
             is_of_live = live.model_of(user_id) is live.model and not self._exploration.is_for(user_id)
             is_tired = fatigue.matters(reader.seen.books, self._fatigue_half_life)
             if is_of_live and not is_tired and user_id not in kept and values is not None:
                 writes[user_id] = values
         for batch in batches(writes.values()):
             self._database.update(batch | {WRITES: increment(1)} | event_gate.counted(batch))
-            self._clock.sleep(len(batch) / self._writes_per_second)
+            self._pace(batch)
         written = [user_id for user_id, values in writes.items() if values]
         changed = self._dirty(after, readers, since) if written else set()
         lists.refresh([*(readers.keys() - writes.keys()), *(user for user in written if user in changed)])
@@ -187,17 +191,19 @@ class ShardWriter:
 
 
 def _values(
-    ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str, rows: Rows
+    ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str, form: str | None, rows: Rows
 ) -> dict[str, object] | None:
     """Return what to write for a reader, nothing if all is right, or None if the shard's list cannot be used.
 
-    It cannot be used either if books were shelved since the present list was made, or if that one was shown and this is
-    not counted yet: a shard counts neither.
+    It cannot be used either if other lists go with it than the settings say, if books were shelved since the present
+    list was made, or if that one was shown and this is not counted yet: a shard counts neither.
 
     Args:
         rows: takes the event of the list.
     """
-    if ready is None or reader.is_gone or (reader.entries is not None and reader.entries < ready.entries):
+    if ready is None or reader.is_gone or ready.form != form:
+        return None
+    if reader.entries is not None and reader.entries < ready.entries:
         return None
     if reader.dismissals.at or (reader.is_shown and not reader.is_showing_added):
         return None
@@ -207,8 +213,10 @@ def _values(
     values: dict[str, object] = {}
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{ready.user_id}"] = HERE
-    if reader.digest != ready.digest or reader.isbns != ready.isbns or not reader.shows(ready.isbns, catalogue):
+    is_same = reader.digest == ready.digest and reader.isbns == ready.isbns and reader.more == form
+    if not (is_same and reader.shows(ready.isbns, catalogue)):
         values[paths.recommendations(ready.user_id)] = node
+        values[paths.more_lists(ready.user_id)] = ready.more_node(catalogue, version)
         items = {str(item["isbn"]): str(item["source"]) for item in ready.node["items"]}
         rows.made(str(node["listId"]), version, items, reader, TIMESTAMP)
         values |= rows.values

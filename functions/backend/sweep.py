@@ -14,7 +14,7 @@ from backend.ports import Clock, Database
 from backend.rejected import MAX_RECORDS, is_of_forged, is_same_forged, record
 from backend.shelf_walk import ShelfWalk
 from bookrec import paths
-from bookrec.entries import is_accepted, problem_of, user_id_of
+from bookrec.entries import Entry, is_accepted, problem_of, user_id_of
 from bookrec.errors import BadData
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.paths import children
@@ -41,27 +41,32 @@ class Counted:
     Attributes:
         rejected: the number of bad entries by reason, among those that count for a shelf.
         quality: what readers shelved while having which lists.
+        dismissed: the number of ``readers`` who have dismissed books, and of their dismissals, ``books``.
     """
 
     rejected: Counter[str] = field(default_factory=Counter)
     quality: Tally = field(default_factory=lambda: Tally(Standing(frozenset())))
+    dismissed: Counter[str] = field(default_factory=Counter)
 
     def to_node(self) -> dict[str, object]:
         """Return the database node."""
-        return {"refused": dict(self.rejected), "quality": self.quality.to_node()}
+        dismissed = dict(self.dismissed)
+        return {"refused": dict(self.rejected), "quality": self.quality.to_node(), "dismissed": dismissed}
 
 
 def read_counted(node: object) -> Counted:
     """Return the counts in a database node from ``Counted.to_node``."""
     fields = children(node)
     rejected = {str(reason): int(number) for reason, number in children(fields.get("refused")).items()}
-    return Counted(Counter(rejected), read_tally(fields.get("quality")))
+    dismissed = {name: paths.whole(children(fields.get("dismissed")).get(name)) for name in ("readers", "books")}
+    return Counted(Counter(rejected), read_tally(fields.get("quality")), Counter(dismissed))
 
 
 class Sweep:
     """One run's part of a sweep.
 
     Args:
+        count: is called with the valid entries on some whole shelves, each shelf once a sweep.
         add_showings: adds the last showings of some readers (``ListShownHandler.add``).
 
     Attributes:
@@ -69,10 +74,15 @@ class Sweep:
     """
 
     def __init__(
-        self, database: Database, lists: Careful, clock: Clock, add_showings: Callable[[Mapping[str, Reader]], int]
+        self,
+        database: Database,
+        lists: Careful,
+        clock: Clock,
+        count: Callable[[Iterable[Entry]], None],
+        add_showings: Callable[[Mapping[str, Reader]], int],
     ) -> None:
         self._database, self._lists, self._walk, self._clock = database, lists, ShelfWalk(database), clock
-        self._add_showings = add_showings
+        self._count, self._add_showings = count, add_showings
         self._visited: set[str] = set()
         self.repaired: Counter[str] = Counter()
 
@@ -95,6 +105,7 @@ class Sweep:
             self._lists_of(readers)
             self._remove_dirty_marks(readers)
             self._remove_dismissals(readers)
+            self._count_dismissals(readers, counted, numbered=True)
             return last
         page = self._database.page(phase, after, PAGE)
         if phase == paths.REJECTED:
@@ -144,7 +155,10 @@ class Sweep:
         self._lists_of(self._lists.wrong(stretch.readers, nodes))
         self._remove_dirty_marks(stretch.readers)
         self._remove_dismissals(stretch.readers)
-        rejected = sort_out(stretch.nodes)[1]
+        self._count_dismissals(stretch.readers, counted, numbered=False)
+        valid, rejected = sort_out(stretch.nodes)
+        gone = {user_id for user_id, reader in stretch.readers.items() if reader.is_gone}
+        self._count(entry for entry in valid if entry.key in nodes and entry.user_id not in gone)
         self._record(stretch.nodes, rejected)
         counted.rejected.update(problem.reason for key, problem in rejected.items() if key in nodes)
         return stretch.last
@@ -202,6 +216,13 @@ class Sweep:
             for reason, number in sorted(Counter(reasons[key].reason for key in removed if key in reasons).items()):
                 logs.warning("dismissals are removed", reader=logs.user_key(user_id), reason=reason, number=number)
             self.repaired["dismissals"] += 1
+
+    def _count_dismissals(self, readers: Mapping[str, Reader], counted: Counted, *, numbered: bool) -> None:
+        """Add the dismissals that count, of those readers whose ids are sorted as integers, or of the others."""
+        now = self._clock.now_ms()
+        for user_id, reader in readers.items():
+            books = len(reader.dismissals.counted(now)) if paths.is_number(user_id) is numbered else 0
+            counted.dismissed.update({"readers": int(books > 0), "books": books})
 
     def _records(self, page: Mapping[str, object]) -> None:
         """Remove the records of entries that are good or gone, or whose reader is; finish removing forged entries.

@@ -6,17 +6,23 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from bookrec import paths
 from bookrec.entries import parse_isbn
 from bookrec.errors import BadData
+from bookrec.push_keys import push_time
 
 MAX_TEXT = 1_000
 """Longest title, author or image address that is copied into a list, in characters."""
+
+MAX_GENRE, MAX_GENRES = 60, 5
+"""Longest name of a genre that is shown, in characters; genres of a book that count."""
 
 MAX_YEAR = 2100
 """A later year is an error, or means "unknown" (9999): it does not make a book the newest of all."""
@@ -77,11 +83,23 @@ class _Unread(NamedTuple):
 
 
 class Catalogue:
-    """The books of ``/archive`` by ISBN. A duplicate ISBN keeps the node with the smallest key."""
+    """The books of ``/archive`` by ISBN. A duplicate ISBN keeps the node with the smallest key.
 
-    def __init__(self, books: Iterable[Book | _Unread]) -> None:
+    Args:
+        genres: the nodes' genres by ISBN, as they are.
+        keys: the nodes' keys by ISBN; those that are push keys say when a book came into the catalogue.
+    """
+
+    def __init__(
+        self,
+        books: Iterable[Book | _Unread],
+        genres: Mapping[str, object] | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> None:
+        self._genres, self._keys = genres or {}, keys or {}
         self._books: dict[str, Book | _Unread] = {}
         self._editions: dict[str, tuple[str, str] | None] = {}
+        self._of_genre: dict[str, tuple[str, ...]] = {}
         for book in books:
             self._books.setdefault(book.isbn, book)
 
@@ -106,6 +124,43 @@ class Catalogue:
     def best_rated(self) -> tuple[str, ...]:
         """All ISBNs, the catalogue's best average rating first: what is popular if no model is live."""
         return tuple(sorted(self.newest, key=lambda isbn: -self[isbn].average_rating))
+
+    @cached_property
+    def well_rated(self) -> tuple[str, ...]:
+        """Those of ``best_rated`` that have a rating."""
+        return tuple(isbn for isbn in self.best_rated if self[isbn].average_rating > 0)
+
+    @cached_property
+    def latest(self) -> tuple[str, ...]:
+        """All ISBNs, the one that came into the catalogue last first, then as ``newest``."""
+        return tuple(sorted(self.newest, key=lambda isbn: -push_time(self._keys.get(isbn, ""))))
+
+    @cached_property
+    def genre_sizes(self) -> Mapping[str, int]:
+        """The number of books of each genre, by the genre's key."""
+        return Counter(genre for isbn in self._books for genre in self.genres(isbn))
+
+    @cached_property
+    def _genre_names(self) -> Mapping[str, str]:
+        spellings: dict[str, Counter[str]] = {}
+        for field in self._genres.values():
+            for key, name in parse_genres(field):
+                spellings.setdefault(key, Counter())[name] += 1
+        return {key: min(names, key=lambda name: (-names[name], name)) for key, names in spellings.items()}
+
+    def genres(self, isbn: str) -> tuple[str, ...]:
+        """Return the keys of the genres of one of the books."""
+        return tuple(key for key, _ in parse_genres(self._genres.get(isbn)))
+
+    def genre_name(self, genre: str) -> str:
+        """Return a genre's most common spelling."""
+        return self._genre_names[genre]
+
+    def of_genre(self, genre: str) -> tuple[str, ...]:
+        """Return the ISBNs of a genre, the newest book first; they are looked for once."""
+        if genre not in self._of_genre:
+            self._of_genre[genre] = tuple(isbn for isbn in self.newest if genre in self.genres(isbn))
+        return self._of_genre[genre]
 
     def __len__(self) -> int:
         return len(self._books)
@@ -154,7 +209,8 @@ def parse_catalogue(nodes: Mapping[str, object]) -> tuple[Catalogue, dict[str, B
         other = keys.get(book.isbn)
         if other is None or paths.key_order(key) < paths.key_order(other):  # only if two nodes are one book
             books[book.isbn], keys[book.isbn] = book, key
-    return Catalogue(books.values()), rejected
+    genres = {isbn: paths.children(nodes[key]).get("genre") for isbn, key in keys.items()}
+    return Catalogue(books.values(), genres, keys), rejected
 
 
 def _unread(value: object) -> _Unread:
@@ -162,6 +218,25 @@ def _unread(value: object) -> _Unread:
         raise BadData("not_an_object", "a catalogue node is an object with isbn, title, author and image")
     isbn, field = parse_isbn(value.get("isbn")), value.get
     return _Unread(isbn, field("title"), field("author"), field("image"), field("publishedYear"), field("rating"))
+
+
+def parse_genres(value: object) -> tuple[tuple[str, str], ...]:
+    """Return the genres in a field, which separates them by commas, each as its key and its spelling there.
+
+    Two spellings have one key if they differ in case, accents, spaces or punctuation only. The first ``MAX_GENRES``
+    count.
+    """
+    return _genres_in(value[:MAX_TEXT]) if isinstance(value, str) else ()
+
+
+@lru_cache(maxsize=10_000)  # catalogues have few different ones
+def _genres_in(text: str) -> tuple[tuple[str, str], ...]:
+    names = (" ".join(plain_text(part, MAX_GENRE).split()) for part in text.split(","))
+    by_key: dict[str, str] = {}
+    for name in names:
+        by_key.setdefault(_normalise(name), name)
+    by_key.pop("", None)
+    return tuple(islice(by_key.items(), MAX_GENRES))
 
 
 def plain_text(value: object, longest: int = MAX_TEXT) -> str:

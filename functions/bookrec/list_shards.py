@@ -16,18 +16,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from bookrec.catalogue import Catalogue
+from bookrec.catalogue import MAX_GENRE, Catalogue, plain_text
 from bookrec.entries import MAX_RATING, parse_isbn, parse_user_id
 from bookrec.errors import BadData, BadModel
 from bookrec.life_cycle.manifest import sha256
 from bookrec.life_cycle.ranges import MAX_SHARDS, whole
-from bookrec.ranking import LIST_SIZE, ListSource, RecommendationList, Source, list_id
+from bookrec.ranking import (
+    LIST_SIZE,
+    Candidate,
+    GenreList,
+    ListSource,
+    MoreLists,
+    RecommendationList,
+    Source,
+    list_id,
+    more_node,
+)
 
 INDEX = "index.json"
 SHARD_READERS = 300
-"""Readers in a shard: with ten items of the longest ISBNs, less than a megabyte."""
+"""Readers in a shard: with ten items of the longest ISBNs, and as many lists with them as may be, some megabytes."""
 
-MAX_SHARD_BYTES, MAX_INDEX_BYTES = 4 << 20, 16 << 20
+MAX_SHARD_BYTES, MAX_INDEX_BYTES = 8 << 20, 16 << 20
 """Larger objects are rejected before they are read, larger content before it is decoded."""
 
 MAX_SHARD_READERS = 10_000
@@ -44,9 +54,11 @@ MAX_REASONS = 2
 
 _SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FORM = re.compile(r"[0-9]\+[0-9]")
 _INDEX_FIELDS = {"schema", "version", "readers", "shards"}
 _ENTRY_FIELDS = {"sha256", "readers", "last"}
 _LINE_FIELDS = {"userId", "listId", "source", "basedOn", "items"}
+_MORE_FIELDS = {"more", "next", "genres"}
 _ITEM_FIELDS = {"isbn", "score", "source", "because"}
 _SHOWN = ("title", "author", "image")
 _WRITTEN = ("generatedAt", "modelVersion")
@@ -62,6 +74,7 @@ class ReadyList:
         entries: how many entries that shelf has.
         isbns: the books on it, in order.
         node: the list's node without what ``to_node`` adds.
+        more: the lists that go with it, if the trainer made them.
     """
 
     user_id: str
@@ -69,10 +82,16 @@ class ReadyList:
     entries: int
     isbns: tuple[str, ...]
     node: Mapping[str, Any]
+    more: MoreLists | None = None
+
+    @property
+    def form(self) -> str | None:
+        """Of which sizes the lists are that go with it; None if there are none."""
+        return self.more.form if self.more else None
 
     def to_node(self, catalogue: Catalogue, version: str, generated_at: object) -> dict[str, object] | None:
-        """Return the database node, or None if the catalogue no longer has all of the books."""
-        if not all(isbn in catalogue for isbn in self.isbns):
+        """Return the database node, or None if the catalogue no longer has all books of this and of ``more``."""
+        if not all(isbn in catalogue for isbn in (*self.isbns, *(self.more.isbns if self.more else ()))):
             return None
         books = [catalogue[isbn] for isbn in self.isbns]
         items = [
@@ -80,6 +99,10 @@ class ReadyList:
             for item, book in zip(self.node["items"], books, strict=True)
         ]
         return {**self.node, "generatedAt": generated_at, "modelVersion": version, "items": items}
+
+    def more_node(self, catalogue: Catalogue, version: str) -> dict[str, object] | None:
+        """Return the database node of the lists that go with it, or None if there are none."""
+        return more_node(self.node["listId"], self.digest, version, self.more, catalogue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +147,20 @@ def to_line(made: RecommendationList, catalogue: Catalogue) -> str:
     node = made.to_node(catalogue, None)
     items = [{key: value for key, value in item.items() if key not in _SHOWN} for item in _items(node)]
     kept = {key: value for key, value in node.items() if key not in _WRITTEN}
-    line = {"userId": made.shelf.user_id, **kept, "items": items}
+    line = {"userId": made.shelf.user_id, **kept, "items": items, **_more_fields(made.more)}
     return json.dumps(line, separators=(",", ":"), ensure_ascii=False)
+
+
+def _more_fields(more: MoreLists | None) -> dict[str, object]:
+    if more is None:
+        return {}
+    genres = [{"genre": one.genre, "items": [_short(item) for item in one.items]} for one in more.genres]
+    return {"next": [_short(item) for item in more.next], "genres": genres}
+
+
+def _short(item: Candidate) -> list[object]:
+    rating = None if item.predicted_rating is None else round(item.predicted_rating, 3)
+    return [item.isbn, item.source, rating]
 
 
 def pack(lines: Iterable[str]) -> bytes:
@@ -184,14 +219,42 @@ def _entry(value: Mapping[str, Any]) -> ShardEntry:
 def _ready(line: Mapping[str, Any]) -> ReadyList:
     """Return the list in a line; raise one of the errors that ``read_shard`` catches if it breaks the contract."""
     user_id, based_on, items = parse_user_id(line["userId"]), line["basedOn"], line["items"]
-    _require(line.keys() == _LINE_FIELDS and line["source"] in get_args(ListSource))
+    has_more = "more" in line
+    _require(line.keys() == (_LINE_FIELDS | _MORE_FIELDS if has_more else _LINE_FIELDS))
+    _require(line["source"] in get_args(ListSource))
     _require(based_on.keys() == {"entries", "digest"} and _SHA256.fullmatch(based_on["digest"]) is not None)
     _require(isinstance(items, list) and len(items) <= LIST_SIZE and all(map(_is_item, items)))
     isbns = tuple(item["isbn"] for item in items)
     _require(len(set(isbns)) == len(isbns) and line["listId"] == list_id(user_id, based_on["digest"], isbns))
     entries = whole(based_on["entries"], MAX_ENTRIES, "the number of entries")
-    node = {key: value for key, value in line.items() if key != "userId"}
-    return ReadyList(user_id, based_on["digest"], entries, isbns, node)
+    node = {key: value for key, value in line.items() if key not in {"userId", "next", "genres"}}
+    return ReadyList(user_id, based_on["digest"], entries, isbns, node, _more(line, isbns) if has_more else None)
+
+
+def _more(line: Mapping[str, Any], ten: tuple[str, ...]) -> MoreLists:
+    """Return the lists that go with the ``ten`` in a line; raise as ``_ready``."""
+    _require(isinstance(line["more"], str) and _FORM.fullmatch(line["more"]) is not None)
+    pages, genres = map(int, line["more"].split("+"))
+    following = _candidates(line["next"], pages * LIST_SIZE)
+    _require(not {item.isbn for item in following} & set(ten))
+    _require(isinstance(line["genres"], list) and len(line["genres"]) <= genres)
+    return MoreLists(line["more"], following, tuple(map(_genre_list, line["genres"])))
+
+
+def _genre_list(value: Mapping[str, Any]) -> GenreList:
+    genre = value["genre"]
+    _require(value.keys() == {"genre", "items"} and genre != "" and plain_text(genre, MAX_GENRE) == genre)
+    return GenreList(genre, _candidates(value["items"], LIST_SIZE))
+
+
+def _candidates(values: object, most: int) -> tuple[Candidate, ...]:
+    if not isinstance(values, list) or len(values) > most:
+        raise ValueError("not of the contract")
+    items = tuple(Candidate(parse_isbn(isbn), 0.0, rating, source) for isbn, source, rating in values)
+    _require(len({item.isbn for item in items}) == len(items))
+    _require(all(one.predicted_rating is None or _is_number(one.predicted_rating, 0, MAX_RATING) for one in items))
+    _require(all(one.source in get_args(Source) for one in items))
+    return items
 
 
 def _is_item(item: Mapping[str, Any]) -> bool:

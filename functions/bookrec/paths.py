@@ -15,6 +15,8 @@ USER_BOOK = "User_Book"
 ARCHIVE = "archive"
 USERS = "Users"
 SIMILAR = "Similar_Books"
+MORE_LISTS = "More_Lists"
+SHARED_LISTS = "Shared_Lists"
 
 LIST_TIME = "recommendations/generatedAt"
 """Below ``/Users/{uid}``: when the list was made. The rules have an index on it."""
@@ -30,6 +32,7 @@ PAUSED = "Recommender/paused"
 LIST_WRITES = "Recommender/writes"
 EVENTS = "Recommender/events"
 STATUS = "Recommender/status"
+TREND = "Recommender/trend"
 
 MAX_KEY_BYTES = 768
 """Longest database key in UTF-8 bytes (Source: Firebase documentation, Structure your database)."""
@@ -56,6 +59,11 @@ def dismissals(user_id: str) -> str:
 def similar_books(isbn: str) -> str:
     """Return the node that holds the books similar to one."""
     return f"{SIMILAR}/{book_key(isbn)}"
+
+
+def more_lists(user_id: str) -> str:
+    """Return the node that holds what follows one user's list, and the user's lists by genre."""
+    return f"{MORE_LISTS}/{user_id}"
 
 
 def book_key(isbn: str) -> str:

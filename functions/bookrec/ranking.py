@@ -36,12 +36,41 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class GenreList:
+    """A reader's best books of one genre, named as the catalogue names it."""
+
+    genre: str
+    items: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MoreLists:
+    """What follows one reader's list, and the reader's lists by genre; ``bookrec.further`` makes them.
+
+    Attributes:
+        form: of which sizes they are (``bookrec.further.sizes``).
+        next: the books that follow those of the list, in order.
+        genres: the strongest genre first.
+    """
+
+    form: str
+    next: tuple[Candidate, ...]
+    genres: tuple[GenreList, ...]
+
+    @property
+    def isbns(self) -> tuple[str, ...]:
+        """All books, in order; those of a genre may be there again."""
+        return tuple(item.isbn for items in (self.next, *(one.items for one in self.genres)) for item in items)
+
+
+@dataclass(frozen=True, slots=True)
 class RecommendationList:
-    """One reader's list, ready to be written."""
+    """One reader's list, ready to be written, with the lists that go with it, if there are any."""
 
     model_version: str
     shelf: Shelf
     items: tuple[Candidate, ...]
+    more: MoreLists | None = None
 
     @property
     def source(self) -> ListSource:
@@ -86,7 +115,7 @@ class RecommendationList:
             if item.predicted_rating is not None:
                 node["predictedRating"] = round(item.predicted_rating, 3)
             items.append(node)
-        return {
+        node = {
             "listId": self.list_id,
             "generatedAt": generated_at,
             "modelVersion": self.model_version,
@@ -94,12 +123,44 @@ class RecommendationList:
             "basedOn": self._basis(),
             "items": items,
         }
+        return node | ({"more": self.more.form} if self.more else {})
 
     def _basis(self) -> dict[str, object]:
         basis: dict[str, object] = {"entries": len(self.shelf.entries), "digest": self.shelf.digest}
         if self.shelf.dismissed:
             basis |= {"dismissed": len(self.shelf.dismissed), "shelf": self.shelf.entries_digest}
         return basis
+
+    def more_node(self, catalogue: Catalogue) -> dict[str, object] | None:
+        """Return the database node of the lists that go with this one, or None if there are none."""
+        return more_node(self.list_id, self.shelf.digest, self.model_version, self.more, catalogue)
+
+
+def more_node(
+    list_id: object, digest: str, version: str, more: MoreLists | None, catalogue: Catalogue
+) -> dict[str, object] | None:
+    """Return the database node of the lists that go with the list ``list_id``, or None if there are none."""
+    if more is None:
+        return None
+    pages = [more.next[start : start + LIST_SIZE] for start in range(0, len(more.next), LIST_SIZE)]
+    return {
+        "listId": list_id,
+        "digest": digest,
+        "modelVersion": version,
+        "next": [[short_item(item, catalogue) for item in page] for page in pages],
+        "genres": [
+            {"genre": one.genre, "items": [short_item(item, catalogue) for item in one.items]} for one in more.genres
+        ],
+    }
+
+
+def short_item(item: Candidate, catalogue: Catalogue) -> dict[str, object]:
+    """Return an item as it is on all lists but the ten: without score and reasons, which are half of its bytes."""
+    title, author, image = catalogue[item.isbn].shown
+    node: dict[str, object] = {"isbn": item.isbn, "title": title, "author": author, "image": image}
+    if item.predicted_rating is not None:
+        node["predictedRating"] = round(item.predicted_rating, 3)
+    return node | {"source": item.source}
 
 
 def list_id(user_id: str, digest: str, isbns: Sequence[str]) -> str:
@@ -119,12 +180,15 @@ def top_list(
         candidates: in any order; ordered here by score, then ISBN.
         fill: taken in the given order if there are too few candidates.
     """
-    chosen: list[Candidate] = []
-    for candidate in _allowed(shelf, _chain(by_score(candidates), fill), catalogue):
-        chosen.append(candidate)
-        if len(chosen) == LIST_SIZE:
-            break
-    return RecommendationList(model_version, shelf, tuple(chosen))
+    best = first_allowed(shelf, _chain(by_score(candidates), fill), catalogue, LIST_SIZE)
+    return RecommendationList(model_version, shelf, best)
+
+
+def first_allowed(
+    shelf: Shelf, candidates: Iterable[Candidate], catalogue: Catalogue, size: int
+) -> tuple[Candidate, ...]:
+    """Return the first ``size`` candidates that a list for this shelf may have together."""
+    return tuple(islice(_allowed(shelf, candidates, catalogue), size))
 
 
 def by_score(candidates: Iterable[Candidate]) -> list[Candidate]:

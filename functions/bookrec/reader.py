@@ -41,6 +41,8 @@ class Reader:
             None for a reader who never had one (an import) and gets lists all the same.
         dismissals: the books that the reader has dismissed.
         day: when the present list was written, in days since 1970, UTC; None if there is none or it does not say.
+        has_traces: there is something that is not the profile.
+        more: of which sizes the lists are that go with this list (``further.sizes``); None if there are none.
         list_id: of the present list; "" if there is none.
         showing: which list the client has shown last.
         seen: what is remembered of all showings.
@@ -57,6 +59,8 @@ class Reader:
     entries_digest: object = None
     dismissals: Dismissals = field(default_factory=Dismissals)
     day: int | None = None
+    has_traces: bool = False
+    more: object = None
     list_id: str = ""
     showing: Showing = field(default_factory=Showing)
     seen: Seen = field(default_factory=Seen)
@@ -86,17 +90,6 @@ class Reader:
     def is_showing_added(self) -> bool:
         """Return whether what is remembered includes the last showing."""
         return self.seen.at >= self.showing.at
-
-    @property
-    def is_remnant(self) -> bool:
-        """Return whether only what is remembered is left: of a reader without entries, since a showing came late."""
-        is_somebody = self.mark or self.has_profile or self.has_list or self.dismissals.at or self.dismissals.rejected
-        return not is_somebody and self.has_traces
-
-    @property
-    def has_traces(self) -> bool:
-        """Return whether something of this backend is left in the reader's node."""
-        return self.has_list or bool(self.showing.list_id or self.seen.last)
 
     def is_served(self, shelf: Shelf, version: str | None, catalogue: Catalogue) -> bool:
         """Return whether the present list is the right one for a shelf, without making that list.
@@ -150,6 +143,8 @@ def parse_reader(node: object, mark: object) -> Reader:
         entries_digest=based_on.get("shelf", based_on.get("digest")),
         dismissals=parse_dismissals(profile.get(DISMISSED), profile.get(BOOKKEEPING)),
         day=day_of(written_at) if is_time(written_at) else None,
+        has_traces=bool(profile.keys() & OURS),
+        more=present.get("more"),
         list_id=list_id if isinstance(list_id, str) else "",
         showing=read_showing(profile.get(SHOWN)),
         seen=read_seen(profile.get(SEEN)),

@@ -20,6 +20,7 @@ def test_only_the_answers_of_the_database_count_with_their_headers(monkeypatch):
     assert {name: value for name, value in cost.cost_of("db:1", work).items() if name != "seconds"} == {
         "requests": 2,
         "bytes": 2 * (5 + len("A: bc\r\n") + len("HTTP/1.1 200 OK\r\n\r\n")),
+        "sent": 0,
     }
     assert cost.cost_of("db:3", work)["requests"] == 0
 
@@ -39,3 +40,7 @@ def test_events_fan_outs_and_sweeps_are_measured_and_a_day_is_mostly_rest(monkey
     assert found["exponents"]["bytes"] < 1.1
     assert all(target["met"] for target in found["targets"])
     assert 0 < found["fan_outs"][0]["bytes_a_reader"] < 10_000
+    similar = found["similar"]
+    assert similar["tasks"] == 20
+    assert similar["first"]["sent"] > 100 * similar["books"]
+    assert similar["unchanged"]["sent"] < similar["books"] < similar["unchanged"]["bytes"]

@@ -14,7 +14,7 @@ from bookrec.catalogue import Book, Catalogue
 from bookrec.life_cycle import manifest
 from bookrec.life_cycle.experiment import Experiment
 from bookrec.life_cycle.manifest import FileEntry, Manifest, Pointer, parse_manifest, parse_pointer
-from bookrec.ranking import Candidate, RecommendationList
+from bookrec.ranking import Candidate, GenreList, MoreLists, RecommendationList
 from bookrec.recommender import Items, parse_items
 from bookrec.reordering.diversity import Diversity
 from bookrec.shelf import Shelf
@@ -37,8 +37,10 @@ def full_and_bare_list():
     full = [Candidate(f"i{n}", 1.5 - n, 4.25, "personal", ("i9", "i8")) for n in range(8)]
     bare = [Candidate("i0", 0.0, None, "newest")]
     return [
-        RecommendationList("v", Shelf("reader", (entry,)), tuple(items)).to_node(books, 1_700_000_000_000)
-        for items in (full, bare)
+        RecommendationList("v", Shelf("reader", (entry,), dismissed), tuple(items), more).to_node(
+            books, 1_700_000_000_000
+        )
+        for items, dismissed, more in ((full, ("i20",), MoreLists("4+3", (), ())), (bare, (), None))
     ]
 
 
@@ -54,10 +56,26 @@ def test_a_list_has_the_contracts_fields_and_no_others():
     full, bare = full_and_bare_list()
     assert set(full) == set(contract.RECOMMENDATION_LIST.names)
     assert set(full["basedOn"]) == set(contract.BASED_ON.names)
+    assert set(bare["basedOn"]) == set(contract.BASED_ON.required)
     assert set(full["items"][0]) == set(contract.LIST_ITEM.names)
     assert set(as_stored(bare)["items"][0]) == set(contract.LIST_ITEM.required)
     for node in (full, bare):
         assert problems_in(contract.RECOMMENDATION_LIST, as_stored(node)) == []
+
+
+def test_the_lists_that_go_with_a_list_have_the_contracts_fields_and_no_others():
+    books = Catalogue([Book(f"i{n}", "Title", "Author", "https://example.com/a.jpg") for n in range(10)])
+    items = [Candidate(f"i{n}", 1.0, 4.25 if n % 2 else None, "popular") for n in range(4)]
+    more = MoreLists("4+3", tuple(items), (GenreList("Fantasy", tuple(items)),))
+    shelf = Shelf("reader", ())
+    node = RecommendationList("v", shelf, (), more).more_node(books)
+    assert set(node) == set(contract.MORE_LISTS.names)
+    assert set(node["genres"][0]) == set(contract.GENRE_LIST.names)
+    assert set(node["next"][0][1]) == set(contract.SHORT_ITEM.names)
+    assert set(as_stored(node)["next"][0][0]) == set(contract.SHORT_ITEM.required)
+    assert problems_in(contract.MORE_LISTS, as_stored(node)) == []
+    empty = RecommendationList("v", shelf, (), MoreLists("4+3", (), ())).more_node(books)
+    assert set(as_stored(empty)) == set(contract.MORE_LISTS.required)
 
 
 def test_a_list_without_a_book_has_only_what_is_required():

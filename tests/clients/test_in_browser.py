@@ -83,6 +83,12 @@ def test_a_browser_gives_the_functions_candidates_and_lists(page, published):
         assert rated == pytest.approx(published.model.predicted_ratings(as_shelf(stars), asked), abs=1e-4)
 
 
+def test_a_browser_finds_the_functions_similar_books(page, published):
+    isbns = published.model.items.isbns
+    for isbn in (isbns[0], isbns[7], isbns[-1], "unknown"):
+        assert page.evaluate("(isbn) => device.similarTo(isbn)", isbn) == published.model.similar_to(isbn)
+
+
 def test_the_last_books_of_a_shelf_that_is_too_long_count(page, published):
     isbns = published.model.items.isbns
     last = [*(f"unknown-{n}" for n in range(FIXED_SIZE - 6)), *isbns[20:26]]

@@ -4,6 +4,7 @@ import pytest
 
 from bookrec import paths
 from bookrec.entries import parse_entry
+from bookrec.reader import parse_reader
 from tests.clients.test_contract import as_stored, full_and_bare_list
 
 BOOK = {"isbn": "09780143036357", "title": "A Title", "author": "An Author"}
@@ -49,6 +50,19 @@ def test_a_book_is_shelved_rated_and_removed_as_the_contract_says(reader, databa
     reader("remove", keys=keys)
     assert reader("read", uid="ana") == {}
     assert database.get("Books") is None
+
+
+def test_a_book_is_dismissed_and_that_is_taken_back_as_the_rules_demand(reader, database):
+    for isbn in ("a.1", "b"):
+        reader("dismiss", uid="ana", isbn=isbn)
+    assert reader("readDismissed", uid="ana") == ["b", "a.1"]
+    node = database.get("Users/ana")
+    assert node["dismissals"] == {"count": 2, "last": "b"}
+    assert parse_reader(node, None).dismissals.counted(max(node["dismissed"].values())) == ("a.1", "b")
+    for isbn in ("a.1", "b"):
+        reader("undo", uid="ana", isbn=isbn)
+    assert reader("readDismissed", uid="ana") == []
+    assert database.get("Users/ana/dismissals/count") == 0
 
 
 def test_a_profile_is_changed_and_its_list_stays(reader, database):

@@ -148,6 +148,39 @@ def test_the_kotlin_gives_the_functions_candidates_and_lists(phone, published):
         assert rated == pytest.approx(published.model.predicted_ratings(as_shelf(stars), asked), abs=1e-4)
 
 
+def similar(published):
+    """Return the functions' answers, by ISBN, for some books and an unknown one."""
+    asked = [*published.model.items.isbns[:: len(published.model.items.isbns) // 10], "9-unknown"]
+    answers = {isbn: published.model.similar_to(isbn) for isbn in asked}
+    assert len(answers[asked[0]]) > 10
+    return answers
+
+
+def test_all_clients_find_the_functions_similar_books(on_device, phone, published, runtime):
+    index = {isbn: place for place, isbn in enumerate(published.model.items.isbns)}
+    expected = similar(published)
+    (run,) = runtime.values()
+    calls = [
+        Call("recommend.tflite", "similar", {"item": np.array([index.get(isbn, -1)], np.int32)}) for isbn in expected
+    ]
+    for (isbn, books), out in zip(expected.items(), run(fetched(published), calls), strict=True):
+        assert [published.model.items.isbns[place] for place in out["indices"] if place >= 0] == books
+        assert on_device("similarOnDevice", isbn=isbn) == books
+        assert phone("similarOnDevice", isbn=isbn) == books
+
+
+def test_similar_books_are_read_without_what_is_left_out(kotlin, javascript, database):
+    node = {"0": "b", "1": "c.2", "2": "d"}
+    database.put("Similar_Books/a,1", list(node.values()))
+    javascript("connect", host=database.host, namespace=database.namespace, uid="ana")
+    kotlin("tree", tree={"Similar_Books": {"a,1": node}})
+    for program in (javascript, kotlin):
+        assert program("similarTo", isbn="a.1", without=[]) == ["b", "c.2", "d"]
+        assert program("similarTo", isbn="a.1", without=["c.2", "x"]) == ["b", "d"]
+        assert program("similarTo", isbn="b", without=[]) == []
+    javascript("disconnect")
+
+
 def test_the_kotlin_reads_the_files_with_a_user_key(kotlin, published, runtime):
     file, rating = (str(published.files / name) for name in ("by_user.tflite", "rating.tflite"))
     reader = published.ratings.user_ids[3]
@@ -260,6 +293,19 @@ def test_the_kotlin_shelves_rates_and_removes_a_book_as_the_contract_says(app):
     assert app("read", uid="ben") == {}
     app("remove", entryId=entry_id, bookId=node["bookId"])
     assert app("show") == {"User_Book": {}, "Books": {}}
+
+
+def test_the_kotlin_dismisses_a_book_and_takes_that_back(app):
+    app("tree", tree={"Users": {"ana": {"id": "ana"}}})
+    for isbn in ("a.1", "b"):
+        app("dismiss", uid="ana", isbn=isbn)
+    ana = app("show")["Users"]["ana"]
+    assert list(ana["dismissed"]) == ["a,1", "b"]
+    assert (ana["dismissals"], ana["id"]) == ({"count": 2, "last": "b"}, "ana")
+    assert app("readDismissed", uid="ana") == ["b", "a.1"]
+    app("undo", uid="ana", isbn="a.1")
+    assert app("readDismissed", uid="ana") == ["b"]
+    assert app("show")["Users"]["ana"]["dismissals"] == {"count": 1, "last": "a,1"}
 
 
 def test_the_kotlin_changes_a_profile_field_by_field(app):

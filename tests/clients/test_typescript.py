@@ -34,7 +34,14 @@ EXAMPLES = {
         "files": {"items.json": {"size": 10, "sha256": "0" * 64}},
         "createdAt": "2026-01-01T00:00:00+00:00",
     },
-    "Items": {"isbns": ["i1", "i2"], "popular": ["i2"]},
+    "Items": {
+        "isbns": ["i1", "i2"],
+        "popular": ["i2"],
+        "rare": [1],
+        "diversity": 0.25,
+        "series": [1, 1],
+        "authors": [0, 0],
+    },
 }
 """An example of each node with all fields."""
 

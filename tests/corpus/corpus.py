@@ -18,6 +18,12 @@
 - ``rejected``: the code, if the book has no usable ISBN; or ``kept``: the result for the odd fields. The others are as
   in ``SOUND_BOOK``.
 
+``dismissals.json`` holds, for each node under ``/Users/{uid}/dismissed``:
+
+- ``what``, ``key``, and ``value``, or its ``age`` in milliseconds.
+- ``reason``: why it does not count; null if it does.
+- ``rules``: as above, for a client that counts it rightly.
+
 Values that JSON cannot express, or only at length, are objects with one key that begins with a dollar sign:
 
 - ``{"$repeat": [text, times]}``

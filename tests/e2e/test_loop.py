@@ -85,6 +85,25 @@ def test_a_readers_write_becomes_a_list_and_an_update_and_a_delete_change_it(sta
     assert third["source"] == "popular"
 
 
+def test_a_dismissed_book_leaves_the_list_of_its_reader_only_and_undo_brings_it_back(stack, reader, isbns):
+    other = Reader(stack.addresses, f"reader-{next(_numbers)}@example.com")
+    for one in (reader, other):
+        one.shelve(isbns[10], 4.5)
+    first, _ = reader.wait_for_list()
+    others, _ = other.wait_for_list()
+    book = first["items"][1]["isbn"]
+    reader.dismiss(book)
+    second, _ = reader.wait_for_list()
+    assert_good(second, reader.shelf(), isbns)
+    assert book not in [item["isbn"] for item in second["items"]]
+    assert second["basedOn"]["dismissed"] == 1
+    assert reader.request("PATCH", f"Users/{reader.uid}/dismissed", {book: 1}).status_code == 401
+    reader.dismiss(book, undo=True)
+    third, _ = reader.wait_for_list()
+    assert {**third, "generatedAt": 0} == {**first, "generatedAt": 0}
+    assert other.recommendations() == others
+
+
 def test_a_burst_of_50_writes_by_10_readers_gives_the_lists_of_the_final_shelves(stack, isbns):
     rng = random.Random(7)
     readers = [Reader(stack.addresses, f"burst-{number}@example.com") for number in range(10)]

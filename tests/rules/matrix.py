@@ -43,6 +43,11 @@ node                                      read   create  update  delete
 /Users/{another}/recommendations/{part}   RB     B       B       B
 /Users/{another}/dismissed                RB     B       B       B
 /Users/{another}/dismissals               RB     B       B       B
+/More_Lists                               B      B       B       B
+/More_Lists/{owner}                       OB     B       B       B
+/More_Lists/{another}                     RB     B       B       B
+/Shared_Lists                             ORCPB  B       B       B
+/Shared_Lists/trending                    ORCPB  B       B       B
 /Recommender                              PB     B       B       B
 /Recommender/model                        ORCPB  B       B       B
 /Recommender/lease                        PB     B       B       B
@@ -102,6 +107,10 @@ node                            query                                   who
 /Users/{owner}                  shallow=true                            OB
 /Users/{owner}/recommendations  orderBy="$key" equalTo="listId"         OB
 /Users/{owner}/recommendations  shallow=true                            OB
+/More_Lists                     orderBy="$key" equalTo="ana"            B
+/More_Lists                     shallow=true                            B
+/More_Lists/{owner}             orderBy="$key"                          OB
+/Shared_Lists                   shallow=true                            ORCPB
 /Recommender                    orderBy="$key"                          PB
 /Recommender                    shallow=true                            PB
 /Recommender/model              orderBy="$key"                          ORCPB

@@ -45,6 +45,8 @@ WORLD = {
         }
         for reader in ("ana", "ben")
     },
+    "More_Lists": {reader: {"listId": f"of-{reader}", "digest": "0"} for reader in ("ana", "ben")},
+    "Shared_Lists": {"trending": {"generatedAt": 1}, "newest": {"generatedAt": 1}},
     "Recommender": {
         "model": MODEL,
         "lease": {"holder": "run-1", "fence": 1, "expiresAt": 1},
@@ -94,6 +96,11 @@ SAMPLES = {
     "/Similar_Books": Sample("Similar_Books", {"0978": {"first": ISBN}}, {"0979": {"first": ISBN}}),
     "/Similar_Books/{key}": Sample("Similar_Books/0978", {"first": ISBN}, {"second": ISBN}),
     "/Users": Sample("Users", {"ana": profile("ana")}, {"ana": {**profile("ana"), "image": "i"}}, shared=True),
+    "/More_Lists": Sample("More_Lists", {"ana": {"listId": "x"}}, {"ana": {"listId": "y"}}, shared=True),
+    "/More_Lists/{owner}": Sample("More_Lists/ana", {"listId": "x"}, {"listId": "y"}),
+    "/More_Lists/{another}": Sample("More_Lists/ben", {"listId": "x"}, {"listId": "y"}),
+    "/Shared_Lists": Sample("Shared_Lists", {"trending": MARK}, {"newest": MARK}),
+    "/Shared_Lists/trending": Sample("Shared_Lists/trending", MARK, {"at": 2}),
     "/Recommender": Sample("Recommender", {"model": MODEL}, {"model": {**MODEL, "fence": 2}}),
     "/Recommender/model": Sample("Recommender/model", MODEL, {"fence": 2}),
     "/Recommender/lease": Sample("Recommender/lease", {"holder": "run-2", "fence": 2}, {"fence": 3}),

@@ -4,15 +4,19 @@ import hashlib
 import json
 import random
 from contextlib import suppress
+from dataclasses import replace
 
 from backend.handlers.entry_written import EntryWritten
 from bookrec import paths
 from bookrec.errors import BadModel, BookrecError
 from bookrec.life_cycle import lease as leases
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL, parse_pointer, read_manifest
+from bookrec.paths import children
 from bookrec.push_keys import first_key
 from bookrec.recommender import Items
-from bookrec.server_values import TIMESTAMP
+from bookrec.reordering.diversity import Diversity
+from bookrec.server_values import TIMESTAMP, increment
+from bookrec.usage.dismissed import MAX_AGE_MS, MAX_AHEAD_MS
 from bookrec_database.database import FirebaseDatabase
 from bookrec_operations.release import release
 from bookrec_operations.rollback import roll_back
@@ -38,7 +42,7 @@ class Reader:
     """One reader with the app: signs up, shelves, rates, removes, leaves, comes back."""
 
     def __init__(self, world, uid):
-        self._world, self.uid, self._keys = world, uid, []
+        self._world, self.uid, self._keys, self._is_spoiled = world, uid, [], False
         self._rng = random.Random(f"{world.seed}: {uid} looks")
         self._isbns = DEADLY if uid == world.deadly else world.isbns
 
@@ -94,6 +98,52 @@ class Reader:
         else:
             self.attack()
 
+    def dismiss_now_and_then(self):
+        """Dismiss books, mostly from the list, and take it back, until the day is over."""
+        world, rng = self._world, self._world.rng
+        while True:
+            world.scheduler.sleep(int(rng.expovariate(1 / 60_000)) if rng.random() < 0.6 else rng.randrange(300))
+            if not world.is_day:
+                return
+            own = children(world.platform.database.get(paths.dismissed(self.uid)))
+            chance = rng.random()
+            try:
+                if own and chance < 0.4:
+                    self._dismiss(rng.choice(sorted(own)), None, -1)
+                elif chance < 0.9:
+                    self._dismiss(self._unwanted(own), TIMESTAMP, 1)
+                else:
+                    self._spoil_dismissals(own)
+            except PermissionDeniedError:
+                # Only who is paused, or of whom somebody else has written dismissals, may be denied a right update.
+                if not (world.are_writes_counted or self._is_spoiled):
+                    raise
+                world.note(self.uid, "may not dismiss")
+
+    def _dismiss(self, key, at, step):
+        count = {f"{paths.dismissals(self.uid)}/count": increment(step), f"{paths.dismissals(self.uid)}/last": key}
+        self.write({f"{paths.dismissed(self.uid)}/{key}": at, **count})
+
+    def _unwanted(self, own):
+        """Return the key of a book to dismiss: one of the list, or any."""
+        world = self._world
+        items = children(children(world.platform.database.get(paths.recommendations(self.uid))).get("items"))
+        listed = [paths.book_key(item["isbn"]) for item in items.values()]
+        known = listed if listed and world.rng.random() < 0.8 else [paths.book_key(isbn) for isbn in world.isbns]
+        return world.rng.choice([key for key in known if key not in own] or ["isbn-of-no-book"])
+
+    def _spoil_dismissals(self, own):
+        """Write what the rules deny, as an import may: bad and old dismissals, and a wrong count."""
+        world, rng = self._world, self._world.rng
+        self._is_spoiled = True
+        node, now = paths.dismissed(self.uid), world.scheduler.now
+        old = now - MAX_AGE_MS - (10_000 if world.is_mild else rng.randrange(-300_000, 300_000))
+        isbn = paths.book_key(rng.choice(world.isbns))
+        values = rng.choice([{f"{node}/{isbn}": old}, {f"{node}/{isbn}": "x"}, {f"{node}/!": now},
+                             {f"{node}/{isbn}": now + 10 * MAX_AHEAD_MS},
+                             {f"{paths.dismissals(self.uid)}/count": rng.randrange(4)}])  # fmt: skip
+        self.write(values, admin=True)
+
     def sign_up(self):
         self.write({f"{paths.USERS}/{self.uid}": {"id": self.uid, "firstname": "A", "lastname": "B"}})
 
@@ -145,7 +195,12 @@ class Reader:
             {f"{paths.USER_BOOK}/forged": forged},
             {paths.recommendations(other): {"listId": "forged"}},
             {paths.recommendations(self.uid): {"listId": "forged"}},
+            {paths.more_lists(self.uid): {"listId": "forged"}},
+            {f"{paths.SHARED_LISTS}/trending": {"generatedAt": 0}},
             {f"{paths.MODEL}/version": "forged"},
+            {f"{paths.dismissed(other)}/forged": TIMESTAMP},
+            {f"{paths.dismissed(self.uid)}/forged": TIMESTAMP},
+            {f"{paths.dismissed(self.uid)}/forged": 5, f"{paths.dismissals(self.uid)}/count": increment(1)},
         ):
             with suppress(PermissionDeniedError):
                 self.write(values)
@@ -290,7 +345,12 @@ class Trainer:
         content = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
         is_broken = world.is_day and 0.80 < chance < 0.85
         model = f"{'broken' if is_broken else 'model'} {order.version} {content}".encode()
-        files = {RECOMMEND_MODEL: model, ITEMS: json.dumps(Items(isbns, isbns[:5]).to_json()).encode()}
+        items = Items(isbns, isbns[:5])
+        if world.explores:  # every third book is rare, and two neighbours each are of one series
+            series = tuple(1 + number // 2 for number in range(len(isbns)))
+            rare = tuple(range(0, len(isbns), 3))
+            items = replace(items, diversity=Diversity(0.000_9, series, (0,) * len(isbns)), rare=rare)
+        files = {RECOMMEND_MODEL: model, ITEMS: json.dumps(items.to_json()).encode()}
         world.monitor.made(order.version, files)
         return Product(files, {"data": {"snapshotAt": order.snapshot_at}})
 

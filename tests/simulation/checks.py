@@ -15,7 +15,9 @@ from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.paths import children
 from bookrec.ranking import similar_books
 from bookrec.reader import LIST, OURS, SEEN, SHOWN
+from bookrec.reordering.exploration import Exploration, day_of, explored
 from bookrec.shelf import build_shelf, newest_of_each, sort_out
+from bookrec.usage.dismissed import parse_dismissals
 from bookrec.usage.quality import is_final, standing
 from bookrec.usage.showings import read_seen, read_showing
 from tests.simulation.actors import DEADLY, STRANGER
@@ -30,16 +32,26 @@ def check_mild(world):
     live = read_pointer(database.get(paths.MODEL))
     model_of = _models(world, live)
     for user_id in sorted({entry.user_id for entry in entries}):
-        node, shelf = database.get(paths.recommendations(user_id)), build_shelf(user_id, entries)
+        node, shelf = database.get(paths.recommendations(user_id)), _shelf_of(world, user_id, entries)
         if node is None:
             continue  # the reader has removed it, or left
         if node["basedOn"]["digest"] != shelf.digest:
-            monitor.violated(2, f"the events of {user_id} ended in a list of another shelf")
-        elif node["modelVersion"] != _version_of(live, user_id):
-            # It must equal a list of the reader's model, with the catalogue at the time when the two were compared.
-            given = {made.list_id for at in monitor.catalogues for made in _lists_of(world, shelf, model_of, at)}
-            if node["listId"] not in given:
-                monitor.violated(2, f"the events of {user_id} ended in a list of {node['modelVersion']}")
+            monitor.violated(2, f"the events of {user_id} ended in a list of another shelf, or of other dismissals")
+        # It must equal a list of the reader's model, with the catalogue at the time when the two were compared.
+        elif node["modelVersion"] != _version_of(live, user_id) and not any(
+            _is_right(world, node, shelf, model_of(user_id), given) for given in monitor.catalogues
+        ):
+            monitor.violated(2, f"the events of {user_id} ended in a list of {node['modelVersion']}")
+
+
+def _dismissals_of(world, user_id):
+    node = children(world.platform.database.get(f"{paths.USERS}/{user_id}"))
+    return parse_dismissals(node.get("dismissed"), node.get("dismissals"))
+
+
+def _shelf_of(world, user_id, entries):
+    """Return the shelf of which a reader must have the list, with the dismissals that count now."""
+    return build_shelf(user_id, entries, _dismissals_of(world, user_id).counted(world.scheduler.now))
 
 
 def _version_of(live, user_id):
@@ -62,13 +74,6 @@ def _models(world, live):
         return loaded[version]
 
     return model_of
-
-
-def _lists_of(world, shelf, model_of, catalogue):
-    """Yield what a reader's list may be with what the reader was shown by any time: a showing replaces no list."""
-    model, half_life = model_of(shelf.user_id), world.platform.fatigue_half_life
-    for memory in world.monitor.memories[shelf.user_id] if half_life else [{}]:
-        yield make_list(shelf, model, catalogue, Reordering(memory, half_life))
 
 
 def check_all(world):
@@ -95,9 +100,13 @@ def check_all(world):
         monitor.violated(3, "the lease is still held")
     _check_runs(monitor, children(children(state.get("status")).get("training")))
     _check_records(monitor, state, nodes, rejected, gone)
+    for user_id in sorted(tree[paths.USERS].keys() - {world.deadly}):
+        if not _dismissals_of(world, user_id).is_sound(world.scheduler.now):
+            monitor.violated(8, f"{user_id} has dismissals that do not count, or a wrong number of them")
     _check_quality(monitor, state, tree[paths.USERS])
     _check_showings(world, tree[paths.USERS], gone)
     _check_privacy(world, state, gone)
+    _check_more_lists(world)
     _check_strangers(world, tree)
     if state.get("paused"):
         monitor.violated(7, f"{sorted(state['paused'])} stay paused")
@@ -111,13 +120,12 @@ def _check_lists(world, tree, entries, gone, live):
     model_of = _models(world, live)
     users = {entry.user_id for entry in entries} | {u for u in tree[paths.USERS] if u not in gone}
     for user_id in sorted(users - gone - {world.deadly}):
-        shelf = build_shelf(user_id, entries)
-        made = list(_lists_of(world, shelf, model_of, catalogue))
-        expected = made[-1].to_node(catalogue, None)
+        shelf = _shelf_of(world, user_id, entries)
+        expected = make_list(shelf, model_of(user_id), catalogue).to_node(catalogue, None)
         node = database.get(paths.recommendations(user_id))
         if node is None or node["basedOn"]["digest"] != shelf.digest:
-            monitor.violated(1, f"the list of {user_id} does not follow the shelf")
-        elif node["listId"] not in {one.list_id for one in made} and not _may_stay(
+            monitor.violated(1, f"the list of {user_id} does not follow shelf and dismissals")
+        elif not _is_right(world, node, shelf, model_of(user_id), catalogue) and not _may_stay(
             node, monitor, _version_of(live, user_id)
         ):
             monitor.violated(2, f"the list of {user_id} is not the one that the shelf gives: {node['modelVersion']}")
@@ -139,6 +147,23 @@ def _check_similar_books(world, archive, live):
         world.monitor.violated(13, f"what is similar to {wrong} is not what the live model says: {present}, {expected}")
 
 
+def _is_right(world, node, shelf, model, catalogue):
+    """Return whether a list is the one that the model makes; with exploration, on the date of the list.
+
+    A list is written some time after it was made: up to two dates later, if that takes long. With fatigue, it may be
+    the list of what the reader was shown by any time: a showing replaces no list.
+    """
+    half_life = world.platform.fatigue_half_life
+    memories = world.monitor.memories[shelf.user_id] if half_life else [{}]
+    made = [make_list(shelf, model, catalogue, reordering=Reordering(memory, half_life)) for memory in memories]
+    if model is None or not Exploration(world.platform.exploration).is_for(shelf.user_id):
+        return node["listId"] in {one.list_id for one in made}
+    written = day_of(node["generatedAt"])
+    days = range(written - 2, written + 1)
+    found = (explored(one, model.rare, day, catalogue, lambda _: 0.0).list_id for day in days for one in made)
+    return node["listId"] in set(found)
+
+
 def _may_stay(node, monitor, version):
     """Return whether a list may stay though the catalogue has changed since: new books alone do not replace a list."""
     is_right = version in ("none", node["modelVersion"])
@@ -146,11 +171,11 @@ def _may_stay(node, monitor, version):
 
 
 def _is_up_to_date(node, shelf, catalogue):
-    """Return whether a list shows its books as they are now, and none of which another edition is on shelf or list."""
+    """Return whether a list shows its books as they are now, each once, and none that was shelved or dismissed."""
     items = list(children(node.get("items")).values())
     shown = [(item["title"], item["author"], item["image"]) for item in items]
     editions = [catalogue.edition(isbn) for isbn in [item["isbn"] for item in items]]
-    on_shelf = {catalogue.edition(isbn) for isbn in shelf.ratings if isbn in catalogue}
+    on_shelf = {catalogue.edition(isbn) for isbn in (*shelf.ratings, *shelf.dismissed) if isbn in catalogue}
     is_twice = len(set(editions)) < len(editions) or on_shelf & set(editions)
     return shown == [catalogue[item["isbn"]].shown for item in items] and not is_twice
 
@@ -230,7 +255,8 @@ def _check_showings(world, users, gone):
 def _check_privacy(world, state, gone):
     monitor = world.monitor
     for user_id in sorted(gone):
-        if world.platform.database.get(paths.recommendations(user_id)) or user_id in state.get("dirty", {}):
+        node = children(world.platform.database.get(f"{paths.USERS}/{user_id}"))
+        if OURS & node.keys() or user_id in state.get("dirty", {}):
             monitor.violated(7, f"{user_id} has left, and traces are left")
     for name, content in sorted(world.platform.bucket.objects.items()):
         if [user_id for user_id in world.user_ids if user_id.encode() in content]:
@@ -238,6 +264,31 @@ def _check_privacy(world, state, gone):
     for line in world.log:
         if [user_id for user_id in world.user_ids if user_id in line] or [i for i in world.isbns if i in line]:
             monitor.violated(7, f"a log line names a reader: {line}")
+
+
+def _check_more_lists(world):
+    """Check that the lists beside a reader's ten belong to the ten, and that nobody has some without a ten."""
+    database, monitor = world.platform.database, world.monitor
+    more_lists = children(database.get(paths.MORE_LISTS))
+    lists = {
+        user_id: children(node).get("recommendations") for user_id, node in children(database.get(paths.USERS)).items()
+    }
+    for user_id in sorted(
+        more_lists.keys() | {user_id for user_id, node in lists.items() if children(node).get("more")}
+    ):
+        ten, more = children(lists.get(user_id)), more_lists.get(user_id)
+        if not ten:
+            monitor.violated(7, f"{user_id} has left, and lists by genre are left")
+        elif more is None or more["listId"] != ten["listId"] or more["digest"] != ten["basedOn"]["digest"]:
+            monitor.violated(13, f"the lists of {user_id} beside the ten are not those of the ten")
+        elif _repeats(ten, more):
+            monitor.violated(13, f"the pages of {user_id} repeat a book")
+
+
+def _repeats(ten, more):
+    pages = [children(ten.get("items")), *map(children, children(more.get("next")).values())]
+    isbns = [item["isbn"] for page in pages for item in page.values()]
+    return len(set(isbns)) < len(isbns)
 
 
 def _check_strangers(world, tree):

@@ -45,6 +45,7 @@ LEASE, PUBLISH = "functions/bookrec/life_cycle/lease.py", "trainer/publishing/ve
 POINTER = "functions/bookrec/life_cycle/publishing.py"
 DATABASE, CAREFUL = "functions/bookrec_database/database.py", "functions/backend/guards/careful.py"
 FANOUT, WALK = "functions/backend/handlers/model_published.py", "functions/backend/shelf_walk.py"
+SIMILAR = "functions/backend/handlers/similar_books.py"
 RUN, RETRAINING = "trainer/run.py", "functions/backend/handlers/retrain.py"
 # ruff: noqa: E501 - a line of code stays a line
 MUTANTS = [
@@ -70,8 +71,8 @@ MUTANTS = [
     ),
     Mutant(
         "does not look at the shelf again after writing", LISTS,
-        "        return [user_id for user_id in contested if present.by_user[user_id].digest != used[user_id].digest]",
-        "        return []",
+        "            or present.by_user[user_id].digest != used[user_id].digest\n",
+        "",
     ),
     Mutant(
         "takes a list that somebody else has written meanwhile for its own", LISTS,
@@ -194,8 +195,24 @@ MUTANTS = [
     ),
     Mutant(
         "gives all readers the live model's list in an experiment", WRITES,
-        "    model, today = in_use.model_of(shelf.user_id), basis.exploration.day\n",
-        "    model, today = in_use.live.model if in_use.live else None, basis.exploration.day\n",
+        "    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue, basis.sizes, reordering)\n",
+        "    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue, basis.sizes, reordering)\n",
+    ),
+    Mutant(
+        "keeps the pages of before if a list is replaced without an event", WRITES,
+        "    values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)",
+        "    if changes is not None or reader.more is None:\n"
+        "        values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)",
+    ),
+    Mutant(
+        "draws another book of exploration with each write", "functions/backend/list_writes.py",
+        "explored(made, model.rare, day, basis.catalogue, rate)",
+        "explored(made, model.rare, day + made.shelf.digest.count('a') + id(made), basis.catalogue, rate)",
+    ),
+    Mutant(
+        "lets near-duplicates count that no list may contain", "functions/bookrec/recommender.py",
+        "        return list(self.diversified(allowed(shelf, candidates, catalogue)))\n",
+        "        return list(self.diversified(candidates))\n",
     ),
     Mutant(
         "keeps an experiment whose version is no longer kept", POINTER,
@@ -301,8 +318,47 @@ MUTANTS = [
         "                done = lists.refresh([user_id for user_id", "                done = self._lists.refresh([user_id for user_id",
     ),
     Mutant(
+        "leaves similar books of a book that has left the catalogue", SIMILAR,
+        "            for key in sorted(present.keys() | wanted.keys(), key=key_order)\n",
+        "            for key in sorted(wanted.keys(), key=key_order)\n",
+    ),
+    Mutant(
+        "finds similar books with whatever catalogue the instance has read", SIMILAR,
+        "self._catalogue.fresh()", "self._catalogue.cached()",
+    ),
+    Mutant(
+        "does not look who else has written similar books", SIMILAR,
+        "        if children(state.get(\"writers\")).keys() - {run}:\n", "        if False:\n",
+    ),
+    Mutant(
         "takes an unknown database for the first one", "functions/backend/composition.py",
         "        return self.others.get(instance)\n", "        return self.others.get(instance, self)\n",
+    ),
+    Mutant(
+        "reads dismissals before the count of a list's writes", LISTS,
+        "        counts, basis = self._concurrently([lambda: self._database.list_writes(user_ids), basis_of])\n"
+        "        readers, shelves = self._shelves(user_ids)\n",
+        "        readers = self._database.readers(user_ids)\n"
+        "        counts, basis = self._concurrently([lambda: self._database.list_writes(user_ids), basis_of])\n"
+        "        shelves = _shelves_of(readers, self._database.shelf_nodes(user_ids), self._clock.now_ms())\n",
+    ),
+    Mutant(
+        "leaves a list alone at a dismissal's event if it seems to be right", "functions/backend/handlers/dismissed_written.py",
+        "        done = self._lists.refresh([event.user_id], (), ", "        done = self._lists.refresh([event.user_id], None, ",
+    ),
+    Mutant(
+        "takes a lost change of the shelf for a dismissal", WRITES,
+        "    return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))",
+        "    return values | _marks(shelf, reader, _changed(shelf, reader, in_use.live) if changes is None else changes)",
+    ),
+    Mutant(
+        "removes old dismissals whatever was written meanwhile", DATABASE,
+        "            is_done, present, etag = node.set_if_unchanged(etag, fields)  # an empty object removes the node\n",
+        "            is_done, _ = True, node.set(fields)\n",
+    ),
+    Mutant(
+        "leaves the dismissals of a reader who left", WRITES,
+        "for name in sorted(OURS)]\n", "for name in [\"recommendations\"]]\n",
     ),
 ]  # fmt: skip
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from firebase_admin.exceptions import UnavailableError
 
 from backend.composition import Services, build
+from backend.handlers.dismissed_written import DismissedWritten
 from backend.handlers.entry_written import EntryWritten
+from backend.handlers.model_published import QUEUEING_MS
 from backend.models import LOAD_S
 from backend.parameters import Settings
 from bookrec.errors import StoreUnavailable
 from bookrec.life_cycle.retraining import Policy
+from bookrec.paths import children
 from bookrec.recommender import Recommender
 from tests.fakes import FakeBucket, load_fake
 from tests.memory_database import MemoryDatabase
@@ -28,8 +31,14 @@ SETTINGS = Settings(
 )  # fmt: skip
 INSTANCES = 3
 TASK_ATTEMPTS = 5
+WITH_DISMISSED = ((), ("dismissed",))
+"""Where a write of a reader's node may change dismissals: at the node itself, or at these."""
+
 LIMITS_MS = {"reconcile": 300_000, "published": 540_000}
 """How long functions may live, if that is watched."""
+
+OF_A_MODEL = ("fanout", "similar")
+"""The tasks that a publication queues."""
 
 TASK_MS = 35_000
 """How long it takes at most to queue a task of a fan-out, if the queue is slow."""
@@ -114,6 +123,7 @@ class Platform:
         is_silent: no write has an event.
         fatigue_half_life: the functions' setting.
         memory: an instance of the functions dies if it reads a node with more children.
+        exploration: the share of the readers who explore.
         is_queue_slow: a task of a fan-out takes long to queue, and functions that take too long are killed.
 
     Args:
@@ -132,6 +142,7 @@ class Platform:
         self.start_trainer = lambda run_id, fence: None
         self.fatigue_half_life = 0
         self.is_silent, self.memory, self.is_queue_slow = False, None, False
+        self.exploration = 0.0
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
 
     def perform(self, kind, request, longest_ms=STALL_MS):
@@ -186,7 +197,8 @@ class Platform:
                 concurrently=self.concurrently,
                 name="demo",
             )
-            self._backends[name] = build(replace(SETTINGS, fatigue_half_life=self.fatigue_half_life), services)
+            settings = replace(SETTINGS, exploration=self.exploration, fatigue_half_life=self.fatigue_half_life)
+            self._backends[name] = build(settings, services)
         return self._backends[name]
 
     def concurrently(self, calls):
@@ -243,7 +255,24 @@ class Platform:
             elif path[0] == "Users" and path[2:3] == ("shown",) and write.after(path[:3]) is not None:
                 self._deliver("shown", lambda backend, user_id=path[1]: backend.of("demo").list_shown(user_id))
             elif path[:2] == ("Recommender", "model"):
-                self._deliver("published", _published)
+                self._deliver("published", self._published)
+        for user_id in sorted({path[1] for path in write.paths if path[0] == "Users" and path[2:3] in WITH_DISMISSED}):
+            self._dismissals_changed(write, user_id)
+
+    def _dismissals_changed(self, write, user_id):
+        before, after = (children(read(("Users", user_id, "dismissed"))) for read in (write.before, write.after))
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key):
+                self._events += 1
+                author = write.caller.auth_id
+                event = DismissedWritten(f"event-{self._events}", user_id, key in after, author)
+                self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").dismissed_written(event))
+
+    def _published(self, backend):
+        """Do what ``composition.model_published`` does."""
+        until = self.scheduler.now + QUEUEING_MS
+        backend.model_published()
+        backend.similar_books(until - self.scheduler.now)
 
     def of_another_database(self, event, task):
         """Deliver an event and a task of a database instance that nobody has configured."""
@@ -268,9 +297,9 @@ class Platform:
 
     def enqueue(self, function, payload, task_id, at_ms=None):
         """Implement ``ports.TaskQueue``; on some days, a fan-out takes longer to queue than a model stays live."""
-        if self.slow_queue and function == "fanout":
+        if self.slow_queue and function in OF_A_MODEL:
             self.scheduler.sleep(self.slow_queue.randrange(180_000))
-        if self.is_queue_slow and function == "fanout":
+        if self.is_queue_slow and function in OF_A_MODEL:
             self.scheduler.sleep(self.rng.randrange(TASK_MS // 2, TASK_MS))
         self.perform("write", lambda: self._enqueue(function, dict(payload), task_id, at_ms))
 
@@ -326,11 +355,6 @@ class Platform:
 def score_of(version):
     """Return the whole number in all scores of a version."""
     return int(hashlib.sha256(version.encode()).hexdigest()[:4], 16) % 1000
-
-
-def _published(backend):
-    backend.model_published()
-    backend.similar_books()
 
 
 def _task(backend, function, payload):

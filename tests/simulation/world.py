@@ -5,14 +5,17 @@ import sys
 from unittest import mock
 
 from backend import catalogue_cache, list_writes, logs, models, shelf_walk, sweep
-from backend.handlers import model_published, reconcile, write_rate
+from backend.handlers import model_published, reconcile, similar_books, write_rate
 from backend.list_writes import make_list
 from bookrec import paths, shelf
 from bookrec.errors import BadModel
 from bookrec.life_cycle import publishing
 from bookrec.life_cycle.lease import read_lease
 from bookrec.paths import children
+from bookrec.reordering import exploration
 from bookrec.shelf import MAX_SHELF
+from bookrec.usage import dismissed
+from bookrec.usage.dismissed import MAX_DISMISSED
 from tests.fakes import load_fake
 from tests.simulation import checks
 from tests.simulation.actors import BEGIN_MS, Operator, Reader, Trainer, change_catalogue, librarian, phone, stranger
@@ -30,6 +33,12 @@ HUGE_EVERY = 500
 KINDS = (("", 0.64), ("large shelf", 0.12), ("deadly reader", 0.12), ("slow queue", 0.12))
 """What else may happen in a history, and in what share of them."""
 
+EXPLORING = 0.5
+"""The share of the readers who explore, in some histories; the models of these have diversity too."""
+
+DATE_MS = 600_000
+"""How long a date lasts in these: a new one begins twice a day, and every second run of the reconciler at night."""
+
 NIGHTS = 200
 """How many runs of the reconciler it may take until nothing changes any more."""
 
@@ -45,6 +54,9 @@ class World:
         self.log, self.is_day = [], True
         kinds = random.Random(f"kind of {seed}")
         self.kind = kinds.choices([kind for kind, _ in KINDS], [share for _, share in KINDS])[0]
+        dismissing = random.Random(f"{seed}: dismissals")
+        self._has_dismissals = dismissing.random() < 0.35
+        self._most_dismissed = dismissing.choice([3, MAX_DISMISSED])
         self._is_huge, self._has_strangers = seed % HUGE_EVERY == HUGE_EVERY // 2, kinds.random() < 0.25
         self.are_writes_counted = self.kind == "" and kinds.random() < 0.15
         if self._is_huge:
@@ -62,6 +74,8 @@ class World:
         self.platform = Platform(self.scheduler, self.rng, self._faults(), self.monitor, self.rng.random() < 0.5)
         for number in range(len(self.isbns)):
             self.platform.database.update({f"{paths.ARCHIVE}/a{number:03}": self.book(number)})
+        self.explores = random.Random(f"{seed}: exploration").random() < 0.2
+        self.platform.exploration = EXPLORING if self.explores else 0.0
         self.platform.fatigue_half_life = random.Random(f"{seed}: fatigue").choice([0, 0, 1, 3])
         self.platform.is_silent = True
         self._prepare()
@@ -70,11 +84,11 @@ class World:
         self.platform.start_trainer = trainer.start
         self._operator = Operator(self, trainer)
         slow = random.Random(f"{seed}: the queue")
-        if not self._is_mild and self.kind != "slow queue" and slow.random() < 0.25:
+        if not self.is_mild and self.kind != "slow queue" and slow.random() < 0.25:
             self.platform.slow_queue = slow
         self.loses_arguments = random.Random(f"{seed}: arguments").random() < 0.15
-        self.kills_rollbacks = not self._is_mild and self.rng.random() < 0.4
-        self._trains_by_hand = not self._is_mild and self.rng.random() < 0.4
+        self.kills_rollbacks = not self.is_mild and self.rng.random() < 0.4
+        self._trains_by_hand = not self.is_mild and self.rng.random() < 0.4
 
     def _prepare(self):
         """Set up what the kind of history needs."""
@@ -98,8 +112,8 @@ class World:
         On mild days, events only come twice, late and in any order. Nothing needs repair then, and no reconciler runs.
         """
         rng = self.rng
-        self._is_mild = rng.random() < 0.25 and self.kind in ("", "large shelf") and not self.are_writes_counted
-        if self._is_mild:
+        self.is_mild = rng.random() < 0.25 and self.kind in ("", "large shelf") and not self.are_writes_counted
+        if self.is_mild:
             slow = rng.choice([0.0, 0.2])
             stall = 0.0 if slow else rng.random() * 0.02
             return Faults(duplicate=rng.random(), delay_ms=rng.choice([0, 500, 60_000]), stall=stall, slow=slow)
@@ -125,6 +139,7 @@ class World:
         return {
             "isbn": self.isbns[number], "title": title, "author": "Author", "image": cover,
             "publishedYear": str(1990 + number), "rating": str(number % 5),
+            "genre": ("Crime", "Crime, History", "")[number % 3],
         }  # fmt: skip
 
     def answers(self, version, model, items):
@@ -146,13 +161,19 @@ class World:
             mock.patch.multiple(shelf_walk, READERS=self._readers_page, ENTRIES=self._entries_page),
             mock.patch.multiple(reconcile, BUDGET_MS=self._budget_ms, WATERMARK_MS=self._budget_ms),
             mock.patch.object(shelf, "MAX_SHELF", 6 if self.kind == "large shelf" and not self._is_huge else MAX_SHELF),
+            mock.patch.object(dismissed, "MAX_DISMISSED", self._most_dismissed),
             mock.patch.object(model_published, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),
+            mock.patch.object(similar_books, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),
+            mock.patch.multiple(similar_books, BOOKS_A_WRITE=2, READ=3),
             mock.patch.object(list_writes, "make_list", self.make_list),
+            mock.patch.object(exploration, "DAY_MS", DATE_MS),
             mock.patch.object(write_rate, "threading", mock.Mock(Lock=lambda: Lock(self.scheduler))),
             mock.patch.multiple(write_rate, LIMIT=3 if self.are_writes_counted else 300, PAUSE_MS=200_000),
         ):
             for reader in self.readers:
                 spawn(reader.uid, reader.live)
+                if self._has_dismissals and reader.uid != self.deadly:
+                    spawn(f"{reader.uid} dismisses", reader.dismiss_now_and_then)
             if self._has_strangers:
                 spawn("stranger", lambda: stranger(self))
             spawn("librarian", lambda: librarian(self))
@@ -161,14 +182,14 @@ class World:
             spawn("operator tries", self._operator.try_out, "human")
             if self._trains_by_hand:
                 spawn("operator at a terminal", self._operator.train_by_hand, "human")
-            if not self._is_mild:
+            if not self.is_mild:
                 spawn("scheduler", self._reconcile_for_ever)
             self.scheduler.run(BEGIN_MS + DAY_MS)
             self.is_day = False
             self.platform.faults, self.platform.slow_queue, self.scheduler.crash_rate = Faults(), None, 0.0
             self.note("EVENING")
             self.scheduler.run(self.scheduler.now + 2 * STALL_MS)
-            if self._is_mild:
+            if self.is_mild:
                 checks.check_mild(self)
             self._night()
             if not self.monitor.violations:
@@ -206,7 +227,8 @@ class World:
     def _waits_for_innocents(self):
         """Return whether somebody is left out whose lists kill nobody: an instance died of something else."""
         left_out = children(self.platform.database.get(f"{paths.STATUS}/leftOut"))
-        return bool(left_out.keys() - {logs.user_key(self.deadly or "")})
+        still = {key for key, node in left_out.items() if node["until"] > self.scheduler.now}
+        return bool(still - {logs.user_key(self.deadly or "")})
 
     def _sweeps(self):
         return self.platform.database.get(f"{paths.STATUS}/reconcile/sweeps") or 0

@@ -11,9 +11,11 @@ from backend.handlers.entry_written import EntryWritten
 from backend.handlers.write_rate import LIMIT
 from backend.lists import WRITES
 from bookrec import paths
-from bookrec.catalogue import parse_catalogue
-from bookrec.ranking import LIST_SIZE
+from bookrec.catalogue import Book, Catalogue, parse_catalogue
+from bookrec.entries import parse_entry
+from bookrec.ranking import LIST_SIZE, Candidate
 from bookrec.reader import GONE, HERE, parse_reader
+from bookrec.reordering.dismissals import STRENGTH, lowered
 from bookrec.server_values import TIMESTAMP, increment
 from bookrec.shelf import build_shelf, sort_out
 from bookrec.usage.dismissed import MAX_AGE_MS, MAX_AHEAD_MS, MAX_DISMISSED, parse_dismissals
@@ -330,8 +332,11 @@ def test_a_node_that_others_write_all_the_time_is_left_alone(world):
     assert dismissed_by(world) == ["isbn005"]
 
 
-def test_dismissals_are_not_a_profile_and_leave_with_the_reader(world):
+@pytest.mark.parametrize("is_undone", [True, False])
+def test_dismissals_are_not_a_profile_and_leave_with_the_reader(world, is_undone):
     dismiss(world, "isbn005")
+    if is_undone:
+        undo(world, "isbn005")
     world.database.update({f"{paths.USERS}/u/id": None})  # the app removed its own fields, one by one
     world.backend.dismissed_written(EVENT)
     assert world.database.get(f"{paths.USERS}/u") is None
@@ -373,6 +378,16 @@ def test_an_account_that_is_removed_while_a_dismissal_is_handled_leaves_no_list(
     assert world.database.get(f"{paths.LIST_WRITES}/u") is None
 
 
+def test_what_a_reader_who_left_writes_later_is_removed_too(world):
+    world.database.update({f"{paths.USERS}/u": None})
+    world.backend.reconcile(rests=False)
+    dismiss(world, "isbn005", deliver=False)
+    undo(world, "isbn005", deliver=False)
+    assert world.backend.reconcile(rests=False)["farewells"] == 1
+    assert world.database.get(f"{paths.USERS}/u") is None
+    assert "farewells" not in world.backend.reconcile(rests=False)
+
+
 def test_a_reader_without_a_profile_may_dismiss(world):
     world.database.update({f"{paths.USERS}/u/id": None, f"{paths.READERS}/u": None})
     dismiss(world, "isbn005")
@@ -409,3 +424,47 @@ def test_a_readers_mark_and_profile_do_not_depend_on_dismissals():
     node = {"dismissed": {"1": 5}, "dismissals": {"count": 1}, "shown": {"listId": "x"}, "seen": {"last": "x"}}
     assert not parse_reader(node, HERE).has_profile
     assert parse_reader({**node, "id": "u"}, HERE).has_profile
+
+
+def books_by(*authors):
+    return Catalogue([Book(f"b{number}", f"Title {number}", author, "") for number, author in enumerate(authors)])
+
+
+def scores(catalogue, dismissed, shelved=(), strength=1.0):
+    """Return the scores of the last three books, 3, 2 and 1 before, by ISBN."""
+    candidates = [Candidate(f"b{len(catalogue) - 3 + n}", 3.0 - n, None, "personal") for n in range(3)]
+    shelf = build_shelf("u", [parse_entry(f"k{isbn}", entry("u", isbn)) for isbn in shelved], dismissed)
+    return {one.isbn: one.score for one in lowered(candidates, shelf, catalogue, strength)}
+
+
+UNIT = (2 / 3) ** 0.5
+"""The deviation of 1, 2 and 3."""
+
+
+def test_books_by_a_dismissed_author_lose_score_less_if_the_reader_has_books_by_that_author():
+    catalogue = books_by("Ann A.", "Ann A.", "ann a., Ben B.", "Cy C.", "")
+    assert scores(catalogue, ["b0"]) == {"b2": 3 - UNIT, "b3": 2, "b4": 1}
+    assert scores(catalogue, ["b0"], ["b1"]) == {"b2": 3 - UNIT / 2, "b3": 2, "b4": 1}
+    assert scores(catalogue, ["b0"], strength=2) == {"b2": 3 - 2 * UNIT, "b3": 2, "b4": 1}
+
+
+def test_nothing_is_lowered_without_a_strength_an_author_or_a_dismissal_that_counts():
+    catalogue = books_by("Ann A.", "", "Ann A.", "Cy C.", "")
+    before = {"b2": 3, "b3": 2, "b4": 1}
+    assert scores(catalogue, ["b0"], strength=0) == before
+    assert scores(catalogue, []) == before
+    assert scores(catalogue, ["b1"]) == before  # without an author
+    assert scores(catalogue, ["b9"]) == before  # not in the catalogue
+    assert scores(catalogue, ["b0"], ["b0"]) == before  # on the shelf after all
+    assert STRENGTH == 0
+
+
+def test_the_sweep_counts_books_and_readers_each_once_whatever_their_ids_look_like(world):
+    now = world.clock.now_ms()
+    dismiss(world, "isbn005", "isbn006")
+    world.database.update({f"{paths.USERS}/7": {"id": "7", "dismissed": {"isbn009": now}, "dismissals": {"count": 1}}})
+    world.database.update({f"{paths.USERS}/v": {"id": "v", "dismissed": {"isbn009": 5}}})
+    write(world, "k7", entry("7", "isbn004"))
+    world.backend.reconcile(rests=False)
+    assert world.database.get(f"{paths.STATUS}/dismissals") == {"at": now, "readers": 2, "books": 3}
+    assert world.database.get(f"{paths.USERS}/v/dismissed") is None

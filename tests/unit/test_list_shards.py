@@ -9,19 +9,22 @@ import numpy as np
 import pytest
 
 from backend import shard_writer
+from backend.composition import build
 from backend.guards.list_sample import is_of_model
 from backend.handlers import model_published
 from backend.handlers.dismissed_written import DismissedWritten
 from backend.handlers.entry_written import EntryWritten
-from backend.list_writes import make_list
+from backend.list_writes import DEFAULT_SIZES, make_list
+from backend.parameters import FANOUT_TASKS, LIST_BYTES_PER_SECOND
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
 from bookrec.errors import BadModel, StoreUnavailable
+from bookrec.further.sizes import Sizes
 from bookrec.life_cycle.manifest import parse_pointer, sha256
 from bookrec.list_shards import INDEX, ShardEntry, ShardIndex, pack, read_index, read_shard, shard_name, to_line
 from bookrec.ranking import list_id
 from bookrec.shelf import build_shelf, sort_out
-from tests.fakes import World, entry, load_fake
+from tests.fakes import SETTINGS, World, entry, load_fake
 
 READERS = 6
 SHARD = 2
@@ -79,14 +82,16 @@ def run_all(world):
         world.backend.fanout(payload["publication"], payload["shard"], payload.get("users"))
 
 
-def assert_right(world, user_id, version="v2"):
-    """Assert that the list is the one that the functions would make from the present shelf."""
+def assert_right(world, user_id, version="v2", sizes=DEFAULT_SIZES):
+    """Assert that the lists are those that the functions would make from the present shelf."""
     entries, _ = sort_out(world.database.get(paths.USER_BOOK) or {})
     catalogue, _ = parse_catalogue(world.database.get(paths.ARCHIVE))
     model = load_fake(version, version.encode(), world.store.objects[paths.model_object(version, "items.json")])
-    made = make_list(build_shelf(user_id, entries), model, catalogue)
-    present = world.list_of(user_id)
+    made = make_list(build_shelf(user_id, entries), model, catalogue, sizes)
+    present, more = world.list_of(user_id), world.database.get(paths.more_lists(user_id))
     assert present == {**made.to_node(catalogue, present["generatedAt"]), "modelVersion": present["modelVersion"]}
+    expected = {**made.more_node(catalogue), "modelVersion": present["modelVersion"]}
+    assert more == {name: value for name, value in expected.items() if value != []}
 
 
 def test_a_publish_with_lists_names_shards_and_reads_no_users_and_a_sample_of_the_shelves(world, monkeypatch):
@@ -338,7 +343,8 @@ def forge(world, change, number=0, version="v2"):
 
 def with_books(line, isbns):
     items = [{**item, "isbn": isbn} for item, isbn in zip(line["items"], isbns, strict=False)]
-    return {**line, "items": items, "listId": list_id(line["userId"], line["basedOn"]["digest"], isbns[: len(items)])}
+    own_id = list_id(line["userId"], line["basedOn"]["digest"], isbns[: len(items)])
+    return {**line, "items": items, "listId": own_id, "next": [row for row in line["next"] if row[0] not in isbns]}
 
 
 def test_lists_that_the_bucket_alone_has_changed_are_not_written(world, capsys):
@@ -422,6 +428,19 @@ def shard_of(world, number, version="v2"):
         {"because": [["isbn001"]]},
         {"predictedRating": 5.1},
         {"predictedRating": None},
+        {"more": "4+3+2"},
+        {"more": 4},
+        {"next": [["isbn029", "personal"]]},
+        {"next": [["isbn029", "advert", 4]]},
+        {"next": [["isbn029", "personal", 6]]},
+        {"next": [["isbn029", "personal", None], ["isbn029", "personal", None]]},
+        {"next": {"0": ["isbn029", "personal", None]}},
+        {"more": "0+3", "next": [["isbn029", "personal", None]]},
+        {"genres": [{"genre": "Fantasy"}]},
+        {"genres": [{"genre": "", "items": []}]},
+        {"genres": [{"genre": "a\nb", "items": []}]},
+        {"genres": [{"genre": "Fantasy", "items": [], "link": "x"}]},
+        {"more": "4+0", "genres": [{"genre": "Fantasy", "items": []}]},
     ],
     ids=str,
 )
@@ -437,6 +456,48 @@ def test_a_line_with_other_fields_or_values_than_the_contracts_is_rejected(world
     altered = pack(map(json.dumps, lines))
     with pytest.raises(BadModel, match=r"malformed|not a whole number"):
         read_shard(altered, replace(entry_of, sha256=sha256(altered)))
+
+
+def test_a_line_whose_pages_repeat_a_book_of_the_ten_is_rejected(world):
+    publish(world)
+    content, entry_of = shard_of(world, 0)
+    lines = [json.loads(line) for line in gzip.decompress(content).decode().splitlines()]
+    lines[0]["next"] = [[lines[0]["items"][3]["isbn"], "personal", 4.0]]
+    altered = pack(map(json.dumps, lines))
+    with pytest.raises(BadModel, match="malformed"):
+        read_shard(altered, replace(entry_of, sha256=sha256(altered)))
+
+
+def test_a_shards_list_comes_with_the_lists_that_go_with_it(world):
+    publish(world)
+    world.backend.model_published()
+    run_all(world)
+    for number in range(READERS):
+        ten, more = world.list_of(f"u{number}"), world.database.get(paths.more_lists(f"u{number}"))
+        assert (more["listId"], more["modelVersion"]) == (ten["listId"], "v2")
+        isbns = [item["isbn"] for page in more["next"] for item in page]
+        assert len({*isbns, *(item["isbn"] for item in ten["items"])}) == len(isbns) + 10 == 29  # one is on the shelf
+
+
+def test_a_shard_with_lists_of_other_sizes_than_the_settings_say_is_left_to_the_usual_path(world):
+    publish(world)
+    smaller = replace(SETTINGS, sizes=Sizes(pages=1, genres=0))
+    world.backend = build(smaller, world._services)
+    world.backend.model_published()
+    run_all(world)
+    assert_right(world, "u0", sizes=smaller.sizes)
+    assert len(world.database.get(paths.more_lists("u0"))["next"]) == 1
+
+
+def test_a_shard_that_says_personal_of_a_book_that_is_no_candidate_is_not_used(world, capsys):
+    publish(world)
+    forge(world, lambda line: {**line, "next": [[f"isbn{number:03}", "personal", 4.0] for number in range(26, 30)]})
+    index = world.store.objects[paths.list_object("v2", INDEX)]
+    world.database.update({f"{paths.MODEL}/listsSha256": sha256(index)})
+    world.backend.model_published()
+    run_all(world)
+    assert "lists that the model does not make" in capsys.readouterr().out
+    assert_right(world, "u0")
 
 
 def test_a_shard_with_another_number_of_lists_than_the_index_says_is_rejected(world):
@@ -518,10 +579,23 @@ def test_a_book_that_has_left_the_catalogue_is_on_no_list(world):
 
 def test_lists_are_written_at_a_bounded_rate(world):
     publish(world)
+    world.backend = build(replace(SETTINGS, list_writes_per_second=20), world._services)
     world.backend.model_published()
     began = world.clock.now
     run_all(world)
-    assert world.clock.now - began == READERS * 1000 // (200 // 4)
+    assert world.clock.now - began == READERS * 1000 // (20 // 4)
+
+
+@pytest.mark.parametrize("shards", [True, False])
+def test_bytes_are_written_at_a_bounded_rate(world, shards):
+    publish(world)
+    if not shards:
+        world.database.update({f"{paths.MODEL}/lists": None, f"{paths.MODEL}/listsSha256": None})
+    world.backend.model_published()
+    began = world.clock.now
+    run_all(world)
+    lists = [(world.list_of(f"u{n}"), world.database.get(paths.more_lists(f"u{n}"))) for n in range(READERS)]
+    assert world.clock.now - began >= len(json.dumps(lists)) * 1000 // (LIST_BYTES_PER_SECOND // FANOUT_TASKS)
 
 
 def test_shards_that_got_lost_are_queued_again_and_those_that_are_done_stay_done(world, monkeypatch):

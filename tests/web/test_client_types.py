@@ -1,4 +1,4 @@
-"""The reference client type-checked against the SDK's own types."""
+"""The reference client and the modules that an app copies with it, type-checked against the SDK's own types."""
 
 import json
 import shutil
@@ -13,11 +13,13 @@ STRICT = {
     "module": "esnext", "moduleResolution": "bundler", "lib": ["es2022", "dom", "dom.iterable"], "types": [],
 }  # fmt: skip
 
+COPIED = ("client.js", "library.js", "library-match.js", "library-import.js")
+
 
 def test_the_reference_client_type_checks_with_the_sdks_types(tmp_path):
     if not COMPILER.exists() or shutil.which("node") is None:
         skip_without("the TypeScript compiler is not installed: `make .setup/conformance` does it")
-    project = {"compilerOptions": STRICT, "files": [str(ROOT / "web" / "client.js")]}
+    project = {"compilerOptions": STRICT, "files": [str(ROOT / "web" / name) for name in COPIED]}
     (tmp_path / "tsconfig.json").write_text(json.dumps(project))
     done = subprocess.run([COMPILER, "-p", tmp_path], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout

@@ -119,11 +119,14 @@ def test_readers_who_are_not_served_are_counted_until_their_time_is_over(page):
           const reader = (minutes) => ({until: Date.now() + minutes * 60000});
           const text = (view) => reconciler({reconcile: {at: 1}, ...view}).map((part) => part.textContent).join(' ');
           const paused = {ann: reader(5), bob: reader(-5), cy: reader(9), di: 'damaged'};
-          return [text({paused, leftOut: {a1: reader(50)}}), text({})];
+          const dismissals = {at: 1, readers: 2, books: 31};
+          return [text({paused, leftOut: {a1: reader(50)}, dismissals}), text({})];
         }"""
     )
     assert "write too fast2, the last until" in texts[0]
     assert "functions die1, the last until" in texts[0]
+    assert "Books dismissed31, by 2 readers" in texts[0]
+    assert "Books dismissed" not in texts[1]
     assert "write too fastnone" in texts[1]
     assert "functions dienone" in texts[1]
     assert not [text for text in texts if "ann" in text]

@@ -5,6 +5,7 @@ import requests
 from playwright.sync_api import expect
 
 from local.accounts import ADMIN
+from tests.web.axe import violations
 from tests.web.conftest import PASSWORD
 from tests.web.reader_page import (
     isbns,
@@ -129,6 +130,32 @@ def test_removing_a_book_can_be_undone_with_its_rating(visit, new_reader, shelf)
     page.get_by_role("button", name="Undo").click()
     wait_until(lambda: rating_of(reader, isbn) == 4.5)
     expect(shelf_entry(page, name)).to_have_count(1)
+
+
+def test_a_dismissed_book_leaves_the_list_of_that_reader_only_and_undo_brings_it_back(visit, new_reader, shelf):
+    ana, ben = new_reader(shelf), new_reader(shelf)
+    hers, his = signed_in(visit(), ana), signed_in(visit(), ben)
+    before, his_before = isbns(hers), isbns(his)
+    card = recommended(hers).nth(2)
+    name = title(card)
+    button = card.get_by_role("button", name=f"Not interested: {name}")
+    button.focus()
+    hers.keyboard.press("Enter")
+    updated_ms(hers)
+    assert isbns(hers)[:3] == [*before[:2], before[3]]
+    assert len(set(isbns(hers))) == 10
+    assert list(ana.dismissed()) == [before[2]]
+    expect(hers.get_by_role("heading", name="For you")).to_be_focused()
+    picture(hers, "reader-dismissed")
+    assert violations(hers) == []
+    undo = hers.get_by_role("button", name="Undo")
+    undo.focus()
+    hers.keyboard.press("Enter")
+    expect(recommended(hers).nth(2)).to_contain_text(name)
+    wait_until(lambda: isbns(hers) == before)
+    assert ana.dismissed() == {}
+    assert ana.request("GET", f"Users/{ana.uid}/dismissals").json() == {"count": 0, "last": before[2]}
+    assert isbns(his) == his_before
 
 
 def test_an_unrated_book_has_no_stars_and_a_rating_can_be_removed(visit, new_reader, shelf):

@@ -119,7 +119,7 @@ def test_on_a_phone_nothing_scrolls_sideways_targets_are_large_enough_and_a_tap_
 
 def test_a_narrow_window_cuts_nothing_off(visit, reader):
     page = signed_in(visit(viewport={"width": 320, "height": 640}), reader)
-    for view in VIEWS:
+    for view in (*VIEWS, "import"):
         go(page, view)
         assert_fits(page)
 

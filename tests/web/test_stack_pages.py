@@ -33,19 +33,21 @@ def test_the_policy_allows_no_inline_script_but_the_import_map():
     assert policy(HOSTING)["script-src"] == ["'self'", *hashes]
 
 
-def test_the_import_map_has_every_module_of_the_sdk():
+def test_the_import_map_has_every_module_of_the_sdk_and_the_parser():
     [text] = set(import_maps())
     imports = json.loads(text)["imports"]
     core = "/vendor/firebase-app.js"
     wanted = {f"firebase/{module}": f"/vendor/firebase-{module}.js" for module in vendor.MODULES}
-    assert imports == {**wanted, f"https://www.gstatic.com/firebasejs/{SDK}/firebase-app.js": core}
+    parser = {"csv-parse/sync": "/vendor/csv-parse.js"}
+    assert imports == {**parser, **wanted, f"https://www.gstatic.com/firebasejs/{SDK}/firebase-app.js": core}
 
 
 def test_modules_are_copied_once_and_name_no_source_maps(tmp_path):
     vendor.copy(tmp_path)
     first = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    assert sorted(first) == sorted(f"firebase-{module}.js" for module in vendor.MODULES)
+    assert sorted(first) == sorted([*(f"firebase-{module}.js" for module in vendor.MODULES), *vendor.OTHERS])
     assert not any("sourceMappingURL" in file.read_text() for file in tmp_path.iterdir())
+    assert all("Permission is hereby granted" in (tmp_path / name).read_text() for name in vendor.OTHERS)
     vendor.copy(tmp_path)
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == first
 

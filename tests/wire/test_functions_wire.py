@@ -154,6 +154,7 @@ def test_a_write_that_changes_nothing_still_updates_the_list(main, world):
 
 
 def test_an_event_of_a_deleted_entry_updates_the_list_for_the_remaining_shelf(main, world):
+    world.database.update({f"{paths.USERS}/u/id": "u"})
     main.on_user_book_written(database_event("User_Book/k1", None, entry("u", "isbn004")))
     assert world.list_of("u")["basedOn"]["entries"] == 0
     assert world.database.get(paths.REJECTED) is None

@@ -236,7 +236,8 @@ def test_an_unexpected_failure_reveals_no_details_and_no_log_names_the_operator(
 
 
 def test_a_rollback_waits_for_a_live_run(main, world):
-    world.database.update({paths.LEASE: {"holder": "run-7", "fence": 7, "expiresAt": 2**50, "endsBy": 2**50}})
+    until = world.clock.now + 3_600_000
+    world.database.update({paths.LEASE: {"holder": "run-7", "fence": 7, "expiresAt": until, "endsBy": until}})
     _, body, _ = call(main, "operator_rollback", {"version": "v1"}, bearer=token("olga", **OPERATOR))
     message = "a run is live: ask again when it has ended (the lease is held by run run-7 under fence 7)"
     assert body["error"] == {"status": "FAILED_PRECONDITION", "message": message}

@@ -34,7 +34,8 @@ def add_parser(commands: Any) -> None:
         "fit to one file, score another, and write figures and a report",
         run,
         about="No database is needed, and nothing is published. FOLDER gets metrics.json, top.csv, ratings.csv,\n"
-        "report.html and the model. Figures per model go to the screen.\n\n" + READING,
+        "report.html and the model. Figures per model go to the screen. Of a reader's rows the newest 2,000 are\n"
+        "trained on, as of entries in the database; the others are counted as shelf_full.\n\n" + READING,
         examples=[
             "--train train.csv --test test.csv --books books.csv --out out/evaluation",
             "--source out/export --out out/evaluation --baselines",

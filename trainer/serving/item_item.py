@@ -34,8 +34,9 @@ FEW = 5
 MASKED = np.float32(-1e30)
 """The score of a book on the shelf."""
 
-SIMILAR_POPULARITY = 0.4
-"""How much popularity counts in how similar books are, in units of the cosine."""
+SIMILAR_POPULARITY = 0.3
+"""How much popularity counts in how similar books are, in units of the cosine: the most with which popular books are
+similar to no more books than in item-kNN (``benchmarks/similar.py``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from backend.guards.careful import Careful
 from backend.handlers.list_shown import ListShownHandler
 from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retrain import RetrainHandler
+from backend.handlers.shared_lists import SharedLists
 from backend.handlers.similar_books import SimilarBooksHandler
 from backend.lists import ListRefresher
 from backend.ports import TIMESTAMP, Clock, Database, increment
@@ -47,6 +48,7 @@ class Reconciliation:
     updates, deletions, readers who left, and changes of the catalogue. Then it rests.
 
     Args:
+        shared: counts for the lists that all readers share.
         rest_ms: how long after a sweep the next one begins; 0 is at once.
         similar_books: of the instance that has the catalogue; None for the others.
     """
@@ -59,14 +61,15 @@ class Reconciliation:
         published: ModelPublishedHandler,
         retrain: RetrainHandler,
         clock: Clock,
+        shared: SharedLists,
         rest_ms: int = 0,
         similar_books: SimilarBooksHandler | None = None,
     ) -> None:
         self._database, self._published, self._retrain, self._clock = database, published, retrain, clock
         self._rest_ms, self._began, self._started = rest_ms, clock.now_ms(), clock.elapsed_ms()
         self._lists = Careful(database, lists, clock, "reconcile")
-        self._similar_books = similar_books
-        self._sweep = Sweep(database, self._lists, clock, shown.add)
+        self._similar_books, self._shared = similar_books, shared
+        self._sweep = Sweep(database, self._lists, clock, shared.add, shown.add)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
     def __call__(self) -> dict[str, int]:
@@ -159,16 +162,18 @@ class Reconciliation:
             state = {}  # another version of this code has begun it
         phase, after = PHASES.index(state.get("phase", PHASES[0])), str(state.get("after", ""))
         counted = read_counted(state)
+        self._shared.begin(goes_on=bool(state))
         while phase < len(PHASES):
             last = self._sweep.page(PHASES[phase], after, counted)
             phase, after = (phase, last) if last is not None else (phase + 1, "")
             if phase < len(PHASES):  # also before the next page: who makes a run die stops the sweep at that page only
                 place = {"phase": PHASES[phase], "after": after}
-                self._database.update({f"{STATE}/sweep": {**place, **counted.to_node()}})
+                kept = {f"{STATE}/sweep": {**place, **counted.to_node()}}
+                self._database.update({**kept, **self._shared.changes()})
                 if self._clock.elapsed_ms() >= self._started + BUDGET_MS:
                     return 0
         ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}
-        self._database.update({**ended, **self._reports(counted)})
+        self._database.update({**ended, **self._reports(counted), **self._shared.lists()})
         return 0
 
     def _is_resting(self, swept_at: object) -> bool:
@@ -181,7 +186,9 @@ class Reconciliation:
         rejected = {reason: counted.rejected[reason] for reason in sorted(counted.rejected)}
         open_now = standing(usable_pointer(self._database.pointer())).open
         quality = {"at": TIMESTAMP, "labels": counted.quality.report(before, self._clock.now_ms(), open_now)}
-        return {f"{paths.STATUS}/rejected": rejected or None, f"{paths.STATUS}/quality": quality}
+        dismissals = {"at": TIMESTAMP, **{name: counted.dismissed[name] for name in ("readers", "books")}}
+        reports = {"rejected": rejected or None, "quality": quality, "dismissals": dismissals}
+        return {f"{paths.STATUS}/{name}": report for name, report in reports.items()}
 
     def _ask_for_retraining(self) -> int:
         self._retrain(self._clock.now_ms())

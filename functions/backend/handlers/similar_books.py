@@ -87,14 +87,15 @@ class SimilarBooksHandler:
         model and the catalogue.
 
         Args:
-            budget_ms: after this time, at least ``TASKS_AT_ONCE`` tasks later, the rest is left to the next call.
+            budget_ms: after this time, at least ``TASKS_AT_ONCE`` tasks later, the rest is left to the next call. If it
+                is below 0, everything is.
             rests: a changed catalogue does not begin a run shortly after the last one.
 
         Raises:
             StoreUnavailable: if the model cannot be loaded at present.
         """
         until_ms = self._clock.elapsed_ms() + budget_ms
-        live = self._usable()
+        live = self._usable() if budget_ms >= 0 else None
         if live is None:
             return False
         catalogue, state = self._catalogue.current(), children(self._database.status("similar"))

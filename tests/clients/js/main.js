@@ -6,11 +6,13 @@ import { connectDatabaseEmulator, getDatabase, goOffline } from 'firebase/databa
 import { connectStorageEmulator, getStorage } from 'firebase/storage';
 import * as arm from './arm.js';
 import * as contract from './contract.js';
+import * as dismissals from './dismissals.js';
 import { watchList } from './list.js';
 import * as model from './model.js';
 import { OnDevice } from './onDevice.js';
 import { changeProfile } from './profile.js';
 import * as shelf from './shelf.js';
+import { similarTo } from './similar.js';
 import { edition, topTen } from './topTen.js';
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -89,6 +91,9 @@ const calls = {
   rate: async ({ keys, stars }) => (await shelf.rate(db, keys, stars)) ?? null,
   remove: async ({ keys }) => (await shelf.remove(db, keys)) ?? null,
   read: ({ uid }) => shelf.read(db, uid),
+  dismiss: async ({ uid, isbn }) => (await dismissals.dismiss(db, uid, isbn)) ?? null,
+  undo: async ({ uid, isbn }) => (await dismissals.undo(db, uid, isbn)) ?? null,
+  readDismissed: ({ uid }) => dismissals.readDismissed(db, uid),
   changeProfile: async ({ uid, fields }) => (await changeProfile(db, uid, fields)) ?? null,
   async refresh() {
     try {
@@ -105,6 +110,8 @@ const calls = {
   },
   candidates: ({ shelf: stars }) => new OnDevice(files, run).candidates(new Map(Object.entries(stars))),
   predictedRatings: ({ shelf: stars, of }) => new OnDevice(files, run).predictedRatings(new Map(Object.entries(stars)), of),
+  similarOnDevice: ({ isbn }) => new OnDevice(files, run).similarTo(isbn),
+  similarTo: ({ isbn, without }) => similarTo(db, isbn, new Set(without)),
   async topTen({ shelf: stars, catalogue }) {
     const books = new Map(catalogue.map((book) => [book.isbn, book]));
     const device = new OnDevice(files, run);

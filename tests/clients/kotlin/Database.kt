@@ -71,6 +71,12 @@ class DatabaseReference internal constructor(path: List<String>) : Query(path, n
     }
 }
 
+object ServerValue {
+    val TIMESTAMP: Map<String, String> = mapOf(".sv" to "timestamp")
+
+    fun increment(delta: Long): Any = mapOf(".sv" to mapOf("increment" to delta))
+}
+
 class FirebaseDatabase private constructor() {
     val reference: DatabaseReference get() = DatabaseReference(emptyList())
 
@@ -80,6 +86,7 @@ class FirebaseDatabase private constructor() {
         var tree: MutableMap<String, Any?> = mutableMapOf()
         val listeners = mutableListOf<ValueEventListener>()
         internal var pushed = 0
+        internal var now = 1_700_000_000_000L
         private val only = FirebaseDatabase()
 
         @JvmStatic
@@ -91,9 +98,15 @@ class FirebaseDatabase private constructor() {
                 val child = (node[key] as? Map<String, Any?>).orEmpty().toMutableMap()
                 child.also { node[key] = it }
             }
-            if (value == null) parent.remove(path.last()) else parent[path.last()] = value
+            val stored = filledIn(value, parent[path.last()])
+            if (stored == null) parent.remove(path.last()) else parent[path.last()] = stored
         }
     }
+}
+
+private fun filledIn(value: Any?, before: Any?): Any? {
+    val asked = (value as? Map<*, *>)?.get(".sv") ?: return value
+    return if (asked == "timestamp") FirebaseDatabase.now++ else ((before as? Number)?.toLong() ?: 0L) + (asked as Map<*, *>)["increment"] as Long
 }
 
 private fun plain(value: Any?): Any? = when (value) {

@@ -17,12 +17,18 @@ class JSONObject internal constructor(private val fields: Map<*, *>) {
     fun getJSONObject(name: String): JSONObject = JSONObject(typed<Map<*, *>>(name))
 
     fun getJSONArray(name: String): JSONArray = JSONArray(typed<List<*>>(name))
+
+    fun optDouble(name: String, fallback: Double): Double = (fields[name] as? Number)?.toDouble() ?: fallback
+
+    fun optJSONArray(name: String): JSONArray? = (fields[name] as? List<*>)?.let(::JSONArray)
 }
 
 class JSONArray internal constructor(private val elements: List<*>) {
     fun length(): Int = elements.size
 
     fun getString(place: Int): String = elements[place] as? String ?: throw JSONException("no text at $place")
+
+    fun optInt(place: Int): Int = (elements.getOrNull(place) as? Number)?.toInt() ?: 0
 }
 
 /** A JSON text as maps, lists, texts, longs, doubles, booleans and null. */

@@ -10,6 +10,8 @@ class Tensor internal constructor(private val shape: IntArray) {
 }
 
 class Interpreter(private val modelFile: File) : AutoCloseable {
+    val signatureKeys: Array<String> get() = arrayOf("rate", "recommend", "similar")
+
     fun runSignature(inputs: Map<String, Any>, outputs: Map<String, Any>, signatureKey: String) {
         val found = ask(signatureKey, "inputs" to inputs) as Map<*, *>
         for ((name, into) in outputs) fill(into, found[name] as List<*>)

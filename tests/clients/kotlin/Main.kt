@@ -39,6 +39,9 @@ private fun answer(call: Call): Any? = when (val name = call.text("call")) {
     "rate" -> runBlocking { Shelf("").rate(call.text("entryId"), call.text("bookId"), call.number("stars")) }.let { null }
     "remove" -> runBlocking { Shelf("").remove(call.text("entryId"), call.text("bookId")) }.let { null }
     "read" -> runBlocking { Shelf(call.text("uid")).read() }.mapValues { "${it.value}" }
+    "dismiss" -> runBlocking { Dismissals(call.text("uid")).dismiss(call.text("isbn")) }.let { null }
+    "undo" -> runBlocking { Dismissals(call.text("uid")).undo(call.text("isbn")) }.let { null }
+    "readDismissed" -> runBlocking { Dismissals(call.text("uid")).read() }
     "changeProfile" -> runBlocking { changeProfile(call.text("uid"), mapOf("firstname" to call.text("firstname"))) }.let { null }
     "current" -> ModelStore(File(call.text("folder"))).current()?.path
     "refresh" -> try {
@@ -48,6 +51,8 @@ private fun answer(call: Call): Any? = when (val name = call.text("call")) {
     }
     "candidates" -> OnDevice(File(call.text("folder"))).use { it.candidates(call.stars("shelf")).map(::shown) }
     "predictedRatings" -> OnDevice(File(call.text("folder"))).use { it.predictedRatings(call.stars("shelf"), call.texts("of")) }
+    "similarOnDevice" -> OnDevice(File(call.text("folder"))).use { it.similarTo(call.text("isbn")) }
+    "similarTo" -> runBlocking { similarTo(call.text("isbn"), call.texts("without").toSet()) }
     "topTen" -> OnDevice(File(call.text("folder"))).use { model ->
         val books = call.map("catalogue").mapValues { (isbn, book) ->
             CatalogueBook(title = (book as List<*>)[0] as String, author = book[1] as String, isbn = isbn)

@@ -1,4 +1,4 @@
-"""The same book, spelt otherwise: ISBNs with or without hyphens, with a small x, without leading zeros, as 10 or 13."""
+"""The same book, spelt otherwise: hyphens or none, a small x, leading zeros or none, 10, 13 or 14 digits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def same_book(isbn: str) -> str:
     An ISBN-10 and its ISBN-13 are equal only if their check digits are right: other numbers may be another shop's.
     """
     bare = _PREFIX.sub("", isbn.translate(_DASHES).upper().strip()).translate(_SEPARATORS)
-    if _ISBN13.fullmatch(bare) and is_valid_13(bare):
-        return bare[:12]
+    thirteen = bare.lstrip("0")  # some catalogues write all numbers with 14 digits
+    if _ISBN13.fullmatch(thirteen) and is_valid_13(thirteen):
+        return thirteen[:12]
     padded = bare.zfill(10) if _SHORT.fullmatch(bare) else bare
     if _ISBN10.fullmatch(padded) and is_valid_10(padded):
         return f"978{padded[:9]}"

@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice, pairwise
 from typing import Any, TypeVar
 
@@ -18,7 +19,9 @@ from bookrec import paths
 from bookrec.catalogue import Book, Catalogue
 from bookrec.entries import Entry
 from bookrec.errors import BadInput
-from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, top_list
+from bookrec.further.making import with_more
+from bookrec.further.sizes import Sizes, read_sizes
+from bookrec.ranking import Candidate, RecommendationList, by_score, top_list
 from bookrec.recommender import Recommender
 from bookrec.shelf import Shelf, build_shelf
 from trainer.serving.batch.scoring import Scorer
@@ -29,9 +32,6 @@ Value = TypeVar("Value")
 READERS = 5_000
 """Readers per block; those with shelves of one size are scored together."""
 
-TRIED = 30
-"""So many of a reader's best candidates nearly always suffice for a whole list."""
-
 
 class ListMaker:
     """Makes lists with one model and one catalogue.
@@ -40,10 +40,11 @@ class ListMaker:
         serving: the model.
         version: the model's name.
         books: the catalogue, columns ``trainer.data.sources.BOOK_COLUMNS``.
+        sizes: of the lists that go with each list; None for those in the environment.
     """
 
-    def __init__(self, serving: ServingModel, version: str, books: pd.DataFrame) -> None:
-        self.catalogue = catalogue_of(books)
+    def __init__(self, serving: ServingModel, version: str, books: pd.DataFrame, sizes: Sizes | None = None) -> None:
+        self.catalogue, self._sizes = catalogue_of(books), sizes or read_sizes(os.environ)
         self._scorer = Scorer(serving)
         rate = self._scorer.rate
         self._model = Recommender(version, serving.items, self._recommend, lambda **inputs: rate(**inputs))
@@ -68,21 +69,13 @@ class ListMaker:
         return self._scorer.recommend(**{name: np.stack([one[name] for one in inputs]) for name in inputs[0]})
 
     def _list(self, shelf: Shelf, isbns: Sequence[str], answer: dict[str, npt.NDArray[Any]]) -> RecommendationList:
-        best = self._model.answer(isbns, {name: values[:TRIED] for name, values in answer.items()})
-        made = top_list(shelf, self._model.version, self._in_order(shelf, best), (), self.catalogue)
-        # A book that was not tried is at most as good as the last that was; diversity may have moved others below it.
-        if len(made.items) == LIST_SIZE and (not self._is_diverse or made.items[-1].score > best[-1].score):
-            return made
-        candidates = self._in_order(shelf, self._model.answer(isbns, answer))
-        fill = self._model.fill(shelf, self.catalogue.newest)
-        return top_list(shelf, self._model.version, candidates, fill, self.catalogue)
+        candidates = by_score(self._in_order(shelf, self._model.answer(isbns, answer)))
+        fill = partial(self._model.fill, shelf, self.catalogue.newest)
+        made = top_list(shelf, self._model.version, candidates, fill(), self.catalogue)
+        return with_more(made, candidates, fill, self._model, self.catalogue, self._sizes)
 
     def _in_order(self, shelf: Shelf, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         return self._model.in_order(shelf, candidates, self.catalogue)
-
-    @property
-    def _is_diverse(self) -> bool:
-        return self._model.items.diversity.strength > 0
 
     def _recommend(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         block = {name: values[None] for name, values in inputs.items()}
@@ -136,7 +129,8 @@ def shelf_of(user_id: str, rows: Iterable[tuple[Any, Any, Any]]) -> Shelf:
 def catalogue_of(books: pd.DataFrame) -> Catalogue:
     """Return the catalogue from a snapshot's books, as the functions read it, but without images."""
     columns = zip(books["isbn"], books["title"], books["authors"], books["year"], strict=True)
-    return Catalogue(Book(isbn, title, author, "", int(year or 0)) for isbn, title, author, year in columns)
+    genres = dict(zip(books["isbn"], books["genre"], strict=True))
+    return Catalogue((Book(isbn, title, author, "", int(year or 0)) for isbn, title, author, year in columns), genres)
 
 
 def in_parts(values: Iterable[Value], size: int) -> Iterator[list[Value]]:

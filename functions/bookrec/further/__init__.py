@@ -1,0 +1,1 @@
+"""Lists besides the ten: what follows them, by genre, and those that all readers share."""

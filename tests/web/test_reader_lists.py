@@ -1,0 +1,103 @@
+"""The lists besides the ten on the reader's page: pages, genres, trending and new books, by pointer and by keyboard."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.web.axe import violations
+from tests.web.reader_page import PHONE, isbns, picture, rate, recommended, signed_in, wait_until
+
+
+@pytest.fixture(scope="module")
+def catalogue(stack):
+    return sorted(stack.admin_get("archive").values(), key=lambda book: book["isbn"])
+
+
+@pytest.fixture
+def shelf(catalogue):
+    return {catalogue[10]["isbn"]: 4.5, catalogue[11]["isbn"]: 5, catalogue[40]["isbn"]: 4}
+
+
+@pytest.fixture
+def trending(stack, catalogue):
+    """What a sweep writes, once enough readers have shelved something."""
+    items = [{name: book.get(name, "") for name in ("isbn", "title", "author", "image")} for book in catalogue[60:70]]
+    node = {"generatedAt": 1, "items": [{**item, "source": "popular"} for item in items]}
+    stack.admin_put("Shared_Lists/trending", node)
+    return [item["isbn"] for item in items]
+
+
+def more(page):
+    return page.get_by_role("button", name="More books for you")
+
+
+def shown(page, place):
+    return page.locator(f"{place} > .book").evaluate_all("books => books.map(book => book.dataset.isbn)")
+
+
+def chips(page):
+    return page.get_by_role("group", name="More lists").get_by_role("button")
+
+
+def test_pages_continue_the_ten_without_a_repeat_and_follow_it(visit, new_reader, shelf, stack):
+    ana, ben = new_reader(shelf), new_reader(shelf)
+    hers, his = signed_in(visit(), ana), signed_in(visit(), ben)
+    for page in range(1, 5):
+        more(hers).click()
+        expect(hers.locator("#next > .book")).to_have_count(10 * page)
+    expect(more(hers)).to_be_hidden()
+    expect(hers.locator("#next-about")).to_contain_text("50 books for you")
+    order = [*isbns(hers), *shown(hers, "#next")]
+    assert len(set(order)) == 50
+    assert not set(order) & set(shelf)
+    assert order[10:] == [item["isbn"] for page in stack.admin_get(f"More_Lists/{ana.uid}/next") for item in page]
+    picture(hers, "reader-pages")
+
+    rate(recommended(hers).first, 5)
+    wait_until(lambda: order[0] not in isbns(hers))
+    expect(hers.locator("#next > .book")).to_have_count(40)
+    wait_until(lambda: order[0] not in shown(hers, "#next"))
+    wait_until(lambda: len({*isbns(hers), *shown(hers, "#next")}) == 50)
+    assert shown(his, "#next") == []
+    more(his).click()
+    expect(his.locator("#next > .book")).to_have_count(10)
+    assert [*isbns(his), *shown(his, "#next")] == order[:20]  # the same shelf, and nothing of hers
+
+
+def test_genres_trending_and_new_books_by_keyboard(visit, new_reader, shelf, stack, trending):
+    ana = new_reader(shelf)
+    page = signed_in(visit(), ana)
+    expect(chips(page)).to_have_text(["Trending", "New in the catalogue", "Your genres"])
+    chips(page).nth(0).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#listed > .book")).to_have_count(len(trending))
+    assert shown(page, "#listed") == trending
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(chips(page).nth(2)).to_be_focused()
+    page.keyboard.press("Space")
+    genres = stack.admin_get(f"More_Lists/{ana.uid}/genres")
+    expect(chips(page)).to_have_text(["Trending", "New in the catalogue", *(one["genre"] for one in genres)])
+    expect(chips(page).nth(2)).to_be_focused()
+    expect(chips(page).nth(2)).to_have_attribute("aria-pressed", "true")
+    assert shown(page, "#listed") == [item["isbn"] for item in genres[0]["items"]]
+    more(page).focus()
+    for _ in range(4):
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(50)
+    expect(page.locator("#next > .book")).to_have_count(40)
+    expect(page.locator("#next")).to_be_focused()
+
+
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_no_violation_with_all_lists_open(visit, new_reader, shelf, trending, options):
+    page = signed_in(visit(**options, reduced_motion="reduce"), new_reader(shelf))
+    more(page).click()
+    expect(page.locator("#next > .book")).to_have_count(10)
+    broken = {}
+    for name in ("Trending", "Your genres"):
+        chips(page).filter(has_text=name).click()
+        expect(page.locator("#listed > .book")).not_to_have_count(0)
+        broken[name] = violations(page)
+    picture(page, f"reader-lists-{'phone' if options else 'desktop'}")
+    assert {where: what for where, what in broken.items() if what} == {}
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]

@@ -1,0 +1,161 @@
+/** What follows the ten: more pages of the reader's own order, lists by genre, trending, and new in the catalogue. */
+
+import * as client from './client.js';
+import { h, show } from './elements.js';
+import { bookCard } from './reader-cards.js';
+import { keyedList } from './reader-parts.js';
+import { counted, explain } from './reader-words.js';
+
+const TRENDING = 'Trending';
+const NEWEST = 'New in the catalogue';
+const GENRES = 'Your genres';
+/** The chip in whose place the reader's genres come once they are loaded. */
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/**
+ * Nothing is read before the reader asks for it. While the list stays the same, pages neither repeat nor leave out a book;
+ * if it changes, as many pages of the new one are shown.
+ *
+ * @param {client.Client} reader
+ * @param {import('./reader-cards.js').Actions} actions
+ * @param {(isbn: string) => client.Entry | undefined} entryOf returns a book's entry on the shelf
+ * @param {(problem: string) => void} say
+ */
+export function setUpLists(reader, actions, entryOf, say) {
+  const make = (/** @type {any} */ card) => bookCard(card, actions);
+  const showNext = keyedList($('next'), ({ book }) => book.isbn, make);
+  const showListed = keyedList($('listed'), ({ book }) => book.isbn, make);
+  /** @type {client.List | null | undefined} */
+  let list = null;
+  /** @type {client.MoreLists | null} of this list, once loaded */
+  let more = null;
+  /** @type {Awaited<ReturnType<typeof client.sharedLists>> | null} */
+  let shared = null;
+  let pages = 0;
+  let chosen = '';
+  let asked = 0;
+
+  /** @param {client.ShortItem[]} items @param {number} [first] the first one's rank */
+  const cards = (items, first) =>
+    items.map((item, index) => ({
+      book: item,
+      entry: entryOf(item.isbn),
+      rank: first && first + index,
+      source: item.source,
+      predicted: item.predictedRating,
+    }));
+
+  /** @returns {client.ShortItem[]} */
+  function listed() {
+    if (chosen === TRENDING) return shared?.trending ?? [];
+    if (chosen === NEWEST) return shared?.newest ?? [];
+    return more?.genres.find(({ genre }) => genre === chosen)?.items ?? [];
+  }
+
+  function render() {
+    const next = (more?.next ?? []).slice(0, pages).flat();
+    const ten = list?.items?.length ?? 0;
+    showNext(cards(next, ten + 1));
+    showListed(cards(listed()));
+    // Whether there are more pages shows once they are loaded.
+    const isOver = more !== null && pages >= more.next.length;
+    show($('next-more'), ten > 0 && !isOver);
+    $('next-about').textContent = pages && isOver ? `${counted(ten + next.length, 'book')} for you. That is all for now.` : '';
+    show($('lists-title'), Boolean(list));
+    renderChips();
+  }
+
+  function renderChips() {
+    const own = more ? more.genres.map(({ genre }) => genre) : [GENRES];
+    const names = list ? [TRENDING, NEWEST, ...own] : [];
+    const chips = $('lists');
+    const isSame = names.length === chips.childElementCount && names.every((name, i) => chips.children[i].textContent === name);
+    if (!isSame) {
+      const hadFocus = chips.contains(document.activeElement);
+      chips.replaceChildren(...names.map(chip));
+      if (hadFocus) /** @type {HTMLElement | undefined} */ ([...chips.children].find((one) => one.textContent === chosen))?.focus();
+    }
+    for (const each of chips.children) each.setAttribute('aria-pressed', String(each.textContent === chosen));
+  }
+
+  /** @param {string} name */
+  function chip(name) {
+    const button = h('button', { type: 'button', class: 'chip' }, name);
+    button.addEventListener('click', () => choose(name));
+    return button;
+  }
+
+  /** Load what belongs to the list that is shown; return whether it still is the one when the answer comes. */
+  async function load() {
+    const number = (asked += 1);
+    try {
+      const answer = list ? await client.moreLists(reader, list) : null;
+      if (number !== asked) return false;
+      more = answer;
+      return true;
+    } catch (error) {
+      if (number === asked) {
+        pages = 0;
+        say(explain(error));
+      }
+      return false;
+    }
+  }
+
+  /** @param {string} name */
+  async function choose(name) {
+    try {
+      if (name === TRENDING || name === NEWEST) shared ??= await client.sharedLists(reader);
+      else if (!more && !(await load())) return;
+    } catch (error) {
+      say(explain(error));
+      return;
+    }
+    chosen = name === GENRES ? more?.genres[0]?.genre ?? '' : name;
+    render();
+    if (name === GENRES && !chosen) say('Rate some books you like, and your genres appear here.');
+    else if (!listed().length) say('There is nothing on this list yet.');
+  }
+
+  $('next-more').addEventListener('click', async () => {
+    pages += 1;
+    if (!more && !(await load())) return; // if it was pressed again meanwhile, the newest answer shows all these pages
+    if (!more) {
+      pages = 0;
+      say('More books are on their way. Try again in a moment.');
+    }
+    render();
+    // The button has gone with the last page: keyboard users go on with the books.
+    if ($('next-more').hidden) $('next').focus({ preventScroll: true });
+  });
+
+  return {
+    render,
+    /**
+     * Follow the ten: what is shown goes with them.
+     *
+     * @param {client.List | null} now
+     */
+    async follow(now) {
+      const isSame = now?.listId === list?.listId;
+      const wasLoaded = more !== null || pages > 0;
+      list = now;
+      if (isSame) {
+        render();
+        return;
+      }
+      if (wasLoaded && now && !(await load())) return;
+      if (!wasLoaded || !now) [more, pages] = [null, 0];
+      if (![TRENDING, NEWEST].includes(chosen) && !listed().length) chosen = '';
+      render();
+    },
+    /** Forget everything: somebody else may sign in. */
+    close() {
+      [list, more, shared, pages, chosen] = [null, null, null, 0, ''];
+      asked += 1;
+      render();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** The dialog "Similar books": what readers of a book also like. */
+
+import * as client from './client.js';
+import { show } from './elements.js';
+import { bookCard } from './reader-cards.js';
+import { keyedList } from './reader-parts.js';
+import { explain, parts } from './reader-words.js';
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/**
+ * @param {client.Client} reader
+ * @param {import('./reader-cards.js').Actions} actions
+ * @param {(isbn: string) => client.Entry | undefined} entryOf returns a book's entry on the shelf
+ * @param {() => Iterable<string>} leftOut returns the ISBNs that are not shown
+ */
+export function setUpSimilar(reader, actions, entryOf, leftOut) {
+  const dialog = /** @type {HTMLDialogElement} */ ($('similar'));
+  const showBooks = keyedList($('similar-books'), ({ book }) => book.isbn, (/** @type {any} */ card) => bookCard(card, actions));
+  /** @type {client.Book[]} */
+  let books = [];
+  let asked = 0;
+
+  function render() {
+    showBooks(books.map((book) => ({ book, entry: entryOf(book.isbn) })));
+  }
+
+  /** @param {string} text */
+  function say(text) {
+    $('similar-about').textContent = text;
+    show($('similar-about'), text !== '');
+  }
+
+  /**
+   * Show what is similar to a book. Only the newest answer counts.
+   *
+   * @param {{isbn: string, title: string}} book
+   */
+  async function open({ isbn, title }) {
+    const number = (asked += 1);
+    books = [];
+    render();
+    $('similar-title').textContent = `Similar to ${parts(title).title}`;
+    say('Looking for similar books…');
+    if (!dialog.open) dialog.showModal();
+    $('similar-title').focus();
+    dialog.scrollTop = 0;
+    try {
+      const answer = await client.similarTo(reader, isbn, leftOut());
+      if (number !== asked) return;
+      books = answer;
+      say(books.length ? '' : 'None yet. Similar books come with the next model, unless all of them are on your shelf.');
+      render();
+    } catch (error) {
+      if (number === asked) say(explain(error));
+    }
+  }
+
+  $('similar-close').addEventListener('click', () => dialog.close());
+  dialog.addEventListener('click', (event) => {
+    if (event.target === dialog) dialog.close(); // beside the content
+  });
+  return {
+    open,
+    render,
+    close() {
+      asked += 1;
+      books = [];
+      if (dialog.open) dialog.close();
+    },
+  };
+}
