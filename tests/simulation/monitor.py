@@ -34,6 +34,7 @@ class Monitor:
         self._rows, self._refused, self.published = (0, None), set(), {}
         self._listed, self._named = defaultdict(set), defaultdict(set)
         self._showings, self._added = defaultdict(dict), defaultdict(set)
+        self._counted = set()
         self.memories = defaultdict(lambda: [{}])
 
     def violated(self, invariant, what):
@@ -95,6 +96,8 @@ class Monitor:
                 self._remembered(path[1], read_seen(write.before(path[:3])), write.after(path[:3]))
             elif path[0] == paths.USER_BOOK and len(path) > 1:
                 self._named[path[1]].add(str(children(write.after(path[:2])).get("isbn")))
+            elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("shown",) and len(path) > 5:
+                self._counted.add((path[2], path[3], path[5]))
             elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("hits",):
                 self._hit_noted(*path[2:4], path[5], write.after(path[:6]))
 
@@ -198,9 +201,9 @@ class Monitor:
             self.violated(2, f"a showing to {user_id} is remembered as several")
         self._added[user_id].add(seen.at)
         database = self._world.platform.database
-        fact = database.get(f"{paths.CONVERSIONS}/{user_id}/{seen.version}/shown/{seen.last}")
+        is_counted = (user_id, seen.version, seen.last) in self._counted  # it may be gone again, with the reader
         is_open = seen.version in standing(read_pointer(database.get(paths.MODEL))).open
-        if is_open and fact is None and database.get(f"{paths.USERS}/{user_id}/id"):
+        if is_open and not is_counted:
             self.violated(2, f"a showing of a list of {seen.version} to {user_id} is remembered and not counted")
 
     def _hit_noted(self, user_id, label, key, hit):
