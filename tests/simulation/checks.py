@@ -254,6 +254,13 @@ def _check_showings(world, users, gone):
 
 def _check_privacy(world, state, gone):
     monitor = world.monitor
+    rows = json.dumps(state.get("events", {}))
+    if [user_id for user_id in world.user_ids if user_id in rows]:
+        monitor.violated(9, "events of lists name a reader")
+    written = sum(map(len, state.get("events", {}).values()))
+    counted = sum(children(children(children(state.get("status")).get("events")).get("rows")).values())
+    if counted < written:
+        monitor.violated(2, f"{counted} events of lists were counted, there are {written}")
     for user_id in sorted(gone):
         node = children(world.platform.database.get(f"{paths.USERS}/{user_id}"))
         if OURS & node.keys() or user_id in state.get("dirty", {}):

@@ -11,6 +11,7 @@ from bookrec.life_cycle.lease import read_lease
 from bookrec.life_cycle.manifest import ITEMS, MANIFEST, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.paths import children
 from bookrec.reader import LIST, SEEN, SHOWN
+from bookrec.usage.list_events import reader_key
 from bookrec.usage.quality import standing
 from bookrec.usage.showings import read_seen
 from tests.simulation.platform import score_of
@@ -167,6 +168,9 @@ class Monitor:
             return
         if before is not None and _identity(before) == _identity(node) and before["listId"] != node["listId"]:
             self.violated(2, f"the list of {user_id} has a new id and the same books")
+        is_new = children(before).get("listId") != node["listId"]
+        if is_new and self._has_events and not self._row(user_id, "made", node["listId"]):
+            self.violated(2, f"{user_id} has a new list, and no event says so")
         version, items = node["modelVersion"], children(node.get("items"))
         self._listed[user_id].update(
             (version, item["isbn"], position, item["source"]) for position, item in enumerate(items.values(), 1)
@@ -206,12 +210,24 @@ class Monitor:
         if is_open and not is_counted:
             self.violated(2, f"a showing of a list of {seen.version} to {user_id} is remembered and not counted")
 
+    @property
+    def _has_events(self):
+        return self._world.platform.has_events and self._world.scheduler.current is not None
+
+    def _row(self, user_id, kind, part):
+        """Return whether there is an event of a kind of a reader, with this part in its id."""
+        start = f"{reader_key(user_id)}-{kind}-"
+        days = children(self._world.platform.database.get(paths.EVENTS)).values()
+        return any(name.startswith(start) and part in name for day in days for name in children(day))
+
     def _hit_noted(self, user_id, label, key, hit):
         """Check that the entry's book was at that place on a list of that model, or of any model in an experiment."""
         place = (hit.get("position"), hit.get("source")) if hit else None
         is_experiment = label.startswith("ab-")
         rows = self._listed[user_id]
         isbns = {isbn for version, isbn, *at in rows if tuple(at) == place and (is_experiment or version == label)}
+        if hit and self._has_events and not self._row(user_id, "taken", key):
+            self.violated(2, f"{user_id} took {key} from a list, and no event says so")
         if hit and hit.get("shown"):
             counted = self._world.platform.database.get(f"{paths.CONVERSIONS}/{user_id}/{label}/shown")
             if not set(children(counted)) & {list_id for list_id, _ in self._showings[user_id].values()}:

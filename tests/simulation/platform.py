@@ -121,7 +121,7 @@ class Platform:
 
     Attributes:
         is_silent: no write has an event.
-        fatigue_half_life: the functions' setting.
+        fatigue_half_life, has_events: the functions' settings.
         memory: an instance of the functions dies if it reads a node with more children.
         exploration: the share of the readers who explore.
         is_queue_slow: a task of a fan-out takes long to queue, and functions that take too long are killed.
@@ -140,7 +140,7 @@ class Platform:
         self.fan_outs, self.slow_queue = defaultdict(set), None
         self._backends, self._skews = {}, [rng.randrange(-1_500, 1_500) for _ in range(INSTANCES)]
         self.start_trainer = lambda run_id, fence: None
-        self.fatigue_half_life = 0
+        self.fatigue_half_life, self.has_events = 0, False
         self.is_silent, self.memory, self.is_queue_slow = False, None, False
         self.exploration = 0.0
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
@@ -197,7 +197,8 @@ class Platform:
                 concurrently=self.concurrently,
                 name="demo",
             )
-            settings = replace(SETTINGS, exploration=self.exploration, fatigue_half_life=self.fatigue_half_life)
+            own = {"exploration": self.exploration, "fatigue_half_life": self.fatigue_half_life}
+            settings = replace(SETTINGS, **own, list_events=self.has_events)
             self._backends[name] = build(settings, services)
         return self._backends[name]
 

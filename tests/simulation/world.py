@@ -76,6 +76,7 @@ class World:
             self.platform.database.update({f"{paths.ARCHIVE}/a{number:03}": self.book(number)})
         self.explores = random.Random(f"{seed}: exploration").random() < 0.2
         self.platform.exploration = EXPLORING if self.explores else 0.0
+        self.platform.has_events = random.Random(f"{seed}: events").random() < 0.4
         self.platform.fatigue_half_life = random.Random(f"{seed}: fatigue").choice([0, 0, 1, 3])
         self.platform.is_silent = True
         self._prepare()
