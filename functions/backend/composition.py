@@ -221,10 +221,9 @@ def build(settings: Settings, services: Services) -> Backend:
             )
             for its_pace in (None, in_task, pace(clock, *per_second))
         )
-        shown, several = ListShownHandler(database, gate.date, remembers=half_life > 0), bool(others)
+        shown = ListShownHandler(database, gate.date, remembers=half_life > 0)
         shards = ShardWriter(
-            *(database, services.store, catalogue, in_task, several, exploration(), settings.sizes),
-            *(half_life, gate.date),
+            *(database, services.store, catalogue, in_task, exploration(), settings.sizes), *(half_life, gate.date)
         )
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)

@@ -139,7 +139,7 @@ def writes_for(
     if reader.is_gone:
         return _purge(shelf, keys, reader, again)
     if not keys and _is_nobody(reader, replaced):
-        return _forget(shelf, reader, basis, changes)
+        return _forget(shelf, reader, basis, changes, again)
     values: dict[str, object] = {}
     if reader.has_profile and reader.mark != HERE:
         values[f"{paths.READERS}/{shelf.user_id}"] = HERE
@@ -241,14 +241,26 @@ def _is_nobody(reader: Reader, replaced: Replaced | None) -> bool:
     return not reader.has_profile and (was_here or not reader.has_list)
 
 
-def _forget(shelf: Shelf, reader: Reader, basis: Basis, changes: Sequence[str] | None) -> dict[str, object]:
-    """Return the marks that training needs of a reader who is nobody, and what removes a list that came too late."""
+def _forget(
+    shelf: Shelf, reader: Reader, basis: Basis, changes: Sequence[str] | None, again: bool
+) -> dict[str, object]:
+    """Return the marks that training needs of a reader who is nobody, and what removes a list that came too late.
+
+    Args:
+        again: the marks were written a moment ago; if the reader was purged since, they are traces.
+    """
+    if again:
+        return _traces_of(shelf.user_id) if reader.has_traces else {}
     changed = changes or _changed(shelf, reader, basis.in_use.live)
     values = _marks(shelf, reader, changed) if changed else {}
     if reader.has_traces:
         others = paths.more_lists(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"
         values |= dict.fromkeys((*_ours(shelf.user_id), *others))
     return values | ({f"{paths.LIST_WRITES}/{shelf.user_id}": None} if values else {})
+
+
+def _traces_of(user_id: str) -> dict[str, object]:
+    return dict.fromkeys([*(f"{node}/{user_id}" for node in TRACES), *_ours(user_id)])
 
 
 def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> dict[str, object]:
@@ -260,9 +272,7 @@ def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> di
     """
     if reader.mark == GONE and keys and not (reader.has_traces or again):
         return {}
-    traces = [f"{node}/{shelf.user_id}" for node in TRACES]
-    traces += _ours(shelf.user_id)
-    values: dict[str, object] = dict.fromkeys([*traces, *(f"{paths.REJECTED}/{key}" for key in keys)])
+    values = _traces_of(shelf.user_id) | dict.fromkeys(f"{paths.REJECTED}/{key}" for key in keys)
     values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
     if shelf.entries and (reader.mark != GONE or again):
         values[f"{paths.CHANGES}/{shelf.entries[-1].key}"] = {"at": TIMESTAMP}

@@ -37,6 +37,10 @@ class Database(Protocol):
         """Return the profile, dismissals and list of each of the users."""
         ...
 
+    def with_entries(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of the users whom an entry names."""
+        ...
+
     def list_writes(self, user_ids: Sequence[str]) -> Mapping[str, int]:
         """Return what ``/Recommender/writes`` says of each: it grows with each write of the list."""
         ...

@@ -15,7 +15,6 @@ from backend.models import Live
 from backend.ports import TIMESTAMP, Database, ModelStore, increment
 from bookrec import paths
 from bookrec.catalogue import Catalogue
-from bookrec.entries import user_id_of
 from bookrec.errors import BadModel
 from bookrec.further.sizes import Sizes
 from bookrec.life_cycle.manifest import Pointer, sha256, usable_pointer
@@ -58,8 +57,6 @@ class ShardWriter:
         pace: is called after each write, to wait.
         exploration: who explores; the day does not matter.
         sizes: of the lists that go with each list.
-        is_one_of_several: whether shards also have readers of other database instances; those have neither a profile
-            nor an entry in this one, and are left out.
     """
 
     def __init__(
@@ -68,7 +65,6 @@ class ShardWriter:
         store: ModelStore,
         catalogue: CatalogueCache,
         pace: Pace,
-        is_one_of_several: bool = False,
         exploration: Exploration = OFF,
         sizes: Sizes = DEFAULT_SIZES,
         fatigue_half_life: float = 0.0,
@@ -77,7 +73,7 @@ class ShardWriter:
         self._fatigue_half_life, self._events_date = fatigue_half_life, events_date
         self._form = sizes.form
         self._database, self._store, self._catalogue = database, store, catalogue
-        self._pace, self._is_one_of_several = pace, is_one_of_several
+        self._pace = pace
         self._exploration = exploration
 
     def __call__(self, live: Live, number: int, lists: Careful) -> int:
@@ -140,15 +136,9 @@ class ShardWriter:
             is_over = len(page) < PAGE or len(in_range) < len(page)
             here = [key for key in waiting if is_over or key_order(key) <= key_order(after)]
             waiting = waiting[len(here) :]
-            missing = self._of_this_instance([key for key in here if key not in in_range])
+            # Who has neither a profile nor an entry has left since, or is of another database instance.
+            missing = self._database.with_entries([key for key in here if key not in in_range])
             yield before, {**self._database.readers(missing), **in_range}
-
-    def _of_this_instance(self, user_ids: Sequence[str]) -> Sequence[str]:
-        """Return the users, of some without a profile, who belong to this instance."""
-        if not (self._is_one_of_several and user_ids):
-            return user_ids
-        here = {user_id_of(node) for node in self._database.shelf_nodes(user_ids).values()}
-        return [user_id for user_id in user_ids if user_id in here]
 
     def _write(
         self,

@@ -17,6 +17,7 @@ from bookrec import paths
 from bookrec.entries import Entry, is_accepted, problem_of, user_id_of
 from bookrec.errors import BadData
 from bookrec.life_cycle.manifest import usable_pointer
+from bookrec.life_cycle.ranges import CLOCKS_MS, is_time
 from bookrec.paths import children
 from bookrec.reader import GONE, Reader
 from bookrec.shelf import newest_of_each, sort_out
@@ -172,11 +173,14 @@ class Sweep:
             self._write({f"{paths.REJECTED}/{key}": record(rejected[key]) for key in missing})
 
     def paused(self, now_ms: int) -> int:
-        """Make the lists of paused readers, whose last writes no event has handled; end the pauses that are over."""
+        """Make the lists of paused readers, whose last writes no event has handled; end the pauses that are over.
+
+        So is one with a time that no clock can have written.
+        """
         page = self._database.page(paths.PAUSED, "", PAGE)
         self._lists_of(page)
         times = {user_id: children(pause).get("until") for user_id, pause in page.items()}
-        over = [user_id for user_id, until in times.items() if not isinstance(until, int) or until <= now_ms]
+        over = [user_id for user_id, until in times.items() if not is_time(until) or not 0 < until - now_ms < CLOCKS_MS]
         if over:
             self._database.update({f"{paths.PAUSED}/{user_id}": None for user_id in over})
         return 0

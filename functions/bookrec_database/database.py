@@ -72,6 +72,13 @@ class FirebaseDatabase:
         pages = self._concurrently([query.get for query in queries])
         return {key: value for page in pages for key, value in children(page).items()}
 
+    def with_entries(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Read an entry of each, 120 bytes, at the same time."""
+        node = self._node
+        queries = [node(paths.USER_BOOK).order_by_child("userId").equal_to(in_query(user)) for user in user_ids]
+        pages = self._concurrently([query.limit_to_first(1).get for query in queries])
+        return [user_id for user_id, page in zip(user_ids, pages, strict=True) if children(page)]
+
     def entry(self, key: str) -> object:
         """Read one entry."""
         return self._read(f"{paths.USER_BOOK}/{key}")

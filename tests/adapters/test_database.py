@@ -66,6 +66,7 @@ def test_a_shelf_holds_the_entries_that_name_its_reader_and_no_others(database):
     shelve(database, k1=mine, k2=entry("w", "1"), k3=bad, k4=odd, k5="text")
     assert database.shelf_nodes(["u"]) == {"k1": mine, "k3": bad}
     assert set(database.shelf_nodes(["u", "w", "nobody"])) == {"k1", "k2", "k3"}
+    assert list(database.with_entries(["u", "nobody", "w", "u3"])) == ["u", "w"]
     assert database.entry("k1") == mine
 
 

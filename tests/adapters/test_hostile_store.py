@@ -159,6 +159,22 @@ def drip_packed(handler):
         time.sleep(0.05)
 
 
+def continue_for_ever(handler):
+    for _ in range(200):
+        handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        time.sleep(0.05)
+
+
+def drip_the_size_of_a_chunk(handler):
+    handler.send_response(206)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"1;")
+    for _ in range(200):
+        handler.wfile.write(b"x")
+        time.sleep(0.05)
+
+
 def say_nothing(handler):
     time.sleep(10)
 
@@ -186,7 +202,9 @@ def test_a_slow_store_is_given_up_at_the_deadline(monkeypatch, answers):
     assert time.monotonic() - began < DEADLINE_S + 2
 
 
-@pytest.mark.parametrize("answers", [drip, drip_packed])
+@pytest.mark.parametrize(
+    "answers", [drip, drip_headers, drip_packed, continue_for_ever, drip_the_size_of_a_chunk, say_nothing]
+)
 def test_a_thread_that_nobody_waits_for_any_more_ends(monkeypatch, answers):
     monkeypatch.setattr(cloud_storage, "DOWNLOAD_S", 0.3)
     before = set(threading.enumerate())
@@ -194,7 +212,7 @@ def test_a_thread_that_nobody_waits_for_any_more_ends(monkeypatch, answers):
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         with pytest.raises(StoreUnavailable):
             CloudModelStore("bucket").download("models/v/manifest.json", LIMIT)
-        waited = time.monotonic() + 4
+        waited = time.monotonic() + cloud_storage.PATIENCE_S + 4
         while [thread for thread in set(threading.enumerate()) - before if "call_within" in thread.name]:
             assert time.monotonic() < waited
             time.sleep(0.01)
@@ -217,6 +235,11 @@ def test_an_inner_deadline_does_not_extend_the_outer_one():
     assert deadline.remaining(7) == 7
 
 
+def test_what_a_call_does_in_its_thread_has_no_more_time_than_the_call():
+    with deadline.within(100):
+        assert deadline.call_within(1, lambda: deadline.remaining(50)) <= 1
+
+
 def test_calls_that_nobody_waits_for_any_more_are_bounded(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(deadline, "_calls", threading.BoundedSemaphore(2))
@@ -232,6 +255,19 @@ def test_calls_that_nobody_waits_for_any_more_are_bounded(monkeypatch):
         except TimeoutError:
             time.sleep(0.01)
     pytest.fail("the calls that ended still count")
+
+
+def test_a_call_for_which_no_thread_can_be_started_takes_nobodys_place(monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(deadline, "_calls", threading.BoundedSemaphore(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        for _ in range(4):
+            with pytest.raises(TimeoutError):
+                deadline.call_within(1, lambda: "never")
+    assert deadline.call_within(1, lambda: "again") == "again"
 
 
 def test_an_error_of_the_call_is_raised():

@@ -299,7 +299,7 @@ MUTANTS = [
     ),
     Mutant(
         "leaves a reader out for good who was there when a function died", CAREFUL,
-        "        if key in self._left_out and now < _number(self._left_out[key].get(\"until\")):\n",
+        "        if key in self._left_out and 0 < _number(self._left_out[key].get(\"until\")) - now < LONGEST_MS + CLOCKS_MS:\n",
         "        if key in self._left_out:\n",
     ),
     Mutant(

@@ -167,6 +167,14 @@ def test_what_is_known_of_a_reader_is_forgotten_after_a_while(world):
     assert world.database.status("leftOut") is None
 
 
+def test_a_reader_is_not_left_out_until_a_time_that_cannot_be_right(world):
+    world.is_deadly = False
+    world.database.update({f"{careful.LEFT_OUT}/{user_key('u05')}": {"times": 1, "until": 4 * 10**12}})
+    assert run(world)
+    assert world.list_of("u05")
+    assert world.database.status("leftOut") is None
+
+
 def test_a_note_of_a_task_that_never_runs_again_is_forgotten_after_a_while(world):
     assert not run(world, lambda backend: backend.fanout("v1@1", 7, ["u05"]))
     world.is_deadly = False

@@ -567,6 +567,21 @@ def test_a_reader_who_left_gets_no_list_and_one_without_entries_gets_one(world):
     assert list(world.database.gone()) == ["u1"]
 
 
+def test_a_reader_who_left_and_was_purged_since_the_snapshot_gets_no_list(world):
+    world.database.update({f"{paths.USERS}/u1/id": "u1"})
+    world.backend.reconcile(rests=False)
+    publish(world)
+    world.database.update({f"{paths.USERS}/u1": None})
+    rate(world, "k1", None)
+    world.database.update({f"{paths.USERS}/u2": None})  # has never had a profile, has no list, and still has a book
+    world.backend.model_published()
+    run_all(world)
+    assert world.list_of("u1") is None
+    for node in (paths.READERS, paths.CONVERSIONS, paths.LIST_WRITES):
+        assert "u1" not in (world.database.get(node) or {}), node
+    assert_right(world, "u2")
+
+
 def test_a_book_that_has_left_the_catalogue_is_on_no_list(world):
     publish(world)
     world.database.update({f"{paths.ARCHIVE}/a002": None})

@@ -61,6 +61,14 @@ def test_a_pause_makes_no_list_of_a_reader_who_left(world):
     assert_nothing_is_left(world)
 
 
+def test_a_reader_who_leaves_while_a_new_model_is_loaded_leaves_nothing(world):
+    world.backend.reconcile(rests=False)
+    world.publish("v2", 2)
+    leave(world)  # the event purges, and then sees that the model has changed
+    assert_nothing_is_left(world)
+    assert world.database.get(paths.DIRTY) is None
+
+
 def test_a_list_that_is_written_after_its_reader_was_purged_is_removed_at_once(world):
     world.database.update({f"{paths.USER_BOOK}/k1": None})
 
@@ -71,6 +79,7 @@ def test_a_list_that_is_written_after_its_reader_was_purged_is_removed_at_once(w
     world.database.on_shelf_read = leave_meanwhile
     world.backend.entry_written(REMOVED)
     assert_nothing_is_left(world)
+    assert world.database.get(paths.DIRTY) is None
 
 
 def test_a_reader_without_profile_keeps_a_list_without_the_last_book(world):

@@ -103,6 +103,18 @@ def test_a_day_has_one_sweep_in_an_hour_and_runs_that_rest_read_no_entry_and_no_
     assert {r["entries"] for r in read if not r["lists"]} == {1}  # the last one, after which new entries would come
 
 
+@pytest.mark.parametrize("lease", [{"failures": 9, "outcome": "failed"}, {"holder": "run-1", "expiresAt": 4 * 10**12}])
+def test_while_no_run_can_start_the_number_of_changes_that_wait_costs_nothing(monkeypatch, lease):
+    world = quiet_world(readers=2, each=3)
+    world.database.update({paths.LEASE: {"fence": 9, "failedAt": world.clock.now, **lease}})
+    read = []
+    for marks in (1, 400):
+        at = {"at": world.clock.now + 1}
+        world.database.update({f"{paths.CHANGES}/{number}": at for number in range(marks)})
+        read.append(count_of(monkeypatch, world, lambda: run(world))["bytes"])
+    assert read[1] < read[0] + 100
+
+
 def test_a_reader_whose_new_entries_are_on_many_pages_is_visited_once_by_a_run(monkeypatch):
     monkeypatch.setattr(sweep, "PAGE", 4)
     world = World(books=60)

@@ -108,3 +108,11 @@ def test_a_pause_that_could_not_be_written_is_tried_again(world, monkeypatch):
     monkeypatch.setattr(write_rate, "LIMIT", 5)
     write(world, 6)
     assert world.database.get(f"{paths.PAUSED}/u")
+
+
+@pytest.mark.parametrize("until", [10**12, -1, "x", None, True])
+def test_a_pause_until_a_time_that_cannot_be_right_is_over(world, until):
+    node = {"since": 1} if until is None else {"until": until + world.clock.now if until == 10**12 else until}
+    world.database.update({f"{paths.PAUSED}/u": node, f"{paths.PAUSED}/w": {"until": world.clock.now + PAUSE_MS}})
+    world.backend.reconcile(rests=False)
+    assert list(world.database.get(paths.PAUSED)) == ["w"]

@@ -12,7 +12,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from io import BytesIO
+from http.client import HTTPResponse
+from io import BufferedReader, BytesIO, RawIOBase
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,8 @@ from google.auth.transport.requests import AuthorizedSession
 from requests import Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
@@ -53,6 +56,56 @@ PIECE = 1 << 20
 OK, PARTIAL, FORBIDDEN, NOT_FOUND, EMPTY = 200, 206, 403, 404, 416
 
 
+class _UntilDeadline(RawIOBase):
+    """What arrives at a socket, in whatever part of an answer: its head, too, may come byte by byte, and never end."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if deadline.remaining(PATIENCE_S) <= 0:
+            raise TimeoutError
+        size: int | None = self._socket.readinto(buffer)
+        return size
+
+    def close(self) -> None:
+        self._socket.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.fp = BufferedReader(_UntilDeadline(self.fp.detach()))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Reads no answer for longer than there is time, so that the thread ends that nobody waits for any more."""
+
+    def init_poolmanager(self, *given: Any, **named: Any) -> None:
+        super().init_poolmanager(*given, **named)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
 class CloudModelStore:
     """Implements ``ports.ModelStore``.
 
@@ -67,7 +120,7 @@ class CloudModelStore:
         self._buckets, self._store = (bucket, *others), emulator or GOOGLE  # those that may be there, at least one
         self._session = AuthorizedSession(credentials)
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
+            self._session.mount(scheme, _Adapter(max_retries=RETRY))
 
     def download(self, name: str, max_bytes: int) -> bytes:
         """Request one byte more than allowed, to notice a larger object."""

@@ -17,6 +17,7 @@ from backend.lists import ListRefresher, ListsFailedError, Refreshed
 from backend.ports import TIMESTAMP, Clock, Database
 from bookrec import paths
 from bookrec.errors import BookrecError
+from bookrec.life_cycle.ranges import CLOCKS_MS
 from bookrec.paths import children
 from bookrec.reader import Reader
 
@@ -129,7 +130,8 @@ class Careful:
     def _may_try(self, user_id: str) -> bool:
         """Return whether a reader who was noted when a function died is tried (again); if not, leave the reader out."""
         key, now = logs.user_key(user_id), self._clock.now_ms()
-        if key in self._left_out and now < _number(self._left_out[key].get("until")):
+        # A time that is further ahead than any clock could have written does not count.
+        if key in self._left_out and 0 < _number(self._left_out[key].get("until")) - now < LONGEST_MS + CLOCKS_MS:
             return False
         if self._suspects.get(key, 0) < ATTEMPTS:
             return True

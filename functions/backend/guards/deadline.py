@@ -35,14 +35,14 @@ def remaining(at_most: float) -> float:
 
 
 def call_within(seconds: float, call: Callable[[], Result]) -> Result:
-    """Return the result of ``call``, which runs in a thread.
+    """Return the result of ``call``, which runs in a thread ``within`` these seconds.
 
     The timeouts of network clients are for one wait each: they do not bound name resolution, a token's renewal, or an
     answer that comes byte by byte.
 
     Raises:
-        TimeoutError: if it takes longer than ``seconds``, or if too many calls are under way. The call itself may go
-            on: it should look at the time.
+        TimeoutError: if it takes longer than ``seconds``, or if too many calls are under way, or no thread can be
+            started. The call itself may go on: it should look at the time.
     """
     places = _calls
     if seconds <= 0 or not places.acquire(blocking=False):
@@ -52,14 +52,19 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
 
     def work() -> None:
         try:
-            results.append(call())
+            with within(seconds):
+                results.append(call())
         except BaseException as problem:
             problems.append(problem)
         finally:
             places.release()
 
     thread = threading.Thread(target=work, name="call_within", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as problem:  # there is no memory for one
+        places.release()
+        raise TimeoutError from problem
     thread.join(seconds)
     if problems:
         raise problems[0]

@@ -33,12 +33,14 @@ class Write:
 
     Attributes:
         author: the uid of the signed-in user, or ``NOBODY``; None for an admin, or if the platform does not say.
+        event_id: of its event, whose duplicates have the same one.
     """
 
     key: str
     before: object
     after: object
     author: str | None
+    event_id: str = ""
 
     @property
     def is_foreign(self) -> bool:
@@ -69,19 +71,35 @@ def undo(database: Database, write: Write) -> bool:
     reader = user_id_of(value)
     if reader is None or database.readers([reader])[reader].is_gone:
         return False
-    return database.restore(write.key, present, children(value))
+    if not database.restore(write.key, present, children(value)):
+        return False
+    # What was undone is over: the reader may write the same value, and it is genuine then.
+    place = f"{paths.REJECTED}/{write.key}"
+    database.update({f"{place}/undone/{_identity(write)}": True, **{f"{place}/replaced/{mark}": None for mark in seen}})
+    return True
 
 
 def _noted(database: Database, write: Write, genuine: object) -> Mapping[str, object]:
-    """Note what the write replaced; return all notes of the entry, including those of events at the same time."""
+    """Note what the write replaced; return all notes of the entry, including those of events at the same time.
+
+    Of a duplicate of what was undone before, there are none: the reader may have written the same value since.
+    """
     place, recorded = f"{paths.REJECTED}/{write.key}", children(database.record(write.key))
-    own = {_mark(write.after): _NOTHING if genuine is None else genuine}
-    if len(children(recorded.get("replaced"))) < MAX_NOTES:
+    if _identity(write) in children(recorded.get("undone")):
+        return {}
+    own, noted = {_mark(write.after): _NOTHING if genuine is None else genuine}, children(recorded.get("replaced"))
+    if len(noted) >= MAX_NOTES:  # of so many writes, what was there before the first ones counts
+        own = {_mark(write.after): noted[min(noted)]}
+    else:
         values: dict[str, object] = {f"{place}/replaced/{mark}": node for mark, node in own.items()}
         if "reason" not in recorded:
             values |= {f"{place}/{name}": value for name, value in edited_record(write.after).items()}
         database.update(values)
     return {**children(children(database.record(write.key)).get("replaced")), **own}
+
+
+def _identity(write: Write) -> str:
+    return _mark({"event": write.event_id, "before": _mark(write.before), "after": _mark(write.after)})
 
 
 def _value(noted: object) -> object:

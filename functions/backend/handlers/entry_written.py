@@ -92,7 +92,7 @@ class EntryWrittenHandler:
         return traffic_counter.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}
 
     def _undo_foreign(self, event: EntryWritten) -> None:
-        write = Write(event.key, event.before, event.after, event.author)
+        write = Write(event.key, event.before, event.after, event.author, event.event_id)
         if write.is_foreign and undo(self._database, write):
             logs.alarm("forged-entry", "what somebody else wrote to an entry was undone", event=event.event_id,
                        author=logs.user_key(event.author or "nobody"))  # fmt: skip

@@ -85,10 +85,14 @@ class RetrainHandler:
             self._clock.sleep(min(early_s, LONGEST_WAIT_S))
         self.free_expired_lease()
         live_fence = self._live_fence()
-        lease, pending, now = self._database.lease(), self._pending(), self._clock.now_ms()
+        lease = self._database.lease()
         if lease.holder is not None:
             logs.info("no retraining now", reason="a run is live")
             return "busy"
+        if not self._policy.may_start(lease, self._clock.now_ms()):  # changes may be many by now: they are not read
+            logs.info("no retraining now", reason=f"it waits after {lease.failures} failures in a row")
+            return "waiting"
+        pending, now = self._pending(), self._clock.now_ms()
         decision = decide(self._policy, pending, lease, now, live_fence > 0)
         if not decision.due:
             logs.info("no retraining now", reason=decision.reason)

@@ -37,6 +37,10 @@ class Policy:
         wait_ms = self.retry_ms << min(lease.failures - 1, 30)
         return lease.failed_at + min(wait_ms, self.longest_retry_ms)
 
+    def may_start(self, lease: Lease, now: int) -> bool:
+        """Return whether failures in a row leave a run possible, if one is due."""
+        return not self.is_parked(lease) and now >= self.retry_at(lease)
+
     def is_parked(self, lease: Lease) -> bool:
         """Return whether only an operator can start retraining again."""
         return lease.failures >= self.attempts
