@@ -53,6 +53,15 @@ def on_dismissed_written(event: db_fn.Event[db_fn.Change[Any]]) -> None:
             backend.dismissed_written(composition.dismissed_written(event))
 
 
+@db_fn.on_value_written(reference="/Users/{uid}/shown")
+def on_list_shown(event: db_fn.Event[db_fn.Change[Any]]) -> None:
+    """A client has shown a reader's list."""
+    with reported("on_list_shown"):
+        backend = composition.backend().of(event.instance)
+        if backend is not None and event.data.after is not None:
+            backend.list_shown(event.params["uid"])
+
+
 @tasks_fn.on_task_dispatched(
     retry_config=options.RetryConfig(max_attempts=5, min_backoff_seconds=30),
     rate_limits=options.RateLimits(max_concurrent_dispatches=1),

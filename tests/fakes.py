@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,8 @@ class FakeJobs:
 class World:
     """The backend over fakes, with methods to publish a model and read lists."""
 
-    def __init__(self, books: int = 30) -> None:
+    def __init__(self, books: int = 30, **settings: Any) -> None:
+        self._settings = replace(SETTINGS, **settings)
         self.clock = FakeClock()
         self.database = FakeDatabase(self.clock)
         self.store, self.tasks, self.jobs = FakeBucket(self.clock), FakeTasks(), FakeJobs()
@@ -187,7 +189,7 @@ class World:
 
     def restarted(self) -> Backend:
         """Return the handlers of another instance: nothing is cached yet."""
-        return build(SETTINGS, self._services)
+        return build(self._settings, self._services)
 
     def publish(self, version: str, fence: int, *, known: Sequence[str] | None = None, model: bytes = b"") -> None:
         items = json.dumps(Items(tuple(known or self.isbns), tuple((known or self.isbns)[:5])).to_json()).encode()

@@ -53,6 +53,7 @@ RUN_BY = {
     "trainer export": "tests/trainer/commands/test_export.py::test_the_command_does_not_overwrite_a_folder",
     "trainer import": "tests/trainer/commands/test_models.py::"
     "test_import_turns_ratings_into_a_database_that_a_run_can_read",
+    "trainer events": "tests/trainer/commands/test_events.py::test_the_rows_of_a_day_are_exported_and_removed",
     "trainer lists": "tests/trainer/commands/test_help.py::test_lists_are_made_from_an_export_into_a_folder",
     "trainer simulate": "tests/trainer/commands/test_help.py::test_simulate_runs_histories_and_replays_one",
     "pip install": "emulator/tests/test_package.py::installed",

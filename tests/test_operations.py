@@ -32,6 +32,7 @@ def test_the_page_on_privacy_names_every_node_that_names_a_reader():
         paths.CONVERSIONS,
         paths.PAUSED,
         paths.LIST_WRITES,
+        paths.EVENTS,
     )
     for node in (paths.USERS, paths.USER_BOOK, *ours):
         assert f"`/{node}" in page

@@ -41,6 +41,7 @@ import {
   signOut as endSession,
 } from 'firebase/auth';
 import {
+  child,
   connectDatabaseEmulator,
   endAt,
   equalTo,
@@ -56,6 +57,7 @@ import {
   query,
   ref,
   serverTimestamp,
+  set,
   startAfter,
   startAt,
   update,
@@ -498,6 +500,24 @@ export async function sharedLists({ database }) {
 }
 
 /**
+ * Say that the user's present list was shown: once for each list, when it is really visible. The backend counts how many
+ * books are taken from lists that were shown.
+ *
+ * @param {Client} client
+ * @param {string} listId
+ * @returns {Promise<boolean>} false if it was said before, or if the list has been replaced meanwhile
+ */
+export async function listShown(client, listId) {
+  const shown = ref(client.database, `Users/${uidOf(client)}/shown`);
+  const last = await get(child(shown, 'listId'));
+  if (last.val() === listId) return false;
+  return set(shown, { listId, at: serverTimestamp() }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
  * Follow the pointer to the live model; null until one is published.
  *
  * @param {Client} client
@@ -517,7 +537,8 @@ export const ELSEWHERE = [
   { where: '/Recommender/dirty', what: 'that your shelf has changed since the last training' },
   { where: '/Recommender/changes', what: 'which entries have changed since the last training' },
   { where: '/Recommender/writes', what: 'a number that grows with each write of your list' },
-  { where: '/Recommender/shelvings', what: 'which books of your lists you put on the shelf' },
+  { where: '/Recommender/shelvings', what: 'which lists you were shown, and which of their books you put on the shelf' },
+  { where: '/Recommender/events', what: 'if the owner collects it: the same book by book, under a hash of your id' },
   { where: '/Recommender/paused', what: 'that you wrote too fast, and until when no entry is accepted' },
   { where: '/Recommender/rejected', what: 'which of your entries are rejected, and why' },
   { where: '/Recommender/status', what: 'that your list is being made, for a moment; or that making it failed' },

@@ -14,9 +14,9 @@ const ADDED = 'readers who added a book';
 const AS_SHARES = { write: (value) => percent(value), writeTick: (value) => percent(value), fromZero: true };
 
 /** Return a hit rate as a row of `intervals`. */
-function inRow(rate) {
+function inRow(rate, noun = 'reader') {
   return {
-    note: `${count(rate.hitReaders)} of ${counted(rate.readers, 'reader')}`,
+    note: `${count(rate.hitReaders)} of ${counted(rate.readers, noun)}`,
     text: `${percent(rate.mean)} · ${count(rate.hitReaders)} of ${count(rate.readers)}`,
     ...rate,
   };
@@ -28,15 +28,16 @@ function labelsOf(quality, isExperiment) {
 
 /** Plot how many readers added a book from their list, by version, position and source. */
 export function online({ quality, model }) {
-  const versions = labelsOf(quality, false)
+  const all = labelsOf(quality, false)
     .map(([label, node]) => ({ label, node, rate: hitRate(node) }))
-    .filter(({ rate }) => rate)
     .sort((a, b) => (a.label < b.label ? 1 : -1));
+  const versions = all.filter(({ rate }) => rate);
   if (!versions.length) {
     return [
       empty(
         'Once readers with a list add books, and the reconciler has counted them, the hit rate of each version appears here.',
       ),
+      ...(all.length ? taken(all) : []),
     ];
   }
   const sum = (name) => {
@@ -85,6 +86,55 @@ export function online({ quality, model }) {
           }),
         )
       : note('Nobody has added a book from a list yet. Positions and sources will appear here.'),
+    ...taken(all),
+  ];
+}
+
+/** Plot how much of what was shown was taken: for clients that say which lists they have shown. */
+function taken(versions) {
+  const shown = versions
+    .filter(({ node }) => node.shown)
+    .map(({ label, node }) => ({
+      label: label === NO_MODEL ? 'without a model' : shortVersion(label),
+      node: node.shown,
+      rate: hitRate({ ...node.shown, hitReaders: node.shown.takers }),
+    }));
+  if (!shown.length) return [note('No client has said yet that it has shown a list.')];
+  const sum = (part) => {
+    const totals = new Map();
+    for (const { node } of shown)
+      for (const [key, number] of children(part(node)))
+        totals.set(key, (totals.get(key) ?? 0) + (numberIn(number) ?? 0));
+    return totals;
+  };
+  const rates = (name) => {
+    const of = sum((node) => node[name]);
+    const hits = sum((node) => node.taken?.[name]);
+    return [...of].map(([key, readers]) => ({ key, ...hitRate({ readers, hitReaders: hits.get(key) ?? 0 }) }));
+  };
+  const lists = shown.reduce((total, { node }) => total + (numberIn(node.lists) ?? 0), 0);
+  return [
+    intervals({
+      title: 'Taken from shown lists',
+      description: `Of the readers who were shown a list of this version, the share who took a book from it.`,
+      rows: shown.map(({ label, rate }) => ({ label, kind: 'other', ...inRow(rate) })),
+      ...AS_SHARES,
+      head: 'Version',
+    }),
+    intervals({
+      title: 'Taken by position',
+      description: `Of the books at each position of ${counted(lists, 'shown list')}, the share that was taken.`,
+      rows: rates('positions').map((rate) => ({ label: rate.key, kind: 'other', ...inRow(rate, 'book') })),
+      ...AS_SHARES,
+      head: 'Position',
+    }),
+    intervals({
+      title: 'Taken by source',
+      description: `Of the books of each source on these lists, the share that was taken.`,
+      rows: rates('sources').map((rate) => ({ label: words(rate.key), kind: 'other', ...inRow(rate, 'book') })),
+      ...AS_SHARES,
+      head: 'Source',
+    }),
   ];
 }
 

@@ -6,6 +6,7 @@ import { bookCard, shelfEntry } from './reader-cards.js';
 import { setUpSignIn } from './reader-sign-in.js';
 import { setUpCopy } from './reader-copy.js';
 import { setUpFind } from './reader-find.js';
+import { setUpShown } from './reader-shown.js';
 import { setUpSimilar } from './reader-similar.js';
 import { setUpImport } from './reader-import.js';
 import { setUpLists } from './reader-lists.js';
@@ -252,6 +253,7 @@ function renderList() {
       more: state.books.get(item.isbn),
     })),
   );
+  shown(list?.listId ?? null);
   // If the book that was just rated or dismissed has left the list, keyboard users are not sent to the top of the page.
   if (focused && !container.contains(document.activeElement)) $('for-you-title').focus({ preventScroll: true });
   $('list-about').textContent = list ? about(list) : '';
@@ -376,6 +378,7 @@ function userChanged(user) {
   enter();
 }
 
+const shown = setUpShown(reader, $('top-ten'));
 const finding = setUpFind(reader, actions, entryOf, (problem) => toast(problem));
 const similar = setUpSimilar(reader, actions, entryOf, () => {
   return { shelf: state.shelf.map(({ isbn }) => isbn), dismissed: state.dismissed };

@@ -14,7 +14,16 @@ from deploy.target import Target
 
 CHECKS = (*regions.CHECKS, *roles.CHECKS, *runtime.CHECKS, *protection.CHECKS)
 
-_MILD = ("repository-cleanup", "functions-cleanup", "hosting", "web-app", "metric-", "alert-", "bucket-builds")
+_MILD = (
+    "repository-cleanup",
+    "functions-cleanup",
+    "hosting",
+    "web-app",
+    "metric-",
+    "alert-",
+    "dashboard",
+    "bucket-builds",
+)
 """Keys of steps that break nothing at once if they are missing."""
 
 

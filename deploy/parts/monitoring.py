@@ -1,4 +1,4 @@
-"""Monitoring: metrics counted from logs, and alerts."""
+"""Monitoring: metrics counted from logs, alerts, and a dashboard."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from deploy.steps import Check, Question, Step
 from deploy.target import ROOT, Target
 
 POLICIES = ROOT / "deploy" / "policies"
-METRICS = ("recommender_alarms", "recommender_reconciled")
+METRICS = ("recommender_alarms", "recommender_reconciled", "recommender_lists")
 ALERTS = ("alarm", "reconciled-absent")
+DASHBOARD = "deploy/policies/dashboard.json"
 
 
 def steps(target: Target) -> list[Step]:
-    """Return the steps that create metrics and alerts."""
-    return [*(_metric(target, name) for name in METRICS), *(_alert(target, name) for name in ALERTS)]
+    """Return the steps that create metrics, alerts and the dashboard."""
+    watched = [*(_metric(target, name) for name in METRICS), *(_alert(target, name) for name in ALERTS)]
+    return [*watched, _dashboard(target)]
 
 
 def metrics(target: Target) -> Question:
     """Return the question that lists the metrics counted from logs."""
     return Question(gcloud("logging", "metrics", "list", project=target.project, json_answer=True))
+
+
+def dashboards(target: Target) -> Question:
+    """Return the question that lists the dashboards."""
+    return Question(gcloud("monitoring", "dashboards", "list", project=target.project, json_answer=True))
 
 
 def alerts(target: Target) -> Question:
@@ -70,4 +77,17 @@ def _alert(target: Target, name: str) -> Step:
         Check(alerts(target), lambda listed: alert_named(listed, name) is not None),
         remedy="It can take ten minutes until an alert can use a new metric: run the same command again. "
         "gcloud alpha has to be installed: gcloud components install alpha.",
+    )
+
+
+def _dashboard(target: Target) -> Step:
+    title = json.loads((ROOT / DASHBOARD).read_text())["displayName"]
+    create = gcloud("monitoring", "dashboards", "create", "--config-from-file", DASHBOARD, project=target.project)
+    return Step(
+        "dashboard",
+        f"Dashboard: {title}",
+        "It shows lists and their time, alarms, and the reconciler's runs, in Cloud Monitoring.",
+        (create,),
+        Check(dashboards(target), lambda listed: title in [one.get("displayName") for one in listed or []]),
+        remedy="It can take ten minutes until a dashboard can use a new metric: run the same command again.",
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from backend.handlers.dismissed_written import DismissedWrittenHandler
     from backend.handlers.entry_written import EntryWrittenHandler
+    from backend.handlers.list_shown import ListShownHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.retrain import RetrainHandler
@@ -43,6 +44,7 @@ class Backend:
 
     entry_written: EntryWrittenHandler
     dismissed_written: DismissedWrittenHandler
+    list_shown: ListShownHandler
     retrain: RetrainHandler
     model_published: ModelPublishedHandler
     fanout: FanoutHandler
@@ -160,8 +162,10 @@ def model_published() -> None:
 def build(settings: Settings, services: Services) -> Backend:
     """Wire the handlers."""
     from backend.catalogue_cache import CatalogueCache
+    from backend.guards.event_gate import EventGate
     from backend.handlers.dismissed_written import DismissedWrittenHandler
     from backend.handlers.entry_written import EntryWrittenHandler
+    from backend.handlers.list_shown import ListShownHandler
     from backend.handlers.model_published import FanoutHandler, ModelPublishedHandler
     from backend.handlers.operating import OperatingHandler
     from backend.handlers.reconcile import Reconciliation
@@ -209,22 +213,31 @@ def build(settings: Settings, services: Services) -> Backend:
         return Exploration(settings.exploration, day_of(clock.now_ms()))
 
     def of_instance(name: str, database: Database) -> Backend:
+        half_life, gate = settings.fatigue_half_life, EventGate(database, clock, is_on=settings.list_events)
         lists, fanned_out, repaired = (
-            ListRefresher(database, model, catalogue, clock, concurrently, exploration, settings.sizes, its_pace)
+            ListRefresher(
+                *(database, model, catalogue, clock, concurrently, exploration, settings.sizes, its_pace),
+                *(half_life, gate.date),
+            )
             for its_pace in (None, in_task, pace(clock, *per_second))
         )
-        shards = ShardWriter(database, services.store, catalogue, in_task, exploration(), settings.sizes)
+        shown = ListShownHandler(database, gate.date, remembers=half_life > 0)
+        shards = ShardWriter(
+            *(database, services.store, catalogue, in_task, exploration(), settings.sizes), *(half_life, gate.date)
+        )
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)
         return Backend(
             entry_written=EntryWrittenHandler(database, lists, queue, clock, concurrently, rate),
             dismissed_written=DismissedWrittenHandler(lists, clock, rate),
+            list_shown=shown,
             retrain=retrain,
             model_published=published,
             fanout=FanoutHandler(database, fanned_out, model, shards, clock),
             reconcile=lambda rests=True: Reconciliation(
                 database,
                 repaired,
+                shown,
                 published,
                 retrain,
                 clock,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from backend.models import InUse, Live
@@ -18,10 +18,11 @@ from bookrec.push_keys import push_time
 from bookrec.ranking import LIST_SIZE, Candidate, RecommendationList, by_score, top_list
 from bookrec.reader import GONE, HERE, OURS, Reader
 from bookrec.recommender import Recommender
-from bookrec.reordering import dismissals
+from bookrec.reordering import dismissals, fatigue
 from bookrec.reordering.exploration import OFF, Exploration, explored
 from bookrec.shelf import Shelf
-from bookrec.usage.conversions import conversion
+from bookrec.usage.conversions import conversion, shown_list
+from bookrec.usage.list_events import Rows
 from bookrec.usage.quality import NO_MODEL, standing
 
 TRACES = (paths.DIRTY, paths.CONVERSIONS, paths.LIST_WRITES, paths.MORE_LISTS)
@@ -33,28 +34,60 @@ DEFAULT_SIZES = Sizes()
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The model, the catalogue and the sizes with which all lists of a round are made, and who explores."""
+    """The model, the catalogue and the sizes with which all lists of a round are made, and who explores.
+
+    Attributes:
+        fatigue_half_life: see ``fatigue.reorder``.
+        events_date: under which events of lists are collected; "" if they are not.
+    """
 
     in_use: InUse
     catalogue: Catalogue
     exploration: Exploration = OFF
     sizes: Sizes = DEFAULT_SIZES
+    fatigue_half_life: float = 0.0
+    events_date: str = ""
 
     def is_still(self, other: Basis) -> bool:
         """Return whether lists made with ``other`` would be the same with this."""
         return self.in_use.assignment == other.in_use.assignment and self.catalogue is other.catalogue
 
 
+@dataclass(frozen=True, slots=True)
+class Reordering:
+    """What changes the order of one reader's candidates.
+
+    Attributes:
+        showings: by ISBN, how often each book was shown.
+        fatigue_half_life: see ``fatigue.reorder``.
+    """
+
+    showings: Mapping[str, float] = field(default_factory=dict)
+    fatigue_half_life: float = 0.0
+
+    def __call__(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the candidates in their new order."""
+        return fatigue.reorder(candidates, self.showings, self.fatigue_half_life)
+
+
 def make_list(
-    shelf: Shelf, model: Recommender | None, catalogue: Catalogue, sizes: Sizes = DEFAULT_SIZES
+    shelf: Shelf,
+    model: Recommender | None,
+    catalogue: Catalogue,
+    sizes: Sizes = DEFAULT_SIZES,
+    reordering: Reordering | None = None,
 ) -> RecommendationList:
     """Return a shelf's list: the model's books, then popular and new ones; without a model, only the latter.
 
     With it come the lists that follow it, of these ``sizes``.
+
+    Args:
+        reordering: of the model's books; None changes nothing.
     """
     version, ordered = NO_MODEL, list[Candidate]()
     if model is not None:
         likely = dismissals.lowered(model.candidates(shelf), shelf, catalogue)
+        likely = reordering(likely) if reordering else likely
         version, ordered = model.version, by_score(model.in_order(shelf, likely, catalogue))
     fill = partial(_fill, shelf, model, catalogue)
     made = top_list(shelf, version, ordered, fill(), catalogue)
@@ -116,18 +149,23 @@ def writes_for(
     is_full = changes is None and not again and len(reader.isbns) == LIST_SIZE
     if is_full and has_more and reader.is_served(shelf, wanted, catalogue):
         return values
-    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue, basis.sizes)
+    reordering = Reordering(reader.seen.books, basis.fatigue_half_life)
+    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue, basis.sizes, reordering)
     today = basis.exploration.day
     if changes is None:  # another model's list, or a short one, may be the right one; a new day makes none wrong
         present = _explored(made, basis, today if reader.day is None else reader.day)
-        if has_more and reader.has(present, catalogue):
+        if has_more and (reader.has(present, catalogue) or (not again and reader.has_reordered(present, catalogue))):
             return values
     made = _explored(made, basis, today)
     values[paths.recommendations(shelf.user_id)] = made.to_node(catalogue, TIMESTAMP)
     values[paths.more_lists(shelf.user_id)] = made.more_node(catalogue)  # always with its list: so they belong together
+    rows = Rows(shelf.user_id, basis.events_date, in_use.live.experiment if in_use.live else None)
     if replaced and replaced.assignment != in_use.assignment:
-        values |= _outcome(replaced.shelf, replaced.reader, in_use.live)
-    values |= _outcome(shelf, reader, in_use.live)
+        values |= _outcome(replaced.shelf, replaced.reader, in_use.live, rows)
+    values |= _outcome(shelf, reader, in_use.live, rows)
+    rows.dismissed(reader, shelf)
+    rows.made(made.list_id, made.model_version, {i.isbn: i.source for i in made.items}, reader, TIMESTAMP)
+    values |= rows.values
     return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))
 
 
@@ -143,11 +181,24 @@ def _explored(made: RecommendationList, basis: Basis, day: int) -> Recommendatio
     return continued(explored(made, model.rare, day, basis.catalogue, rate), made, basis.catalogue)
 
 
-def _outcome(shelf: Shelf, reader: Reader, live: Live | None) -> dict[str, object]:
-    """Return what to write about the list that is replaced, if the shelf has grown while its reader had it."""
-    counted = standing(live.pointer if live else None).open
-    outcome = conversion(reader, shelf, counted, live.experiment if live else None)
-    return outcome.to_values(shelf.user_id, TIMESTAMP) if outcome else {}
+def _outcome(shelf: Shelf, reader: Reader, live: Live | None, rows: Rows) -> dict[str, object]:
+    """Return what to write about the list that is replaced.
+
+    There is something if the shelf has grown while its reader had it, or if it was shown and that is not counted yet.
+
+    Args:
+        rows: the events of that list are added.
+    """
+    counted, experiment = standing(live.pointer if live else None).open, live.experiment if live else None
+    outcome = conversion(reader, shelf, counted, experiment)
+    values = outcome.to_values(shelf.user_id, TIMESTAMP) if outcome else {}
+    if outcome:
+        rows.taken(reader, outcome, TIMESTAMP)
+    if reader.is_shown and not reader.is_showing_added:
+        rows.shown(reader)
+    if outcome or not reader.is_showing_added:  # with each hit on a shown list, whoever was shown it
+        values |= shown_list(reader, shelf.user_id, counted, experiment)
+    return values
 
 
 def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:

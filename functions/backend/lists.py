@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from backend.catalogue_cache import CatalogueCache
+from backend.guards import event_gate
 from backend.list_writes import DEFAULT_SIZES, Basis, Replaced, writes_for
-from backend.models import LiveModel
+from backend.models import InUse, LiveModel
 from backend.ports import Clock, Concurrently, Database, increment
 from bookrec import paths
+from bookrec.catalogue import Catalogue
 from bookrec.entries import Entry
 from bookrec.errors import BookrecError
 from bookrec.further.sizes import Sizes
@@ -144,10 +146,13 @@ class ListRefresher:
         exploration: Callable[[], Exploration] = lambda: OFF,
         sizes: Sizes = DEFAULT_SIZES,
         pace: Pace | None = None,
+        fatigue_half_life: float = 0.0,
+        events_date: Callable[[], str] = str,
     ) -> None:
         self._database, self._model, self._catalogue, self._clock = database, model, catalogue, clock
         self._concurrently, self._exploration = concurrently, exploration
         self._sizes, self._pace = sizes, pace
+        self._fatigue_half_life, self._events_date = fatigue_half_life, events_date
 
     def refresh(
         self, user_ids: Sequence[str], changes: Sequence[str] | None = None, extra: Extra | None = None
@@ -206,7 +211,7 @@ class ListRefresher:
                     write.setdefault(f"{paths.LIST_WRITES}/{user_id}", increment(step))
             for batch in batches(writes.values()):
                 extra_values, extra = extra() if extra else {}, None
-                self._database.update(batch | {WRITES: increment(1)} | dict(extra_values))
+                self._database.update(batch | {WRITES: increment(1)} | event_gate.counted(batch) | dict(extra_values))
                 if changes is None and self._pace is not None:
                     self._pace(batch)
             done.count(read.basis.in_use.version, writes, read.readers)
@@ -245,11 +250,15 @@ class ListRefresher:
 
     def _cached(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.cached, self._catalogue.cached])
-        return Basis(in_use, catalogue, self._exploration(), self._sizes)
+        return self._basis(in_use, catalogue)
 
     def _current(self) -> Basis:
         in_use, catalogue = self._concurrently([self._model.current, self._catalogue.current])
-        return Basis(in_use, catalogue, self._exploration(), self._sizes)
+        return self._basis(in_use, catalogue)
+
+    def _basis(self, in_use: InUse, catalogue: Catalogue) -> Basis:
+        exploration, date = self._exploration(), self._events_date()
+        return Basis(in_use, catalogue, exploration, self._sizes, self._fatigue_half_life, date)
 
     def _outdated(self, used: Mapping[str, Shelf], read: _Round, step: int, listed: Container[str]) -> list[str]:
         """Return the users whose shelf is not the ``used`` one; all if the model or the catalogue has changed.

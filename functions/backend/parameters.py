@@ -70,6 +70,17 @@ SWEEP_REST_SECONDS = IntParam(
     default=3_600,
     description="How long the reconciler rests between two sweeps over all readers and entries.",
 )
+FATIGUE_HALF_LIFE = IntParam(
+    "FATIGUE_HALF_LIFE",
+    default=0,
+    description="After so many showings, beyond the first three, a book that nobody took ranks in twice its place; "
+    "0 is off.",
+)
+LIST_EVENTS = IntParam(
+    "LIST_EVENTS",
+    default=0,
+    description="1: events of lists (made, shown, taken, dismissed) are collected for `python -m trainer events`.",
+)
 MORE_PAGES = IntParam(
     sizes.MORE_PAGES, default=Sizes().pages, description="Pages of ten books that follow a reader's list; 0 for none."
 )
@@ -111,6 +122,8 @@ class Settings:
         sizes: of the lists that go with each reader's ten.
         databases: addresses of the further instances. The first, ``database_url``, has the catalogue, the model's
             pointer and the lease for all of them.
+        fatigue_half_life: in showings; 0 is off.
+        list_events: whether events of lists are collected.
     """
 
     project: str
@@ -132,6 +145,8 @@ class Settings:
     exploration: float = 0.0
     sizes: Sizes = field(default_factory=Sizes)
     trend: Trend = field(default_factory=Trend)
+    fatigue_half_life: int = 0
+    list_events: bool = False
 
 
 def read_settings() -> Settings:
@@ -176,6 +191,8 @@ def read_settings() -> Settings:
         ),
         databases=tuple(filter(None, (url.strip() for url in DATABASES.value.split(",")))),
         exploration=min(_whole(EXPLORATION, least=0), 100) / 100,
+        fatigue_half_life=_whole(FATIGUE_HALF_LIFE, least=0),
+        list_events=_whole(LIST_EVENTS, least=0) > 0,
     )
 
 

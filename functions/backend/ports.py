@@ -146,6 +146,10 @@ class Database(Protocol):
         """Remove marks of changes up to ``until`` (ms) that were not renewed, all or some; return how many."""
         ...
 
+    def change_seen(self, user_id: str, change: Callable[[object], Mapping[str, object] | None]) -> bool:
+        """Change ``/Users/{uid}/seen`` in a transaction; if ``change`` returns None, write nothing and return False."""
+        ...
+
     def lease(self) -> Lease:
         """Return the lease."""
         ...

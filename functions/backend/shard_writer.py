@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backend import logs
 from backend.catalogue_cache import CatalogueCache
+from backend.guards import event_gate
 from backend.guards.careful import Careful
 from backend.guards.list_sample import check_sample
 from backend.list_writes import DEFAULT_SIZES
@@ -29,7 +30,9 @@ from bookrec.list_shards import (
 )
 from bookrec.paths import children, key_order
 from bookrec.reader import HERE, Reader
+from bookrec.reordering import fatigue
 from bookrec.reordering.exploration import OFF, Exploration
+from bookrec.usage.list_events import Rows
 
 PAGE = 200
 """How many readers or marks are read at a time."""
@@ -38,8 +41,9 @@ PAGE = 200
 class ShardWriter:
     """Writes the lists of one shard; readers for whom it has no right list are refreshed on the usual path.
 
-    The lists of a shard are the live model's, and made without dismissals and exploration: readers in the other arm of
-    an experiment, those who have dismissed books, and those who explore, are refreshed too.
+    The lists of a shard are the live model's, and made without dismissals, exploration and showings: readers in the
+    other arm of an experiment, those who have dismissed books, those who explore, and those whose order is another
+    because of what they were shown, are refreshed too.
 
     A shard's list never stays in place of a newer one. An event writes a list and its mark in ``/Recommender/dirty`` in
     one update. If the event comes before the marks are read, its reader is left to the usual path. If it comes after
@@ -63,7 +67,10 @@ class ShardWriter:
         pace: Pace,
         exploration: Exploration = OFF,
         sizes: Sizes = DEFAULT_SIZES,
+        fatigue_half_life: float = 0.0,
+        events_date: Callable[[], str] = str,
     ) -> None:
+        self._fatigue_half_life, self._events_date = fatigue_half_life, events_date
         self._form = sizes.form
         self._database, self._store, self._catalogue = database, store, catalogue
         self._pace = pace
@@ -144,16 +151,18 @@ class ShardWriter:
         """Write the shard's lists of some readers, make the others' on the usual path; return whose were written."""
         if not readers:
             return []
-        catalogue, since = self._catalogue.current(), live.pointer.snapshot_at
+        catalogue, since, date = self._catalogue.current(), live.pointer.snapshot_at, self._events_date()
         kept = self._dirty(after, readers, since)
         writes: dict[str, dict[str, object]] = {}
         for user_id, reader in readers.items():
-            values = _values(ready.get(user_id), reader, catalogue, live.pointer.version, self._form)
+            rows = Rows(user_id, date, live.experiment)
+            values = _values(ready.get(user_id), reader, catalogue, live.pointer.version, self._form, rows)
             is_of_live = live.model_of(user_id) is live.model and not self._exploration.is_for(user_id)
-            if is_of_live and user_id not in kept and values is not None:
+            is_tired = fatigue.matters(reader.seen.books, self._fatigue_half_life)
+            if is_of_live and not is_tired and user_id not in kept and values is not None:
                 writes[user_id] = values
         for batch in batches(writes.values()):
-            self._database.update(batch | {WRITES: increment(1)})
+            self._database.update(batch | {WRITES: increment(1)} | event_gate.counted(batch))
             self._pace(batch)
         written = [user_id for user_id, values in writes.items() if values]
         changed = self._dirty(after, readers, since) if written else set()
@@ -172,18 +181,21 @@ class ShardWriter:
 
 
 def _values(
-    ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str, form: str | None
+    ready: ReadyList | None, reader: Reader, catalogue: Catalogue, version: str, form: str | None, rows: Rows
 ) -> dict[str, object] | None:
     """Return what to write for a reader, nothing if all is right, or None if the shard's list cannot be used.
 
-    It cannot be used either if other lists go with it than the settings say, or if books were shelved since the present
-    list was made: a shard does not count conversions.
+    It cannot be used either if other lists go with it than the settings say, if books were shelved since the present
+    list was made, or if that one was shown and this is not counted yet: a shard counts neither.
+
+    Args:
+        rows: takes the event of the list.
     """
     if ready is None or reader.is_gone or ready.form != form:
         return None
     if reader.entries is not None and reader.entries < ready.entries:
         return None
-    if reader.dismissals.at:
+    if reader.dismissals.at or (reader.is_shown and not reader.is_showing_added):
         return None
     node = ready.to_node(catalogue, version, TIMESTAMP)
     if node is None:
@@ -195,6 +207,9 @@ def _values(
     if not (is_same and reader.shows(ready.isbns, catalogue)):
         values[paths.recommendations(ready.user_id)] = node
         values[paths.more_lists(ready.user_id)] = ready.more_node(catalogue, version)
+        items = {str(item["isbn"]): str(item["source"]) for item in ready.node["items"]}
+        rows.made(str(node["listId"]), version, items, reader, TIMESTAMP)
+        values |= rows.values
     return values
 
 

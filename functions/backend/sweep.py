@@ -68,16 +68,22 @@ class Sweep:
 
     Args:
         count: is called with the valid entries on some whole shelves, each shelf once a sweep.
+        add_showings: adds the last showings of some readers (``ListShownHandler.add``).
 
     Attributes:
         repaired: how many repairs of each kind were made.
     """
 
     def __init__(
-        self, database: Database, lists: Careful, clock: Clock, count: Callable[[Iterable[Entry]], None]
+        self,
+        database: Database,
+        lists: Careful,
+        clock: Clock,
+        count: Callable[[Iterable[Entry]], None],
+        add_showings: Callable[[Mapping[str, Reader]], int],
     ) -> None:
         self._database, self._lists, self._walk, self._clock = database, lists, ShelfWalk(database), clock
-        self._count = count
+        self._count, self._add_showings = count, add_showings
         self._visited: set[str] = set()
         self.repaired: Counter[str] = Counter()
 
@@ -96,6 +102,7 @@ class Sweep:
             return self._shelves(after, counted)
         if phase == NUMBERED:
             readers, last = self._database.readers_after(after, PAGE, numbered=True)
+            self.repaired["showings"] += self._add_showings(readers)
             self._lists_of(readers)
             self._remove_dirty_marks(readers)
             self._remove_dismissals(readers)
@@ -137,7 +144,7 @@ class Sweep:
         """
         valid, rejected = sort_out(page)
         user_ids = {entry.user_id for entry in valid} - self._visited
-        self._lists_of(user_ids)
+        self._lists_of(sorted(user_ids))
         self._visited |= user_ids
         self._record(page, rejected)
 
@@ -145,6 +152,7 @@ class Sweep:
         """Compare a stretch of readers with their shelves as they are read; visit only those who seem to be wrong."""
         stretch = self._walk.after(after)
         nodes = newest_of_each(stretch.nodes)
+        self.repaired["showings"] += self._add_showings(stretch.readers)
         self._lists_of(self._lists.wrong(stretch.readers, nodes))
         self._remove_dirty_marks(stretch.readers)
         self._remove_dismissals(stretch.readers)

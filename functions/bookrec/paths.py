@@ -30,6 +30,7 @@ READERS = "Recommender/readers"
 CONVERSIONS = "Recommender/shelvings"
 PAUSED = "Recommender/paused"
 LIST_WRITES = "Recommender/writes"
+EVENTS = "Recommender/events"
 STATUS = "Recommender/status"
 TREND = "Recommender/trend"
 

@@ -12,11 +12,13 @@ from bookrec.ranking import RecommendationList, is_allowed
 from bookrec.reordering.exploration import day_of
 from bookrec.shelf import Shelf
 from bookrec.usage.dismissed import BOOKKEEPING, DISMISSED, Dismissals, parse_dismissals
+from bookrec.usage.showings import MAX_LISTS, Seen, Showing, read_seen, read_showing
 
 LIST = "recommendations"
 """The child of ``/Users/{uid}`` that holds the list."""
 
-OURS = frozenset({LIST, DISMISSED, BOOKKEEPING, "shown", "seen"})
+SHOWN, SEEN = "shown", "seen"
+OURS = frozenset({LIST, DISMISSED, BOOKKEEPING, SHOWN, SEEN})
 """The children of ``/Users/{uid}`` that are not the profile."""
 
 HERE, GONE = "here", "gone"
@@ -41,6 +43,9 @@ class Reader:
         day: when the present list was written, in days since 1970, UTC; None if there is none or it does not say.
         has_traces: there is something that is not the profile.
         more: of which sizes the lists are that go with this list (``further.sizes``); None if there are none.
+        list_id: of the present list; "" if there is none.
+        showing: which list the client has shown last.
+        seen: what is remembered of all showings.
     """
 
     digest: object = None
@@ -56,6 +61,9 @@ class Reader:
     day: int | None = None
     has_traces: bool = False
     more: object = None
+    list_id: str = ""
+    showing: Showing = field(default_factory=Showing)
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def is_gone(self) -> bool:
@@ -66,6 +74,22 @@ class Reader:
     def has_list(self) -> bool:
         """Return whether there is a list, complete or not."""
         return self.digest is not None or self.version is not None or bool(self.isbns)
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether the client has shown the present list."""
+        return self.list_id != "" and self.showing.list_id == self.list_id
+
+    @property
+    def is_showing_counted(self) -> bool:
+        """Return whether the present list was shown and is one of those that are counted for its model."""
+        number = self.seen.counted(str(self.version)) + (not self.is_showing_added)
+        return self.is_shown and number <= MAX_LISTS
+
+    @property
+    def is_showing_added(self) -> bool:
+        """Return whether what is remembered includes the last showing."""
+        return self.seen.at >= self.showing.at
 
     def is_served(self, shelf: Shelf, version: str | None, catalogue: Catalogue) -> bool:
         """Return whether the present list is the right one for a shelf, without making that list.
@@ -83,6 +107,15 @@ class Reader:
         """Return whether the present list has exactly these books, in this order, as they are now, for this shelf."""
         return self.digest == made.shelf.digest and self.isbns == made.isbns and self.shows(made.isbns, catalogue)
 
+    def has_reordered(self, made: RecommendationList, catalogue: Catalogue) -> bool:
+        """Return whether the present list is ``made`` in another order, since it was shown: it may stay as it is.
+
+        A short list has all books that are left; each showing moves some of them, and nobody wants that at once.
+        """
+        is_same = self.digest == made.shelf.digest and self.version == made.model_version
+        is_reordered = bool(self.seen.books) and sorted(map(str, self.isbns)) == sorted(made.isbns)
+        return is_same and is_reordered and self.shows(self.isbns, catalogue)
+
     def shows(self, isbns: Sequence[object], catalogue: Catalogue) -> bool:
         """Return whether the items show title, author and image of these books of the catalogue."""
         return self.shown == tuple(catalogue[str(isbn)].shown for isbn in isbns)
@@ -97,7 +130,7 @@ def parse_reader(node: object, mark: object) -> Reader:
     present = paths.children(profile.get(LIST))
     items = [paths.children(item) for item in paths.children(present.get("items")).values()]
     based_on = paths.children(present.get("basedOn"))
-    entries, written_at = based_on.get("entries"), present.get("generatedAt")
+    entries, written_at, list_id = based_on.get("entries"), present.get("generatedAt"), present.get("listId")
     return Reader(
         digest=based_on.get("digest"),
         version=present.get("modelVersion"),
@@ -112,4 +145,7 @@ def parse_reader(node: object, mark: object) -> Reader:
         day=day_of(written_at) if is_time(written_at) else None,
         has_traces=bool(profile.keys() & OURS),
         more=present.get("more"),
+        list_id=list_id if isinstance(list_id, str) else "",
+        showing=read_showing(profile.get(SHOWN)),
+        seen=read_seen(profile.get(SEEN)),
     )

@@ -11,7 +11,7 @@ from bookrec.life_cycle.lease import Lease, read_lease
 from bookrec.life_cycle.manifest import usable_pointer
 from bookrec.life_cycle.retraining import Pending
 from bookrec.paths import children, in_query, is_number, key_order, whole
-from bookrec.reader import GONE, Reader, parse_reader
+from bookrec.reader import GONE, SEEN, Reader, parse_reader
 from bookrec.server_values import TIMESTAMP
 from bookrec.usage.dismissed import BOOKKEEPING, DISMISSED, Dismissals, parse_dismissals
 from bookrec_database import marks
@@ -291,6 +291,14 @@ class FirebaseDatabase:
             return dict(changed)
 
         return reference.transaction(transition)
+
+    def change_seen(self, user_id: str, change: Callable[[object], Mapping[str, object] | None]) -> bool:
+        """A transaction on the node: two requests, or one if nothing is written."""
+        try:
+            self._change(self._node(f"{paths.USERS}/{user_id}/{SEEN}"), change)
+        except _NoChangeError:
+            return False
+        return True
 
     # -- records, status and writes ----------------------------------------------------------------------------------
 

@@ -102,6 +102,10 @@ class Cloud:
             if verb == "create":
                 state["metrics"].append({**self.read(options["--config-from-file"]), "name": name})
             return state["metrics"]
+        if kind == "monitoring dashboards":
+            if verb == "create":
+                state["dashboards"].append(self.read(options["--config-from-file"]))
+            return state["dashboards"]
         if plain[:3] == ["alpha", "monitoring", "policies"]:
             if plain[3] == "create":
                 made = {**self.read(options["--policy-from-file"]), "name": f"projects/{project}/alertPolicies/1"}

@@ -45,6 +45,7 @@ for file in sorted((root / "policies").glob("alert-*.json")):
     faults += faults_of(file, from_json, "monitoring", "v3", "AlertPolicy")
 for file in sorted((root / "policies").glob("metric-*.json")):
     faults += faults_of(file, from_json, "logging", "v2", "LogMetric")
+faults += faults_of(root / "policies" / "dashboard.json", from_json, "monitoring", "v1", "Dashboard")
 for file in sorted((root / "files").glob("lifecycle-*.json")):
     faults += faults_of(file, from_json, "storage", "v1", "Bucket.LifecycleValue")
 for file in sorted((root / "files").glob("cors-*.json")):

@@ -17,6 +17,7 @@ FUNCTIONS = "\n".join(path.read_text() for path in (ROOT / "functions" / "backen
 
 # By field, what may be in it: None for a value, else the fields below it. Written by hand from
 # https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies,
+# https://cloud.google.com/monitoring/api/ref_v3/rest/v1/projects.dashboards,
 # https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.metrics,
 # https://cloud.google.com/storage/docs/json_api/v1/buckets (lifecycle, cors) and
 # https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy.
@@ -38,7 +39,15 @@ METRIC = {
     "filter": None,
     "metricDescriptor": {"metricKind": None, "valueType": None, "unit": None, "labels": LABEL},
     "labelExtractors": {"alarm": None},
+    "valueExtractor": None,
 }
+SERIES = {"timeSeriesFilter": {"filter": None, "aggregation": AGGREGATION}}
+CHART = {
+    "dataSets": {"timeSeriesQuery": SERIES, "plotType": None, "targetAxis": None},
+    "yAxis": {"label": None, "scale": None},
+}
+TILE = {"xPos": None, "yPos": None, "width": None, "height": None, "widget": {"title": None, "xyChart": CHART}}
+DASHBOARD = {"displayName": None, "mosaicLayout": {"columns": None, "tiles": TILE}}
 LIFECYCLE = {"rule": {"action": {"type": None}, "condition": {"age": None, "matchesPrefix": None}}}
 CORS = {"origin": None, "method": None, "responseHeader": None, "maxAgeSeconds": None}
 CLEANUP = {
@@ -48,6 +57,7 @@ CLEANUP = {
     "mostRecentVersions": {"keepCount": None},
 }
 SHAPES = {"policies/alert-*.json": ALERT, "policies/metric-*.json": METRIC, "files/lifecycle-*.json": LIFECYCLE}
+SHAPES |= {"policies/dashboard.json": DASHBOARD}
 SHAPES |= {"files/cors-*.json": CORS, "files/cleanup.json": CLEANUP}
 
 
@@ -134,6 +144,37 @@ def test_the_alerts_watch_what_the_functions_log():
     assert "user/recommender_reconciled" in condition["conditionAbsent"]["filter"]
 
 
+def test_the_dashboard_shows_metrics_that_exist_and_are_logged():
+    text = (DEPLOY / "policies" / "dashboard.json").read_text()
+    filters = re.findall(r'"filter": "(.*)"', text)
+    shown = [re.search(r'metric\.type=\\"logging\.googleapis\.com/user/(\w+)\\"', one)[1] for one in filters]
+    assert set(shown) == set(monitoring.METRICS)
+    for name in monitoring.METRICS:
+        metric = json.loads((DEPLOY / "policies" / f"metric-{name}.json").read_text())
+        assert metric["name"] == name
+        message = re.search(r'jsonPayload\.message="([^"]+)"', metric["filter"])
+        assert (
+            message is None
+            or f'logs.info(\n            "{message[1]}"' in FUNCTIONS
+            or f'logs.info("{message[1]}"' in FUNCTIONS
+        )
+        value = re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", metric.get("valueExtractor", ""))
+        assert value is None or f"{value[1]}=" in FUNCTIONS
+        assert (value is not None) == (metric["metricDescriptor"]["valueType"] == "DISTRIBUTION")
+
+
+def test_the_tiles_of_the_dashboard_do_not_overlap_and_fit():
+    layout = json.loads((DEPLOY / "policies" / "dashboard.json").read_text())["mosaicLayout"]
+    cells = [
+        (tile["xPos"] + x, tile["yPos"] + y)
+        for tile in layout["tiles"]
+        for x in range(tile["width"])
+        for y in range(tile["height"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < layout["columns"]
+
+
 def test_every_file_of_the_folder_is_used():
     code = "\n".join(path.read_text() for path in DEPLOY.rglob("*.py"))
     for file in (DEPLOY / "files").iterdir():
@@ -141,4 +182,5 @@ def test_every_file_of_the_folder_is_used():
     assert {path.stem for path in (DEPLOY / "policies").iterdir()} == {
         *(f"metric-{name}" for name in monitoring.METRICS),
         *(f"alert-{name}" for name in monitoring.ALERTS),
+        Path(monitoring.DASHBOARD).stem,
     }

@@ -16,9 +16,9 @@ from tests.database_server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [
-    "fanout", "on_dismissed_written", "on_model_published", "on_user_book_written", "operator_experiment",
-    "operator_reconcile", "operator_release", "operator_retrain", "operator_rollback", "reconcile", "retrain",
-    "similar",
+    "fanout", "on_dismissed_written", "on_list_shown", "on_model_published", "on_user_book_written",
+    "operator_experiment", "operator_reconcile", "operator_release", "operator_retrain", "operator_rollback",
+    "reconcile", "retrain", "similar",
 ]  # fmt: skip
 PYTHON = ROOT / "functions" / "venv" / "bin" / "python"
 

@@ -37,6 +37,7 @@ node                                      read   create  update  delete
 /Users/{owner}/recommendations/{part}     OB     B       B       B
 /Users/{owner}/dismissed                  OB     B       B       B
 /Users/{owner}/dismissals                 OB     B       B       B
+/Users/{owner}/seen                       OB     B       B       B
 /Users/{another}                          RB     RB      RB      RB
 /Users/{another}/recommendations          RB     B       B       RB
 /Users/{another}/recommendations/{part}   RB     B       B       B
@@ -64,6 +65,7 @@ node                                      read   create  update  delete
 /Recommender/writes                       PB     B       B       B
 /Recommender/trend                        PB     B       B       B
 /Recommender/paused                       PB     B       B       B
+/Recommender/events                       PB     B       B       B
 /Recommender/paused/{owner}               PB     B       B       B
 /{any other node}                         B      B       B       B
 """

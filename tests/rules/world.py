@@ -27,6 +27,8 @@ MODEL = {"version": "v1", "manifest": "models/v1/manifest.json", "fence": 1}
 MARK = {"at": 1}
 ONE = {"count": 1, "last": ISBN}
 RECORD = {"reason": "isbn", "message": "no isbn", "at": 1}
+EVENTS = {"2026-11-29": {"row": {"event": "made", "at": 1}}}
+SEEN = {"last": "l0", "at": 1, "version": "v0", "lists": 1, "books": {ISBN: 1}}
 
 WORLD = {
     "User_Book": {"-Nana": entry("ana", "-Nbook1"), "-Nben": entry("ben", "-Nbook2")},
@@ -34,7 +36,13 @@ WORLD = {
     "archive": {"a1": BOOK, "a2": {**BOOK, "documentId": "a2"}},
     "Similar_Books": {"0978": {"first": ISBN}},  # really an array
     "Users": {
-        reader: {**profile(reader), "recommendations": ten(reader), "dismissed": {ISBN: 1}, "dismissals": ONE}
+        reader: {
+            **profile(reader),
+            "recommendations": ten(reader),
+            "dismissed": {ISBN: 1},
+            "dismissals": ONE,
+            "seen": SEEN,
+        }
         for reader in ("ana", "ben")
     },
     "More_Lists": {reader: {"listId": f"of-{reader}", "digest": "0"} for reader in ("ana", "ben")},
@@ -50,6 +58,7 @@ WORLD = {
         "shelvings": {"ana": {"v1": MARK}, "ben": {"v1": MARK}},
         "writes": {"ana": 7, "ben": 7},
         "trend": {"at": 1},
+        "events": EVENTS,
         "paused": {"ana": {"until": 1}, "ben": {"until": 1}},  # the pauses are over
     },
     "secrets": {"a": 1},
@@ -110,6 +119,7 @@ SAMPLES = {
     "/Recommender/writes": Sample("Recommender/writes", {"ana": 7}, {"ana": 8}),
     "/Recommender/trend": Sample("Recommender/trend", {"at": 1}, {"at": 2}),
     "/Recommender/paused": Sample("Recommender/paused", {"ana": {"until": 1}}, {"ana": {"until": 2}}),
+    "/Recommender/events": Sample("Recommender/events", EVENTS, {"2026-11-30": EVENTS["2026-11-29"]}),
     "/Recommender/paused/{owner}": Sample("Recommender/paused/ana", {"until": 1}, {"until": 2}),
     "/{any other node}": Sample("secrets", {"a": 1}, {"a": 2}),
 }
@@ -122,6 +132,8 @@ for who, reader in (("owner", "ana"), ("another", "ben")):
     )
     SAMPLES[f"/Users/{{{who}}}/dismissed"] = Sample(f"{top}/dismissed", {ISBN: 5}, {"X1": 5})
     SAMPLES[f"/Users/{{{who}}}/dismissals"] = Sample(f"{top}/dismissals", ONE, {"count": 2})
+
+SAMPLES["/Users/{owner}/seen"] = Sample("Users/ana/seen", SEEN, {"at": 2})
 
 _READERS = {"O": ("ana", {}), "R": ("ben", {}), "C": ("cora", {"admin": True}), "P": ("pia", {"operator": True})}
 

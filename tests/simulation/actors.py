@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from contextlib import suppress
 from dataclasses import replace
 
@@ -42,6 +43,7 @@ class Reader:
 
     def __init__(self, world, uid):
         self._world, self.uid, self._keys, self._is_spoiled = world, uid, [], False
+        self._rng = random.Random(f"{world.seed}: {uid} looks")
         self._isbns = DEADLY if uid == world.deadly else world.isbns
 
     def write(self, values, *, admin=False):
@@ -59,11 +61,21 @@ class Reader:
             if not world.is_day:
                 return
             try:
+                self.look()
                 self._act(rng.random() * (0.62 if self.uid == world.deadly else 1))
             except PermissionDeniedError:
                 if not world.are_writes_counted:
                     raise
                 self._world.note(self.uid, "is paused")
+
+    def look(self):
+        """Look at the list, or not; the app says once of each list that it was shown."""
+        rng, database = self._rng, self._world.platform.database
+        if rng.random() < 0.4:
+            return
+        list_id = database.get(f"{paths.recommendations(self.uid)}/listId")
+        if list_id and list_id != database.get(f"{paths.USERS}/{self.uid}/shown/listId"):
+            self.write({f"{paths.USERS}/{self.uid}/shown": {"listId": list_id, "at": dict(TIMESTAMP)}})
 
     def _act(self, chance):
         rng = self._world.rng

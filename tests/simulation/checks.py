@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
-from backend.list_writes import make_list
+from backend.list_writes import Reordering, make_list
 from backend.rejected import is_same_forged
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
@@ -14,11 +14,12 @@ from bookrec.life_cycle.lease import read_lease
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.paths import children
 from bookrec.ranking import similar_books
-from bookrec.reader import OURS
+from bookrec.reader import LIST, OURS, SEEN, SHOWN
 from bookrec.reordering.exploration import Exploration, day_of, explored
 from bookrec.shelf import build_shelf, newest_of_each, sort_out
 from bookrec.usage.dismissed import parse_dismissals
 from bookrec.usage.quality import is_final, standing
+from bookrec.usage.showings import read_seen, read_showing
 from tests.simulation.actors import DEADLY, STRANGER
 from tests.simulation.monitor import read_pointer
 from tests.simulation.platform import INSTANCES
@@ -103,6 +104,7 @@ def check_all(world):
         if not _dismissals_of(world, user_id).is_sound(world.scheduler.now):
             monitor.violated(8, f"{user_id} has dismissals that do not count, or a wrong number of them")
     _check_quality(monitor, state, tree[paths.USERS])
+    _check_showings(world, tree[paths.USERS], gone)
     _check_privacy(world, state, gone)
     _check_more_lists(world)
     _check_strangers(world, tree)
@@ -148,14 +150,18 @@ def _check_similar_books(world, archive, live):
 def _is_right(world, node, shelf, model, catalogue):
     """Return whether a list is the one that the model makes; with exploration, on the date of the list.
 
-    A list is written some time after it was made: up to two dates later, if that takes long.
+    A list is written some time after it was made: up to two dates later, if that takes long. With fatigue, it may be
+    the list of what the reader was shown by any time: a showing replaces no list.
     """
-    made = make_list(shelf, model, catalogue)
+    half_life = world.platform.fatigue_half_life
+    memories = world.monitor.memories[shelf.user_id] if half_life else [{}]
+    made = [make_list(shelf, model, catalogue, reordering=Reordering(memory, half_life)) for memory in memories]
     if model is None or not Exploration(world.platform.exploration).is_for(shelf.user_id):
-        return node["listId"] == made.list_id
+        return node["listId"] in {one.list_id for one in made}
     written = day_of(node["generatedAt"])
     days = range(written - 2, written + 1)
-    return node["listId"] in {explored(made, model.rare, day, catalogue, lambda _: 0.0).list_id for day in days}
+    found = (explored(one, model.rare, day, catalogue, lambda _: 0.0).list_id for day in days for one in made)
+    return node["listId"] in set(found)
 
 
 def _may_stay(node, monitor, version):
@@ -223,14 +229,38 @@ def _check_quality(monitor, state, users):
         counted = figures.get(label)
         if label in ended:
             continue  # the next sweep removes it
-        hits = [len(children(node.get("hits"))) for name, node in rows if name == label]
+        hits = [len(children(node.get("hits"))) for name, node in rows if name == label and "at" in node]
         expected = (len(hits), sum(map(bool, hits)), sum(hits))
         if counted is None or (counted["readers"], counted["hitReaders"], counted["hits"]) != expected:
             monitor.violated(2, f"for {label}, {expected} is stored and {counted} was counted")
+        shown = [node for name, node in rows if name == label and "shown" in node]
+        taken = [[hit for hit in node.get("hits", {}).values() if hit.get("shown")] for node in shown]
+        expected = (len(shown), sum(len(node["shown"]) for node in shown), sum(map(bool, taken)))
+        figures_of_shown = children(children(counted).get("shown"))
+        if tuple(figures_of_shown.get(name, 0) for name in ("readers", "lists", "takers")) != expected:
+            monitor.violated(2, f"for {label}, {expected} is stored of shown lists and {figures_of_shown} was counted")
+
+
+def _check_showings(world, users, gone):
+    """Check that the last showing of each reader's present list has been added, and that nothing is left of others."""
+    for user_id, node in users.items():
+        shown, seen = read_showing(node.get(SHOWN)), read_seen(node.get(SEEN))
+        is_present = shown.list_id and shown.list_id == children(node.get(LIST)).get("listId")
+        if is_present and seen.at < shown.at:
+            world.monitor.violated(1, f"the list of {user_id} was shown, and nothing remembers it")
+        if node.keys() <= {SHOWN, SEEN} or (user_id in gone and node.keys() & {SHOWN, SEEN}):
+            world.monitor.violated(7, f"{user_id} has left, and what was shown is still stored")
 
 
 def _check_privacy(world, state, gone):
     monitor = world.monitor
+    rows = json.dumps(state.get("events", {}))
+    if [user_id for user_id in world.user_ids if user_id in rows]:
+        monitor.violated(9, "events of lists name a reader")
+    written = sum(map(len, state.get("events", {}).values()))
+    counted = sum(children(children(children(state.get("status")).get("events")).get("rows")).values())
+    if counted < written:
+        monitor.violated(2, f"{counted} events of lists were counted, there are {written}")
     for user_id in sorted(gone):
         node = children(world.platform.database.get(f"{paths.USERS}/{user_id}"))
         if OURS & node.keys() or user_id in state.get("dirty", {}):

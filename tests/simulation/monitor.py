@@ -10,7 +10,10 @@ from bookrec.errors import BadModel
 from bookrec.life_cycle.lease import read_lease
 from bookrec.life_cycle.manifest import ITEMS, MANIFEST, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.paths import children
-from bookrec.reader import LIST
+from bookrec.reader import LIST, SEEN, SHOWN
+from bookrec.usage.list_events import reader_key
+from bookrec.usage.quality import standing
+from bookrec.usage.showings import read_seen
 from tests.simulation.platform import score_of
 
 LOST_ARGUMENTS = "the arguments of an operator got lost"
@@ -18,7 +21,11 @@ LOST_ARGUMENTS = "the arguments of an operator got lost"
 
 
 class Monitor:
-    """Watches every change. Numbers are those of the invariants."""
+    """Watches every change. Numbers are those of the invariants.
+
+    Attributes:
+        memories: by reader, how often which books were shown, as remembered at any time.
+    """
 
     def __init__(self, world):
         self._world, self._made, self.violations = world, {}, []
@@ -27,6 +34,9 @@ class Monitor:
         self._starts = Counter()
         self._rows, self._refused, self.published = (0, None), set(), {}
         self._listed, self._named = defaultdict(set), defaultdict(set)
+        self._showings, self._added = defaultdict(dict), defaultdict(set)
+        self._counted = set()
+        self.memories = defaultdict(lambda: [{}])
 
     def violated(self, invariant, what):
         self._world.note("VIOLATION", invariant, what)
@@ -79,8 +89,16 @@ class Monitor:
                 self._lease_changed(read_lease(write.before(path)), read_lease(write.after(path)))
             elif path[0] == paths.USERS and path[2:] == (LIST,):
                 self._list_changed(path[1], write.before(path), write.after(path))
+            if path[0] == paths.USERS and len(path) > 1 and write.after((*path[:2], SEEN)) is None:
+                self._added[path[1]].clear()  # with the profile: an event that comes late may add a showing again
+            if path[0] == paths.USERS and path[2:3] == (SHOWN,):
+                self._shown(path[1], write.after(path[:3]))
+            elif path[0] == paths.USERS and path[2:3] == (SEEN,):
+                self._remembered(path[1], read_seen(write.before(path[:3])), write.after(path[:3]))
             elif path[0] == paths.USER_BOOK and len(path) > 1:
                 self._named[path[1]].add(str(children(write.after(path[:2])).get("isbn")))
+            elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("shown",) and len(path) > 5:
+                self._counted.add((path[2], path[3], path[5]))
             elif path[:2] == ("Recommender", "shelvings") and path[4:5] == ("hits",):
                 self._hit_noted(*path[2:4], path[5], write.after(path[:6]))
 
@@ -150,6 +168,9 @@ class Monitor:
             return
         if before is not None and _identity(before) == _identity(node) and before["listId"] != node["listId"]:
             self.violated(2, f"the list of {user_id} has a new id and the same books")
+        is_new = children(before).get("listId") != node["listId"]
+        if is_new and self._has_events and not self._row(user_id, "made", node["listId"]):
+            self.violated(2, f"{user_id} has a new list, and no event says so")
         version, items = node["modelVersion"], children(node.get("items"))
         self._listed[user_id].update(
             (version, item["isbn"], position, item["source"]) for position, item in enumerate(items.values(), 1)
@@ -158,12 +179,61 @@ class Monitor:
         if scores - {score_of(version)}:
             self.violated(2, f"the list of {user_id} mixes models")
 
+    def _shown(self, user_id, node):
+        if node is not None:
+            listed = self._world.platform.database.get(paths.recommendations(user_id))
+            isbns = {item["isbn"] for item in children(listed.get("items")).values()}
+            self._showings[user_id][node["at"]] = (node["listId"], isbns)
+
+    def _remembered(self, user_id, before, node):
+        """Check that a showing is added once, in the order of time, and only once it is counted."""
+        seen, showings = read_seen(node), self._showings[user_id]
+        if node is None or seen == before:
+            return
+        self.memories[user_id].append(dict(seen.books))
+        list_id, isbns = showings.get(seen.at, (None, set()))
+        if list_id is None or list_id != seen.last:
+            self.violated(2, f"a showing to {user_id} is remembered that has never been")
+        if seen.at in self._added[user_id] or seen.at <= before.at:
+            self.violated(2, f"a showing to {user_id} is remembered twice, or after a later one")
+        if seen.lists != before.counted(seen.version) + 1:
+            self.violated(2, f"{seen.lists} lists of {seen.version} were shown to {user_id}, says a showing")
+        most = {isbn: before.books.get(isbn, 0) + (isbn in isbns) for isbn in seen.books}
+        if [isbn for isbn, number in seen.books.items() if number > most[isbn] + 0.001] or not isbns >= {
+            isbn for isbn in seen.books if seen.books[isbn] > before.books.get(isbn, 0)
+        }:
+            self.violated(2, f"a showing to {user_id} is remembered as several")
+        self._added[user_id].add(seen.at)
+        database = self._world.platform.database
+        is_counted = (user_id, seen.version, seen.last) in self._counted  # it may be gone again, with the reader
+        is_open = seen.version in standing(read_pointer(database.get(paths.MODEL))).open
+        if is_open and not is_counted:
+            self.violated(2, f"a showing of a list of {seen.version} to {user_id} is remembered and not counted")
+
+    @property
+    def _has_events(self):
+        return self._world.platform.has_events and self._world.scheduler.current is not None
+
+    def _row(self, user_id, kind, part):
+        """Return whether there is an event of a kind of a reader, with this part in its id."""
+        start = f"{reader_key(user_id)}-{kind}-"
+        days = children(self._world.platform.database.get(paths.EVENTS)).values()
+        return any(name.startswith(start) and part in name for day in days for name in children(day))
+
     def _hit_noted(self, user_id, label, key, hit):
         """Check that the entry's book was at that place on a list of that model, or of any model in an experiment."""
         place = (hit.get("position"), hit.get("source")) if hit else None
         is_experiment = label.startswith("ab-")
         rows = self._listed[user_id]
         isbns = {isbn for version, isbn, *at in rows if tuple(at) == place and (is_experiment or version == label)}
+        if hit and self._has_events and not self._row(user_id, "taken", key):
+            self.violated(2, f"{user_id} took {key} from a list, and no event says so")
+        if hit and hit.get("shown"):
+            counted = self._world.platform.database.get(f"{paths.CONVERSIONS}/{user_id}/{label}/shown")
+            if not set(children(counted)) & {list_id for list_id, _ in self._showings[user_id].values()}:
+                self.violated(
+                    2, f"a hit of {user_id} is on a list of {label} that counts as shown, and none is counted"
+                )
         if hit and not isbns & self._named[key]:
             self.violated(2, f"a hit says that {user_id} shelved {key} from place {place} of a list of {label}")
 

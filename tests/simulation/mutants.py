@@ -195,8 +195,8 @@ MUTANTS = [
     ),
     Mutant(
         "gives all readers the live model's list in an experiment", WRITES,
-        "    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue, basis.sizes)\n",
-        "    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue, basis.sizes)\n",
+        "    made = make_list(shelf, in_use.model_of(shelf.user_id), catalogue, basis.sizes, reordering)\n",
+        "    made = make_list(shelf, in_use.live.model if in_use.live else None, catalogue, basis.sizes, reordering)\n",
     ),
     Mutant(
         "keeps the pages of before if a list is replaced without an event", WRITES,
@@ -226,9 +226,13 @@ MUTANTS = [
     ),
     Mutant(
         "counts hits instead of storing them", "functions/bookrec/usage/conversions.py",
-        "                values[f\"{node}/hits/{key}\"] = {\"position\": hit.position, \"source\": hit.source}\n",
+        "                values[f\"{node}/hits/{key}\"] = hit.to_node()\n",
         "                values[f\"{node}/hits/{key}/source\"] = hit.source\n"
         "                values[f\"{node}/hits/{key}/position\"] = {\".sv\": {\"increment\": hit.position}}\n",
+    ),
+    Mutant(
+        "remembers a showing again that another event has added", "functions/bookrec/usage/showings.py",
+        "    if showing.at <= seen.at:\n        return None\n", "",
     ),
     Mutant(
         "continues a count that another sweep has begun", "functions/backend/sweep.py",

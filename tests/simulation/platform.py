@@ -121,6 +121,7 @@ class Platform:
 
     Attributes:
         is_silent: no write has an event.
+        fatigue_half_life, has_events: the functions' settings.
         memory: an instance of the functions dies if it reads a node with more children.
         exploration: the share of the readers who explore.
         is_queue_slow: a task of a fan-out takes long to queue, and functions that take too long are killed.
@@ -139,6 +140,7 @@ class Platform:
         self.fan_outs, self.slow_queue = defaultdict(set), None
         self._backends, self._skews = {}, [rng.randrange(-1_500, 1_500) for _ in range(INSTANCES)]
         self.start_trainer = lambda run_id, fence: None
+        self.fatigue_half_life, self.has_events = 0, False
         self.is_silent, self.memory, self.is_queue_slow = False, None, False
         self.exploration = 0.0
         scheduler.on_crash = lambda instance: self._backends.pop(instance, None)
@@ -195,7 +197,9 @@ class Platform:
                 concurrently=self.concurrently,
                 name="demo",
             )
-            self._backends[name] = build(replace(SETTINGS, exploration=self.exploration), services)
+            own = {"exploration": self.exploration, "fatigue_half_life": self.fatigue_half_life}
+            settings = replace(SETTINGS, **own, list_events=self.has_events)
+            self._backends[name] = build(settings, services)
         return self._backends[name]
 
     def concurrently(self, calls):
@@ -249,6 +253,8 @@ class Platform:
                     author = self.authors.pop(path[1], write.caller.auth_id)
                     event = EntryWritten(f"event-{self._events}", path[1], before, after, author)
                     self._deliver(event.event_id, lambda backend, event=event: backend.of("demo").entry_written(event))
+            elif path[0] == "Users" and path[2:3] == ("shown",) and write.after(path[:3]) is not None:
+                self._deliver("shown", lambda backend, user_id=path[1]: backend.of("demo").list_shown(user_id))
             elif path[:2] == ("Recommender", "model"):
                 self._deliver("published", self._published)
         for user_id in sorted({path[1] for path in write.paths if path[0] == "Users" and path[2:3] in WITH_DISMISSED}):

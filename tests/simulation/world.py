@@ -47,7 +47,7 @@ class World:
     """One history: everything follows from the seed."""
 
     def __init__(self, seed, trace=False):
-        self.rng = random.Random(seed)
+        self.seed, self.rng = seed, random.Random(seed)
         self.scheduler = Scheduler(self.rng, BEGIN_MS)
         self.scheduler.trace = [] if trace else None
         self.note = self.scheduler.note
@@ -76,6 +76,8 @@ class World:
             self.platform.database.update({f"{paths.ARCHIVE}/a{number:03}": self.book(number)})
         self.explores = random.Random(f"{seed}: exploration").random() < 0.2
         self.platform.exploration = EXPLORING if self.explores else 0.0
+        self.platform.has_events = random.Random(f"{seed}: events").random() < 0.4
+        self.platform.fatigue_half_life = random.Random(f"{seed}: fatigue").choice([0, 0, 1, 3])
         self.platform.is_silent = True
         self._prepare()
         self.platform.is_silent = False

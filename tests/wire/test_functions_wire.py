@@ -177,6 +177,19 @@ def scheduled():
     return Flask("scheduler").test_request_context(method="POST", headers={"X-CloudScheduler-JobName": "reconcile"})
 
 
+def test_a_list_that_was_shown_is_counted_and_its_removal_is_not(main, world):
+    store(world, "k1", entry("u", "isbn004"))
+    main.on_user_book_written(database_event("User_Book/k1", None, entry("u", "isbn004")))
+    shown = {"listId": world.list_of("u")["listId"], "at": 7}
+    world.database.update({f"{paths.USERS}/u/shown": shown})
+    main.on_list_shown(database_event("Users/u/shown", shown, None))
+    assert world.database.get(f"{paths.USERS}/u/seen") is None
+    main.on_list_shown(database_event("Users/u/shown", None, shown, instance="my-staging-rtdb"))
+    assert world.database.get(f"{paths.USERS}/u/seen") is None
+    main.on_list_shown(database_event("Users/u/shown", None, shown, authtype="app_user", authid="u"))
+    assert world.database.get(f"{paths.USERS}/u/seen/last") == shown["listId"]
+
+
 def test_a_removed_pointer_is_acknowledged(main, world):
     pointer = world.database.pointer()
     world.database.update({paths.MODEL: None})

@@ -9,6 +9,7 @@ from types import ModuleType
 from trainer.command_line.options import EXIT_CODES, PROGRAM, Formatter, Parser
 from trainer.commands import (
     evaluate,
+    events,
     experiment,
     export,
     import_,
@@ -23,13 +24,13 @@ from trainer.commands import (
 )
 
 MODULES: tuple[ModuleType, ...] = (
-    train, evaluate, publish, rollback, experiment, status, release, export, import_, lists, simulate, run,
+    train, evaluate, publish, rollback, experiment, status, release, events, export, import_, lists, simulate, run,
 )  # fmt: skip
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "models": ("train", "evaluate", "publish", "rollback", "experiment"),
     "operation": ("status", "release"),
-    "data": ("export", "import", "lists"),
+    "data": ("export", "import", "lists", "events"),
     "checks": ("simulate",),
     "started by others": ("run",),
 }

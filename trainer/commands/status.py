@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bookrec.paths import children
 from trainer.command_line.connections import project_databases
 from trainer.command_line.options import ATTENTION, DONE, Done, declare
 
@@ -122,10 +123,19 @@ def hit_rates(label: str, counted: Mapping[str, Any]) -> Iterator[tuple[str, str
     """Yield the hit rate of a label, or of each arm of an experiment."""
     arms = counted.get("arms")
     if not isinstance(arms, Mapping):
-        yield "hit rate", f"{label}: {_rate(counted)}"
+        yield "hit rate", f"{label}: {_rate(counted)}{_taken(counted)}"
         return
     for arm in sorted(arms):
-        yield "hit rate", f"{label}, arm {arm} ({arms[arm].get('version', '?')}): {_rate(arms[arm])}"
+        rate = f"{_rate(arms[arm])}{_taken(arms[arm])}"
+        yield "hit rate", f"{label}, arm {arm} ({arms[arm].get('version', '?')}): {rate}"
+
+
+def _taken(counted: Mapping[str, Any]) -> str:
+    shown = children(counted.get("shown"))
+    if not shown:
+        return ""
+    books, lists = sum(children(children(shown.get("taken")).get("sources")).values()), shown.get("lists", 0)
+    return f"; {shown.get('takers', 0)} of {shown.get('readers', 0)} took {books} books from {lists} shown lists"
 
 
 def _rate(counted: Mapping[str, Any]) -> str:

@@ -187,6 +187,7 @@ def _merged(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for count in counts:
         total.positions.update(count.positions)
         total.sources.update(count.sources)
+        total.shown.include(count.shown)
     figures: dict[str, Any] = total.figures()
     arms: dict[str, list[Mapping[str, Any]]] = {}
     for node in nodes:

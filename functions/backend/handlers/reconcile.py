@@ -6,8 +6,9 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from backend import logs, traffic_counter
-from backend.guards import careful
+from backend.guards import careful, event_gate
 from backend.guards.careful import Careful
+from backend.handlers.list_shown import ListShownHandler
 from backend.handlers.model_published import ModelPublishedHandler
 from backend.handlers.retrain import RetrainHandler
 from backend.handlers.shared_lists import SharedLists
@@ -56,6 +57,7 @@ class Reconciliation:
         self,
         database: Database,
         lists: ListRefresher,
+        shown: ListShownHandler,
         published: ModelPublishedHandler,
         retrain: RetrainHandler,
         clock: Clock,
@@ -67,7 +69,7 @@ class Reconciliation:
         self._rest_ms, self._began, self._started = rest_ms, clock.now_ms(), clock.elapsed_ms()
         self._lists = Careful(database, lists, clock, "reconcile")
         self._similar_books, self._shared = similar_books, shared
-        self._sweep = Sweep(database, self._lists, clock, shared.add)
+        self._sweep = Sweep(database, self._lists, clock, shared.add, shown.add)
         self._repaired, self._failed = self._sweep.repaired, list[str]()
 
     def __call__(self) -> dict[str, int]:
@@ -86,6 +88,7 @@ class Reconciliation:
         self._step("suspects", self._lists.end)
         self._step("left out", lambda: careful.forget(self._database, self._clock.now_ms()))
         self._step("records", lambda: trim_records(self._database))
+        self._step("events", lambda: event_gate.check(self._database, self._clock.now_ms()))
         self._step("traffic", lambda: traffic_counter.trim(self._database, self._clock.now_ms()))
         self._step("retraining", self._ask_for_retraining)
         self._step("runs", self._retrain.note)

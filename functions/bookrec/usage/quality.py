@@ -1,4 +1,7 @@
-"""How good the lists are in use: of the readers who shelved a book while having a list, how many took it from there."""
+"""How good the lists are in use: of the readers who shelved a book while having a list, how many took it from there.
+
+For clients that say which lists they have shown, also: of the books that were shown, how many were taken.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bookrec.life_cycle.manifest import Pointer
-from bookrec.paths import children
+from bookrec.paths import children, whole
 
 KEPT_LABELS = 20
 """The figures of so many models and experiments are kept: the newest."""
@@ -41,6 +44,77 @@ def wilson(hits: int, trials: int, z: float = Z95) -> tuple[float, float]:
 
 
 @dataclass(slots=True)
+class Shown:
+    """The counts of lists that were shown.
+
+    Attributes:
+        readers: how many readers were shown such a list.
+        lists: how many such lists.
+        takers: how many of the readers shelved a book of a list that was shown.
+        positions: shown books by position on the list.
+        sources: shown books by kind of item.
+        taken_positions: those that were shelved, by position.
+        taken_sources: those that were shelved, by kind of item.
+    """
+
+    readers: int = 0
+    lists: int = 0
+    takers: int = 0
+    positions: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    taken_positions: Counter[str] = field(default_factory=Counter)
+    taken_sources: Counter[str] = field(default_factory=Counter)
+
+    def add(self, lists: Mapping[str, Any], hits: Mapping[str, Any]) -> None:
+        """Count one reader's shown lists (``showings.fact``), and the hits on lists that were shown."""
+        if not lists:
+            return
+        taken = [hit for hit in map(children, hits.values()) if hit.get("shown") is True]
+        self.readers, self.lists = self.readers + 1, self.lists + len(lists)
+        self.takers += bool(taken)
+        for fact in lists.values():
+            numbers = {source: whole(number) for source, number in children(fact).items()}
+            self.sources.update(numbers)
+            self.positions.update(map(str, range(1, sum(numbers.values()) + 1)))
+        self.taken_positions.update(str(hit.get("position")) for hit in taken)
+        self.taken_sources.update(str(hit.get("source")) for hit in taken)
+
+    def include(self, other: Shown) -> None:
+        """Add the counts of other readers."""
+        self.readers, self.lists = self.readers + other.readers, self.lists + other.lists
+        self.takers += other.takers
+        self.positions.update(other.positions)
+        self.sources.update(other.sources)
+        self.taken_positions.update(other.taken_positions)
+        self.taken_sources.update(other.taken_sources)
+
+    def to_node(self) -> dict[str, object]:
+        """Return the database node, without the interval."""
+        taken = {"positions": _by_number(self.taken_positions), "sources": dict(self.taken_sources)}
+        numbers = {"readers": self.readers, "lists": self.lists, "takers": self.takers}
+        return {**numbers, "positions": _by_number(self.positions), "sources": dict(self.sources), "taken": taken}
+
+    def figures(self) -> dict[str, object]:
+        """Return the database node with the interval of the share of readers who took a book."""
+        low, high = wilson(self.takers, self.readers)
+        return {**self.to_node(), "low": round(low, 6), "high": round(high, 6)}
+
+
+def _by_number(counter: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counter.items(), key=lambda row: (len(row[0]), row[0])))
+
+
+def read_shown(node: object) -> Shown:
+    """Return the counts in a database node from ``Shown.to_node``."""
+    fields = children(node)
+    taken = children(fields.get("taken"))
+    readers, lists, takers = (whole(fields.get(name)) for name in ("readers", "lists", "takers"))
+    nodes = (fields.get("positions"), fields.get("sources"), taken.get("positions"), taken.get("sources"))
+    positions, sources, taken_positions, taken_sources = (Counter(dict(children(node))) for node in nodes)
+    return Shown(readers, lists, takers, positions, sources, taken_positions, taken_sources)
+
+
+@dataclass(slots=True)
 class Count:
     """The counts for a label, or for one of its arms.
 
@@ -50,6 +124,7 @@ class Count:
         hits: how many such books.
         positions: hits by position on the list.
         sources: hits by kind of item.
+        shown: the counts of lists that were shown.
     """
 
     readers: int = 0
@@ -57,9 +132,14 @@ class Count:
     hits: int = 0
     positions: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
+    shown: Shown = field(default_factory=Shown)
 
-    def add(self, hits: Mapping[str, Any]) -> None:
-        """Count one reader's hits."""
+    def add(self, node: Mapping[str, Any]) -> None:
+        """Count one reader's node: the hits, if the reader shelved a book, and the lists that were shown."""
+        hits = children(node.get("hits"))
+        self.shown.add(children(node.get("shown")), hits)
+        if "at" not in node:
+            return
         self.readers += 1
         self.hit_readers += bool(hits)
         self.hits += len(hits)
@@ -70,12 +150,14 @@ class Count:
     def to_node(self) -> dict[str, object]:
         """Return the database node, without the interval."""
         numbers = {"readers": self.readers, "hitReaders": self.hit_readers, "hits": self.hits}
-        return {**numbers, "positions": dict(sorted(self.positions.items())), "sources": dict(self.sources)}
+        rows = {"positions": dict(sorted(self.positions.items())), "sources": dict(self.sources)}
+        return {**numbers, **rows, **({"shown": self.shown.to_node()} if self.shown.lists else {})}
 
     def figures(self) -> dict[str, object]:
         """Return the database node with the interval of the hit rate."""
         low, high = wilson(self.hit_readers, self.readers)
-        return {**self.to_node(), "low": round(low, 6), "high": round(high, 6)}
+        figures = {**self.to_node(), "low": round(low, 6), "high": round(high, 6)}
+        return {**figures, "shown": self.shown.figures()} if self.shown.lists else figures
 
 
 def read_count(node: object) -> Count:
@@ -83,7 +165,7 @@ def read_count(node: object) -> Count:
     fields = children(node)
     readers, hit_readers, hits = (int(fields.get(name, 0)) for name in ("readers", "hitReaders", "hits"))
     positions, sources = (Counter(dict(children(fields.get(name)))) for name in ("positions", "sources"))
-    return Count(readers, hit_readers, hits, positions, sources)
+    return Count(readers, hit_readers, hits, positions, sources, read_shown(fields.get("shown")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +222,7 @@ class Tally:
         parts = self.counts.setdefault(label, {})
         for part in (ALL, fields.get("arm")):
             if part == ALL or part in ARMS:
-                parts.setdefault(str(part), Count()).add(children(fields.get("hits")))
+                parts.setdefault(str(part), Count()).add(fields)
 
     def to_node(self) -> dict[str, object]:
         """Return the database node with which the next run continues."""

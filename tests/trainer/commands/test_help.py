@@ -44,7 +44,7 @@ __all__ = ["command", "project", "storage_url"]
 
 COMMANDS = (
     "train", "evaluate", "publish", "rollback", "release", "status", "experiment", "import", "export", "lists",
-    "simulate", "run",
+    "events", "simulate", "run",
 )  # fmt: skip
 
 
