@@ -210,11 +210,6 @@ MUTANTS = [
         "explored(made, model.rare, day + made.shelf.digest.count('a') + id(made), basis.catalogue, rate)",
     ),
     Mutant(
-        "lets near-duplicates count that no list may contain", "functions/bookrec/recommender.py",
-        "        return list(self.diversified(allowed(shelf, candidates, catalogue)))\n",
-        "        return list(self.diversified(candidates))\n",
-    ),
-    Mutant(
         "keeps an experiment whose version is no longer kept", POINTER,
         "    goes_on = experiment is not None and experiment.version in kept and experiment.version != pointer.version\n",
         "    goes_on = experiment is not None\n",
