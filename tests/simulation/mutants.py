@@ -334,10 +334,6 @@ MUTANTS = [
         "        shelves = _shelves_of(readers, self._database.shelf_nodes(user_ids), self._clock.now_ms())\n",
     ),
     Mutant(
-        "leaves a list alone at a dismissal's event if it seems to be right", "functions/backend/handlers/dismissed_written.py",
-        "        done = self._lists.refresh([event.user_id], (), ", "        done = self._lists.refresh([event.user_id], None, ",
-    ),
-    Mutant(
         "leaves the dismissals of a reader who left", WRITES,
         "for name in sorted(OURS)]\n", "for name in [\"recommendations\"]]\n",
     ),
