@@ -34,6 +34,7 @@ EACH = 100
 """Entries on each shelf of the sweeps."""
 
 FAN_OUTS, QUICK_FAN_OUTS = (1_000, 10_000), (100, 1_000)
+QUEUEING_MS = 480_000
 FAN_OUT_EACH, SHARD = 10, 100
 """Entries on each shelf of a fan-out, and readers of one of its tasks."""
 
@@ -208,7 +209,7 @@ def _similar(ready: Stage, backend: Any, pages: Pages) -> Row:
 
     def run() -> None:
         pages.kept.clear()
-        backend.similar_books(rests=False)
+        backend.similar_books(QUEUEING_MS, rests=False)
         for page in pages.kept:
             names = ("publication", "attempt", "page", "after", "last")
             backend.similar_books.page(*(page[name] for name in names))

@@ -266,7 +266,7 @@ export async function findBook({ database }, isbn) {
  */
 export async function similarTo({ database }, isbn, without = []) {
   const known = new Set(without);
-  const node = (await get(ref(database, `Similar_Books/${keyOf(isbn)}`))).val();
+  const node = (await get(ref(database, `Similar_Books/${bookKey(isbn)}`))).val();
   const isbns = Object.values(node ?? {}).filter((other) => typeof other === 'string' && !known.has(other));
   const books = await Promise.all(
     isbns.map((other) => firstBooks(database, 1, orderByChild('isbn'), equalTo(other))),
@@ -601,15 +601,6 @@ export async function ownCopy(client) {
 function uidOf({ auth }) {
   if (!auth.currentUser) throw new Error('nobody is signed in');
   return auth.currentUser.uid;
-}
-
-/**
- * Return a book's key: its ISBN with a comma, which no ISBN has, for each dot, which no key has.
- *
- * @param {string} isbn
- */
-function keyOf(isbn) {
-  return isbn.replaceAll('.', ',');
 }
 
 /**

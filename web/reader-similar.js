@@ -13,7 +13,8 @@ const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
  * @param {client.Client} reader
  * @param {import('./reader-cards.js').Actions} actions
  * @param {(isbn: string) => client.Entry | undefined} entryOf returns a book's entry on the shelf
- * @param {() => Iterable<string>} leftOut returns the ISBNs that are not shown
+ * @param {() => {shelf: string[], dismissed: Set<string>}} leftOut returns the ISBNs that are not shown; a book that goes
+ *   on the shelf meanwhile stays, so that it can be rated
  */
 export function setUpSimilar(reader, actions, entryOf, leftOut) {
   const dialog = /** @type {HTMLDialogElement} */ ($('similar'));
@@ -23,7 +24,12 @@ export function setUpSimilar(reader, actions, entryOf, leftOut) {
   let asked = 0;
 
   function render() {
-    showBooks(books.map((book) => ({ book, entry: entryOf(book.isbn) })));
+    const { dismissed } = leftOut();
+    const shown = books.filter(({ isbn }) => !dismissed.has(isbn));
+    const isFocused = $('similar-books').contains(document.activeElement);
+    showBooks(shown.map((book) => ({ book, entry: entryOf(book.isbn) })));
+    // The book with the focus was dismissed.
+    if (isFocused && document.activeElement === document.body) $('similar-title').focus({ preventScroll: true });
   }
 
   /** @param {string} text */
@@ -47,7 +53,8 @@ export function setUpSimilar(reader, actions, entryOf, leftOut) {
     $('similar-title').focus();
     dialog.scrollTop = 0;
     try {
-      const answer = await client.similarTo(reader, isbn, leftOut());
+      const { shelf, dismissed } = leftOut();
+      const answer = await client.similarTo(reader, isbn, [...shelf, ...dismissed]);
       if (number !== asked) return;
       books = answer;
       say(books.length ? '' : 'None yet. Similar books come with the next model, unless all of them are on your shelf.');
@@ -67,6 +74,7 @@ export function setUpSimilar(reader, actions, entryOf, leftOut) {
     close() {
       asked += 1;
       books = [];
+      render();
       if (dialog.open) dialog.close();
     },
   };

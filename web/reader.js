@@ -154,6 +154,7 @@ function follow() {
     client.onDismissed(reader, (isbns) => {
       state.dismissed = new Set(isbns);
       renderList();
+      similar.render();
     }, denied),
     client.onModel(reader, (model) => {
       state.hasModel = model !== null;
@@ -379,7 +380,9 @@ function userChanged(user) {
 
 const shown = setUpShown(reader, $('top-ten'));
 const finding = setUpFind(reader, actions, entryOf, (problem) => toast(problem));
-const similar = setUpSimilar(reader, actions, entryOf, () => state.shelf.map(({ isbn }) => isbn));
+const similar = setUpSimilar(reader, actions, entryOf, () => {
+  return { shelf: state.shelf.map(({ isbn }) => isbn), dismissed: state.dismissed };
+});
 const importing = setUpImport(reader, () => (state.hasShelf ? state.shelf : null), (books) => {
   for (const book of books) state.books.set(book.isbn, book);
 }); // prettier-ignore

@@ -253,7 +253,7 @@ def _forget(
         return _traces_of(shelf.user_id) if reader.has_traces else {}
     changed = changes or _changed(shelf, reader, basis.in_use.live)
     values = _marks(shelf, reader, changed) if changed else {}
-    if reader.has_traces:
+    if reader.has_traces or changes is not None:  # an event may be all that tells of a node that went as a whole
         others = paths.more_lists(shelf.user_id), f"{paths.CONVERSIONS}/{shelf.user_id}"
         values |= dict.fromkeys((*_ours(shelf.user_id), *others))
     return values | ({f"{paths.LIST_WRITES}/{shelf.user_id}": None} if values else {})

@@ -33,6 +33,10 @@ class Database(Protocol):
         """Return the keys of ``/Users``, ascending."""
         ...
 
+    def with_more_lists(self) -> Sequence[str]:
+        """Return the keys of ``/More_Lists``."""
+        ...
+
     def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
         """Return the profile, dismissals and list of each of the users."""
         ...

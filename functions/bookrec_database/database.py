@@ -95,6 +95,10 @@ class FirebaseDatabase:
         """Read the keys of ``/Users`` without what is below them."""
         return sorted(children(self._node(paths.USERS).get(shallow=True)))
 
+    def with_more_lists(self) -> Sequence[str]:
+        """Read the keys of ``/More_Lists`` without what is below them."""
+        return list(children(self._node(paths.MORE_LISTS).get(shallow=True)))
+
     def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
         """Two reads a user, all at the same time: profile, list and dismissals (3 kB, 30 bytes each); and the mark."""
         parents = (paths.USERS, paths.READERS)

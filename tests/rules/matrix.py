@@ -63,6 +63,7 @@ node                                      read   create  update  delete
 /Recommender/shelvings                    PB     B       B       B
 /Recommender/shelvings/{owner}            PB     B       B       B
 /Recommender/writes                       PB     B       B       B
+/Recommender/trend                        PB     B       B       B
 /Recommender/paused                       PB     B       B       B
 /Recommender/events                       PB     B       B       B
 /Recommender/paused/{owner}               PB     B       B       B

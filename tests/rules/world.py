@@ -57,6 +57,7 @@ WORLD = {
         "readers": {"ana": MARK, "ben": MARK},
         "shelvings": {"ana": {"v1": MARK}, "ben": {"v1": MARK}},
         "writes": {"ana": 7, "ben": 7},
+        "trend": {"at": 1},
         "events": EVENTS,
         "paused": {"ana": {"until": 1}, "ben": {"until": 1}},  # the pauses are over
     },
@@ -116,6 +117,7 @@ SAMPLES = {
     "/Recommender/shelvings": Sample("Recommender/shelvings", {"ana": {"v1": MARK}}, {"ana": {"v1": {"at": 2}}}),
     "/Recommender/shelvings/{owner}": Sample("Recommender/shelvings/ana", {"v1": MARK}, {"v2": MARK}),
     "/Recommender/writes": Sample("Recommender/writes", {"ana": 7}, {"ana": 8}),
+    "/Recommender/trend": Sample("Recommender/trend", {"at": 1}, {"at": 2}),
     "/Recommender/paused": Sample("Recommender/paused", {"ana": {"until": 1}}, {"ana": {"until": 2}}),
     "/Recommender/events": Sample("Recommender/events", EVENTS, {"2026-11-30": EVENTS["2026-11-29"]}),
     "/Recommender/paused/{owner}": Sample("Recommender/paused/ana", {"until": 1}, {"until": 2}),

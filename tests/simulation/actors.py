@@ -346,8 +346,10 @@ class Trainer:
         is_broken = world.is_day and 0.80 < chance < 0.85
         model = f"{'broken' if is_broken else 'model'} {order.version} {content}".encode()
         items = Items(isbns, isbns[:5])
-        if world.explores:  # every third book is rare, and two neighbours each are of one series
-            series = tuple(1 + number // 2 for number in range(len(isbns)))
+        if world.explores:  # it knows all books, of which every third is rare; two neighbours each are of one series
+            isbns = tuple(sorted({*isbns, *world.isbns}))
+            items = Items(isbns, isbns[:5])
+            series = tuple(1 + (number + 1) // 2 for number in range(len(isbns)))
             rare = tuple(range(0, len(isbns), 3))
             items = replace(items, diversity=Diversity(0.000_9, series, (0,) * len(isbns)), rare=rare)
         files = {RECOMMEND_MODEL: model, ITEMS: json.dumps(items.to_json()).encode()}

@@ -327,10 +327,6 @@ MUTANTS = [
         "self._catalogue.fresh()", "self._catalogue.cached()",
     ),
     Mutant(
-        "does not look who else has written similar books", SIMILAR,
-        "        if children(state.get(\"writers\")).keys() - {run}:\n", "        if False:\n",
-    ),
-    Mutant(
         "takes an unknown database for the first one", "functions/backend/composition.py",
         "        return self.others.get(instance)\n", "        return self.others.get(instance, self)\n",
     ),
@@ -345,16 +341,6 @@ MUTANTS = [
     Mutant(
         "leaves a list alone at a dismissal's event if it seems to be right", "functions/backend/handlers/dismissed_written.py",
         "        done = self._lists.refresh([event.user_id], (), ", "        done = self._lists.refresh([event.user_id], None, ",
-    ),
-    Mutant(
-        "takes a lost change of the shelf for a dismissal", WRITES,
-        "    return values | _marks(shelf, reader, changes or _changed(shelf, reader, in_use.live))",
-        "    return values | _marks(shelf, reader, _changed(shelf, reader, in_use.live) if changes is None else changes)",
-    ),
-    Mutant(
-        "removes old dismissals whatever was written meanwhile", DATABASE,
-        "            is_done, present, etag = node.set_if_unchanged(etag, fields)  # an empty object removes the node\n",
-        "            is_done, _ = True, node.set(fields)\n",
     ),
     Mutant(
         "leaves the dismissals of a reader who left", WRITES,

@@ -155,6 +155,35 @@ def test_the_lists_of_a_reader_who_left_are_removed(world):
     assert more_of(world, "u") is None
 
 
+def test_what_is_left_of_a_reader_who_was_nobody_is_removed_by_a_sweep_and_nothing_else(world):
+    rate(world, "k1", entry("u", "isbn000"))
+    rate(world, "k2", entry("other", "isbn001"))
+    world.database.update({f"{paths.USERS}/u": None, f"{paths.USER_BOOK}/k1": None})  # no profile was ever seen
+    before = world.list_of("other"), more_of(world, "other")
+    world.backend.reconcile(rests=False)
+    assert more_of(world, "u") is None
+    assert (world.list_of("other"), more_of(world, "other")) == before
+
+
+def test_a_list_that_is_written_while_left_ones_are_removed_is_made_again(world):
+    rate(world, "k1", entry("u", "isbn000"))
+    world.database.update({f"{paths.USERS}/u": None, f"{paths.USER_BOOK}/k1": None})
+    user_ids = world.database.user_ids
+
+    def late():
+        found = user_ids()
+        world.database.user_ids = user_ids
+        rate(world, "k1", entry("u", "isbn000"))
+        return found
+
+    world.database.user_ids = late
+    world.backend.reconcile(rests=False)
+    assert more_of(world, "u") is None
+    assert "more" not in world.list_of("u")
+    world.backend.reconcile(rests=False)
+    assert more_of(world, "u")["listId"] == world.list_of("u")["listId"]
+
+
 def test_without_a_model_the_pages_have_the_books_with_the_best_ratings():
     books = [Book(f"i{n:03}", f"T{n}", f"A{n}", "", 2000, n / 10) for n in range(40)]
     catalogue = Catalogue(books, {book.isbn: "Fantasy" for book in books})

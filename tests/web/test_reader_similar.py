@@ -112,12 +112,28 @@ def test_a_book_without_similar_ones_says_so(visit, stack, new_reader, catalogue
     page = signed_in(visit(), new_reader(shelf))
     isbn = recommended(page).first.get_attribute("data-isbn")
     before = similar_of(stack, isbn)
-    stack.admin_put(paths.similar_books(isbn), None)
+    stack.admin_put(paths.similar_books(isbn), {})
     try:
         opener(recommended(page).first).click()
         expect(dialog(page)).to_contain_text("None yet")
     finally:
         stack.admin_put(paths.similar_books(isbn), before)
+
+
+def test_a_dismissed_book_leaves_the_dialog_and_stays_away(visit, stack, new_reader, shelf):
+    reader = new_reader(shelf)
+    page = signed_in(visit(), reader)
+    card = page.locator(f'#top-ten > .book[data-isbn="{recommended(page).first.get_attribute("data-isbn")}"]')
+    opener(card).click()
+    expect(dialog(page).locator(".book")).not_to_have_count(0)
+    before, isbn = shown(page), shown(page)[1]
+    stack.admin_put(f"{paths.dismissed(reader.uid)}/{paths.book_key(isbn)}", 1)  # on another device
+    expect(dialog(page).locator(f'.book[data-isbn="{isbn}"]')).to_have_count(0)
+    dialog(page).get_by_role("button", name="Close").click()
+    opener(card).click()
+    rest = [other for other in before if other != isbn]
+    expect(dialog(page).locator(".book")).to_have_count(len(rest))
+    assert shown(page) == rest
 
 
 def test_signing_out_leaves_no_dialog(visit, new_reader, shelf):

@@ -232,7 +232,7 @@ def _shown(metrics: dict[str, Any]) -> Iterator[str]:
     yield (
         f"learned with negatives from the {choices['negatives']}, share {choices['share']}, popularity "
         f"{choices['popularity_weight']}, ranking {choices.get('ranking_epochs', 0)} epochs; "
-        f"fit in {metrics['seconds']['fit']:.1f} s"
+        f"diversity {choices.get('diversity', 0):g}; fit in {metrics['seconds']['fit']:.1f} s"
     )
     if metrics["cold_start"]:
         sizes = metrics["cold_start"]["sizes"]
