@@ -18,8 +18,8 @@ def test_a_list_that_is_visible_was_shown_and_the_backend_counts_it_once(visit, 
     reader = new_reader({isbns[20]: 5})
     page = signed_in(visit(), reader)
     listed, _ = reader.wait_for_list()
-    wait_until(lambda: shown(stack, reader).get("listId") == listed["listId"], "the page says that it showed the list")
-    wait_until(lambda: stack.admin_get(f"Users/{reader.uid}/seen/last") == listed["listId"], "the backend knows it")
+    wait_until(lambda: shown(stack, reader).get("listId") == listed["listId"])
+    wait_until(lambda: stack.admin_get(f"Users/{reader.uid}/seen/last") == listed["listId"])
     at = shown(stack, reader)["at"]
     fact = stack.admin_get(f"Recommender/shelvings/{reader.uid}/{listed['modelVersion']}/shown/{listed['listId']}")
     assert sum(fact.values()) == 10
@@ -30,7 +30,7 @@ def test_a_list_that_is_visible_was_shown_and_the_backend_counts_it_once(visit, 
 
     reader.shelve(isbns[21], 4)
     replaced, _ = reader.wait_for_list(lambda node: node["listId"] != listed["listId"])
-    wait_until(lambda: shown(stack, reader).get("listId") == replaced["listId"], "the page says it of the next list")
+    wait_until(lambda: shown(stack, reader).get("listId") == replaced["listId"])
 
 
 def test_a_list_behind_another_view_was_not_shown(visit, stack, new_reader, isbns):
