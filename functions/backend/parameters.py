@@ -82,20 +82,20 @@ LIST_EVENTS = IntParam(
     description="1: events of lists (made, shown, taken, dismissed) are collected for `python -m trainer events`.",
 )
 MORE_PAGES = IntParam(
-    sizes.MORE_PAGES, default=Sizes().pages, description="Pages of ten books that follow a reader's list; 0 for none."
+    "MORE_PAGES", default=4, description="Pages of ten books that follow a reader's list; 0 for none."
 )
 MORE_GENRES = IntParam(
-    sizes.MORE_GENRES, default=Sizes().genres, description="Genres of which a reader gets a list of ten; 0 for none."
+    "MORE_GENRES", default=3, description="Genres of which a reader gets a list of ten; 0 for none."
 )
-TREND_DAYS = IntParam("TREND_DAYS", default=Trend().days, description="Days in which books trend.")
+TREND_DAYS = IntParam("TREND_DAYS", default=7, description="Days in which books trend.")
 TREND_DAYS_BEFORE = IntParam(
-    "TREND_DAYS_BEFORE", default=Trend().days_before, description="Days before these, with which they are compared."
+    "TREND_DAYS_BEFORE", default=28, description="Days before these, with which they are compared."
 )
 TREND_READERS = IntParam(
-    "TREND_READERS", default=Trend().readers, description="Different readers that a trending book needs at least."
+    "TREND_READERS", default=5, description="Different readers that a trending book needs at least."
 )
 SHARED_LIST_SIZE = IntParam(
-    "SHARED_LIST_SIZE", default=Trend().size, description="Books on a list that all readers share; at most 20."
+    "SHARED_LIST_SIZE", default=20, description="Books on a list that all readers share; at most 20."
 )
 DATABASES = StringParam(
     "DATABASES",

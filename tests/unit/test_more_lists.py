@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from backend import parameters
 from backend.composition import build
 from backend.handlers.entry_written import EntryWritten
 from backend.list_writes import make_list
@@ -13,6 +14,7 @@ from bookrec.entries import Entry
 from bookrec.errors import BadSetting
 from bookrec.further.genres import strongest
 from bookrec.further.making import continued, with_more
+from bookrec.further.shared import Trend
 from bookrec.further.sizes import Sizes, read_sizes
 from bookrec.ranking import Candidate, by_score, top_list
 from bookrec.shelf import build_shelf
@@ -264,3 +266,10 @@ def test_sizes_come_from_the_environment():
     with pytest.raises(BadSetting, match="MORE_PAGES"):
         read_sizes({"MORE_PAGES": "-1"})
     assert Sizes(0, 0).form is None
+
+
+def test_the_parameters_have_the_defaults_of_sizes_and_trend():
+    given = [parameters.MORE_PAGES, parameters.MORE_GENRES]
+    assert [one.default for one in given] == [Sizes().pages, Sizes().genres]
+    given = [parameters.TREND_DAYS, parameters.TREND_DAYS_BEFORE, parameters.TREND_READERS, parameters.SHARED_LIST_SIZE]
+    assert [one.default for one in given] == [Trend().days, Trend().days_before, Trend().readers, Trend().size]
