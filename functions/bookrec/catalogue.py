@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
 from typing import NamedTuple
 
 from bookrec import paths
@@ -118,7 +117,7 @@ class Catalogue:
     @cached_property
     def newest(self) -> tuple[str, ...]:
         """All ISBNs, the newest book first, then by ISBN."""
-        return tuple(sorted(self._books, key=lambda isbn: (-self[isbn].published_year, isbn)))
+        return tuple(sorted(self._books, key=self._by_age))
 
     @cached_property
     def best_rated(self) -> tuple[str, ...]:
@@ -138,7 +137,16 @@ class Catalogue:
     @cached_property
     def genre_sizes(self) -> Mapping[str, int]:
         """The number of books of each genre, by the genre's key."""
-        return Counter(genre for isbn in self._books for genre in self.genres(isbn))
+        return {genre: len(isbns) for genre, isbns in self._by_genre.items()}
+
+    @cached_property
+    def _by_genre(self) -> Mapping[str, list[str]]:
+        # In one pass: a pass a genre would take long if there are thousands of genres.
+        books: dict[str, list[str]] = {}
+        for isbn in self._books:
+            for genre in self.genres(isbn):
+                books.setdefault(genre, []).append(isbn)
+        return books
 
     @cached_property
     def _genre_names(self) -> Mapping[str, str]:
@@ -157,10 +165,13 @@ class Catalogue:
         return self._genre_names[genre]
 
     def of_genre(self, genre: str) -> tuple[str, ...]:
-        """Return the ISBNs of a genre, the newest book first; they are looked for once."""
+        """Return the ISBNs of a genre in the order of ``newest``; they are sorted once."""
         if genre not in self._of_genre:
-            self._of_genre[genre] = tuple(isbn for isbn in self.newest if genre in self.genres(isbn))
+            self._of_genre[genre] = tuple(sorted(self._by_genre.get(genre, ()), key=self._by_age))
         return self._of_genre[genre]
+
+    def _by_age(self, isbn: str) -> tuple[int, str]:
+        return -self[isbn].published_year, isbn
 
     def __len__(self) -> int:
         return len(self._books)
@@ -231,12 +242,14 @@ def parse_genres(value: object) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=10_000)  # catalogues have few different ones
 def _genres_in(text: str) -> tuple[tuple[str, str], ...]:
-    names = (" ".join(plain_text(part, MAX_GENRE).split()) for part in text.split(","))
     by_key: dict[str, str] = {}
-    for name in names:
-        by_key.setdefault(_normalise(name), name)
-    by_key.pop("", None)
-    return tuple(islice(by_key.items(), MAX_GENRES))
+    for part in text.split(","):
+        name = " ".join(plain_text(part, MAX_GENRE).split())
+        if key := _normalise(name):
+            by_key.setdefault(key, name)
+        if len(by_key) == MAX_GENRES:  # a field may have hundreds
+            break
+    return tuple(by_key.items())
 
 
 def plain_text(value: object, longest: int = MAX_TEXT) -> str:

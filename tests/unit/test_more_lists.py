@@ -8,7 +8,7 @@ from backend import parameters
 from backend.composition import build
 from backend.handlers.entry_written import EntryWritten
 from backend.list_writes import make_list
-from bookrec import paths
+from bookrec import catalogue, paths
 from bookrec.catalogue import MAX_GENRE, Book, Catalogue, parse_genres
 from bookrec.entries import Entry
 from bookrec.errors import BadSetting
@@ -247,6 +247,20 @@ def test_a_genre_has_one_key_in_all_spellings_and_the_most_common_one_as_its_nam
     catalogue = catalogue_of({f"i{n}": genre for n, genre in enumerate(spellings)})
     assert catalogue.genre_sizes == {"sci fi": 4}
     assert catalogue.genre_name("sci fi") == "Sci-Fi"
+
+
+def test_genres_are_parsed_once_and_only_as_many_as_count(monkeypatch):
+    """Neither a catalogue of thousands of genres nor a book with hundreds makes lists slow."""
+    parsed, parse, normalised, normalise = [], catalogue.parse_genres, [], catalogue._normalise
+    monkeypatch.setattr(catalogue, "parse_genres", lambda field: (parsed.append(field), parse(field))[1])
+    monkeypatch.setattr(catalogue, "_normalise", lambda text: (normalised.append(text), normalise(text))[1])
+    several = catalogue_of({f"i{n}": ",".join(f"many {n}-{m}" for m in range(50)) for n in range(40)})
+    assert several.genre_sizes["many 7 4"] == 1
+    assert "many 7 5" not in several.genre_sizes
+    for number in range(40):
+        assert several.of_genre(f"many {number} 0") == (f"i{number}",)
+    assert len(parsed) == 40
+    assert len(normalised) == 40 * catalogue.MAX_GENRES
 
 
 def test_the_strongest_genres_follow_the_formula():
