@@ -175,8 +175,8 @@ def _explored(made: RecommendationList, basis: Basis, day: int) -> Recommendatio
     if model is None or not basis.exploration.is_for(made.shelf.user_id):
         return made
 
-    def rate(isbn: str) -> float:
-        return model.predicted_ratings(made.shelf, [isbn])[0]
+    def rate(isbn: str) -> float | None:
+        return model.shown_ratings(made.shelf, [isbn])[0]
 
     return continued(explored(made, model.rare, day, basis.catalogue, rate), made, basis.catalogue)
 

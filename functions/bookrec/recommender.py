@@ -181,6 +181,10 @@ class Recommender:
             return []
         return [float(r) for r in self.rate(targets=targets, **self.inputs(shelf)[1])["predicted_ratings"]]
 
+    def shown_ratings(self, shelf: Shelf, isbns: Sequence[str]) -> list[float | None]:
+        """Return ``predicted_ratings``, None for one that is not finite: it cannot be written."""
+        return [_finite(rating) for rating in self.predicted_ratings(shelf, isbns)]
+
     def similar_to(self, isbn: str) -> list[str]:
         """Return the books that are most like one, the best first; none if the model does not know it.
 
@@ -198,8 +202,8 @@ class Recommender:
     def _rated(self, shelf: Shelf, isbns: Sequence[str], source: Source, block: int = 50) -> Iterator[Candidate]:
         for start in range(0, len(isbns), block):
             part = isbns[start : start + block]
-            for isbn, rating in zip(part, self.predicted_ratings(shelf, part), strict=True):
-                yield Candidate(isbn, 0.0, _finite(rating), source)
+            for isbn, rating in zip(part, self.shown_ratings(shelf, part), strict=True):
+                yield Candidate(isbn, 0.0, rating, source)
 
     def inputs(self, shelf: Shelf) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
         """Return a shelf's ISBNs, and its inputs to the signatures: ``items`` and ``ratings``, each [n]."""

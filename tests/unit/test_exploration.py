@@ -25,15 +25,15 @@ RARE = range(20, 30)
 def world_that_explores(monkeypatch):
     monkeypatch.setattr(fakes, "SETTINGS", replace(fakes.SETTINGS, exploration=1.0))
     world = World()
-    with_rare_books(world, monkeypatch)
+    with_rare_books(monkeypatch)
     world.publish("v1", 1)
     return world
 
 
-def with_rare_books(world, monkeypatch):
+def with_rare_books(monkeypatch):
+    """Models that are published from now on have rare books."""
     plain = Items.to_json
     monkeypatch.setattr(Items, "to_json", lambda items: {**plain(items), "rare": list(RARE)})
-    return world
 
 
 def rate(world, key, value):
@@ -170,7 +170,8 @@ def test_days_begin_at_midnight_utc():
 
 
 def test_without_a_setting_nobody_explores(monkeypatch):
-    world = with_rare_books(World(), monkeypatch)
+    world = World()
+    with_rare_books(monkeypatch)
     world.publish("v1", 1)
     rate(world, "k", entry("u", "isbn000"))
     assert "exploration" not in sources_of(world)

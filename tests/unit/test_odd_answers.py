@@ -10,7 +10,9 @@ from bookrec import paths, recommender
 from bookrec.push_keys import first_key
 from bookrec.ranking import LIST_SIZE
 from bookrec.recommender import Recommender
+from tests import fakes
 from tests.fakes import World, entry, load_fake
+from tests.unit.test_exploration import with_rare_books
 
 ODD = 7
 """The place of the book that confuses the model."""
@@ -57,6 +59,20 @@ def test_whatever_the_model_answers_each_reader_gets_ten_books(answer, name, val
     world = OddWorld(answer(value), name)
     assert world.backend.reconcile(rests=False)["lists"] == 6
     assert {user: len(world.list_of(user)["items"]) for user in "abcdef"} == dict.fromkeys("abcdef", LIST_SIZE)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_books_of_a_genre_and_rare_ones_are_listed_without_a_rating_that_is_no_number(monkeypatch, value):
+    monkeypatch.setattr(fakes, "SETTINGS", replace(fakes.SETTINGS, exploration=1.0))
+    with_rare_books(monkeypatch)
+    world = OddWorld(all_ratings(value), "rate")
+    for number in range(ODD + 1):  # the model's candidates for the odd book begin after it
+        world.database.update({f"{paths.ARCHIVE}/a{number:03}/genre": "Odd"})
+    world.backend.reconcile(rests=False)
+    last = world.list_of("c")["items"][-1]
+    (genre,) = world.database.get(paths.more_lists("c"))["genres"]
+    assert (last["source"], len(genre["items"])) == ("exploration", ODD)
+    assert not any("predictedRating" in item for item in [last, *genre["items"]])
 
 
 def test_a_list_that_cannot_be_written_keeps_back_no_other_one_and_no_step(monkeypatch, capsys):

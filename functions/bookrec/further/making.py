@@ -91,7 +91,7 @@ def _genres(
         chosen[genre] = first_allowed(shelf, chain(own, _fill(genre, model, catalogue)), catalogue, LIST_SIZE)
     # One question to the model for all books that only fill up.
     missing = sorted({item.isbn for items in chosen.values() for item in items if item.predicted_rating is None})
-    ratings = dict(zip(missing, model.predicted_ratings(shelf, missing), strict=True)) if model else {}
+    ratings = dict(zip(missing, model.shown_ratings(shelf, missing), strict=True)) if model else {}
     lists = (
         GenreList(
             catalogue.genre_name(genre),

@@ -46,7 +46,7 @@ def day_of(at_ms: float) -> int:
 
 
 def explored(
-    made: RecommendationList, rare: Sequence[str], day: int, catalogue: Catalogue, rate: Callable[[str], float]
+    made: RecommendationList, rare: Sequence[str], day: int, catalogue: Catalogue, rate: Callable[[str], float | None]
 ) -> RecommendationList:
     """Return a list with a book that few have in its last place; a list that is not full stays as it is.
 
@@ -55,7 +55,7 @@ def explored(
         rare: the books that few have, in an order that is the same for all readers.
         day: seeds the draw, with the reader.
         catalogue: what a list may contain.
-        rate: returns a book's predicted rating.
+        rate: returns a book's predicted rating, or None if there is none.
     """
     if len(made.items) < LIST_SIZE or not rare:
         return made
