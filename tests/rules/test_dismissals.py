@@ -95,6 +95,9 @@ def test_a_number_can_be_given_instead_of_an_increment(database, ana):
         {**dismissal("1"), "dismissed/2": NOW, "dismissals/count": 2},
         {"dismissed": {"1": NOW, "2": NOW}, "dismissals": {"count": 2, "last": "1"}},
         {"dismissals": {"count": 1}},
+        {"dismissed": "x" * 1000},
+        {"dismissed": 5},
+        {"dismissed": True},
     ],
 )
 def test_what_is_not_one_dismissal_at_the_databases_time_is_denied(ana, values):
@@ -185,6 +188,7 @@ def test_writing_the_whole_profile_keeps_removes_or_leaves_out_dismissals_but_br
     own = {name: database.get(f"{ANA}/{name}") for name in ("dismissed", "dismissals")}
     assert allowed("PUT", ANA, {**profile("ana"), **own})
     assert not allowed("PUT", ANA, {**profile("ana"), **own, "dismissed": {**own["dismissed"], "X3": NOW}})
+    assert not allowed("PUT", ANA, {**profile("ana"), "dismissed": "x" * 1000})
     fewer = {"X1": own["dismissed"]["X1"]}
     assert allowed("PUT", ANA, {**profile("ana"), **own, "dismissed": fewer})
     assert not allowed("PUT", ANA, {**profile("ana"), "dismissed": fewer, "dismissals": {"count": 0, "last": "X2"}})
