@@ -15,6 +15,7 @@ from typing import NamedTuple
 from bookrec import paths
 from bookrec.entries import parse_isbn
 from bookrec.errors import BadData
+from bookrec.life_cycle.ranges import CLOCKS_MS
 from bookrec.push_keys import push_time
 
 MAX_TEXT = 1_000
@@ -129,10 +130,13 @@ class Catalogue:
         """Those of ``best_rated`` that have a rating."""
         return tuple(isbn for isbn in self.best_rated if self[isbn].average_rating > 0)
 
-    @cached_property
-    def latest(self) -> tuple[str, ...]:
-        """All ISBNs, the one that came into the catalogue last first, then as ``newest``."""
-        return tuple(sorted(self.newest, key=lambda isbn: -push_time(self._keys.get(isbn, ""))))
+    def latest(self, now_ms: int) -> tuple[str, ...]:
+        """Return all ISBNs, the one that came into the catalogue last first, then as ``newest``.
+
+        A later time than now, as the ids of other systems seem to have, is not one.
+        """
+        times = {isbn: push_time(self._keys.get(isbn, "")) for isbn in self._books}
+        return tuple(sorted(self.newest, key=lambda isbn: -times[isbn] if times[isbn] <= now_ms + CLOCKS_MS else 1))
 
     @cached_property
     def genre_sizes(self) -> Mapping[str, int]:

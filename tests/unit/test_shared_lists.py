@@ -127,6 +127,15 @@ def test_a_book_that_came_into_the_catalogue_last_is_the_newest(world):
     assert [item["isbn"] for item in shared(world)["newest"]["items"]][:2] == ["added", "isbn029"]
 
 
+def test_a_time_that_has_not_come_does_not_make_a_book_the_newest(world):
+    """Neither a key from a machine whose clock is wrong, nor an id of twenty letters that is no push key."""
+    for number, odd in enumerate([key(-400), "zT4kQe0aBcDeFgHiJkLm"]):
+        world.database.update({f"{paths.ARCHIVE}/{odd}": {"isbn": f"odd{number}", "title": f"Odd {number}"}})
+    world.database.update({f"{paths.ARCHIVE}/{key(-0.5)}": {"isbn": "added", "title": "Added"}})  # clocks differ
+    world.backend.reconcile()
+    assert [item["isbn"] for item in shared(world)["newest"]["items"]][:2] == ["added", "isbn029"]
+
+
 def test_a_list_without_a_book_is_removed(world):
     world.backend.reconcile()
     world.clock.now += 8 * DAY_MS

@@ -53,7 +53,7 @@ class SharedLists:
         catalogue, size = self._catalogue.current(), self._trend.size
         wanted = {
             "trending": shared_items(self._shelved.trending(), "popular", size, catalogue),
-            "newest": shared_items(catalogue.latest, "newest", size, catalogue),
+            "newest": shared_items(catalogue.latest(self._clock.now_ms()), "newest", size, catalogue),
         }
         present = self._database.page(paths.SHARED_LISTS, "", len(wanted))
         values: dict[str, object] = {paths.TREND: None}
