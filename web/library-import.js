@@ -37,9 +37,10 @@ export function planOf(matches, shelf, without = new Set()) {
   const byBook = new Map();
   const wanted = matches.filter(({ row }) => !without.has(row.status));
   for (const match of wanted) {
-    const before = byBook.get(match.book.isbn);
+    const book = sameBook(match.book.isbn); // the catalogue may have it in two spellings
+    const before = byBook.get(book);
     // As in training: of a book's rows the last one with stars counts.
-    if (!before || match.row.rating || !before.row.rating) byBook.set(match.book.isbn, match);
+    if (!before || match.row.rating || !before.row.rating) byBook.set(book, match);
   }
   const there = onShelf(shelf);
   /** @type {Plan} */

@@ -190,6 +190,16 @@ def test_a_plan_leaves_the_shelf_as_it_is_and_says_where_the_file_differs(in_jav
     assert [(match["entry"]["key"], match["row"]["rating"]) for match in plan["changed"]] == [("k1", 4.5)]
 
 
+def test_a_book_that_the_catalogue_has_in_two_spellings_is_added_once(in_javascript):
+    spellings = ["0439023483", "09780439023481", "9780439023481"]
+    rows = [
+        planned(n, isbn=isbn, rating=stars) for n, (isbn, stars) in enumerate(zip(spellings, [3, 4, 0], strict=True))
+    ]
+    plan = in_javascript("plan", [rows, [], []])
+    assert [(book["isbn"], book["rating"]) for book in plan["additions"]] == [(spellings[1], 4)]
+    assert plan["repeated"] == 2
+
+
 def test_the_newest_books_come_last_and_more_than_a_shelf_holds_are_left_out(in_javascript):
     shelf = [{"key": f"k{n}", "bookId": "b", "isbn": f"s{n}", "rating": 3} for n in range(1_998)]
     rows = [planned(n, added=day) for n, day in enumerate([5, 0, 9, 7])]
