@@ -274,6 +274,14 @@ def test_bad_dismissals_are_ignored_and_removed_with_a_reason_in_the_log(world, 
     assert all(isbn not in str(lines) for isbn in bad)
 
 
+def test_a_clock_that_is_set_back_loses_no_dismissal(world):
+    dismiss(world, "isbn005")
+    world.clock.set(-20 * 3_600_000)
+    world.backend.reconcile(rests=False)
+    assert dismissed_by(world) == ["isbn005"]
+    assert "isbn005" not in assert_right(world)
+
+
 def test_the_newest_two_hundred_count_and_older_ones_are_removed(world):
     times = {f"b{number:03}": 10**12 * 1 + number for number in range(MAX_DISMISSED + 5)}
     now = max(times.values())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bookrec import paths
 from bookrec.entries import parse_isbn
 from bookrec.errors import BadData
+from bookrec.life_cycle.ranges import CLOCKS_MS
 
 DISMISSED, BOOKKEEPING = "dismissed", "dismissals"
 """Children of ``/Users/{uid}``: when which book was dismissed, and the number that the rules bound."""
@@ -19,8 +20,11 @@ MAX_DISMISSED = 200
 MAX_AGE_MS = 365 * 86_400_000
 """Older dismissals do not count: tastes change."""
 
-MAX_AHEAD_MS = 600_000
-"""A dismissal that is later than this from now is bad data: times are the database's own, clocks differ by less."""
+MAX_AHEAD_MS = CLOCKS_MS
+"""A dismissal that is later than this from now is bad data: times are the database's own, clocks differ by less.
+
+One that an instance whose clock was set back removed would not come back.
+"""
 
 EXPIRED = BadData("dismissal_expired", "a dismissal counts for 365 days")
 SURPLUS = BadData("dismissal_surplus", f"the newest {MAX_DISMISSED} dismissals of a reader count")
