@@ -103,7 +103,7 @@ export class LibraryImport {
     this.key = key;
     this.shelf = shelf;
     this.changed = changed;
-    this.work = /** @type {Work | null} */ (read(this.key));
+    this.work = stored(read(this.key));
     if (!this.work) return;
     this.#isStored = true;
     this.#takePlace();
@@ -112,9 +112,9 @@ export class LibraryImport {
 
   /** Take the place that was reached, maybe by another tab. */
   #takePlace() {
-    const place = /** @type {{done?: number, at?: number} | null} */ (read(`${this.key}.done`));
-    this.done = Math.min(Math.max(place?.done ?? 0, this.done), this.total);
-    this.#lastAt = Math.max(place?.at ?? 0, this.#lastAt);
+    const place = /** @type {{done?: unknown, at?: unknown} | null} */ (read(`${this.key}.done`));
+    this.done = Math.min(Math.max(Number(place?.done) || 0, this.done), this.total);
+    this.#lastAt = Math.max(Number(place?.at) || 0, this.#lastAt);
   }
 
   get total() {
@@ -238,6 +238,16 @@ async function alone(name, act) {
     if (!lock) throw new Busy('another tab is importing');
     return act();
   });
+}
+
+/**
+ * Return what was in the browser's storage, or null if it is not an import.
+ *
+ * @param {any} work
+ * @returns {Work | null}
+ */
+function stored(work) {
+  return Array.isArray(work?.additions) && Array.isArray(work.changed) ? work : null;
 }
 
 /** @param {string} key @returns {unknown} */

@@ -26,6 +26,11 @@ const asked = {
   same: (isbns) => isbns.map(library.sameBook),
   spellings: (isbns) => isbns.map((isbn) => Object.values(library.spellings(isbn))),
   edition: (books) => books.map(library.edition),
+  stored: (texts) => texts.map((text) => {
+    globalThis.localStorage = { getItem: () => text };
+    const { phase, total, done } = new work.LibraryImport({}, 'u', 'key', () => [], () => {});
+    return [phase, total, done];
+  }),
   plan: ([rows, shelf, without]) => work.planOf(rows.map((row) => ({ row, book: row })), shelf, new Set(without)),
 };
 try {
@@ -198,6 +203,15 @@ def test_a_book_that_the_catalogue_has_in_two_spellings_is_added_once(in_javascr
     plan = in_javascript("plan", [rows, [], []])
     assert [(book["isbn"], book["rating"]) for book in plan["additions"]] == [(spellings[1], 4)]
     assert plan["repeated"] == 2
+
+
+def test_what_is_stored_and_is_no_import_is_left_alone(in_javascript):
+    odd = ["", "{", "null", "5", "true", '"x"', "[]", "{}", '{"additions": 5}', '{"additions": [], "changed": {}}']
+    assert in_javascript("stored", odd) == [["none", 0, 0]] * len(odd)
+    work = {"file": "f", "additions": [{"isbn": "i"}], "changed": []}
+    assert in_javascript("stored", [json.dumps({**work, "done": done}) for done in (None, "x", 1, 9)]) == [
+        ["stopped", 1, 0], ["stopped", 1, 0], ["stopped", 1, 1], ["stopped", 1, 1]
+    ]  # fmt: skip
 
 
 def test_the_newest_books_come_last_and_more_than_a_shelf_holds_are_left_out(in_javascript):
