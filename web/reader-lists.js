@@ -21,9 +21,10 @@ const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
  * @param {client.Client} reader
  * @param {import('./reader-cards.js').Actions} actions
  * @param {(isbn: string) => client.Entry | undefined} entryOf returns a book's entry on the shelf
+ * @param {() => Set<string>} dismissed returns the ISBNs of dismissed books, which are on none of the lists
  * @param {(problem: string) => void} say
  */
-export function setUpLists(reader, actions, entryOf, say) {
+export function setUpLists(reader, actions, entryOf, dismissed, say) {
   const make = (/** @type {any} */ card) => bookCard(card, actions);
   const showNext = keyedList($('next'), ({ book }) => book.isbn, make);
   const showListed = keyedList($('listed'), ({ book }) => book.isbn, make);
@@ -49,16 +50,22 @@ export function setUpLists(reader, actions, entryOf, say) {
 
   /** @returns {client.ShortItem[]} */
   function listed() {
-    if (chosen === TRENDING) return shared?.trending ?? [];
-    if (chosen === NEWEST) return shared?.newest ?? [];
-    return more?.genres.find(({ genre }) => genre === chosen)?.items ?? [];
+    if (chosen === TRENDING) return left(shared?.trending);
+    if (chosen === NEWEST) return left(shared?.newest);
+    return left(more?.genres.find(({ genre }) => genre === chosen)?.items);
   }
 
+  /** @param {client.ShortItem[]} [items] */
+  const left = (items = []) => items.filter(({ isbn }) => !dismissed().has(isbn));
+
   function render() {
-    const next = (more?.next ?? []).slice(0, pages).flat();
+    const next = left((more?.next ?? []).slice(0, pages).flat());
+    const hadFocus = $('next').contains(document.activeElement);
     const ten = list?.items?.length ?? 0;
     showNext(cards(next, ten + 1));
     showListed(cards(listed()));
+    // The book with the focus was dismissed.
+    if (hadFocus && document.activeElement === document.body) $('next').focus({ preventScroll: true });
     // Whether there are more pages shows once they are loaded.
     const isOver = more !== null && pages >= more.next.length;
     show($('next-more'), ten > 0 && !isOver);

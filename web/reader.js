@@ -155,6 +155,7 @@ function follow() {
       state.dismissed = new Set(isbns);
       renderList();
       similar.render();
+      lists.render();
     }, denied),
     client.onModel(reader, (model) => {
       state.hasModel = model !== null;
@@ -387,7 +388,7 @@ const importing = setUpImport(reader, () => (state.hasShelf ? state.shelf : null
   for (const book of books) state.books.set(book.isbn, book);
 }); // prettier-ignore
 setUpCopy(reader, toast);
-const lists = setUpLists(reader, actions, entryOf, (problem) => toast(problem));
+const lists = setUpLists(reader, actions, entryOf, () => state.dismissed, (problem) => toast(problem));
 setUpSignIn(reader, () => $('main').focus({ preventScroll: true }));
 $('sign-out').addEventListener('click', () => {
   importing.forget();

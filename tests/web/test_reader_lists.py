@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from bookrec import paths
 from tests.web.axe import violations
 from tests.web.reader_page import PHONE, isbns, picture, rate, recommended, signed_in, wait_until
 
@@ -85,6 +86,24 @@ def test_genres_trending_and_new_books_by_keyboard(visit, new_reader, shelf, sta
         page.keyboard.press("Enter")
         page.wait_for_timeout(50)
     expect(page.locator("#next > .book")).to_have_count(40)
+    expect(page.locator("#next")).to_be_focused()
+
+
+def test_dismissed_books_are_on_none_of_the_lists(visit, new_reader, shelf, stack, trending):
+    ana = new_reader(shelf)
+    page = signed_in(visit(), ana)
+    chips(page).nth(0).click()
+    expect(page.locator("#listed > .book")).to_have_count(len(trending))
+    key = paths.book_key(trending[2])
+    stack.admin_put(paths.dismissals(ana.uid), {"count": 1, "last": key})  # on another device
+    stack.admin_put(f"{paths.dismissed(ana.uid)}/{key}", 1)
+    expect(page.locator("#listed > .book")).to_have_count(len(trending) - 1)
+    assert trending[2] not in shown(page, "#listed")
+    more(page).click()
+    expect(page.locator("#next > .book")).to_have_count(10)
+    book = shown(page, "#next")[3]
+    page.locator(f'#next > .book[data-isbn="{book}"]').get_by_role("button", name="Not interested").press("Enter")
+    expect(page.locator(f'.book[data-isbn="{book}"]')).to_have_count(0)
     expect(page.locator("#next")).to_be_focused()
 
 
