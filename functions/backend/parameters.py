@@ -82,10 +82,14 @@ LIST_EVENTS = IntParam(
     description="1: events of lists (made, shown, taken, dismissed) are collected for `python -m trainer events`.",
 )
 MORE_PAGES = IntParam(
-    sizes.MORE_PAGES, default=Sizes().pages, description="Pages of ten books that follow a reader's list; 0 for none."
+    sizes.MORE_PAGES,
+    default=Sizes().pages,
+    description=f"Pages of ten books that follow a reader's list, at most {sizes.MOST_PAGES}; 0 for none.",
 )
 MORE_GENRES = IntParam(
-    sizes.MORE_GENRES, default=Sizes().genres, description="Genres of which a reader gets a list of ten; 0 for none."
+    sizes.MORE_GENRES,
+    default=Sizes().genres,
+    description=f"Genres of which a reader gets a list of ten, at most {sizes.MOST_GENRES}; 0 for none.",
 )
 TREND_DAYS = IntParam("TREND_DAYS", default=Trend().days, description="Days in which books trend.")
 TREND_DAYS_BEFORE = IntParam(
@@ -95,7 +99,9 @@ TREND_READERS = IntParam(
     "TREND_READERS", default=Trend().readers, description="Different readers that a trending book needs at least."
 )
 SHARED_LIST_SIZE = IntParam(
-    "SHARED_LIST_SIZE", default=Trend().size, description="Books on a list that all readers share; at most 20."
+    "SHARED_LIST_SIZE",
+    default=Trend().size,
+    description=f"Books on a list that all readers share; at most {sizes.MOST_SHARED}.",
 )
 DATABASES = StringParam(
     "DATABASES",
