@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bookrec.catalogue import Book, Catalogue
 from trainer.data.files.formats import BOOKS, RATINGS
 from trainer.data.files.reading import time_of
 from trainer.data.files.table import Needed, read_table
@@ -146,6 +147,12 @@ def _rows(folder: Path, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         )
     train, test = (_table(folder / f"{name}.{part}.csv", RATINGS) for part in ("train", "test"))
     return train, test
+
+
+def catalogue_of(books: pd.DataFrame) -> Catalogue:
+    """Return the catalogue of a set's books, with ISBN, title and authors."""
+    rows = zip(books["isbn"], books["title"], books["authors"], strict=True)
+    return Catalogue(Book(isbn, title, authors, "") for isbn, title, authors in rows)
 
 
 def _table(path: Path, needed: Needed) -> pd.DataFrame:

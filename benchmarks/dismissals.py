@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.data import LARGE, SMALL, keep, read_split
-from bookrec.catalogue import Book, Catalogue
+from benchmarks.data import LARGE, SMALL, catalogue_of, keep, read_split
+from benchmarks.diversity import ndcg_of
+from bookrec.catalogue import Catalogue
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.ranking import Candidate, top_list
 from bookrec.recommender import Recommender
@@ -27,6 +27,7 @@ from bookrec.reordering.dismissals import lowered
 from bookrec.shelf import Shelf
 from trainer.config import DEFAULTS, Config
 from trainer.data.dataset import build, clean, shelves_of
+from trainer.metrics import interval
 from trainer.model.fit import fit
 from trainer.serving import tflite
 
@@ -35,8 +36,6 @@ BAD, GOOD = 2.0, 4.0
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 """What validation chooses from."""
-
-CUT = 10
 
 FEW = 1_000
 """Readers of a quick benchmark."""
@@ -84,8 +83,7 @@ def readers_of(name: str, config: Config, folder: Path | None) -> tuple[list[Rea
         kept = tuple(entry for entry in shelf.entries if entry.isbn not in dismissed)
         if dismissed and kept and user_id in liked:
             readers.append(_reader(model, Shelf(user_id, kept, dismissed), shelf, liked[user_id]))
-    rows = zip(books["isbn"], books["title"], books["authors"], strict=True)
-    return readers, Catalogue(Book(isbn, title, authors, "") for isbn, title, authors in rows)
+    return readers, catalogue_of(books)
 
 
 def _reader(model: Recommender, shelf: Shelf, whole: Shelf, wanted: frozenset[str]) -> Reader:
@@ -97,9 +95,7 @@ def _reader(model: Recommender, shelf: Shelf, whole: Shelf, wanted: frozenset[st
 
 def ndcg(reader: Reader, candidates: Sequence[Candidate], catalogue: Catalogue) -> float:
     """Return NDCG@10 of the list that these candidates give."""
-    made = top_list(reader.shelf, "v", candidates, (), catalogue)
-    gains = [1 / np.log2(place + 2) for place, isbn in enumerate(made.isbns) if isbn in reader.wanted]
-    return float(sum(gains) / sum(1 / np.log2(place + 2) for place in range(min(CUT, len(reader.wanted)))))
+    return ndcg_of(top_list(reader.shelf, "v", candidates, (), catalogue).isbns, reader.wanted)
 
 
 def by_model(reader: Reader, strength: float) -> Sequence[Candidate]:
@@ -128,17 +124,9 @@ def measure(name: str, seed: int, quick: bool, folder: Path | None = None) -> di
         by_half = {half: {str(s): float(each[s][rows].mean()) for s in STRENGTHS} for half, rows in halves.items()}
         best = max(STRENGTHS, key=lambda s: (by_half["chosen on"][str(s)], -s))
         gains = each[best][halves["reported on"]] - each[0.0][halves["reported on"]]
-        figures[way] = {**by_half, "strength": best, "gain": float(gains.mean()), "interval": _interval(gains, seed)}
+        figures[way] = {**by_half, "strength": best, "gain": float(gains.mean()), "interval": interval(gains, seed)}
     counts = {"readers": len(order), "dismissals": float(np.mean([len(one.shelf.dismissed) for one in readers]))}
     return {"set": name, "seed": seed, **counts, "ways": figures, "seconds": time.perf_counter() - began}
-
-
-def _interval(gains: npt.NDArray[np.float64], seed: int) -> tuple[float, float]:
-    """Return the bootstrap's 95% interval of the mean over readers."""
-    rng = np.random.default_rng(seed)
-    means = [float(gains[rng.integers(0, len(gains), len(gains))].mean()) for _ in range(1_000)]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.data import LARGE, OUT, SMALL, keep, quality_sets
+from benchmarks.data import LARGE, OUT, SMALL, catalogue_of, keep, quality_sets
 from bookrec.catalogue import Book, Catalogue
 from bookrec.life_cycle.manifest import ITEMS, RECOMMEND_MODEL
 from bookrec.ranking import LIST_SIZE, Candidate, top_list
@@ -39,7 +39,6 @@ from trainer.metrics import CUTOFF, interval, list_metrics, ndcg
 from trainer.model.diversity import MOST_LOST
 from trainer.model.fit import fit
 from trainer.serving import tflite
-from trainer.serving.batch.making import catalogue_of
 from trainer.serving.item_item import FEW
 
 FOLDER = OUT / "diversity"
@@ -142,18 +141,19 @@ def _readers(model: Recommender, ratings: dataset.Ratings, test: pd.DataFrame) -
 
 
 def _ndcgs(lists: Sequence[Sequence[str]], readers: Sequence[Reader]) -> npt.NDArray[np.float64]:
-    figures = []
-    for isbns, reader in zip(lists, readers, strict=True):
-        numbers = {isbn: number for number, isbn in enumerate({*isbns, *reader.wanted})}
-        wanted = {numbers[isbn] for isbn in reader.wanted}
-        figures.append(ndcg(np.array([numbers[isbn] for isbn in isbns], np.int32), wanted))
-    return np.array(figures)
+    return np.array([ndcg_of(isbns, reader.wanted) for isbns, reader in zip(lists, readers, strict=True)])
+
+
+def ndcg_of(isbns: Sequence[str], wanted: Set[str]) -> float:
+    """Return NDCG@10 of a list of books."""
+    numbers = {isbn: number for number, isbn in enumerate({*isbns, *wanted})}
+    return ndcg(np.array([numbers[isbn] for isbn in isbns], np.int32), {numbers[isbn] for isbn in wanted})
 
 
 def _catalogue(ratings: dataset.Ratings, books: pd.DataFrame | None) -> Catalogue:
     if books is None:
         return Catalogue(Book(isbn, "", "", "") for isbn in ratings.isbns)
-    return catalogue_of(books.assign(year="") if "year" not in books else books)
+    return catalogue_of(books)
 
 
 def _week(model: Recommender, readers: Sequence[Reader], catalogue: Catalogue) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _week(model: Recommender, readers: Sequence[Reader], catalogue: Catalogue) -
         The number of rare books; the shares of them, and of all books, that any reader ever had on the list; NDCG@10,
         the mean over the days; how often the rare books were shown, and how often that would be with equal chances.
     """
-    rare = [model.items.isbns[index] for index in model.items.rare]
+    rare = model.rare
     plain = [
         top_list(one.shelf, model.version, model.in_order(one.shelf, one.candidates, catalogue), (), catalogue)
         for one in readers

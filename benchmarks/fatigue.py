@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.data import keep, read_split
-from bookrec.ranking import LIST_SIZE, Candidate
+from bookrec.ranking import LIST_SIZE, Candidate, by_score
 from bookrec.reordering.fatigue import reorder
 from bookrec.usage.showings import Seen, Showing, after
 
@@ -92,8 +92,8 @@ def week(weights: Floats, shelf: Sequence[int], wanted: Sequence[int], half_life
             ]
             result.taken += len(taken)
             others = sorted(left - set(taken))
-            found = [others[int(which * len(others))]] if others and chance < ELSEWHERE else []
-            for book in (*taken, *found):
+            elsewhere = [others[int(which * len(others))]] if others and chance < ELSEWHERE else []
+            for book in (*taken, *elsewhere):
                 left.discard(book)
                 owned.add(book)
                 scores = scores + weights[book]
@@ -106,8 +106,7 @@ def _list(scores: Floats, owned: set[int], seen: Seen, half_life: float) -> list
     free[list(owned)] = -np.inf
     best = np.argsort(-free, kind="stable")[:CANDIDATES]
     candidates = [Candidate(f"{book:05}", float(free[book]), None, "personal") for book in best]
-    ordered = sorted(reorder(candidates, seen.books, half_life), key=lambda book: (-book.score, book.isbn))
-    return [int(book.isbn) for book in ordered[:LIST_SIZE]]
+    return [int(book.isbn) for book in by_score(reorder(candidates, seen.books, half_life))[:LIST_SIZE]]
 
 
 def run(train: pd.DataFrame, test: pd.DataFrame, readers: int, seed: int) -> list[dict[str, Any]]:

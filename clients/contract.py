@@ -235,7 +235,9 @@ RECOMMENDATION_LIST = Node(
         Field("source", Text(known=("personal", "mixed", "popular")), "Where its items come from."),
         Field("basedOn", BASED_ON, "The shelf that it was computed from."),
         Field("items", Many(LIST_ITEM, LIST_SIZE), "The books, best first.", optional=True),
-        Field("more", Text(), "Of which sizes /More_Lists is; absent if there are no more lists.", optional=True),
+        Field(
+            "more", Text(), "The sizes of /More_Lists, such as 4+3; missing if there are no more lists.", optional=True
+        ),
     ),
 )
 
@@ -245,7 +247,7 @@ MORE_LISTS = Node(
     "What follows a reader's ten, and the reader's strongest genres. Use it only if its listId is that of the ten.",
     (
         Field("listId", Text(), "The list that these belong to."),
-        Field("digest", SHA256, "SHA-256 of the entries, as in basedOn."),
+        Field("digest", SHA256, "The digest in the list's basedOn."),
         Field("modelVersion", Text(), 'The model that computed them; "none" if no model was published yet.'),
         Field("next", Many(Many(SHORT_ITEM, LIST_SIZE), MOST_PAGES), "The pages that follow the ten.", optional=True),
         Field("genres", Many(GENRE_LIST, MOST_GENRES), "The strongest genre first.", optional=True),

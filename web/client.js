@@ -534,7 +534,7 @@ export function onModel({ database }, callback, denied) {
 /** What is stored about a reader where the reader cannot read it; `docs/privacy.md` says until when. */
 export const ELSEWHERE = [
   { where: '/Recommender/readers', what: 'that your profile was seen, or is gone' },
-  { where: '/Recommender/dirty', what: 'that your shelf has changed since the last training' },
+  { where: '/Recommender/dirty', what: 'that your shelf or your dismissals have changed since the last training' },
   { where: '/Recommender/changes', what: 'which entries have changed since the last training' },
   { where: '/Recommender/writes', what: 'a number that grows with each write of your list' },
   { where: '/Recommender/shelvings', what: 'which lists you were shown, and which of their books you put on the shelf' },

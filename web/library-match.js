@@ -33,13 +33,13 @@ const [TITLES, WORKS] = [20, 60];
 export async function matchRows(client, rows, isOnShelf, progress = () => {}, signal = { aborted: false }) {
   const find = finder(client, isOnShelf);
   /** @type {(Book | string)[]} */
-  const found = [];
+  const answers = [];
   let next = 0;
   let done = 0;
   async function work() {
     while (next < rows.length && !signal.aborted) {
       const place = next++;
-      found[place] = await find(rows[place]);
+      answers[place] = await find(rows[place]);
       progress((done += 1));
     }
   }
@@ -49,7 +49,7 @@ export async function matchRows(client, rows, isOnShelf, progress = () => {}, si
   /** @type {Unmatched[]} */
   const unmatched = [];
   for (const [place, row] of rows.entries()) {
-    const book = found[place];
+    const book = answers[place];
     if (book === undefined) break;
     if (typeof book === 'string') unmatched.push({ line: row.line, title: row.title, author: row.author, message: book });
     else matches.push({ row, book });

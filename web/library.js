@@ -29,7 +29,7 @@ const SEPARATORS = [',', ';', '\t'];
 const MAX_STARS = 5;
 
 /** The largest file that is read. The export of 10,000 books with reviews has about 10 MB. */
-export const MAX_BYTES = 20_000_000;
+const MAX_BYTES = 20_000_000;
 
 /** If more than this share of the ratings, and so many, are above 5, they are on another scale. */
 const [SUSPICIOUS, LEAST_ABOVE] = [0.1, 2];
@@ -38,6 +38,16 @@ const [SUSPICIOUS, LEAST_ABOVE] = [0.1, 2];
 export class LibraryError extends Error {}
 
 // -------------------------------------------------------------------------------------------------------------- files
+
+/**
+ * Reject a file that is too large; a page asks before it reads the file.
+ *
+ * @param {number} bytes
+ * @throws {LibraryError}
+ */
+export function checkSize(bytes) {
+  if (bytes > MAX_BYTES) throw new LibraryError(`The file is larger than ${MAX_BYTES / 1e6} MB. Choose the CSV export itself.`);
+}
 
 /**
  * Return the text of a file in UTF-8 or UTF-16.
@@ -49,7 +59,7 @@ export class LibraryError extends Error {}
 export function textOf(content) {
   const bytes = content instanceof Uint8Array ? content : new Uint8Array(content);
   const starts = (/** @type {number[]} */ ...first) => first.every((byte, place) => bytes[place] === byte);
-  if (bytes.length > MAX_BYTES) throw new LibraryError('The file is larger than 20 MB. Choose the CSV export itself.');
+  checkSize(bytes.length);
   if (starts(0x50, 0x4b, 3, 4) || starts(0xd0, 0xcf, 0x11, 0xe0)) {
     throw new LibraryError('This is a spreadsheet or a zip archive. Choose the CSV file, or save the sheet as CSV UTF-8.');
   }

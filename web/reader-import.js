@@ -59,7 +59,7 @@ export function setUpImport(reader, shelf, learn) {
     render();
     try {
       tools ??= await modules();
-      if (chosen.size > tools.MAX_BYTES) throw new tools.LibraryError('The file is larger than 20 MB. Choose the CSV export itself.');
+      tools.checkSize(chosen.size);
       const library = tools.readLibrary(tools.textOf(await chosen.arrayBuffer()));
       const there = () => tools?.onShelf(shelf() ?? []) ?? new Map();
       const isOnShelf = (/** @type {string} */ isbn) => there().has(tools?.sameBook(isbn));
@@ -290,6 +290,7 @@ export function setUpImport(reader, shelf, learn) {
       work?.discard();
       try {
         localStorage.removeItem(placeOf(uid));
+        localStorage.removeItem(`${placeOf(uid)}.done`);
       } catch {
         // storage is blocked, so nothing is there
       }

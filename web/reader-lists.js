@@ -8,8 +8,8 @@ import { counted, explain } from './reader-words.js';
 
 const TRENDING = 'Trending';
 const NEWEST = 'New in the catalogue';
+/** The chip that the reader's genres replace once they are loaded. */
 const GENRES = 'Your genres';
-/** The chip in whose place the reader's genres come once they are loaded. */
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));

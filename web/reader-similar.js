@@ -66,7 +66,7 @@ export function setUpSimilar(reader, actions, entryOf, leftOut) {
 
   $('similar-close').addEventListener('click', () => dialog.close());
   dialog.addEventListener('click', (event) => {
-    if (event.target === dialog) dialog.close(); // beside the content
+    if (event.target === dialog) dialog.close(); // next to the content
   });
   return {
     open,

@@ -142,7 +142,7 @@ data class RecommendationList(
     val basedOn: BasedOn = BasedOn(),
     /** The books, best first. */
     val items: List<ListItem> = emptyList(),
-    /** Of which sizes /More_Lists is; absent if there are no more lists. */
+    /** The sizes of /More_Lists, such as 4+3; missing if there are no more lists. */
     val more: String? = null,
 )
 
@@ -185,7 +185,7 @@ data class GenreList(
 data class MoreLists(
     /** The list that these belong to. */
     val listId: String = "",
-    /** SHA-256 of the entries, as in basedOn. */
+    /** The digest in the list's basedOn. */
     val digest: String = "",
     /** The model that computed them; "none" if no model was published yet. */
     val modelVersion: String = "",

@@ -145,7 +145,7 @@ struct RecommendationList: Codable, Equatable, Sendable {
   var basedOn: BasedOn
   /// The books, best first.
   var items: [ListItem] = []
-  /// Of which sizes /More_Lists is; absent if there are no more lists.
+  /// The sizes of /More_Lists, such as 4+3; missing if there are no more lists.
   var more: String?
 }
 
@@ -206,7 +206,7 @@ extension GenreList {
 struct MoreLists: Codable, Equatable, Sendable {
   /// The list that these belong to.
   var listId: String
-  /// SHA-256 of the entries, as in basedOn.
+  /// The digest in the list's basedOn.
   var digest: String
   /// The model that computed them; "none" if no model was published yet.
   var modelVersion: String

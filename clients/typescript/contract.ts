@@ -305,7 +305,7 @@ export interface RecommendationList {
   basedOn: BasedOn;
   /** The books, best first. */
   items: ListItem[];
-  /** Of which sizes /More_Lists is; absent if there are no more lists. */
+  /** The sizes of /More_Lists, such as 4+3; missing if there are no more lists. */
   more?: string;
 }
 
@@ -413,7 +413,7 @@ export const parseGenreList: Parser<GenreList> = (value) => {
 export interface MoreLists {
   /** The list that these belong to. */
   listId: string;
-  /** SHA-256 of the entries, as in basedOn. */
+  /** The digest in the list's basedOn. */
   digest: string;
   /** The model that computed them; "none" if no model was published yet. */
   modelVersion: string;

@@ -216,14 +216,22 @@ def build(settings: Settings, services: Services) -> Backend:
         half_life, gate = settings.fatigue_half_life, EventGate(database, clock, is_on=settings.list_events)
         lists, fanned_out, repaired = (
             ListRefresher(
-                *(database, model, catalogue, clock, concurrently, exploration, settings.sizes, its_pace),
-                *(half_life, gate.date),
+                database,
+                model,
+                catalogue,
+                clock,
+                concurrently,
+                exploration,
+                settings.sizes,
+                its_pace,
+                half_life,
+                gate.date,
             )
             for its_pace in (None, in_task, pace(clock, *per_second))
         )
         shown = ListShownHandler(database, gate.date, remembers=half_life > 0)
         shards = ShardWriter(
-            *(database, services.store, catalogue, in_task, exploration(), settings.sizes), *(half_life, gate.date)
+            database, services.store, catalogue, in_task, exploration(), settings.sizes, half_life, gate.date
         )
         size, rate = settings.fanout_shard_size, WriteRate(database, clock)
         published = ModelPublishedHandler(database, model, services.tasks, queue, clock, concurrently, size, name)

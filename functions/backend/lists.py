@@ -312,8 +312,8 @@ def pace(clock: Clock, lists_per_second: float, bytes_per_second: float) -> Pace
     """Return what waits until so many lists and bytes a second were written."""
 
     def wait(batch: Mapping[str, object]) -> None:
-        # What goes with a list is written with it, and is not a write of its own.
-        lists = sum(not path.startswith(f"{paths.MORE_LISTS}/") for path in batch)
+        # What goes with a list, or tells of it, is written with it, and is not a write of its own.
+        lists = sum(not path.startswith((f"{paths.MORE_LISTS}/", f"{paths.EVENTS}/")) for path in batch)
         clock.sleep(max(lists / lists_per_second, len(json.dumps(batch)) / bytes_per_second))
 
     return wait

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +9,13 @@ from typing import Any
 
 from firebase_functions import logger
 
+from bookrec.entries import reader_key
 from bookrec.errors import BadSetting
 
 
 def user_key(user_id: str) -> str:
-    """Return a user's hash for logs: 12 hex digits of a SHA-256."""
-    return hashlib.sha256(user_id.encode("utf-8", "replace")).hexdigest()[:12]
+    """Return a user's hash for logs."""
+    return reader_key(user_id)
 
 
 def info(message: str, **fields: Any) -> None:

@@ -82,9 +82,11 @@ LIST_EVENTS = IntParam(
     description="1: events of lists (made, shown, taken, dismissed) are collected for `python -m trainer events`.",
 )
 MORE_PAGES = IntParam(
-    "MORE_PAGES", default=4, description="Pages of ten books that follow a reader's list; 0 for none."
+    "MORE_PAGES", default=4, description="Pages of ten books that follow a reader's list, at most 9; 0 for none."
 )
-MORE_GENRES = IntParam("MORE_GENRES", default=3, description="Genres of which a reader gets a list of ten; 0 for none.")
+MORE_GENRES = IntParam(
+    "MORE_GENRES", default=3, description="Genres of which a reader gets a list of ten, at most 9; 0 for none."
+)
 TREND_DAYS = IntParam("TREND_DAYS", default=7, description="Days in which books trend.")
 TREND_DAYS_BEFORE = IntParam(
     "TREND_DAYS_BEFORE", default=28, description="Days before these, with which they are compared."

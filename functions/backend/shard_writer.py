@@ -71,10 +71,8 @@ class ShardWriter:
         events_date: Callable[[], str] = str,
     ) -> None:
         self._fatigue_half_life, self._events_date = fatigue_half_life, events_date
-        self._form = sizes.form
-        self._database, self._store, self._catalogue = database, store, catalogue
-        self._pace = pace
-        self._exploration = exploration
+        self._database, self._store, self._catalogue, self._pace = database, store, catalogue, pace
+        self._exploration, self._form = exploration, sizes.form
 
     def __call__(self, live: Live, number: int, lists: Careful) -> int:
         """Write a shard of the live model's lists; return how many were written.
@@ -158,8 +156,8 @@ class ShardWriter:
             rows = Rows(user_id, date, live.experiment)
             values = _values(ready.get(user_id), reader, catalogue, live.pointer.version, self._form, rows)
             is_of_live = live.model_of(user_id) is live.model and not self._exploration.is_for(user_id)
-            is_tired = fatigue.matters(reader.seen.books, self._fatigue_half_life)
-            if is_of_live and not is_tired and user_id not in kept and values is not None:
+            is_reordered = fatigue.matters(reader.seen.books, self._fatigue_half_life)
+            if is_of_live and not is_reordered and user_id not in kept and values is not None:
                 writes[user_id] = values
         for batch in batches(writes.values()):
             self._database.update(batch | {WRITES: increment(1)} | event_gate.counted(batch))

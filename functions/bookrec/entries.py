@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -95,6 +96,11 @@ def user_id_of(value: object) -> str | None:
         return parse_user_id(value.get("userId")) if isinstance(value, Mapping) else None
     except BadData:
         return None
+
+
+def reader_key(user_id: str) -> str:
+    """Return a reader's hash for logs and for events of lists: 12 hex digits of a SHA-256."""
+    return hashlib.sha256(user_id.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def parse_user_id(value: object) -> str:

@@ -54,7 +54,7 @@ MAX_REASONS = 2
 
 _SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FORM = re.compile(r"[0-9]\+[0-9]")
+_FORM = re.compile(r"[0-9]\+[0-9]")  # at most MOST_PAGES and MOST_GENRES, of bookrec.further.sizes
 _INDEX_FIELDS = {"schema", "version", "readers", "shards"}
 _ENTRY_FIELDS = {"sha256", "readers", "last"}
 _LINE_FIELDS = {"userId", "listId", "source", "basedOn", "items"}
@@ -86,7 +86,7 @@ class ReadyList:
 
     @property
     def form(self) -> str | None:
-        """Of which sizes the lists are that go with it; None if there are none."""
+        """The sizes of the lists that go with it (``bookrec.further.sizes``); None if there are none."""
         return self.more.form if self.more else None
 
     def to_node(self, catalogue: Catalogue, version: str, generated_at: object) -> dict[str, object] | None:
@@ -247,9 +247,8 @@ def _genre_list(value: Mapping[str, Any]) -> GenreList:
     return GenreList(genre, _candidates(value["items"], LIST_SIZE))
 
 
-def _candidates(values: object, most: int) -> tuple[Candidate, ...]:
-    if not isinstance(values, list) or len(values) > most:
-        raise ValueError("not of the contract")
+def _candidates(values: Any, most: int) -> tuple[Candidate, ...]:
+    _require(isinstance(values, list) and len(values) <= most)
     items = tuple(Candidate(parse_isbn(isbn), 0.0, rating, source) for isbn, source, rating in values)
     _require(len({item.isbn for item in items}) == len(items))
     _require(all(one.predicted_rating is None or _is_number(one.predicted_rating, 0, MAX_RATING) for one in items))

@@ -48,7 +48,7 @@ class MoreLists:
     """What follows one reader's list, and the reader's lists by genre; ``bookrec.further`` makes them.
 
     Attributes:
-        form: of which sizes they are (``bookrec.further.sizes``).
+        form: their sizes (``bookrec.further.sizes``).
         next: the books that follow those of the list, in order.
         genres: the strongest genre first.
     """

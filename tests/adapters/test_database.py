@@ -124,7 +124,7 @@ def test_a_reader_is_profile_list_and_mark(database):
     database.update({paths.recommendations("u"): listed, "Users/v/id": "v", f"{paths.READERS}/v": HERE})
     database.update({f"{paths.LIST_WRITES}/u": 7})
     listed = Reader("abc", "v1", ("1",), sources=("",), entries=1, shown=((None, None, None),), entries_digest="abc")
-    listed = replace(listed, has_traces=True)
+    listed = replace(listed, has_traces=True, list_id="l")
     expected = {"u": listed, "v": Reader(has_profile=True, mark=HERE)}
     assert database.readers(["u", "v", "w"]) == {**expected, "w": Reader()}
     assert database.list_writes(["v", "u"]) == {"v": 0, "u": 7}

@@ -6,12 +6,12 @@ from dataclasses import replace
 from backend.handlers.model_published import is_queued
 from bookrec import paths
 from bookrec.catalogue import parse_catalogue
+from bookrec.entries import reader_key
 from bookrec.errors import BadModel
 from bookrec.life_cycle.lease import read_lease
 from bookrec.life_cycle.manifest import ITEMS, MANIFEST, RECOMMEND_MODEL, parse_pointer, read_manifest
 from bookrec.paths import children
 from bookrec.reader import LIST, SEEN, SHOWN
-from bookrec.usage.list_events import reader_key
 from bookrec.usage.quality import standing
 from bookrec.usage.showings import read_seen
 from tests.simulation.platform import score_of

@@ -168,7 +168,7 @@ MUTANTS = [
     ),
     Mutant(
         "names readers in the logs", "functions/backend/logs.py",
-        "    return hashlib.sha256(user_id.encode(\"utf-8\", \"replace\")).hexdigest()[:12]", "    return user_id",
+        "    return reader_key(user_id)", "    return user_id",
     ),
     Mutant(
         "writes user ids into the model's files", RUN,

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from backend import models, rejected, sweep
-from backend.guards.foreign_writes import MAX_NOTES, NOBODY
+from backend.guards.foreign_writes import MAX_NOTES, MAX_UNDONE, NOBODY
 from backend.handlers import model_published, reconcile, retrain
 from backend.handlers.entry_written import EntryWritten
 from backend.lists import NO_MODEL, WRITES
@@ -314,6 +314,18 @@ def test_the_number_of_notes_about_foreign_edits_is_bounded(world):
         if number < len(events) - 1:
             assert len(world.database.record("k1")["replaced"]) <= MAX_NOTES
     assert world.database.entry("k1") == GENUINE
+
+
+def test_of_the_foreign_edits_that_were_undone_the_newest_are_remembered(world):
+    write(world, "k1", GENUINE, author="victim")
+    for number in range(MAX_UNDONE + 10):
+        last = write(world, "k1", {**GENUINE, "isbn": f"isbn-{number}"}, author="forger")
+        assert world.database.entry("k1") == GENUINE
+        assert len(world.database.record("k1")["undone"]) <= MAX_UNDONE
+        world.clock.sleep(1)
+    own = write(world, "k1", last.after, author="victim")
+    world.backend.entry_written(last)
+    assert world.database.entry("k1") == own.after
 
 
 def test_a_foreign_removal_brings_nothing_back_of_a_reader_who_left(world):

@@ -1,12 +1,15 @@
 """Events of lists: collected in the write of the list, bounded, without an id of a reader, and off by default."""
 
+import hashlib
+
 import pytest
 
 from backend import logs
 from backend.guards import event_gate
+from backend.lists import pace
 from bookrec import paths
-from bookrec.usage.list_events import reader_key
-from tests.fakes import World, entry
+from bookrec.entries import reader_key
+from tests.fakes import FakeClock, World, entry
 from tests.unit.test_handlers import write
 from tests.unit.test_showings import isbns, show
 
@@ -83,7 +86,16 @@ def test_a_dismissed_book_of_the_list_has_a_row_with_its_time_and_another_has_no
 
 
 def test_rows_name_readers_as_the_logs_do():
-    assert reader_key("some reader \N{DRAGON}") == logs.user_key("some reader \N{DRAGON}")
+    uid = "some reader \N{DRAGON}"
+    assert reader_key(uid) == logs.user_key(uid) == hashlib.sha256(uid.encode()).hexdigest()[:12]
+
+
+def test_rows_are_written_with_their_lists_and_make_no_fan_out_slower():
+    clock = FakeClock()
+    pace(clock, 10, 1e9)(
+        {paths.recommendations("u"): {}, paths.more_lists("u"): {}, f"{paths.EVENTS}/2026-11-29/r": {}}
+    )
+    assert clock.now - FakeClock().now == 100
 
 
 def test_rows_are_counted_and_at_a_bound_no_more_are_added_until_they_are_exported(world, monkeypatch, capsys):

@@ -271,6 +271,23 @@ def test_a_page_that_is_never_done_is_queued_again_after_a_while(world):
     assert_right(world)
 
 
+def test_a_run_that_begins_late_does_not_replace_that_of_the_next_model(world, monkeypatch):
+    def overtaken(node):
+        monkeypatch.setattr(similar_books, "usable_pointer", usable_pointer)
+        world.publish("v2", 2)
+        other = world.restarted()
+        assert other.similar_books()
+        run_tasks(world, backend=other)
+        return usable_pointer(node)
+
+    usable_pointer = similar_books.usable_pointer
+    monkeypatch.setattr(similar_books, "usable_pointer", overtaken)
+    assert world.backend.similar_books() is False
+    assert world.database.get(f"{STATE}/publication") == "v2@2"
+    assert world.restarted().similar_books() is False
+    assert_right(world)
+
+
 def test_a_task_waits_for_the_store_and_is_tried_again(world):
     world.backend.similar_books()
     other, (page,) = world.restarted(), pages(world)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bookrec import paths
+from bookrec.entries import reader_key
 from bookrec.errors import BadModel, BookrecError
-from bookrec.usage.list_events import date_of, read_row, reader_key
+from bookrec.usage.list_events import date_of, read_row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -167,4 +168,4 @@ def _ids(content: bytes) -> list[str]:
     try:
         return [str(one) for one in pq.read_table(io.BytesIO(content), columns=["id"])["id"].to_pylist()]
     except (OSError, ValueError) as problem:  # pyarrow's errors are among them
-        raise ExportError("a file of events in the bucket is no Parquet file") from problem
+        raise ExportError("a file of events in the bucket is not a Parquet file") from problem

@@ -11,17 +11,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backend.ports import Database
+from backend.ports import TIMESTAMP, Database
 from backend.rejected import edited_record, forged_record
 from bookrec import paths
 from bookrec.entries import is_accepted, user_id_of
-from bookrec.paths import children
+from bookrec.paths import children, whole
 
 NOBODY = ""
 """The author of what a client without a token writes."""
 
-MAX_NOTES = 20
-"""Notes in a record."""
+MAX_NOTES, MAX_UNDONE = 20, 100
+"""Notes in a record of what was replaced, and of writes that were undone, of which the newest stay."""
 
 _NOTHING = {"isThere": False}
 """Notes that there was no entry: the database keeps no empty nodes."""
@@ -74,8 +74,10 @@ def undo(database: Database, write: Write) -> bool:
     if not database.restore(write.key, present, children(value)):
         return False
     # What was undone is over: the reader may write the same value, and it is genuine then.
-    place = f"{paths.REJECTED}/{write.key}"
-    database.update({f"{place}/undone/{_identity(write)}": True, **{f"{place}/replaced/{mark}": None for mark in seen}})
+    place, undone = f"{paths.REJECTED}/{write.key}", children(children(database.record(write.key)).get("undone"))
+    oldest = sorted(undone, key=lambda mark: whole(undone[mark]))[: max(len(undone) + 1 - MAX_UNDONE, 0)]
+    over = [*(f"replaced/{mark}" for mark in seen), *(f"undone/{mark}" for mark in oldest)]
+    database.update({f"{place}/undone/{_identity(write)}": TIMESTAMP, **{f"{place}/{note}": None for note in over}})
     return True
 
 

@@ -35,7 +35,7 @@ def check_sample(ready: Mapping[str, ReadyList], model: Recommender, catalogue: 
         shelf = build_shelf(user_id, entries)
         one = ready[user_id]
         if shelf.digest == one.digest and not (
-            is_of_model(one, shelf, model, catalogue) and _has_more(one, shelf, model)
+            is_of_model(one, shelf, model, catalogue) and _more_is_of_model(one, shelf, model)
         ):
             raise BadModel("a shard has lists that the model does not make")
 
@@ -90,7 +90,7 @@ def _is_about(
     return True
 
 
-def _has_more(ready: ReadyList, shelf: Shelf, model: Recommender) -> bool:
+def _more_is_of_model(ready: ReadyList, shelf: Shelf, model: Recommender) -> bool:
     """Return whether the lists that go with a list are of the model's candidates, as far as they say that they are.
 
     Their order is not compared: it depends on the catalogue, which may have changed since the snapshot.

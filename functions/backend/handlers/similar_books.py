@@ -203,20 +203,21 @@ class SimilarBooksHandler:
 
     def _begin(self, run: Run, pages: int, catalogue: Catalogue) -> bool:
         """Record that a run begins or goes on; return False if another one has taken its place."""
-        pointer = usable_pointer(self._database.pointer())
-        if pointer is None or pointer.release != run.release:
-            return False
-        state = children(self._database.status("similar"))
-        is_of_release = state.get("publication") == run.release
-        begun = whole(state.get("attempt")) if is_of_release else -1
-        if begun > run.attempt:
-            return False
-        if begun == run.attempt:
-            self._database.update({f"{STATE}/pages": pages})
-            return True
-        node = {"publication": run.release, "attempt": run.attempt, "pages": pages, "at": TIMESTAMP}
-        self._database.update({STATE: {**node, "catalogue": catalogue.fingerprint}})
-        return True
+
+        def begun(node: object) -> dict[str, object] | None:
+            # The pointer is read after the state: a run that has begun meanwhile makes the transaction begin again.
+            pointer, state = usable_pointer(self._database.pointer()), children(node)
+            if pointer is None or pointer.release != run.release:
+                return None
+            before = whole(state.get("attempt")) if state.get("publication") == run.release else -1
+            if before > run.attempt:
+                return None
+            if before == run.attempt:
+                return {**state, "pages": pages}
+            place = {"publication": run.release, "attempt": run.attempt, "pages": pages, "at": TIMESTAMP}
+            return {**place, "catalogue": catalogue.fingerprint}
+
+        return self._database.change_status("similar", begun)
 
     def _enqueue(self, run: Run, number: int, after: str, last: str | None) -> None:
         task_id = hashlib.sha256(f"similar:{run}:{number}:{after}:{last}".encode()).hexdigest()[:32]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bookrec import paths
 from bookrec.catalogue import Catalogue
 from bookrec.entries import Entry
+from bookrec.further.sizes import MOST_SHARED
 from bookrec.push_keys import push_time
 from bookrec.ranking import Candidate, Source, first_allowed, short_item
 from bookrec.shelf import Shelf
@@ -19,7 +20,8 @@ SMOOTHING = 5
 """Readers: it keeps books that hardly anybody had shelved before from being first because of a few."""
 
 MOST_IN_A_WEEK = 30
-"""A reader who shelves more books in seven days imports a shelf; that says nothing about these days."""
+"""A reader who shelves more books a week, on average over one of the two times, is importing a shelf. Such an import
+says nothing about that time, so none of its books count there."""
 
 Counts = tuple[int, int]
 
@@ -38,7 +40,7 @@ class Trend:
     days: int = 7
     days_before: int = 28
     readers: int = 5
-    size: int = 20
+    size: int = MOST_SHARED
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ MORE_PAGES, MORE_GENRES = "MORE_PAGES", "MORE_GENRES"
 """Environment variables."""
 
 MOST_PAGES, MOST_GENRES = 9, 9
-"""More would make an event's write too large."""
+"""More would make an event's write too large. Each is one digit in ``Sizes.form``."""
 
 MOST_SHARED = 20
 """Books of a list that all readers share."""
@@ -31,7 +31,7 @@ class Sizes:
 
     @property
     def form(self) -> str | None:
-        """What a list says of the lists that go with it: those of other sizes are made again. None for no lists."""
+        """What a list says of the sizes of the lists that go with it; lists with others are made again. None: none."""
         return f"{self.pages}+{self.genres}" if self.pages or self.genres else None
 
 

@@ -1,1 +1,1 @@
-"""What changes the order of a reader's candidates before a list is made of them, one idea a module."""
+"""Changes the order of a reader's candidates before a list is made of them: each module is one way to do so."""

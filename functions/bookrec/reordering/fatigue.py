@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bookrec.ranking import Candidate
+from bookrec.ranking import Candidate, by_score
 
 FREE_SHOWINGS = 3
 """The first showings do not count: a reader has not read a list because it was shown once."""
@@ -52,7 +52,7 @@ def reorder(candidates: Sequence[Candidate], showings: Mapping[str, float], half
     """
     if not matters(showings, half_life):
         return list(candidates)
-    ordered = sorted(candidates, key=lambda candidate: (-candidate.score, candidate.isbn))
+    ordered = by_score(candidates)
     placed = [
         (sunk(place, showings.get(book.isbn, 0.0), half_life), place, book) for place, book in enumerate(ordered, 1)
     ]

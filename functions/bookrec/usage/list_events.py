@@ -6,12 +6,12 @@ fields. Readers appear under the hash of the logs.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from bookrec import paths
+from bookrec.entries import reader_key
 from bookrec.life_cycle.experiment import Experiment
 from bookrec.reader import Reader
 from bookrec.shelf import Shelf
@@ -38,11 +38,6 @@ MAX_ROWS = 500_000
 
 KEPT_DAYS = 30
 """Rows that nobody has exported for so long are removed."""
-
-
-def reader_key(user_id: str) -> str:
-    """Return a reader's hash: 12 hex digits of a SHA-256, as in the functions' logs."""
-    return hashlib.sha256(user_id.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def date_of(at_ms: float) -> str:

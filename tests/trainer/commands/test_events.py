@@ -1,7 +1,7 @@
 """``events``, over the wire: rows of days that have ended go to the bucket."""
 
 from bookrec import paths
-from bookrec.usage.list_events import reader_key
+from bookrec.entries import reader_key
 from tests.trainer.commands.command_line import command, project, storage_url
 from trainer.publishing.bucket import CloudBucket
 

@@ -107,7 +107,7 @@ def test_a_file_that_does_not_hold_its_rows_leaves_them_in_the_database(world, b
     with pytest.raises(ExportError, match="stay in the database"):
         exported(world, bucket)
     bucket.read = lambda name: b"PAR"
-    with pytest.raises(ExportError, match="no Parquet file"):
+    with pytest.raises(ExportError, match="not a Parquet file"):
         exported(world, bucket)
     assert world.database.get(paths.EVENTS)
 
