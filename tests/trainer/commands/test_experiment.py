@@ -101,7 +101,7 @@ def test_rollback_to_an_unknown_version_fails_and_names_the_kept_ones(two_models
 
 
 def test_rollback_fails_while_a_run_is_live(two_models, command):
-    lease = {"holder": "run-3", "fence": 3, "expiresAt": 9_000_000_000_000, "endsBy": 9_000_000_000_000}
+    lease = {"holder": "run-3", "fence": 3, "expiresAt": 4_000_000_000_000, "endsBy": 4_000_000_000_000}
     two_models.put(paths.LEASE, lease)
     ended = command("rollback", "v1")
     assert ended.code == 1

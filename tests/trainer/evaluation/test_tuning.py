@@ -196,5 +196,7 @@ def test_the_cold_start_curve_uses_what_was_chosen_and_tunes_nothing(data, monke
 class Empty:
     """A model without candidates."""
 
+    diversified = staticmethod(iter)
+
     def candidates(self, shelf):
         return []
