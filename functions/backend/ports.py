@@ -87,7 +87,10 @@ class Database(Protocol):
         ...
 
     def entries_of_nobody(self, size: int) -> Mapping[str, object]:
-        """Return at most ``size`` entries whose ``userId`` is missing, empty, or neither a text nor an object."""
+        """Return at most ``size`` entries whose ``userId`` is missing, empty, or neither a text nor an object.
+
+        An id that begins with a NUL character is one of these: it comes before all others.
+        """
         ...
 
     def readers_page(self, after: str, size: int) -> Mapping[str, Reader]:

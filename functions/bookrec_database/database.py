@@ -178,8 +178,9 @@ class FirebaseDatabase:
         return children(query.limit_to_first(size).get())
 
     def entries_of_nobody(self, size: int) -> Mapping[str, Any]:
-        """One query in the order of the index on ``userId``: what is no text comes first."""
-        return children(self._node(paths.USER_BOOK).order_by_child("userId").end_at("").limit_to_first(size).get())
+        """One query in the order of the index on ``userId``: first comes what is no text, then what ``FIRST`` follows."""
+        query = self._node(paths.USER_BOOK).order_by_child("userId").end_at(in_query("\0\uffff"))
+        return children(query.limit_to_first(size).get())
 
     def gone(self) -> Sequence[str]:
         """Query the marks of those who have left, and whose entries are still there, by their value."""
