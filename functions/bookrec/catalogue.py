@@ -99,6 +99,7 @@ class Catalogue:
         self._genres, self._keys = genres or {}, keys or {}
         self._books: dict[str, Book | _Unread] = {}
         self._editions: dict[str, tuple[str, str] | None] = {}
+        self._genres_of: dict[str, tuple[str, ...]] = {}
         self._of_genre: dict[str, tuple[str, ...]] = {}
         for book in books:
             self._books.setdefault(book.isbn, book)
@@ -141,37 +142,36 @@ class Catalogue:
     @cached_property
     def genre_sizes(self) -> Mapping[str, int]:
         """The number of books of each genre, by the genre's key."""
-        return {genre: len(isbns) for genre, isbns in self._by_genre.items()}
+        return {genre: len(isbns) for genre, isbns in self._by_genre[0].items()}
 
     @cached_property
-    def _by_genre(self) -> Mapping[str, list[str]]:
-        # In one pass: a pass a genre would take long if there are thousands of genres.
+    def _by_genre(self) -> tuple[Mapping[str, list[str]], Mapping[str, str]]:
+        """The ISBNs and the name of each genre.
+
+        In one pass: a pass a genre would take long if there are thousands of genres.
+        """
         books: dict[str, list[str]] = {}
-        for isbn in self._books:
-            for genre in self.genres(isbn):
-                books.setdefault(genre, []).append(isbn)
-        return books
-
-    @cached_property
-    def _genre_names(self) -> Mapping[str, str]:
         spellings: dict[str, Counter[str]] = {}
-        for field in self._genres.values():
-            for key, name in parse_genres(field):
-                spellings.setdefault(key, Counter())[name] += 1
-        return {key: min(names, key=lambda name: (-names[name], name)) for key, names in spellings.items()}
+        for isbn in self._books:
+            for genre, name in parse_genres(self._genres.get(isbn)):
+                books.setdefault(genre, []).append(isbn)
+                spellings.setdefault(genre, Counter())[name] += 1
+        return books, {key: min(names, key=lambda name: (-names[name], name)) for key, names in spellings.items()}
 
     def genres(self, isbn: str) -> tuple[str, ...]:
-        """Return the keys of the genres of one of the books."""
-        return tuple(key for key, _ in parse_genres(self._genres.get(isbn)))
+        """Return the keys of the genres of one of the books; they are parsed once."""
+        if isbn not in self._genres_of:
+            self._genres_of[isbn] = tuple(key for key, _ in parse_genres(self._genres.get(isbn)))
+        return self._genres_of[isbn]
 
     def genre_name(self, genre: str) -> str:
         """Return a genre's most common spelling."""
-        return self._genre_names[genre]
+        return self._by_genre[1][genre]
 
     def of_genre(self, genre: str) -> tuple[str, ...]:
         """Return the ISBNs of a genre in the order of ``newest``; they are sorted once."""
         if genre not in self._of_genre:
-            self._of_genre[genre] = tuple(sorted(self._by_genre.get(genre, ()), key=self._by_age))
+            self._of_genre[genre] = tuple(sorted(self._by_genre[0].get(genre, ()), key=self._by_age))
         return self._of_genre[genre]
 
     def _by_age(self, isbn: str) -> tuple[int, str]:
