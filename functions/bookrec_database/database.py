@@ -178,7 +178,7 @@ class FirebaseDatabase:
         return children(query.limit_to_first(size).get())
 
     def entries_of_nobody(self, size: int) -> Mapping[str, Any]:
-        """One query in the order of the index on ``userId``: first comes what is no text, then what ``FIRST`` follows."""
+        """One query in the order of the index on ``userId``: first what is no text, then what ``FIRST`` follows."""
         query = self._node(paths.USER_BOOK).order_by_child("userId").end_at(in_query("\0\uffff"))
         return children(query.limit_to_first(size).get())
 
