@@ -104,3 +104,8 @@ def test_the_security_policy_names_a_way_that_every_repository_has_and_no_addres
     assert "Report a vulnerability" in policy
     assert "docs/security.md" in policy
     assert "@" not in policy
+
+
+def test_no_file_holds_a_merge_that_nobody_has_finished():
+    done = subprocess.run(["git", "grep", "-lE", "^(<<<<<<<|>>>>>>>) "], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")

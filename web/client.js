@@ -15,7 +15,7 @@
  * @typedef {{key: string, bookId: string, isbn: string, rating: number}} Entry  a book on the shelf; a rating of 0
  *   means that it is not rated
  * @typedef {{isbn: string, title: string, author: string, image?: string, score: number, predictedRating?: number,
- *   source: 'personal' | 'popular' | 'newest', because?: string[]}} Item
+ *   source: 'personal' | 'popular' | 'newest' | 'exploration', because?: string[]}} Item
  * @typedef {{listId: string, generatedAt: number, modelVersion: string, source: 'personal' | 'mixed' | 'popular',
  *   basedOn: {entries: number, digest: string}, items: Item[]}} List
  * @typedef {{entryKey: string, bookId: string, isbn: string, title: string, author: string, rating: number}} Addition

@@ -52,7 +52,7 @@ export function parts(title) {
  * @returns {Words}
  */
 export function reason({ because = [], source }, titleOf, ratingOf) {
-  if (!because.length) return [source === 'newest' ? 'New in the catalogue' : 'Popular with other readers'];
+  if (!because.length) return [WITHOUT_REASON[source] ?? WITHOUT_REASON.popular];
   /** @type {Words} */
   const words = [];
   let last = '';
@@ -68,7 +68,14 @@ export function reason({ because = [], source }, titleOf, ratingOf) {
 }
 
 /** The text of a book's badge, by its source. */
-export const BADGES = { personal: 'Personal', popular: 'Popular', newest: 'New' };
+export const BADGES = { personal: 'Personal', popular: 'Popular', newest: 'New', exploration: 'Rare' };
+
+/** What is said of a book without a book that led to it, by its source. @type {Record<string, string>} */
+const WITHOUT_REASON = {
+  popular: 'Popular with other readers',
+  newest: 'New in the catalogue',
+  exploration: 'Few readers have this book yet',
+};
 
 /**
  * @param {number} count
