@@ -119,7 +119,7 @@ class Cloud:
         needed = {
             "iam": "iam", "storage": "storage", "artifacts": "artifactregistry", "builds": "cloudbuild", "run": "run",
             "functions": "cloudfunctions", "tasks": "cloudtasks", "scheduler": "cloudscheduler", "logging": "logging",
-            "alpha": "monitoring",
+            "alpha": "monitoring", "monitoring": "monitoring",
         }[plain[0]]  # fmt: skip
         if f"{needed}.googleapis.com" not in [one["config"]["name"] for one in self.state["services"]]:
             raise ToolError(

@@ -329,8 +329,8 @@ def test_nodes_that_are_no_books_hide_neither_genres_nor_books(visit, new_reader
     in_catalogue("0990", key="-3", title="Odd", genre=7)
     in_catalogue("0991", key="-4", title="Odd", genre={"name": "Aab"})
     page = signed_in(visit("/#find"), new_reader(shelf))
-    expect(page.locator(".chip")).to_have_text(genres)
-    page.get_by_role("button", name="Mystery").click()
+    expect(page.locator("#genres .chip")).to_have_text(genres)
+    page.locator("#genres").get_by_role("button", name="Mystery").click()
     expect(page.locator("#found-about")).to_have_text("The first 24 books in Mystery")
 
 
