@@ -28,7 +28,7 @@ export function bookCard(first, actions) {
   });
   const add = h('button', { type: 'button', class: 'secondary small add', 'aria-label': `Add to shelf: ${title}` }, 'Add to shelf');
   add.addEventListener('click', () => actions.shelve(card.book, 0));
-  const not = h('button', { type: 'button', class: 'link dismiss', 'aria-label': `Not interested: ${title}` }, 'Not interested');
+  const not = h('button', { type: 'button', class: 'link small dismiss', 'aria-label': `Not interested: ${title}` }, 'Not interested');
   not.addEventListener('click', () => actions.dismiss(card.book));
   const like = similarButton(title, () => actions.similar(card.book));
   const there = h('span', { class: 'there' }, 'On your shelf');
