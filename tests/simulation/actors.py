@@ -168,6 +168,30 @@ class Reader:
             key = rng.choice(self._keys)
             self.write({f"{paths.USER_BOOK}/{key}/myRate": 7}, admin=True)
 
+    def import_in_steps(self):
+        """Bring a shelf from elsewhere, as the page does: several entries an update, some updates sent once more."""
+        world, rng = self._world, random.Random(f"{self._world.seed}: {self.uid} imports")
+        world.scheduler.sleep(rng.randrange(600_000))
+        for _ in range(rng.randrange(1, 4)):
+            nodes = {}
+            for _ in range(5):
+                key = first_key(world.scheduler.now) + "".join(rng.choices("abcdefghij", k=12))
+                isbn, stars = rng.choice(self._isbns), rng.randrange(11) / 2
+                nodes[f"{paths.USER_BOOK}/{key}"] = {
+                    "userId": self.uid, "bookId": f"b-{key}", "isbn": isbn, "myRate": stars,
+                }  # fmt: skip
+            for _ in range(2 if rng.random() < 0.3 else 1):
+                if not world.is_day:
+                    return
+                try:
+                    self.write(nodes)
+                except PermissionDeniedError:
+                    if not world.are_writes_counted:
+                        raise
+                    world.note(self.uid, "is paused")
+                world.scheduler.sleep(6_000)
+            self._keys += [path.rpartition("/")[2] for path in nodes]
+
     def import_shelf(self, number):
         """Add entries that are older than all others, a few of the last ones bad, without an event of any."""
         nodes = {}

@@ -173,6 +173,8 @@ class World:
         ):
             for reader in self.readers:
                 spawn(reader.uid, reader.live)
+                if reader.uid != self.deadly and random.Random(f"{self.seed}: {reader.uid} may import").random() < 0.2:
+                    spawn(f"{reader.uid} imports", reader.import_in_steps)
                 if self._has_dismissals and reader.uid != self.deadly:
                     spawn(f"{reader.uid} dismisses", reader.dismiss_now_and_then)
             if self._has_strangers:
