@@ -239,7 +239,7 @@ MUTANTS = [
     ),
     Mutant(
         "takes another fan-out's mark for its own", "functions/backend/handlers/model_published.py",
-        '    return bool(state.get("queued") == _queued(state.get("publication"), state.get("attempt", 0)))\n',
+        '    return bool(state.get("queued") == _queued(*whose))\n',
         '    return bool(state.get("queued"))\n',
     ),
     Mutant(

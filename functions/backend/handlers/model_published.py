@@ -111,8 +111,9 @@ class ModelPublishedHandler:
             if self._clock.elapsed_ms() >= until_ms and start + len(block) < len(parts):
                 logs.info("a fan-out is queued in part", publication=pointer.publication, shards=place.shard)
                 return True
-        # Another fan-out may have begun meanwhile: the mark says whose tasks are queued, and counts for no other.
-        queued = _queued(pointer.publication, attempt)
+        # Another fan-out may have begun meanwhile, or another event of this one, which has read more users: the mark
+        # says whose tasks are queued, and up to which shard, and counts for no other.
+        queued = _queued(pointer.publication, attempt, place.shard)
         self._database.update({f"{FANOUT}/queued": queued, f"{FANOUT}/place": None, f"{FANOUT}/at": TIMESTAMP})
         logs.info("a model is live", publication=pointer.publication, shards=place.shard)
         return True
@@ -192,7 +193,8 @@ class _Place:
 
 def is_queued(state: Mapping[str, Any]) -> bool:
     """Return whether all tasks of the fan-out that ``/Recommender/status/fanout`` is about are queued."""
-    return bool(state.get("queued") == _queued(state.get("publication"), state.get("attempt", 0)))
+    whose = state.get("publication"), state.get("attempt", 0), state.get("shards", 0)
+    return bool(state.get("queued") == _queued(*whose))
 
 
 def done_of(state: Mapping[str, Any], publication: str) -> Mapping[str, Any]:
@@ -204,8 +206,8 @@ def done_of(state: Mapping[str, Any], publication: str) -> Mapping[str, Any]:
     return paths.children(paths.children(state.get("doneOf")).get(publication))
 
 
-def _queued(publication: object, attempt: object) -> str:
-    return f"{publication}:{attempt}"
+def _queued(publication: object, attempt: object, shards: object) -> str:
+    return f"{publication}:{attempt}:{shards}"
 
 
 class FanoutHandler:
