@@ -75,7 +75,7 @@ def download(monkeypatch, answers, limit=LIMIT):
 def test_a_gzip_encoded_object_is_bounded_after_decoding(monkeypatch):
     answer = body(packed(400), "gzip")
 
-    def one_piece(answer, until):  # as it may arrive; how much arrives at a time is otherwise a matter of luck
+    def one_piece(answer):  # as it may arrive; how much arrives at a time is otherwise a matter of luck
         yield answer.raw.read(cloud_storage.PIECE, decode_content=False)
 
     monkeypatch.setattr(cloud_storage, "_pieces", one_piece)

@@ -8,7 +8,6 @@ bytes after decoding, and in time as a whole.
 from __future__ import annotations
 
 import os
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -124,33 +123,31 @@ class CloudModelStore:
 
     def download(self, name: str, max_bytes: int) -> bytes:
         """Request one byte more than allowed, to notice a larger object."""
-        seconds = deadline.remaining(DOWNLOAD_S)
-        until = time.monotonic() + seconds
         try:
-            return deadline.call_within(seconds, lambda: self._download(name, max_bytes, until))
+            return deadline.call_within(deadline.remaining(DOWNLOAD_S), lambda: self._download(name, max_bytes))
         except TimeoutError as problem:
             raise StoreUnavailable(f"{name} could not be read in the time that there is") from problem
         except (RequestException, HTTPError, GoogleAuthError) as problem:
             raise StoreUnavailable(f"{name} could not be read: {type(problem).__name__}") from problem
 
-    def _download(self, name: str, max_bytes: int, until: float) -> bytes:
+    def _download(self, name: str, max_bytes: int) -> bytes:
         buckets = self._buckets  # another thread may find out meanwhile that the first of them is not there
         url = f"{self._objects(buckets[0])}/{quote(name, safe='')}"
         headers = {"Range": f"bytes=0-{max_bytes}", "Accept-Encoding": "gzip"}  # gzip: as it is stored
-        patience = max(min(PATIENCE_S, until - time.monotonic()), 0.001)
+        patience = max(deadline.remaining(PATIENCE_S), 0.001)
         options: dict[str, Any] = {"timeout": patience, "stream": True, "allow_redirects": False}
         with closing(self._session.get(url, params={"alt": "media"}, headers=headers, **options)) as answer:
             is_missing = answer.status_code in (FORBIDDEN, NOT_FOUND)
             if is_missing and len(buckets) > 1 and not self._is_there(buckets[0], options):
                 self._buckets = buckets[1:]
-                return self._download(name, max_bytes, until)
+                return self._download(name, max_bytes)
             if answer.status_code == NOT_FOUND:
                 raise BadModel(f"{name} is not in bucket {buckets[0]}")
             if answer.status_code == EMPTY:
                 raise BadModel(f"{name} is empty")
             if answer.status_code not in (OK, PARTIAL):
                 raise StoreUnavailable(f"{name} could not be read: the store answered {answer.status_code}")
-            content = _content(answer, name, max_bytes, until)
+            content = _content(answer, name, max_bytes)
         if not content:
             raise BadModel(f"{name} is empty")
         return content
@@ -166,14 +163,14 @@ class CloudModelStore:
             return bool(answer.status_code == OK)
 
 
-def _content(answer: Response, name: str, max_bytes: int, until: float) -> bytes:
+def _content(answer: Response, name: str, max_bytes: int) -> bytes:
     """Return an answer's decoded content; never more than ``max_bytes`` and a piece are in memory."""
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise BadModel(f"{name} has a content encoding that is not used here")
     decode = _gunzip(name) if encoding == "gzip" else lambda piece, most: piece
     content = BytesIO()
-    for piece in _pieces(answer, until):
+    for piece in _pieces(answer):
         content.write(decode(piece, max_bytes + 1 - content.tell()))
         if content.tell() > max_bytes:
             raise BadModel(f"{name} is larger than {max_bytes} bytes")
@@ -181,11 +178,9 @@ def _content(answer: Response, name: str, max_bytes: int, until: float) -> bytes
     return content.getvalue()
 
 
-def _pieces(answer: Response, until: float) -> Iterator[bytes]:
+def _pieces(answer: Response) -> Iterator[bytes]:
     """Yield the body as it arrives: a read of a certain size would wait until all of it is there."""
     while piece := answer.raw.read1(PIECE, decode_content=False):
-        if time.monotonic() > until:
-            raise TimeoutError
         yield piece
 
 
