@@ -12,8 +12,10 @@ PAGE = 100
 """How many minutes one run of the reconciler checks, the oldest first: more than pass between two runs."""
 
 
-def counted(at_ms: int, now_ms: int) -> dict[str, object]:
-    """Return the increments for an event of ``at_ms`` whose list is written now, by path."""
+def counted(at_ms: int | None, now_ms: int) -> dict[str, object]:
+    """Return the increments for an event of ``at_ms`` whose list is written now, by path; none if it has no time."""
+    if at_ms is None:
+        return {}
     minute = f"{TRAFFIC}/{minute_of(now_ms)}"
     return {f"{minute}/{name}": increment(1) for name in (EVENTS, bucket_of(now_ms - at_ms))}
 

@@ -57,4 +57,4 @@ class DismissedWrittenHandler:
         )
 
     def _traffic(self, event: DismissedWritten) -> dict[str, object]:
-        return traffic_counter.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}
+        return traffic_counter.counted(event.at_ms, self._clock.now_ms())

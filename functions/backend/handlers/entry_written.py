@@ -89,7 +89,7 @@ class EntryWrittenHandler:
         return self._rate.is_too_fast(author)
 
     def _traffic(self, event: EntryWritten) -> dict[str, object]:
-        return traffic_counter.counted(event.at_ms, self._clock.now_ms()) if event.at_ms is not None else {}
+        return traffic_counter.counted(event.at_ms, self._clock.now_ms())
 
     def _undo_foreign(self, event: EntryWritten) -> None:
         write = Write(event.key, event.before, event.after, event.author, event.event_id)
