@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ from bookrec.ranking import LIST_SIZE
 from local.accounts import READERS
 from local.bucket import Bucket
 from local.reader import Reader
+from local.reloads import FRAMEWORK
 from local.stack import Addresses
 from tests.clone import ROOT, clone_into, environment_of
 from tests.waiting import wait_until
@@ -65,11 +67,25 @@ class Job:
         return self.log.read_text()
 
     def processes(self):
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
+        """Return those that run, each with its command in ``info``: a later question may find it ended."""
+        return [
+            process
+            for process in psutil.process_iter(["cmdline", "environ", "status"])
+            if (process.info["environ"] or {}).get(TOKEN) == self._token
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+        ]
+
+    def running(self, *words):
+        """Return the processes whose command has these words."""
+        return [
+            process
+            for process in self.processes()
+            if set(words) <= {Path(word).name for word in process.info["cmdline"] or ()}
+        ]
 
     def the(self, *words):
         """Return the one process whose command has these words."""
-        [process] = [process for process in self.processes() if all(word in process.cmdline() for word in words)]
+        [process] = self.running(*words)
         return process
 
     def addresses(self):
@@ -98,14 +114,9 @@ class Job:
     def end(self):
         """End what a failed test has left, by id."""
         for process in self.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # It ended by itself.
+                process.kill()
         self._shell.wait()
-
-    def _is_ours(self, process):
-        try:
-            return process.environ().get(TOKEN) == self._token and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
 
 
 @pytest.fixture
@@ -127,7 +138,7 @@ def ignores_sigint(process):
 
 
 def workers_of(job):
-    return {process.pid for process in job.processes() if "functions-framework" in " ".join(process.cmdline())}
+    return {process.pid for process in job.running(FRAMEWORK)}
 
 
 def has_length(length):

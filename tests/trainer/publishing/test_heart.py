@@ -46,7 +46,11 @@ def beating(database):
 
 
 def programs():
-    return [child for child in psutil.Process().children() if heart.PROGRAM in child.cmdline()]
+    return [
+        process
+        for process in psutil.process_iter(["ppid", "cmdline"])
+        if process.info["ppid"] == os.getpid() and heart.PROGRAM in (process.info["cmdline"] or ())
+    ]
 
 
 def test_a_library_that_holds_the_interpreter_does_not_stop_the_heart(database, beating):
