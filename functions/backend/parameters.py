@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 
 from firebase_functions.params import IntParam, StringParam
@@ -22,8 +23,10 @@ QUIET_SECONDS = IntParam(
     "RETRAIN_QUIET_SECONDS", default=60, description="Retrain when no entry has changed for this long."
 )
 MINIMUM_CHANGES = IntParam(
-    "RETRAIN_MINIMUM_CHANGES", default=20, description="Retrain only after this many changed entries."
+    "RETRAIN_MINIMUM_CHANGES", default=20, description="Retrain only after this many changed entries, at most 100000."
 )
+MOST_COUNTED = 100_000
+"""Each check of the policy counts up to the minimum: 4.5 MB and some 60 MB of memory for so many."""
 MAXIMUM_AGE_SECONDS = IntParam(
     "RETRAIN_MAXIMUM_AGE_SECONDS", default=86_400, description="Retrain at the latest when a change is this old."
 )
@@ -161,7 +164,7 @@ def read_settings() -> Settings:
     )
     policy = Policy(
         quiet_ms=_whole(QUIET_SECONDS, least=0) * 1000,
-        minimum_changes=_whole(MINIMUM_CHANGES, least=0),
+        minimum_changes=_whole(MINIMUM_CHANGES, least=0, most=MOST_COUNTED),
         maximum_age_ms=_whole(MAXIMUM_AGE_SECONDS, least=0) * 1000,
         retry_ms=_whole(RETRY_SECONDS, least=0) * 1000,
         attempts=_whole(ATTEMPTS),
@@ -196,9 +199,9 @@ def read_settings() -> Settings:
     )
 
 
-def _whole(parameter: IntParam, least: int = 1) -> int:
+def _whole(parameter: IntParam, least: int = 1, most: int = sys.maxsize) -> int:
     assert isinstance(parameter.default, int)
-    return whole(parameter.name, os.environ.get(parameter.name), parameter.default, least)
+    return whole(parameter.name, os.environ.get(parameter.name), parameter.default, least, most)
 
 
 def _database_url(project: str, firebase: dict[str, str]) -> str:

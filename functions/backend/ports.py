@@ -109,8 +109,8 @@ class Database(Protocol):
         """Return the nodes of ``/archive`` and their ETag; None instead of the nodes if the ETag is still ``etag``."""
         ...
 
-    def pending(self) -> Pending:
-        """Return the changes since the last run's snapshot; reads the key of each."""
+    def pending(self, enough: int) -> Pending:
+        """Return the changes since the last run's snapshot, of which at most ``enough`` are counted and read."""
         ...
 
     def has_pending(self) -> bool:

@@ -189,20 +189,14 @@ class FirebaseDatabase:
 
     # -- marks -------------------------------------------------------------------------------------------------------
 
-    def pending(self) -> Pending:
-        """Read the number of marks, the oldest and the newest; those made up to the last clearing do not count.
+    def pending(self, enough: int) -> Pending:
+        """Three small requests, one of them for the oldest ``enough`` marks that were made after the last clearing.
 
-        Such marks are left if there were too many to be removed at once. Only then are the later ones read themselves,
-        and not just all keys.
+        Earlier marks do not count; they are left if there were too many to be removed at once.
         """
-        node = self._node(paths.CHANGES)
-        first, last = node.order_by_child("at").limit_to_first(1), node.order_by_child("at").limit_to_last(1)
-        noted, oldest = self._concurrently([self._first(f"{CLEARED}/{CHANGES}").get, first.get])
-        if not children(oldest) or _at(oldest) > whole(noted):
-            keys, newest = self._concurrently([lambda: node.get(shallow=True), last.get])
-            return Pending(len(children(keys)), _at(oldest), _at(newest))
-        later = marks.made_after(node, whole(noted)).values()
-        return Pending(len(later), min(later), max(later)) if later else Pending()
+        node, cleared = self._node(paths.CHANGES), whole(self._first(f"{CLEARED}/{CHANGES}").get())
+        oldest = marks.made_after(node, cleared, enough).values()
+        return Pending(len(oldest), min(oldest), marks.newest(node)) if oldest else Pending()
 
     def has_pending(self) -> bool:
         """Ask for one mark that was made after the last clearing."""
@@ -363,8 +357,3 @@ class FirebaseDatabase:
 
     def _nodes(self, path: str) -> Sequence[Any]:
         return [node_at(path) for node_at in (self._all if path in OF_READERS else self._all[:1])]
-
-
-def _at(node: object) -> int:
-    times = [mark.get("at") for mark in children(node).values() if isinstance(mark, Mapping)]
-    return int(times[0]) if times and isinstance(times[0], (int, float)) else 0

@@ -27,6 +27,9 @@ TRIES = 4
 BATCH = 1_000
 """How many marks go one at a time in a round, the oldest: 2,000 requests, eight at a time, some seconds."""
 
+LATEST = 2**53
+"""No time is later; but texts come after all numbers."""
+
 ROUNDS = 10
 """How many rounds a caller that can wait a minute makes."""
 
@@ -42,7 +45,7 @@ def clear(
     node, cleared = node_at(path), 0
     for _ in range(rounds):
         oldest = list(children(_up_to(node, until).limit_to_first(BATCH).get()))
-        if len(oldest) > FEW and len(children(node.get(shallow=True))) <= largest:
+        if len(oldest) > FEW and len(children(node.order_by_key().limit_to_first(largest + 1).get())) <= largest:
             replaced = _replace(node, until)
             if replaced is not None:
                 return cleared + replaced
@@ -52,16 +55,24 @@ def clear(
     return cleared
 
 
-def made_after(node: Any, after: int, number: int = LARGEST) -> Mapping[str, int]:
+def made_after(node: Any, after: int, number: int) -> Mapping[str, int]:
     """Return when marks were made, by key, of those made after ``after`` (ms): the oldest ``number``."""
-    later = children(node.order_by_child("at").start_at(after + 1).limit_to_first(number).get())
-    times = {key: mark.get("at") for key, mark in later.items() if isinstance(mark, Mapping)}
-    return {key: at for key, at in times.items() if isinstance(at, int)}
+    return _times(node.order_by_child("at").start_at(after + 1).limit_to_first(number))
+
+
+def newest(node: Any) -> int:
+    """Return when the newest mark was made (ms since 1970); 0 if there is none."""
+    return max(_times(_up_to(node, LATEST).limit_to_last(1)).values(), default=0)
 
 
 def are_there(node: Any, until: int) -> bool:
     """Return whether a node has marks that were made up to ``until`` (ms)."""
     return bool(children(_up_to(node, until).limit_to_first(1).get()))
+
+
+def _times(query: Any) -> Mapping[str, int]:
+    times = {key: mark.get("at") for key, mark in children(query.get()).items() if isinstance(mark, Mapping)}
+    return {key: at for key, at in times.items() if isinstance(at, int)}
 
 
 def _up_to(node: Any, until: int) -> Any:

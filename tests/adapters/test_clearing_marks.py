@@ -186,19 +186,20 @@ def test_marks_that_are_left_since_there_were_too_many_ask_for_no_run_once_they_
     monkeypatch.setattr(marks, "BATCH", 2)
     monkeypatch.setattr(marks, "ROUNDS", 1)
     mark(node_at, **{f"k{number:02}": 10 + number for number in range(20)})
-    assert database.pending() == Pending(20, 10, 29)
+    assert database.pending(50) == Pending(20, 10, 29)
+    assert database.pending(7) == Pending(7, 10, 29)
     assert database.has_pending()
     assert database.clear_marks(paths.CHANGES, 50) == 2
     assert len(left(node_at)) == 18
-    assert database.pending() == Pending()
+    assert database.pending(50) == Pending()
     assert not database.has_pending()
     mark(node_at, k07=60, new=55, newer=70)  # one of them is renewed
     node_at._node_at(paths.CHANGES).update({"text": "x", "words": {"at": "soon"}})
-    assert database.pending() == Pending(3, 55, 70)
+    assert database.pending(50) == Pending(3, 55, 70)
     assert database.has_pending()
     monkeypatch.setattr(marks, "BATCH", 50)
     assert database.clear_marks(paths.CHANGES, 50) == 17
-    assert database.pending() == Pending(3, 55, 70)
+    assert database.pending(50) == Pending(3, 55, 70)
     assert database.has_pending()
 
 

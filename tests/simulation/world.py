@@ -16,6 +16,7 @@ from bookrec.reordering import exploration
 from bookrec.shelf import MAX_SHELF
 from bookrec.usage import dismissed
 from bookrec.usage.dismissed import MAX_DISMISSED
+from bookrec_database import marks
 from tests.fakes import load_fake
 from tests.simulation import checks
 from tests.simulation.actors import BEGIN_MS, Operator, Reader, Trainer, change_catalogue, librarian, phone, stranger
@@ -64,9 +65,10 @@ class World:
         self.had_tensorflow = "tensorflow" in sys.modules  # other tests may have imported it
         self._page, self._budget_ms = (4, 0) if self.rng.random() < 0.15 else (200, 80_000)
         self._readers_page, self._entries_page = (2, 5) if self.rng.random() < 0.4 else (200, 2_000)
+        self._most_marks = marks.LARGEST
         self.isbns = [f"isbn-{number:03}" for number in range(16)]
         if self.kind == "large shelf" and not self._is_huge:
-            self._page, self._readers_page, self._entries_page = 4, 2, 5
+            self._page, self._readers_page, self._entries_page, self._most_marks = 4, 2, 5, 40
         self.user_ids = [f"reader-{number}" for number in range(self.rng.randrange(2, 5))]
         self.deadly = self.user_ids[-1] if self.kind == "deadly reader" else None
         self.readers = [Reader(self, user_id) for user_id in self.user_ids]
@@ -162,6 +164,7 @@ class World:
             mock.patch.multiple(shelf_walk, READERS=self._readers_page, ENTRIES=self._entries_page),
             mock.patch.multiple(reconcile, BUDGET_MS=self._budget_ms, WATERMARK_MS=self._budget_ms),
             mock.patch.object(shelf, "MAX_SHELF", 6 if self.kind == "large shelf" and not self._is_huge else MAX_SHELF),
+            mock.patch.multiple(marks, LARGEST=self._most_marks, BATCH=min(marks.BATCH, self._most_marks)),
             mock.patch.object(dismissed, "MAX_DISMISSED", self._most_dismissed),
             mock.patch.object(model_published, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),
             mock.patch.object(similar_books, "TASKS_AT_ONCE", 1 if self.kind == "slow queue" else 16),

@@ -83,7 +83,7 @@ def test_any_order_and_duplication_of_events_ends_in_the_list_of_the_final_shelf
     for number in (*order, order[0]):
         world.backend.entry_written(events[number])
     assert_list_matches(world, "u")
-    assert world.database.pending().changes == 1
+    assert world.database.pending(9).changes == 1
 
 
 def test_a_shelf_that_changes_between_reading_and_writing_is_read_again(world):
@@ -555,16 +555,16 @@ def test_a_hundred_duplicate_checks_start_one_run(world):
     assert world.jobs.started[0][1] == 2  # greater than the live model's fence
 
 
-def test_a_check_reads_the_keys_of_all_changes_once_and_a_new_model_never(world, monkeypatch):
-    for number in range(6):
+def test_a_check_reads_as_many_changes_as_are_enough_once_and_a_new_model_none(world, monkeypatch):
+    for number in range(8):
         write(world, f"k{number}", entry("u", f"isbn00{number}"))
     pending, read = world.database.pending, []
-    monkeypatch.setattr(type(world.database), "pending", lambda self: read.append("all") or pending())
+    monkeypatch.setattr(type(world.database), "pending", lambda self, enough: read.append(enough) or pending(enough))
     world.publish("v3", 3)
     world.backend.model_published()
     assert not read
     assert world.backend.retrain(retrain_checks(world)[-1]) == "started"
-    assert read == ["all"]
+    assert read == [POLICY.minimum_changes]
 
 
 def test_a_check_that_is_delivered_early_waits_for_its_time(world):

@@ -184,7 +184,8 @@ class RetrainHandler:
         return "started"
 
     def _pending(self) -> Pending:
-        return Pending.of_all(database.pending() for database in (self._database, *self._others))
+        enough = self._policy.enough_changes
+        return Pending.of_all(database.pending(enough) for database in (self._database, *self._others))
 
     def _has_pending(self) -> bool:
         return any(database.has_pending() for database in (self._database, *self._others))

@@ -30,6 +30,11 @@ class Policy:
     longest_retry_ms: int = 3_600_000
     attempts: int = 5
 
+    @property
+    def enough_changes(self) -> int:
+        """How many pending changes have to be counted."""
+        return max(self.minimum_changes, 1)
+
     def retry_at(self, lease: Lease) -> int:
         """Return when the next run may start (milliseconds since 1970); 0 if the last one did not fail."""
         if not lease.failures:
@@ -48,7 +53,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Entries that changed since the last run's snapshot; times in milliseconds since 1970."""
+    """Entries that changed since the last run's snapshot; times in milliseconds since 1970.
+
+    Attributes:
+        changes: how many; counted only up to what is enough for a run.
+        oldest_at: when the first of them changed.
+        newest_at: when the last of them changed, counted or not.
+    """
 
     changes: int = 0
     oldest_at: int = 0
@@ -94,7 +105,7 @@ def decide(policy: Policy, pending: Pending, lease: Lease, now: int, model_is_li
         return Decision(False, f"{pending.changes} of at least {policy.minimum_changes} changes")
     if now < pending.newest_at + policy.quiet_ms:
         return Decision(False, "readers are still writing")
-    return Decision(True, f"{pending.changes} changes, and quiet since the last one")
+    return Decision(True, f"at least {pending.changes} changes, and quiet since the last one")
 
 
 def check_window(policy: Policy, now: int) -> tuple[str, int]:
