@@ -108,9 +108,17 @@ class Pages:
             self._tasks.enqueue(function, payload, *more)
 
 
-def measure(seed: int, quick: bool, sizes: tuple[int, ...] = ()) -> Row:
-    """Return the figures of all three, and the targets."""
+def measure(seed: int, quick: bool, sizes: Sequence[int] = (), fan_outs: Sequence[int] = ()) -> Row:
+    """Return the figures of all parts, and the targets.
+
+    Args:
+        seed: of the shelves.
+        quick: whether the default sizes are the small ones.
+        sizes: entries of each quiet sweep; empty for the default.
+        fan_outs: readers of each fan-out; empty for the default.
+    """
     sizes = sizes or (QUICK_SIZES if quick else SIZES)
+    fan_outs = fan_outs or (QUICK_FAN_OUTS if quick else FAN_OUTS)
     processes, folder = Processes(), OUT / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -120,7 +128,7 @@ def measure(seed: int, quick: bool, sizes: tuple[int, ...] = ()) -> Row:
             if hasattr(backends[0], "similar_books"):
                 result["similar"] = _similar(ready, backends[0], pages)
             result["fan_outs"] = []
-            for readers in QUICK_FAN_OUTS if quick else FAN_OUTS:
+            for readers in fan_outs:
                 uids = _shelve(ready, seed, readers, FAN_OUT_EACH)
                 result["fan_outs"].append({"readers": readers, **_fan_out(ready, backends[0], uids)})
                 print(f"a fan-out: {result['fan_outs'][-1]}", flush=True)
@@ -296,9 +304,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="up to ten thousand entries")
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--entries", type=int, nargs="+", default=[], help="only sweeps over these numbers of entries")
+    parser.add_argument("--entries", type=int, nargs="+", default=[], help="sweeps over these numbers of entries alone")
+    parser.add_argument("--readers", type=int, nargs="+", default=[], help="fan-outs to these numbers of readers alone")
     arguments = parser.parse_args()
-    figures = measure(arguments.seed, arguments.quick, tuple(arguments.entries))
+    figures = measure(arguments.seed, arguments.quick, arguments.entries, arguments.readers)
     show(figures)
     keep("cost", figures)
 
