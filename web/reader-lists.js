@@ -6,10 +6,19 @@ import { bookCard } from './reader-cards.js';
 import { keyedList } from './reader-parts.js';
 import { counted, explain } from './reader-words.js';
 
-const TRENDING = 'Trending';
-const NEWEST = 'New in the catalogue';
+/**
+ * @typedef {{key: string, name: string}} Chip  lists are told apart by their keys: a genre can have any name
+ */
+
+/** The lists for everybody, by the keys that `sharedLists` gives them. */
+const SHARED = [{ key: 'trending', name: 'Trending' }, { key: 'newest', name: 'New in the catalogue' }]; // prettier-ignore
 /** The chip that the reader's genres replace once they are loaded. */
-const GENRES = 'Your genres';
+const GENRES = { key: 'genres', name: 'Your genres' };
+
+/** @param {string} key */
+const isShared = (key) => SHARED.some((one) => one.key === key);
+/** @param {{genre: string}} genre */
+const genreKey = ({ genre }) => `genre:${genre}`;
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -35,6 +44,7 @@ export function setUpLists(reader, actions, entryOf, dismissed, say) {
   /** @type {Awaited<ReturnType<typeof client.sharedLists>> | null} */
   let shared = null;
   let pages = 0;
+  /** The key of the chosen list. */
   let chosen = '';
   let asked = 0;
 
@@ -50,9 +60,8 @@ export function setUpLists(reader, actions, entryOf, dismissed, say) {
 
   /** @returns {client.ShortItem[]} */
   function listed() {
-    if (chosen === TRENDING) return left(shared?.trending);
-    if (chosen === NEWEST) return left(shared?.newest);
-    return left(more?.genres.find(({ genre }) => genre === chosen)?.items);
+    if (isShared(chosen)) return left(shared?.[/** @type {'trending' | 'newest'} */ (chosen)]);
+    return left(more?.genres.find((one) => genreKey(one) === chosen)?.items);
   }
 
   /** @param {client.ShortItem[]} [items] */
@@ -74,23 +83,33 @@ export function setUpLists(reader, actions, entryOf, dismissed, say) {
     renderChips();
   }
 
-  function renderChips() {
-    const own = more ? more.genres.map(({ genre }) => genre) : [GENRES];
-    const names = list ? [TRENDING, NEWEST, ...own] : [];
-    const chips = $('lists');
-    const isSame = names.length === chips.childElementCount && names.every((name, i) => chips.children[i].textContent === name);
-    if (!isSame) {
-      const hadFocus = chips.contains(document.activeElement);
-      chips.replaceChildren(...names.map(chip));
-      if (hadFocus) /** @type {HTMLElement | undefined} */ ([...chips.children].find((one) => one.textContent === chosen))?.focus();
-    }
-    for (const each of chips.children) each.setAttribute('aria-pressed', String(each.textContent === chosen));
+  /** @returns {Chip[]} */
+  function offered() {
+    if (!list) return [];
+    const sharedNames = SHARED.map(({ name }) => name);
+    const own = more?.genres.map((one) => {
+      return { key: genreKey(one), name: sharedNames.includes(one.genre) ? `${one.genre} (genre)` : one.genre };
+    });
+    return [...SHARED, ...(own ?? [GENRES])];
   }
 
-  /** @param {string} name */
-  function chip(name) {
-    const button = h('button', { type: 'button', class: 'chip' }, name);
-    button.addEventListener('click', () => choose(name));
+  function renderChips() {
+    const wanted = offered();
+    const chips = $('lists');
+    const present = () => /** @type {HTMLElement[]} */ ([...chips.children]);
+    const isSame = wanted.length === chips.childElementCount && wanted.every(({ key }, i) => present()[i].dataset.key === key);
+    if (!isSame) {
+      const hadFocus = chips.contains(document.activeElement);
+      chips.replaceChildren(...wanted.map(chip));
+      if (hadFocus) present().find((one) => one.dataset.key === chosen)?.focus();
+    }
+    for (const each of present()) each.setAttribute('aria-pressed', String(each.dataset.key === chosen));
+  }
+
+  /** @param {Chip} chip */
+  function chip({ key, name }) {
+    const button = h('button', { type: 'button', class: 'chip', 'data-key': key }, name);
+    button.addEventListener('click', () => choose(key));
     return button;
   }
 
@@ -111,18 +130,19 @@ export function setUpLists(reader, actions, entryOf, dismissed, say) {
     }
   }
 
-  /** @param {string} name */
-  async function choose(name) {
+  /** @param {string} key */
+  async function choose(key) {
     try {
-      if (name === TRENDING || name === NEWEST) shared ??= await client.sharedLists(reader);
+      if (isShared(key)) shared ??= await client.sharedLists(reader);
       else if (!more && !(await load())) return;
     } catch (error) {
       say(explain(error));
       return;
     }
-    chosen = name === GENRES ? more?.genres[0]?.genre ?? '' : name;
+    const [first] = more?.genres ?? [];
+    chosen = key !== GENRES.key ? key : first ? genreKey(first) : '';
     render();
-    if (name === GENRES && !chosen) say('Rate some books you like, and your genres appear here.');
+    if (key === GENRES.key && !chosen) say('Rate some books you like, and your genres appear here.');
     else if (!listed().length) say('There is nothing on this list yet.');
   }
 
@@ -155,7 +175,7 @@ export function setUpLists(reader, actions, entryOf, dismissed, say) {
       }
       if (wasLoaded && now && !(await load())) return;
       if (!wasLoaded || !now) [more, pages] = [null, 0];
-      if (![TRENDING, NEWEST].includes(chosen) && !listed().length) chosen = '';
+      if (!isShared(chosen) && !listed().length) chosen = '';
       render();
     },
     /** Forget everything: somebody else may sign in. */

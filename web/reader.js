@@ -5,6 +5,7 @@ import { h, show } from './elements.js';
 import { bookCard, shelfEntry } from './reader-cards.js';
 import { setUpSignIn } from './reader-sign-in.js';
 import { setUpCopy } from './reader-copy.js';
+import { setUpDismissed } from './reader-dismissed.js';
 import { setUpFind } from './reader-find.js';
 import { setUpShown } from './reader-shown.js';
 import { setUpSimilar } from './reader-similar.js';
@@ -37,7 +38,7 @@ const state = {
   list: undefined,
   /** @type {Entry[]} */
   shelf: [],
-  /** The ISBNs of dismissed books: they leave the screen at once, before the list follows. @type {Set<string>} */
+  /** The ISBNs of dismissed books, the latest first: they leave the screen at once, before the list follows. @type {Set<string>} */
   dismissed: new Set(),
   hasShelf: false,
   /** @type {Map<string, Book | null>} what the catalogue said, by ISBN */
@@ -100,11 +101,15 @@ const actions = {
   /** @param {Book} book */
   dismiss(book) {
     const { title } = parts(book.title);
-    const back = () => client.undismiss(reader, book.isbn);
     write('you dismissed a book', `${title} will not be recommended.`, () => client.dismiss(reader, book.isbn), {
       label: 'Undo',
-      act: () => write('you took it back', `${title} may be recommended again.`, back),
+      act: () => actions.takeBack(book),
     });
+  },
+  /** @param {Book} book */
+  takeBack(book) {
+    const { title } = parts(book.title);
+    write('you took it back', `${title} may be recommended again.`, () => client.undismiss(reader, book.isbn));
   },
   /** @param {Book} book */
   similar(book) {
@@ -156,6 +161,7 @@ function follow() {
       renderList();
       similar.render();
       lists.render();
+      dismissed.changed();
     }, denied),
     client.onModel(reader, (model) => {
       state.hasModel = model !== null;
@@ -213,6 +219,7 @@ async function learnAbout(isbns) {
   }
   renderShelf();
   renderList();
+  dismissed.render();
 }
 
 /** @param {string} isbn @returns {Book} */
@@ -374,6 +381,7 @@ function userChanged(user) {
   similar.close();
   importing.userChanged(user);
   lists.close();
+  dismissed.close();
   if (!user) return;
   follow();
   enter();
@@ -389,6 +397,9 @@ const importing = setUpImport(reader, () => (state.hasShelf ? state.shelf : null
 }); // prettier-ignore
 setUpCopy(reader, toast);
 const lists = setUpLists(reader, actions, entryOf, () => state.dismissed, (problem) => toast(problem));
+const dismissed = setUpDismissed(() => state.dismissed, (isbn) => {
+  return { book: bookOf(isbn), isGone: state.books.get(isbn) === null };
+}, learnAbout, actions.takeBack); // prettier-ignore
 setUpSignIn(reader, () => $('main').focus({ preventScroll: true }));
 $('sign-out').addEventListener('click', () => {
   importing.forget();

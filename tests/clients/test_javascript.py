@@ -65,6 +65,17 @@ def test_a_book_is_dismissed_and_that_is_taken_back_as_the_rules_demand(reader, 
     assert database.get("Users/ana/dismissals/count") == 0
 
 
+def test_a_list_was_shown_is_said_once_for_each_list(reader, database):
+    made = as_stored(full_and_bare_list()[0])
+    database.put("Users/ana", {"id": "ana", "recommendations": made})
+    assert reader("listShown", uid="ana", listId=made["listId"]) is True
+    shown = database.get("Users/ana/shown")
+    assert (shown["listId"], type(shown["at"])) == (made["listId"], int)
+    assert reader("listShown", uid="ana", listId=made["listId"]) is False
+    assert reader("listShown", uid="ana", listId="replaced meanwhile") is False
+    assert database.get("Users/ana/shown") == shown
+
+
 def test_a_profile_is_changed_and_its_list_stays(reader, database):
     made = as_stored(full_and_bare_list()[0])
     database.put("Users/ana", {"id": "ana", "firstname": "A", "recommendations": made})

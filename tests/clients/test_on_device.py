@@ -266,6 +266,7 @@ def test_a_file_that_differs_from_the_published_one_is_rejected(
 def app(kotlin):
     """The program over an empty database."""
     kotlin("tree", tree={})
+    kotlin("deny", paths=[])
     return kotlin
 
 
@@ -306,6 +307,17 @@ def test_the_kotlin_dismisses_a_book_and_takes_that_back(app):
     app("undo", uid="ana", isbn="a.1")
     assert app("readDismissed", uid="ana") == ["b"]
     assert app("show")["Users"]["ana"]["dismissals"] == {"count": 1, "last": "a,1"}
+
+
+def test_the_kotlin_says_once_that_a_list_was_shown(app):
+    app("tree", tree={"Users": {"ana": {"recommendations": {"listId": "x"}}}})
+    assert app("listShown", uid="ana", listId="x") is True
+    shown = app("show")["Users"]["ana"]["shown"]
+    assert (shown["listId"], type(shown["at"])) == ("x", int)
+    assert app("listShown", uid="ana", listId="x") is False
+    assert app("show")["Users"]["ana"]["shown"] == shown
+    app("deny", paths=["Users/ana/shown"])
+    assert app("listShown", uid="ana", listId="y") is False
 
 
 def test_the_kotlin_changes_a_profile_field_by_field(app):

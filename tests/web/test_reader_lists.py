@@ -21,10 +21,22 @@ def shelf(catalogue):
 @pytest.fixture
 def trending(stack, catalogue):
     """What a sweep writes, once enough readers have shelved something."""
-    items = [{name: book.get(name, "") for name in ("isbn", "title", "author", "image")} for book in catalogue[60:70]]
-    node = {"generatedAt": 1, "items": [{**item, "source": "popular"} for item in items]}
-    stack.admin_put("Shared_Lists/trending", node)
+    items = items_of(catalogue[60:70])
+    stack.admin_put("Shared_Lists/trending", {"generatedAt": 1, "items": items})
     return [item["isbn"] for item in items]
+
+
+LIST = {"generatedAt": 1, "modelVersion": "none", "source": "popular", "basedOn": {"entries": 0, "digest": "none"}}
+
+
+def items_of(books):
+    fields = ("isbn", "title", "author", "image")
+    return [{**{name: book.get(name, "") for name in fields}, "source": "popular"} for book in books]
+
+
+def is_fanned_out(stack):
+    fanout = stack.admin_get("Recommender/status/fanout") or {"shards": 1}
+    return len(fanout.get("done") or ()) >= fanout["shards"]
 
 
 def more(page):
@@ -87,6 +99,29 @@ def test_genres_trending_and_new_books_by_keyboard(visit, new_reader, shelf, sta
         page.wait_for_timeout(50)
     expect(page.locator("#next > .book")).to_have_count(40)
     expect(page.locator("#next")).to_be_focused()
+
+
+def test_a_genre_with_the_name_of_another_list_has_a_chip_of_its_own(visit, new_reader, stack, catalogue, trending):
+    wait_until(lambda: is_fanned_out(stack))  # it writes the lists of all readers
+    ana = new_reader()
+    books = [items_of(catalogue[start : start + 10]) for start in (100, 110, 120, 130)]
+    names = ("Trending", "New in the catalogue", "Your genres")
+    genres = [{"genre": name, "items": items} for name, items in zip(names, books, strict=False)]
+    more_lists = {"listId": "a list", "next": [books[3]], "genres": genres}
+    stack.admin_put(f"More_Lists/{ana.uid}", more_lists)
+    stack.admin_put(paths.recommendations(ana.uid), {**LIST, "listId": "a list", "items": books[3]})
+    page = signed_in(visit(), ana)
+    pressed = page.get_by_role("group", name="More lists").get_by_role("button", pressed=True)
+    chips(page).nth(2).click()
+    own = ["Trending (genre)", "New in the catalogue (genre)", "Your genres"]
+    expect(chips(page)).to_have_text(["Trending", "New in the catalogue", *own])
+    for place, genre in enumerate(genres, start=2):
+        chips(page).nth(place).click()
+        expect(pressed).to_have_text([own[place - 2]])
+        assert shown(page, "#listed") == [item["isbn"] for item in genre["items"]]
+    chips(page).nth(0).click()
+    expect(pressed).to_have_text(["Trending"])
+    assert shown(page, "#listed") == trending
 
 
 def test_dismissed_books_are_on_none_of_the_lists(visit, new_reader, shelf, stack, trending):

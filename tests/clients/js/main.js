@@ -12,6 +12,7 @@ import * as model from './model.js';
 import { OnDevice } from './onDevice.js';
 import { changeProfile } from './profile.js';
 import * as shelf from './shelf.js';
+import { listShown } from './shown.js';
 import { similarTo } from './similar.js';
 import { edition, topTen } from './topTen.js';
 
@@ -94,6 +95,7 @@ const calls = {
   dismiss: async ({ uid, isbn }) => (await dismissals.dismiss(db, uid, isbn)) ?? null,
   undo: async ({ uid, isbn }) => (await dismissals.undo(db, uid, isbn)) ?? null,
   readDismissed: ({ uid }) => dismissals.readDismissed(db, uid),
+  listShown: ({ uid, listId }) => listShown(db, uid, listId),
   changeProfile: async ({ uid, fields }) => (await changeProfile(db, uid, fields)) ?? null,
   async refresh() {
     try {

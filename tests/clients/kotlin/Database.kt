@@ -10,6 +10,8 @@ annotation class IgnoreExtraProperties
 
 class DatabaseError(val message: String)
 
+class DatabaseException(message: String) : RuntimeException(message)
+
 interface ValueEventListener {
     fun onDataChange(snapshot: DataSnapshot)
 
@@ -65,6 +67,12 @@ class DatabaseReference internal constructor(path: List<String>) : Query(path, n
 
     fun push(): DatabaseReference = child("-N%04d".format(FirebaseDatabase.pushed++))
 
+    fun setValue(value: Any?): Task<Void?> {
+        if (path.joinToString("/") in FirebaseDatabase.denied) return Task(Result.failure(DatabaseException("Permission denied")))
+        FirebaseDatabase.set(path, (plain(value) as? Map<*, *>)?.mapValues { filledIn(it.value, null) } ?: value)
+        return Task(Result.success(null))
+    }
+
     fun updateChildren(update: Map<String, Any?>): Task<Void?> {
         for ((place, value) in update) FirebaseDatabase.set(path + place.split("/"), plain(value))
         return Task(Result.success(null))
@@ -84,6 +92,7 @@ class FirebaseDatabase private constructor() {
 
     companion object {
         var tree: MutableMap<String, Any?> = mutableMapOf()
+        var denied: List<String> = emptyList()
         val listeners = mutableListOf<ValueEventListener>()
         internal var pushed = 0
         internal var now = 1_700_000_000_000L

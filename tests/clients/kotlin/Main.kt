@@ -25,6 +25,7 @@ private fun shown(candidate: Candidate) = listOf(candidate.isbn, candidate.score
 
 private fun answer(call: Call): Any? = when (val name = call.text("call")) {
     "tree" -> null.also { FirebaseDatabase.tree = call.map("tree").toMutableMap() }
+    "deny" -> null.also { FirebaseDatabase.denied = call.texts("paths") }
     "show" -> FirebaseDatabase.tree
     "bucket" -> null.also { FirebaseStorage.bucket = File(call.text("folder")) }
     "watchList" -> {
@@ -42,6 +43,7 @@ private fun answer(call: Call): Any? = when (val name = call.text("call")) {
     "dismiss" -> runBlocking { Dismissals(call.text("uid")).dismiss(call.text("isbn")) }.let { null }
     "undo" -> runBlocking { Dismissals(call.text("uid")).undo(call.text("isbn")) }.let { null }
     "readDismissed" -> runBlocking { Dismissals(call.text("uid")).read() }
+    "listShown" -> runBlocking { listShown(call.text("uid"), call.text("listId")) }
     "changeProfile" -> runBlocking { changeProfile(call.text("uid"), mapOf("firstname" to call.text("firstname"))) }.let { null }
     "current" -> ModelStore(File(call.text("folder"))).current()?.path
     "refresh" -> try {
