@@ -49,10 +49,12 @@ class Database(Protocol):
         """Return what ``/Recommender/writes`` says of each: it grows with each write of the list."""
         ...
 
-    def remove_dismissals(self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]) -> Collection[str]:
+    def remove_dismissals(
+        self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]
+    ) -> Collection[str] | None:
         """Remove the dismissals that ``chosen`` returns, by key, and set the count to what is left; return the keys.
 
-        It is one write, and only if the reader's node is still what ``chosen`` saw.
+        It is one write, and only if the reader's node is still what ``chosen`` saw; None if nothing was written.
         """
         ...
 

@@ -236,6 +236,8 @@ class Sweep:
                 continue
             reasons = reader.dismissals.removable(now)
             removed = self._database.remove_dismissals(user_id, lambda present: present.removable(now).keys())
+            if removed is None:
+                continue
             for reason, number in sorted(Counter(reasons[key].reason for key in removed if key in reasons).items()):
                 logs.warning("dismissals are removed", reader=logs.user_key(user_id), reason=reason, number=number)
             self.repaired["dismissals"] += 1

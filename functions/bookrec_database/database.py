@@ -106,10 +106,12 @@ class FirebaseDatabase:
         rows = zip(user_ids, nodes[0::2], nodes[1::2], strict=True)
         return {user_id: parse_reader(*row) for user_id, *row in rows}
 
-    def remove_dismissals(self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]) -> Collection[str]:
+    def remove_dismissals(
+        self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]
+    ) -> Collection[str] | None:
         """A conditional write of the reader's whole node: what is removed and the count are apart in it.
 
-        If others write to the node all the time, nothing is removed: the next sweep tries again.
+        If others write to the node all the time, nothing is written: the next sweep tries again.
         """
         node = self._node(f"{paths.USERS}/{user_id}")
         present, etag = node.get(etag=True)
@@ -120,13 +122,13 @@ class FirebaseDatabase:
             removed = set(chosen(dismissals))
             left = {key: at for key, at in dismissed.items() if key not in removed}
             if not removed and dismissals.count == len(left):
-                return ()
+                break
             if left:
                 fields |= {DISMISSED: left, BOOKKEEPING: {**children(noted), "count": len(left)}}
             is_done, present, etag = node.set_if_unchanged(etag, fields)  # an empty object removes the node
             if is_done:
                 return removed
-        return ()
+        return None
 
     def list_writes(self, user_ids: Sequence[str]) -> Mapping[str, int]:
         """Read a number of some bytes for each, at the same time."""
