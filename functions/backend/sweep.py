@@ -178,7 +178,7 @@ class Sweep:
         A list may be written while this runs, with what goes with it. So both change in one update: a list that loses
         what went with it says so, and is made again.
 
-        Cost: the keys of both nodes, about 36 bytes a reader each.
+        Cost: the keys of both nodes, about 36 bytes a reader each, which take ten times as much memory (docs/scale.md).
         """
         listed = self._database.with_more_lists()  # before the readers: what comes later has come with its list
         left = sorted(set(listed) - set(self._database.user_ids())) if listed else []
