@@ -50,7 +50,7 @@ def test_nothing_is_there_at_first(database):
     assert database.records() == {}
     assert database.clear_changes(10**15) == 0
     assert database.pointer() is None
-    assert database.pending().changes == 0
+    assert database.pending(10).changes == 0
     assert not database.has_pending()
     assert database.status("model") is None
     assert list(database.dirty_readers()) == []
@@ -110,12 +110,12 @@ def test_a_page_is_whole_also_where_the_entry_that_it_follows_is_gone(database):
 
 def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database):
     database.update({"Users/u/id": "u", f"{paths.CHANGES}/k1": {"at": TIMESTAMP}, f"{paths.CHANGES}/k2": {"at": 5}})
-    pending = database.pending()
+    pending = database.pending(10)
     assert (pending.changes, pending.oldest_at) == (2, 5)
     assert database.has_pending()
     assert pending.newest_at > 1_600_000_000_000
     database.update({f"{paths.CHANGES}/k1": None})
-    assert database.pending().newest_at == 5
+    assert database.pending(10).newest_at == 5
     assert list(database.user_ids()) == ["u"]
 
 
@@ -227,10 +227,10 @@ def test_whose_shelf_has_changed_is_found_by_the_mark(database):
 def test_marks_up_to_a_time_are_cleared_and_later_ones_stay(database):
     database.update({f"{paths.CHANGES}/{key}": {"at": at} for key, at in (("a", 1), ("b", 2), ("c", 3))})
     assert database.clear_changes(2) == 2
-    assert database.pending().changes == 1
+    assert database.pending(10).changes == 1
     assert database.has_pending()
     assert database.clear_marks(paths.CHANGES, 3) == 1
-    assert database.pending().changes == 0
+    assert database.pending(10).changes == 0
     assert not database.has_pending()
 
 
