@@ -159,6 +159,18 @@ def test_readers_come_in_pages_with_all_marks_and_numbers_apart(database):
     assert database.readers_after("12", 2, numbered=True) == ({}, None)
 
 
+def test_who_had_a_list_written_comes_in_the_range_of_a_page_of_readers(database):
+    database.update(
+        {f"{paths.LIST_WRITES}/{user_id}": number for number, user_id in enumerate(["7", "12", "a", "b", "c"])}
+    )
+    assert database.listed("", "b", 9) == ["a", "b"]
+    assert database.listed("a", None, 9) == ["b", "c"]
+    assert database.listed("a", None, 1) == ["b"]
+    assert database.listed("12", "b", 9) == ["a", "b"]
+    assert database.listed("", "7", 9, numbered=True) == ["7"]
+    assert database.listed("7", None, 9, numbered=True) == ["12"]
+
+
 def test_who_has_no_list_is_found_by_an_index(database):
     database.update({f"{paths.USERS}/{user_id}/id": user_id for user_id in ("a", "b", "c", "7")})
     database.update({f"{paths.recommendations('b')}/generatedAt": TIMESTAMP})
