@@ -11,7 +11,8 @@ INSTALLED = (".venv", ".venv-tflite", "functions/venv", "node_modules")
 
 def clone_into(folder):
     """Copy the files that git knows, link what is installed, and say that the setup is done; return the folder."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    command = ["git", "ls-files", "-z"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=300).stdout
     for name in filter(None, names.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)

@@ -1,5 +1,6 @@
 """Files for the machines and tools around the project: they can be read, and agree with what they repeat."""
 
+import ast
 import configparser
 import json
 import re
@@ -45,7 +46,7 @@ def test_the_development_container_has_every_python_that_the_project_supports():
 def test_a_python_in_a_folder_with_a_space_makes_the_environments():
     python, stamps = "/a b/python3.13", [f".setup/{name}" for name in ("dev", "functions", "tflite", "node")]
     words = ["make", "--dry-run", "--always-make", *stamps, f"PYTHON={python}"]
-    recipes = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    recipes = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
     assert f'"{python}" -m venv' in recipes
     assert recipes.count(f'"{python}"') == recipes.count(python)
 
@@ -75,10 +76,10 @@ def test_the_hooks_check_with_the_ruff_that_the_requirements_lock():
     for hook in hooks.values():
         program, *arguments = hook["entry"].split()
         assert hook["language"] == "system"
-        done = subprocess.run([ROOT / program, "--version"], capture_output=True, text=True, check=True)
+        done = subprocess.run([ROOT / program, "--version"], capture_output=True, text=True, check=True, timeout=300)
         assert done.stdout.split() == ["ruff", locked("ruff")]
         checked = [ROOT / program, *(word for word in arguments if word != "--fix"), __file__]
-        assert subprocess.run(checked, cwd=ROOT, capture_output=True).returncode == 0
+        assert subprocess.run(checked, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -107,5 +108,15 @@ def test_the_security_policy_names_a_way_that_every_repository_has_and_no_addres
 
 
 def test_no_file_holds_a_merge_that_nobody_has_finished():
-    done = subprocess.run(["git", "grep", "-lE", "^(<<<<<<<|>>>>>>>) "], cwd=ROOT, capture_output=True, text=True)
+    command = ["git", "grep", "-lE", "^(<<<<<<<|>>>>>>>) "]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_no_test_waits_for_ever_for_a_program_that_it_runs():
+    without = []
+    for path in sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("emulator/tests/**/*.py")]):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        runs = [call for call in calls if ast.unparse(call.func) == "subprocess.run"]
+        without += [f"{path}:{run.lineno}" for run in runs if "timeout" not in {word.arg for word in run.keywords}]
+    assert without == []

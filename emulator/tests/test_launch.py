@@ -16,7 +16,7 @@ def test_the_package_s_java_comes_first_on_path_and_has_a_version():
     env = firebase_tools.environment({"PATH": "/usr/bin:/bin"})
     assert Path(env["DATABASE_EMULATOR_BINARY_PATH"]).exists()
     done = subprocess.run(
-        ["java", "-Duser.language=en", "-version"], env=env, capture_output=True, text=True, check=True
+        ["java", "-Duser.language=en", "-version"], env=env, capture_output=True, text=True, check=True, timeout=300
     )
     assert 'version "21' in done.stderr
 
@@ -57,7 +57,7 @@ def test_any_other_jar_goes_to_the_real_java(tmp_path):
     real = fake_java(tmp_path, 'echo "real $*"')
     env = firebase_tools.environment({"PATH": f"{real}:{os.environ['PATH']}"})
     command = ["java", "-Duser.language=en", "-jar", "firestore.jar", "--port", "1"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout == "real -Duser.language=en -jar firestore.jar --port 1\n"
 
 

@@ -310,10 +310,11 @@ def _shelves_of(readers: Mapping[str, Reader], nodes: Mapping[str, object], now_
 
 def pace(clock: Clock, lists_per_second: float, bytes_per_second: float) -> Pace:
     """Return what waits until so many lists and bytes a second were written."""
+    # What goes with a list, or tells of it, is written with it, and is not a write of its own.
+    no_writes = tuple(f"{node}/" for node in (paths.MORE_LISTS, paths.EVENTS, paths.LIST_WRITES))
 
     def wait(batch: Mapping[str, object]) -> None:
-        # What goes with a list, or tells of it, is written with it, and is not a write of its own.
-        lists = sum(not path.startswith((f"{paths.MORE_LISTS}/", f"{paths.EVENTS}/")) for path in batch)
+        lists = sum(not path.startswith(no_writes) for path in batch)
         clock.sleep(max(lists / lists_per_second, len(json.dumps(batch)) / bytes_per_second))
 
     return wait

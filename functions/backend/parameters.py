@@ -23,7 +23,7 @@ QUIET_SECONDS = IntParam(
     "RETRAIN_QUIET_SECONDS", default=60, description="Retrain when no entry has changed for this long."
 )
 MINIMUM_CHANGES = IntParam(
-    "RETRAIN_MINIMUM_CHANGES", default=20, description="Retrain only after this many changed entries, at most 100000."
+    "RETRAIN_MINIMUM_CHANGES", default=20, description="Retrain only after this many changed entries, at most 100,000."
 )
 MOST_COUNTED = 100_000
 """Each check of the policy counts up to the minimum: 4.5 MB and some 60 MB of memory for so many."""

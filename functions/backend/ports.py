@@ -33,10 +33,6 @@ class Database(Protocol):
         """Return the keys of ``/Users``, ascending."""
         ...
 
-    def with_more_lists(self) -> Sequence[str]:
-        """Return the keys of ``/More_Lists``."""
-        ...
-
     def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
         """Return the profile, dismissals and list of each of the users."""
         ...
@@ -49,10 +45,23 @@ class Database(Protocol):
         """Return what ``/Recommender/writes`` says of each: it grows with each write of the list."""
         ...
 
-    def remove_dismissals(self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]) -> Collection[str]:
+    def remove_dismissals(
+        self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]
+    ) -> Collection[str] | None:
         """Remove the dismissals that ``chosen`` returns, by key, and set the count to what is left; return the keys.
 
-        It is one write, and only if the reader's node is still what ``chosen`` saw.
+        It is one write, and only if the reader's node is still what ``chosen`` saw; None if nothing was written.
+        """
+        ...
+
+    def listed(self, after: str, last: str | None, size: int, *, numbered: bool = False) -> Sequence[str]:
+        """Return who had a list written, at most ``size``, of the readers after ``after`` and up to ``last``.
+
+        Args:
+            after: an id; "" for all.
+            last: an id; None is the end.
+            size: how many there are at most: the first of them.
+            numbered: see ``readers_after``.
         """
         ...
 

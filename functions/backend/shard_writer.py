@@ -205,6 +205,7 @@ def _values(
     if not (is_same and reader.shows(ready.isbns, catalogue)):
         values[paths.recommendations(ready.user_id)] = node
         values[paths.more_lists(ready.user_id)] = ready.more_node(catalogue, version)
+        values[f"{paths.LIST_WRITES}/{ready.user_id}"] = increment(0)  # by the count, a sweep knows of the list
         items = {str(item["isbn"]): str(item["source"]) for item in ready.node["items"]}
         rows.made(str(node["listId"]), version, items, reader, TIMESTAMP)
         values |= rows.values

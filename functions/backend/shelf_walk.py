@@ -6,7 +6,7 @@ look like 32-bit integers. So a stretch of the walk is a range of ids, and the w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.ports import Database
@@ -17,6 +17,9 @@ from bookrec.reader import Reader
 
 READERS = 200
 """How many readers are read at a time: 600 kB."""
+
+LISTED = 1_000
+"""How many of those who had a list written are read with them: there are more if many have left."""
 
 ENTRIES = 2_000
 """How many entries are read at a time: 240 kB."""
@@ -30,11 +33,13 @@ class Stretch:
         readers: all who have a profile, a list, a mark or a valid entry.
         nodes: the entries that name them, and those that name nobody; of a shelf that fills a page on its own, the
             newest ``shelf.MAX_SHELF``.
+        left: who had a list written, and has no node under ``/Users`` now.
         last: the reader after whom the next stretch begins; None at the end.
     """
 
     readers: Mapping[str, Reader]
     nodes: Mapping[str, object]
+    left: Sequence[str]
     last: str | None
 
 
@@ -44,15 +49,16 @@ class ShelfWalk:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._page: Mapping[str, Reader] = {}
+        self._listed: Sequence[str] = ()
         self._range: tuple[str, str | None] | None = None
 
     def after(self, after: str) -> Stretch:
         """Return the stretch that follows a reader, or the first one for "".
 
-        Cost: ``ENTRIES`` entries, and every ``READERS`` readers a page of them with their lists and marks. A shelf that
-        a page of entries cuts off is read again from its beginning: on average half a shelf a page. A shelf that
-        fills a page costs that page and its newest ``shelf.MAX_SHELF`` entries. An id that looks like an integer costs
-        three requests more.
+        Cost: ``ENTRIES`` entries, and every ``READERS`` readers a page of them with their lists, marks and counts of
+        writes. A shelf that a page of entries cuts off is read again from its beginning: on average half a shelf a
+        page. A shelf that fills a page costs that page and its newest ``shelf.MAX_SHELF`` entries. An id that looks
+        like an integer costs three requests more.
         """
         self._turn_to(after)
         end = self._range[1] if self._range else None
@@ -66,7 +72,8 @@ class ShelfWalk:
         others = {user for user in map(user_id_of, nodes.values()) if user is not None} - listed.keys()
         numbered = sorted(filter(paths.is_number, others))
         readers = {**dict.fromkeys(sorted(others), Reader()), **self._database.readers(numbered), **listed}
-        return Stretch(readers, nodes, last)
+        left = [user_id for user_id in self._listed if _is_between(user_id, after, last) and user_id not in listed]
+        return Stretch(readers, nodes, left, last)
 
     def _turn_to(self, after: str) -> None:
         """Read the page of readers that follow ``after``, unless it is the present one."""
@@ -77,6 +84,7 @@ class ShelfWalk:
         ):
             return
         self._page, last = self._database.readers_after(after, READERS)
+        self._listed = self._database.listed(after, last, LISTED)
         self._range = after, last
 
     def _whole_shelves(self, nodes: Mapping[str, object], end: str | None) -> tuple[Mapping[str, object], str | None]:

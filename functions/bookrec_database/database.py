@@ -95,10 +95,6 @@ class FirebaseDatabase:
         """Read the keys of ``/Users`` without what is below them."""
         return sorted(children(self._node(paths.USERS).get(shallow=True)))
 
-    def with_more_lists(self) -> Sequence[str]:
-        """Read the keys of ``/More_Lists`` without what is below them."""
-        return list(children(self._node(paths.MORE_LISTS).get(shallow=True)))
-
     def readers(self, user_ids: Sequence[str]) -> Mapping[str, Reader]:
         """Two reads a user, all at the same time: profile, list and dismissals (3 kB, 30 bytes each); and the mark."""
         parents = (paths.USERS, paths.READERS)
@@ -106,10 +102,12 @@ class FirebaseDatabase:
         rows = zip(user_ids, nodes[0::2], nodes[1::2], strict=True)
         return {user_id: parse_reader(*row) for user_id, *row in rows}
 
-    def remove_dismissals(self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]) -> Collection[str]:
+    def remove_dismissals(
+        self, user_id: str, chosen: Callable[[Dismissals], Collection[str]]
+    ) -> Collection[str] | None:
         """A conditional write of the reader's whole node: what is removed and the count are apart in it.
 
-        If others write to the node all the time, nothing is removed: the next sweep tries again.
+        If others write to the node all the time, nothing is written: the next sweep tries again.
         """
         node = self._node(f"{paths.USERS}/{user_id}")
         present, etag = node.get(etag=True)
@@ -120,13 +118,13 @@ class FirebaseDatabase:
             removed = set(chosen(dismissals))
             left = {key: at for key, at in dismissed.items() if key not in removed}
             if not removed and dismissals.count == len(left):
-                return ()
+                break
             if left:
                 fields |= {DISMISSED: left, BOOKKEEPING: {**children(noted), "count": len(left)}}
             is_done, present, etag = node.set_if_unchanged(etag, fields)  # an empty object removes the node
             if is_done:
                 return removed
-        return ()
+        return None
 
     def list_writes(self, user_ids: Sequence[str]) -> Mapping[str, int]:
         """Read a number of some bytes for each, at the same time."""
@@ -153,9 +151,7 @@ class FirebaseDatabase:
         self, after: str, size: int, *, numbered: bool = False
     ) -> tuple[Mapping[str, Reader], str | None]:
         """Two reads: a page of whole nodes, 3 kB each, and the marks of the same range, 40 bytes each."""
-        keys = NUMBERS if numbered else TEXTS
-        if not numbered and is_number(after):  # it comes before all texts as a key, but among them as an id
-            after, keys = "", KeyRange(first=f"{after} ")
+        after, keys = _ids_after(after, numbered=numbered)
         users, most = self.page(paths.USERS, after, size, keys), MARKS_A_READER * size
         full = len(users) == size
         in_range = keys.up_to(list(users)[-1]) if full and not numbered else keys
@@ -164,6 +160,13 @@ class FirebaseDatabase:
         last = min(ends, key=key_order) if ends else None
         names = [key for key in users.keys() | known.keys() if last is None or key_order(key) <= key_order(last)]
         return {key: parse_reader(users.get(key), known.get(key)) for key in sorted(names, key=key_order)}, last
+
+    def listed(self, after: str, last: str | None, size: int, *, numbered: bool = False) -> Sequence[str]:
+        """One query for the counts of writes, 40 bytes each."""
+        after, keys = _ids_after(after, numbered=numbered)
+        in_range = keys if last is None or numbered else keys.up_to(last)
+        counted = self.page(paths.LIST_WRITES, after, size, in_range)
+        return [key for key in counted if last is None or key_order(key) <= key_order(last)]
 
     def without_list(self, size: int) -> Sequence[str]:
         """One query in the order of the index on the lists' times: what has none comes first."""
@@ -357,3 +360,12 @@ class FirebaseDatabase:
 
     def _nodes(self, path: str) -> Sequence[Any]:
         return [node_at(path) for node_at in (self._all if path in OF_READERS else self._all[:1])]
+
+
+def _ids_after(after: str, *, numbered: bool) -> tuple[str, KeyRange]:
+    """Return after which key, and in which range, the readers follow whose ids come after ``after``."""
+    if numbered:
+        return after, NUMBERS
+    if is_number(after):  # it comes before all texts as a key, but among them as an id
+        return "", KeyRange(first=f"{after} ")
+    return after, TEXTS

@@ -50,7 +50,7 @@ def test_nothing_is_there_at_first(database):
     assert database.records() == {}
     assert database.clear_changes(10**15) == 0
     assert database.pointer() is None
-    assert database.pending().changes == 0
+    assert database.pending(10).changes == 0
     assert not database.has_pending()
     assert database.status("model") is None
     assert list(database.dirty_readers()) == []
@@ -110,12 +110,12 @@ def test_a_page_is_whole_also_where_the_entry_that_it_follows_is_gone(database):
 
 def test_an_update_of_several_paths_fills_in_the_time_and_removes_nulls(database):
     database.update({"Users/u/id": "u", f"{paths.CHANGES}/k1": {"at": TIMESTAMP}, f"{paths.CHANGES}/k2": {"at": 5}})
-    pending = database.pending()
+    pending = database.pending(10)
     assert (pending.changes, pending.oldest_at) == (2, 5)
     assert database.has_pending()
     assert pending.newest_at > 1_600_000_000_000
     database.update({f"{paths.CHANGES}/k1": None})
-    assert database.pending().newest_at == 5
+    assert database.pending(10).newest_at == 5
     assert list(database.user_ids()) == ["u"]
 
 
@@ -140,10 +140,10 @@ def test_dismissals_are_part_of_a_reader_and_removed_with_their_count(database):
     assert database.readers(["u"])["u"].dismissals.counted(10) == ("1", "a.b")
     assert sorted(database.remove_dismissals("u", lambda present: {"1", *present.rejected})) == ["1", "\N{DRAGON}"]
     assert database.page("Users", "", 1)["u"] == {"id": "u", "dismissed": {"a,b": 6}, "dismissals": {"count": 1}}
-    assert database.remove_dismissals("u", lambda present: ()) == ()
+    assert database.remove_dismissals("u", lambda present: ()) is None
     assert list(database.remove_dismissals("u", lambda present: present.at)) == ["a,b"]
     assert database.page("Users", "", 1)["u"] == {"id": "u"}
-    assert database.remove_dismissals("nobody", lambda present: present.at) == ()
+    assert database.remove_dismissals("nobody", lambda present: present.at) is None
 
 
 def test_readers_come_in_pages_with_all_marks_and_numbers_apart(database):
@@ -157,6 +157,18 @@ def test_readers_come_in_pages_with_all_marks_and_numbers_apart(database):
     assert database.readers_after("b", 1) == ({"b-left": gone, "c": here}, "c")
     assert database.readers_after("", 2, numbered=True) == ({"7": here, "12": here}, "12")
     assert database.readers_after("12", 2, numbered=True) == ({}, None)
+
+
+def test_who_had_a_list_written_comes_in_the_range_of_a_page_of_readers(database):
+    database.update(
+        {f"{paths.LIST_WRITES}/{user_id}": number for number, user_id in enumerate(["7", "12", "a", "b", "c"])}
+    )
+    assert database.listed("", "b", 9) == ["a", "b"]
+    assert database.listed("a", None, 9) == ["b", "c"]
+    assert database.listed("a", None, 1) == ["b"]
+    assert database.listed("12", "b", 9) == ["a", "b"]
+    assert database.listed("", "7", 9, numbered=True) == ["7"]
+    assert database.listed("7", None, 9, numbered=True) == ["12"]
 
 
 def test_who_has_no_list_is_found_by_an_index(database):
@@ -227,10 +239,10 @@ def test_whose_shelf_has_changed_is_found_by_the_mark(database):
 def test_marks_up_to_a_time_are_cleared_and_later_ones_stay(database):
     database.update({f"{paths.CHANGES}/{key}": {"at": at} for key, at in (("a", 1), ("b", 2), ("c", 3))})
     assert database.clear_changes(2) == 2
-    assert database.pending().changes == 1
+    assert database.pending(10).changes == 1
     assert database.has_pending()
     assert database.clear_marks(paths.CHANGES, 3) == 1
-    assert database.pending().changes == 0
+    assert database.pending(10).changes == 0
     assert not database.has_pending()
 
 

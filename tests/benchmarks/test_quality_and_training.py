@@ -19,6 +19,7 @@ def run(*words, data):
         check=True,
         capture_output=True,
         text=True,
+        timeout=500,
     )
 
 

@@ -31,7 +31,7 @@ def few_readers(tmp_path):
 
 def test_lost_and_doubled_events_killed_runs_and_restarts_leave_nothing_wrong(tmp_path, few_readers):
     command = [sys.executable, "-m", "local.chaos", "--kills", "2", "--data", str(few_readers), "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "chaos.json").read_text())
     assert result["problems"] == []

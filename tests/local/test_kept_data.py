@@ -107,11 +107,11 @@ def test_a_folder_that_another_stack_uses_is_rejected_and_stays_as_it_is(tmp_pat
     write_export(first.part, "half")
     program = "import pathlib, sys; from local.kept_data import KeptData; KeptData(pathlib.Path(sys.argv[1])).prepare()"
     words = [sys.executable, "-c", program, str(tmp_path / "kept")]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert "kept is in use by another stack (process" in done.stderr
     assert (first.part / METADATA).exists()
     first.replace()
-    assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+    assert subprocess.run(words, cwd=ROOT, check=False, timeout=300).returncode == 0
 
 
 def test_folders_next_to_each_other_can_be_used_at_the_same_time(tmp_path):

@@ -15,7 +15,7 @@ import subprocess, sys, time
 from local.signals import interrupt_on_signals
 interrupt_on_signals()
 try:
-    child = subprocess.run([sys.executable, "-c", {CHILD!r}], stdout=subprocess.PIPE, text=True)
+    child = subprocess.run([sys.executable, "-c", {CHILD!r}], stdout=subprocess.PIPE, text=True, timeout=300)
     print(child.stdout, end="", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:

@@ -23,7 +23,7 @@ def test_a_history_can_be_replayed_by_another_process():
     def digest(hash_seed):
         command = [sys.executable, "-m", "tests.simulation", "--seed", "3"]
         env = {**os.environ, "PYTHONPATH": "functions", "PYTHONHASHSEED": hash_seed}
-        return subprocess.run(command, cwd=mutants.ROOT, env=env, capture_output=True, check=True).stdout
+        return subprocess.run(command, cwd=mutants.ROOT, env=env, capture_output=True, check=True, timeout=300).stdout
 
     assert digest("1") == digest("2") != b""
 

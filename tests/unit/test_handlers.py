@@ -800,8 +800,10 @@ def test_a_list_that_cannot_be_made_does_not_delay_the_others(world):
 
     class Poisoned:
         def __init__(self, model):
-            self._model, self.version, self.fill, self.similar = model, model.version, model.fill, None
-            self.in_order = model.in_order
+            self._model = model
+
+        def __getattr__(self, name):
+            return getattr(self._model, name)
 
         def candidates(self, shelf):
             if shelf.user_id == "u":

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backend import parameters
+from backend import parameters, shelf_walk
 from backend.composition import build
 from backend.handlers.entry_written import EntryWritten
 from backend.list_writes import make_list
@@ -157,28 +157,43 @@ def test_the_lists_of_a_reader_who_left_are_removed(world):
     assert more_of(world, "u") is None
 
 
-def test_what_is_left_of_a_reader_who_was_nobody_is_removed_by_a_sweep_and_nothing_else(world):
-    rate(world, "k1", entry("u", "isbn000"))
+@pytest.mark.parametrize("leaver", ["u", "12", "zz"])
+def test_what_is_left_of_a_reader_who_was_nobody_is_removed_by_a_sweep_and_nothing_else(world, leaver):
+    rate(world, "k1", entry(leaver, "isbn000"))
     rate(world, "k2", entry("other", "isbn001"))
-    world.database.update({f"{paths.USERS}/u": None, f"{paths.USER_BOOK}/k1": None})  # no profile was ever seen
+    world.database.update({f"{paths.USERS}/{leaver}": None, f"{paths.USER_BOOK}/k1": None})  # no profile was ever seen
     before = world.list_of("other"), more_of(world, "other")
     world.backend.reconcile(rests=False)
-    assert more_of(world, "u") is None
+    assert more_of(world, leaver) is None
+    assert world.database.get(f"{paths.LIST_WRITES}/{leaver}") is None
     assert (world.list_of("other"), more_of(world, "other")) == before
+
+
+def test_of_many_who_were_nobody_a_sweep_removes_a_bounded_number_and_the_next_one_goes_on(world, monkeypatch):
+    monkeypatch.setattr(shelf_walk, "LISTED", 3)
+    leavers = [f"u{number}" for number in range(5)]
+    for number, user_id in enumerate(leavers):
+        rate(world, f"k{number}", entry(user_id, "isbn000"))
+        world.database.update({f"{paths.USERS}/{user_id}": None, f"{paths.USER_BOOK}/k{number}": None})
+    left = []
+    for _ in range(2):
+        world.backend.reconcile(rests=False)
+        left.append(sum(more_of(world, user_id) is not None for user_id in leavers))
+    assert left == [2, 0]
 
 
 def test_a_list_that_is_written_while_left_ones_are_removed_is_made_again(world):
     rate(world, "k1", entry("u", "isbn000"))
     world.database.update({f"{paths.USERS}/u": None, f"{paths.USER_BOOK}/k1": None})
-    user_ids = world.database.user_ids
+    present = world.database.present
 
-    def late():
-        found = user_ids()
-        world.database.user_ids = user_ids
+    def late(user_ids):
+        found = present(user_ids)
+        world.database.present = present
         rate(world, "k1", entry("u", "isbn000"))
         return found
 
-    world.database.user_ids = late
+    world.database.present = late
     world.backend.reconcile(rests=False)
     assert more_of(world, "u") is None
     assert "more" not in world.list_of("u")

@@ -299,9 +299,31 @@ def test_a_task_waits_for_the_store_and_is_tried_again(world):
 def test_a_model_of_an_earlier_release_finds_none_and_nothing_is_written():
     world = World()
     world.publish("v1", 1, model=b"earlier")
-    assert world.backend.similar_books() is False
-    do(world, {"publication": "v1@1", "attempt": 0, "page": 0, "after": "", "last": None})
+    assert world.backend.similar_books()
+    assert run_tasks(world) == 1
     assert world.database.get(paths.SIMILAR) is None
+
+
+def test_a_rollback_to_an_earlier_release_keeps_what_is_there_without_books_that_have_left_the_catalogue(world):
+    world.backend.similar_books()
+    run_tasks(world)
+    before = world.database.get(paths.SIMILAR)
+    world.database.update({f"{paths.ARCHIVE}/a005": None, f"{paths.SIMILAR}/isbn009": {"a": ["isbn001"], "b": 7}})
+    world.publish("v0", 2, known=world.isbns[:20], model=b"earlier")
+    world.backend.similar_books()
+    run_tasks(world)
+    gone = {"isbn005", "isbn009"}  # has left, and is damaged
+    kept = {key: [isbn for isbn in before[key] if isbn != "isbn005"] for key in before.keys() - gone}
+    assert world.database.get(paths.SIMILAR) == kept
+    world.database.update({f"{paths.ARCHIVE}/a007": None})
+    world.clock.sleep(SETTINGS.sweep_rest_s)
+    world.backend.reconcile()
+    run_tasks(world)
+    assert "isbn007" not in str(world.database.get(paths.SIMILAR))
+    world.publish("v1", 3)
+    world.backend.similar_books()
+    run_tasks(world)
+    assert_right(world)
 
 
 def test_a_book_that_the_model_does_not_know_has_no_similar_ones():

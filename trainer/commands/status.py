@@ -22,9 +22,9 @@ def add_parser(commands: Any) -> None:
         "show what is live, what waits, and whether something needs attention",
         run,
         about="Exit code 3 means that something needs an operator: retraining is parked, the model that is live\n"
-        "or on trial in an experiment cannot be used, the reconciler has been silent for 15 minutes, or the gate\n"
-        "refused the last model. The output says what to do, with the section of docs/operations.md. It writes\n"
-        "nothing.",
+        "or on trial in an experiment cannot be used, the reconciler has been silent for 15 minutes, the gate\n"
+        "refused the last model, or no more events of lists are collected. The output says what to do, with the\n"
+        "section of docs/operations.md. It writes nothing.",
         examples=["", "--json | jq .attention"],
     )
 

@@ -12,7 +12,7 @@ from bookrec.errors import BadModel
 from bookrec.life_cycle import lease as leases
 from bookrec.life_cycle.manifest import Pointer, parse_pointer
 from bookrec.life_cycle.ranges import is_time
-from bookrec.paths import children
+from bookrec.paths import children, whole
 from bookrec.usage.quality import Count, read_count
 
 SILENT_MS = 900_000
@@ -103,6 +103,7 @@ def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Status:
             {**_instance(name, node), "readers": _unserved(children(node_at(paths.PAUSED).get()), node, now_ms)}
             for (name, node), (_, node_at) in zip(statuses, instances, strict=True)
         ],
+        "similar": _similar(children(status.get("similar")), pointer),
         "rejected": dict(sorted(rejected.items())),
         "quality": _quality([children(children(node.get("quality")).get("labels")) for _, node in statuses]),
     }
@@ -140,8 +141,18 @@ def _waiting(node_ats: Sequence[NodeAt]) -> dict[str, int | None]:
     return {"changes": count, "oldestAt": min(oldest, default=None)}
 
 
+def _similar(state: Mapping[str, Any], pointer: Pointer | None) -> dict[str, int] | None:
+    """Return the progress of the live model's run over the books, if it has begun."""
+    if pointer is None or state.get("publication") != pointer.release:
+        return None
+    attempt = whole(state.get("attempt"))
+    done = sum(run == f"{pointer.release}:{attempt}" for run in children(state.get("done")).values())
+    return {"pages": whole(state.get("pages")), "done": done, "attempt": attempt}
+
+
 def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
     fanout, reconcile = children(status.get("fanout")), children(status.get("reconcile"))
+    events = children(status.get("events"))
     return {
         "name": name or "first",
         "fanout": {
@@ -158,6 +169,10 @@ def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
             "failed": reconcile.get("failed"),
             "repaired": dict(children(reconcile.get("repaired"))),
             "sweptAt": reconcile.get("sweptAt"),
+        },
+        "events": {
+            "rows": sum(map(whole, children(events.get("rows")).values())),
+            "full": events.get("isFull") is True,
         },
     }
 
@@ -221,6 +236,11 @@ def _urgent(facts: Mapping[str, Any], damage: str, lease: leases.Lease, now_ms: 
             since = f"for {age(now_ms - at)}" if isinstance(at, int) else "yet"
             do = "look at the job of `reconcile` in Cloud Scheduler and at its function's errors, and run it by hand"
             findings.append(Finding("reconcile-failed", f"the reconciler{where} has not reported {since}", do))
+        if instance["events"]["full"]:
+            rows = instance["events"]["rows"]
+            why = f"no more events of lists{where} are collected: {rows} rows wait for their export"
+            do = "run `events`, and find out why it does not run every day; lists are not affected"
+            findings.append(Finding("list-events-full", why, do))
     if run.get("outcome") == "refused":
         do = "nothing if it happens once: the live model stays; look at the entries if it keeps happening"
         findings.append(Finding("model-refused", f"the gate refused the last model: {run.get('reason')}", do))
@@ -253,6 +273,11 @@ def _notes(facts: Mapping[str, Any], lease: leases.Lease, now_ms: int) -> list[F
         if failed:
             do = "the next run tries again"
             findings.append(Finding("reconcile-failed", f"steps failed: {failed}", do, is_urgent=False))
+    similar = facts["similar"]
+    if similar and similar["attempt"] and similar["done"] < similar["pages"]:
+        why = f"pages of similar books were queued again ({similar['done']} of {similar['pages']} are done)"
+        do = "nothing if the catalogue has just changed; look at the errors of the function `similar` if it lasts"
+        findings.append(Finding("similar-incomplete", why, do, is_urgent=False))
     return findings
 
 

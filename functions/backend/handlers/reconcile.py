@@ -172,7 +172,6 @@ class Reconciliation:
                 self._database.update({**kept, **self._shared.changes()})
                 if self._clock.elapsed_ms() >= self._started + BUDGET_MS:
                     return 0
-        self._sweep.remove_left_more_lists()
         ended = {f"{STATE}/sweep": None, f"{STATE}/sweptAt": TIMESTAMP, f"{STATE}/sweeps": increment(1)}
         self._database.update({**ended, **self._reports(counted), **self._shared.lists()})
         return 0

@@ -11,7 +11,7 @@ names its run in ``status/similar/writers``, which a run's beginning empties: if
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -118,7 +118,7 @@ class SimilarBooksHandler:
         catalogue = self._catalogue.fresh()  # what began the run may be newer than what this instance has read before
         present = self._present(after, last)
         try:
-            wanted = _wanted(live, catalogue, after, last)
+            wanted = _wanted(live, catalogue, present, after, last)
         except BadModel as problem:
             logs.alarm("model-unusable", "similar books stay as they are", page=number, reason=str(problem))
             return
@@ -136,13 +136,12 @@ class SimilarBooksHandler:
         logs.info("similar books are up to date", model=live.pointer.version, page=number, books=len(keys))
 
     def _usable(self) -> Live | None:
-        """Return the live model, or None if there is none that finds similar books."""
+        """Return the live model, or None if there is none that can be used."""
         try:
-            live = self._model.load()
+            return self._model.load()
         except BadModel as problem:
             logs.alarm("model-unusable", "similar books stay as they are", reason=str(problem))
             return None
-        return live if live is not None and live.model.similar is not None else None
 
     def _attempt(self, state: Mapping[str, Any], release: str, fingerprint: str, rest_ms: int) -> int | None:
         """Return the number of the run to queue, or None if all is up to date, or may soon be."""
@@ -241,10 +240,21 @@ class SimilarBooksHandler:
         return nodes
 
 
-def _wanted(live: Live, catalogue: Catalogue, after: str, last: str | None) -> dict[str, list[str]]:
-    """Return what the nodes of a page should be, by key; books that have nothing similar have none."""
-    isbns = [isbn for isbn in live.model.items.isbns if isbn in catalogue and _is_in(paths.book_key(isbn), after, last)]
-    chosen = ((isbn, similar_books(isbn, live.model.similar_to(isbn), catalogue)) for isbn in isbns)
+def _wanted(
+    live: Live, catalogue: Catalogue, present: Mapping[str, object], after: str, last: str | None
+) -> dict[str, list[str]]:
+    """Return what the nodes of a page should be, by key; books that have nothing similar have none.
+
+    For a model of an earlier release, which finds none, what is ``present`` counts as similar.
+    """
+
+    def similar_to(isbn: str) -> Iterable[str]:
+        if live.model.similar is not None:
+            return live.model.similar_to(isbn)
+        return [other for other in children(present.get(paths.book_key(isbn))).values() if isinstance(other, str)]
+
+    isbns = [isbn for isbn in catalogue if _is_in(paths.book_key(isbn), after, last)]
+    chosen = ((isbn, similar_books(isbn, similar_to(isbn), catalogue)) for isbn in isbns)
     return {paths.book_key(isbn): list(books) for isbn, books in chosen if books}
 
 

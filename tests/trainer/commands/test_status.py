@@ -2,7 +2,9 @@
 
 import pytest
 
+from backend.handlers.similar_books import PATIENCE_MS
 from bookrec import paths
+from tests import fakes
 from tests.fakes import FakeClock
 from tests.memory_database import MemoryDatabase
 from tests.trainer.commands.command_line import command, project, storage_url
@@ -191,6 +193,29 @@ def test_what_recovers_by_itself_is_a_note(world):
     }  # fmt: skip
 
 
+def test_similar_books_that_were_queued_again_are_a_note_until_they_are_done():
+    functions = fakes.World()
+    functions.publish("v1", 1)
+    similar_books = functions.backend.similar_books
+
+    def findings():
+        status = look([("", functions.database.memory.reference)], functions.clock.now_ms())
+        return [(finding.what, finding.is_urgent, finding.why) for finding in status.findings]
+
+    others = findings()
+    similar_books()
+    assert findings() == others
+    functions.clock.sleep(PATIENCE_MS / 1000)
+    similar_books()
+    why = "pages of similar books were queued again (0 of 1 are done)"
+    assert findings() == [*others, ("similar-incomplete", False, why)]
+    similar_books.page("v1@1", 1, 0, "", None)
+    assert findings() == others
+    functions.database.update({f"{paths.STATUS}/similar/done": None})
+    functions.publish("v2", 2)  # what is left of the last model's run says nothing
+    assert findings() == others
+
+
 def test_a_running_run_is_shown_with_its_step_and_its_lease(world):
     world.put(
         {
@@ -206,6 +231,23 @@ def test_a_running_run_is_shown_with_its_step_and_its_lease(world):
     assert "running run-3 (judging)" in world.text()
     world.now += 5 * MINUTE
     assert "run-3 fell silent 3 min ago" in world.text()
+
+
+def test_events_that_are_no_longer_collected_need_attention(world):
+    second = MemoryDatabase(lambda: world.now)
+    second.update(
+        {
+            f"{paths.STATUS}/reconcile/at": world.now,
+            f"{paths.STATUS}/events": {"rows": {"2026-01-01": 300_000, "2026-01-02": 200_000}, "isFull": True},
+        }
+    )
+    world.put({f"{paths.STATUS}/events/rows/2026-01-02": 10})
+    world.others = [("https://second", second.reference)]
+    assert world.urgent() == ["list-events-full"]
+    assert "no more events of lists of https://second are collected: 500000 rows wait" in world.text()
+    assert "run `events`" in world.text()
+    second.update({f"{paths.STATUS}/events/isFull": None})
+    assert world.urgent() == []
 
 
 def test_hit_rates_are_shown_with_their_intervals_and_by_arm(world):

@@ -34,6 +34,7 @@ def test_the_order_of_a_hash_does_not_reach_the_model(program, tmp_path):
             cwd=ROOT,
             check=True,
             capture_output=True,
+            timeout=300,
         )
     first, second = (
         [(tmp_path / seed / name).read_bytes() for name in ("top.csv", "ratings.csv", "model/recommend.tflite")]
