@@ -102,7 +102,7 @@ export function attention(view) {
 }
 
 function problems(view) {
-  const { model, modelStatus, fanout, reconcile, lease, training, isConnected } = view;
+  const { model, modelStatus, fanout, reconcile, lease, training, areEventsFull, isConnected } = view;
   const state = stateOfRetraining(view);
   const shards = fanout?.shards ?? 0;
   const isStuck = shards > children(fanout?.done).length && now() - (fanout?.at ?? 0) > SILENT_AFTER_MS;
@@ -141,6 +141,11 @@ function problems(view) {
       kind: 'warn',
       title: 'some lists are from an older model',
       text: 'The reconciler queues their shards again. If this keeps happening with the same model, check the errors of the function fanout.',
+    },
+    areEventsFull === true && {
+      kind: 'warn',
+      title: 'no more events of lists are collected',
+      text: 'Too many wait for their export. Run python -m trainer events, and find out why it does not run every day. Lists are not affected.',
     },
     reconcile?.failed && {
       kind: 'warn',

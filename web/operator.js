@@ -136,6 +136,7 @@ const NODES = {
   reconcile: 'status/reconcile',
   leftOut: 'status/leftOut',
   dismissals: 'status/dismissals',
+  areEventsFull: 'status/events/isFull',
   rejected: 'status/rejected',
   counters: 'status/counters',
   quality: 'status/quality',
@@ -260,7 +261,10 @@ function renderSoon() {
 }
 
 const PARTS = {
-  attention: [['model', 'modelStatus', 'fanout', 'reconcile', 'lease', 'training', 'isConnected'], attention],
+  attention: [
+    ['model', 'modelStatus', 'fanout', 'reconcile', 'lease', 'training', 'areEventsFull', 'isConnected'],
+    attention,
+  ],
   tiles: [['model', 'changes', 'fanout', 'reconcile', 'quality', 'traffic', 'lease', 'training'], tiles],
   live: [['model', 'modelStatus', 'counters', 'manifests'], liveModel],
   metrics: [['model', 'manifests', 'metric'], (known) => metrics(known, metric)],

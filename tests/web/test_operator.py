@@ -283,6 +283,13 @@ def test_parked_retraining_is_released(page, stack):
     expect(fact(page, "retraining", "Failures in a row")).to_have_text("0")
 
 
+def test_events_of_lists_that_are_no_longer_collected_are_a_problem(page, stack):
+    put(stack, "Recommender/status/events/isFull", True, silently=True)
+    expect(part(page, "attention")).to_contain_text("no more events of lists are collected")
+    put(stack, "Recommender/status/events/isFull", None, silently=True)
+    expect(part(page, "attention")).not_to_contain_text("no more events")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_wrong(visit, scheme):
     page = open_operations(visit, color_scheme=scheme)
