@@ -13,6 +13,7 @@ from bookrec.life_cycle import lease as leases
 from bookrec.life_cycle.manifest import Pointer, parse_pointer
 from bookrec.life_cycle.ranges import is_time
 from bookrec.paths import children, whole
+from bookrec.usage.list_events import MAX_ROWS
 from bookrec.usage.quality import Count, read_count
 
 SILENT_MS = 900_000
@@ -153,6 +154,7 @@ def _similar(state: Mapping[str, Any], pointer: Pointer | None) -> dict[str, int
 def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
     fanout, reconcile = children(status.get("fanout")), children(status.get("reconcile"))
     events = children(status.get("events"))
+    rows = sum(map(whole, children(events.get("rows")).values()))
     return {
         "name": name or "first",
         "fanout": {
@@ -170,10 +172,8 @@ def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
             "repaired": dict(children(reconcile.get("repaired"))),
             "sweptAt": reconcile.get("sweptAt"),
         },
-        "events": {
-            "rows": sum(map(whole, children(events.get("rows")).values())),
-            "full": events.get("isFull") is True,
-        },
+        # After an export, the reconciler's next run opens the gate.
+        "events": {"rows": rows, "full": events.get("isFull") is True and rows >= MAX_ROWS},
     }
 
 

@@ -246,7 +246,7 @@ def test_events_that_are_no_longer_collected_need_attention(world):
     assert world.urgent() == ["list-events-full"]
     assert "no more events of lists of https://second are collected: 500000 rows wait" in world.text()
     assert "run `events`" in world.text()
-    second.update({f"{paths.STATUS}/events/isFull": None})
+    second.update({f"{paths.STATUS}/events/rows/2026-01-01": None})  # it was exported
     assert world.urgent() == []
 
 
