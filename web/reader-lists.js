@@ -86,9 +86,10 @@ export function setUpLists(reader, actions, entryOf, dismissed, say) {
   /** @returns {Chip[]} */
   function offered() {
     if (!list) return [];
-    const sharedNames = SHARED.map(({ name }) => name);
+    const sharedNames = SHARED.map(({ name }) => name.toLowerCase());
     const own = more?.genres.map((one) => {
-      return { key: genreKey(one), name: sharedNames.includes(one.genre) ? `${one.genre} (genre)` : one.genre };
+      const name = sharedNames.includes(one.genre.toLowerCase()) ? `${one.genre} (genre)` : one.genre;
+      return { key: genreKey(one), name };
     });
     return [...SHARED, ...(own ?? [GENRES])];
   }

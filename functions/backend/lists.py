@@ -311,7 +311,7 @@ def _shelves_of(readers: Mapping[str, Reader], nodes: Mapping[str, object], now_
 def pace(clock: Clock, lists_per_second: float, bytes_per_second: float) -> Pace:
     """Return what waits until so many lists and bytes a second were written."""
     # What goes with a list, or tells of it, is written with it, and is not a write of its own.
-    no_writes = tuple(f"{node}/" for node in (paths.MORE_LISTS, paths.EVENTS, paths.LIST_WRITES))
+    no_writes = tuple(f"{node}/" for node in (paths.MORE_LISTS, paths.EVENTS, paths.LIST_WRITES, paths.CONVERSIONS))
 
     def wait(batch: Mapping[str, object]) -> None:
         lists = sum(not path.startswith(no_writes) for path in batch)

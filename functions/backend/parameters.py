@@ -26,7 +26,7 @@ MINIMUM_CHANGES = IntParam(
     "RETRAIN_MINIMUM_CHANGES", default=20, description="Retrain only after this many changed entries, at most 100,000."
 )
 MOST_COUNTED = 100_000
-"""Each check of the policy counts up to the minimum: 4.5 MB and some 60 MB of memory for so many."""
+"""Each check of the policy counts up to the minimum: this many are 4.5 MB to read and take some 60 MB of memory."""
 MAXIMUM_AGE_SECONDS = IntParam(
     "RETRAIN_MAXIMUM_AGE_SECONDS", default=86_400, description="Retrain at the latest when a change is this old."
 )
@@ -156,7 +156,7 @@ def read_settings() -> Settings:
     """Return the settings of this instance; call this only in a handler.
 
     Raises:
-        BadSetting: if a parameter is not a number or is too small; names it.
+        BadSetting: if a parameter is not a whole number or is out of range; names it.
     """
     firebase = json.loads(os.environ.get("FIREBASE_CONFIG") or "{}")
     project = (

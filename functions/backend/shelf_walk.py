@@ -19,7 +19,7 @@ READERS = 200
 """How many readers are read at a time: 600 kB."""
 
 LISTED = 1_000
-"""How many of those who had a list written are read with them: there are more if many have left."""
+"""How many who had a list written are read with them, more than ``READERS``: those who have left must fit too."""
 
 ENTRIES = 2_000
 """How many entries are read at a time: 240 kB."""
@@ -33,7 +33,7 @@ class Stretch:
         readers: all who have a profile, a list, a mark or a valid entry.
         nodes: the entries that name them, and those that name nobody; of a shelf that fills a page on its own, the
             newest ``shelf.MAX_SHELF``.
-        left: who had a list written, and has no node under ``/Users`` now.
+        left: readers who had a list written and have no node under ``/Users``.
         last: the reader after whom the next stretch begins; None at the end.
     """
 

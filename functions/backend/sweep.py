@@ -91,9 +91,9 @@ class Sweep:
         """Repair the page of ``phase`` that follows the key ``after``; return its last key, or None at the phase's end.
 
         Cost, if nothing is wrong: of all pages of ``SHELVES``, each entry (120 bytes) and each reader with the list
-        (3 kB) once, and for each page the pointer and the note of ``Careful`` (20 bytes a reader); of ``NUMBERED``, a
-        list and a shelf for each such reader; of the others, the records with their entries, and the conversions with
-        100 bytes a reader.
+        (3 kB) and the count of writes (40 bytes) once, and for each page the pointer and the note of ``Careful`` (20
+        bytes a reader); of ``NUMBERED``, a list and a shelf for each such reader; of the others, the records with their
+        entries, and the conversions with 100 bytes a reader.
 
         Args:
             counted: the page's counts are added to it.

@@ -193,7 +193,7 @@ class FirebaseDatabase:
     # -- marks -------------------------------------------------------------------------------------------------------
 
     def pending(self, enough: int) -> Pending:
-        """Three small requests, one of them for the oldest ``enough`` marks that were made after the last clearing.
+        """Ask when marks were cleared last, for the oldest ``enough`` since then (45 bytes each), and for the newest.
 
         Earlier marks do not count; they are left if there were too many to be removed at once.
         """

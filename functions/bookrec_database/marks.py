@@ -72,7 +72,7 @@ def are_there(node: Any, until: int) -> bool:
 
 def _times(query: Any) -> Mapping[str, int]:
     times = {key: mark.get("at") for key, mark in children(query.get()).items() if isinstance(mark, Mapping)}
-    return {key: at for key, at in times.items() if isinstance(at, int)}
+    return {key: int(at) for key, at in times.items() if isinstance(at, (int, float))}
 
 
 def _up_to(node: Any, until: int) -> Any:

@@ -178,6 +178,14 @@ def test_a_node_that_is_too_large_to_be_read_as_a_whole_is_not(node_at, database
     assert node_at.requests["whole node"] == 1
 
 
+def test_a_time_with_a_fraction_counts_in_every_question(node_at, database):
+    mark(node_at, first=5.5, second=7)
+    assert database.has_pending()
+    assert database.pending(1) == Pending(1, 5, 7)
+    assert database.clear_changes(6) == 1
+    assert left(node_at) == {"second": 7}
+
+
 def test_marks_that_are_left_since_there_were_too_many_ask_for_no_run_once_they_count_as_trained_on(
     node_at, database, monkeypatch
 ):

@@ -16,6 +16,6 @@ def test_a_number_in_its_range_counts(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["-1", str(MOST_COUNTED + 1), "1e3", "many"])
-def test_another_is_refused_and_the_range_is_named(monkeypatch, text):
+def test_another_is_rejected_and_the_range_is_named(monkeypatch, text):
     with pytest.raises(BadSetting, match=f"RETRAIN_MINIMUM_CHANGES is '{text}' .* from 0 to {MOST_COUNTED}"):
         minimum_changes(monkeypatch, text)

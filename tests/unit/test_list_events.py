@@ -93,7 +93,13 @@ def test_rows_name_readers_as_the_logs_do():
 def test_rows_are_written_with_their_lists_and_make_no_fan_out_slower():
     clock = FakeClock()
     pace(clock, 10, 1e9)(
-        {paths.recommendations("u"): {}, paths.more_lists("u"): {}, f"{paths.EVENTS}/2026-11-29/r": {}}
+        {
+            paths.recommendations("u"): {},
+            paths.more_lists("u"): {},
+            f"{paths.LIST_WRITES}/u": {},
+            f"{paths.CONVERSIONS}/u/v1/shown/list": {},
+            f"{paths.EVENTS}/2026-11-29/r": {},
+        }
     )
     assert clock.now - FakeClock().now == 100
 

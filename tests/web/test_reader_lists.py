@@ -105,7 +105,7 @@ def test_a_genre_with_the_name_of_another_list_has_a_chip_of_its_own(visit, new_
     wait_until(lambda: is_fanned_out(stack))  # it writes the lists of all readers
     ana = new_reader()
     books = [items_of(catalogue[start : start + 10]) for start in (100, 110, 120, 130)]
-    names = ("Trending", "New in the catalogue", "Your genres")
+    names = ("Trending", "new in the Catalogue", "Your genres")
     genres = [{"genre": name, "items": items} for name, items in zip(names, books, strict=False)]
     more_lists = {"listId": "a list", "next": [books[3]], "genres": genres}
     stack.admin_put(f"More_Lists/{ana.uid}", more_lists)
@@ -113,7 +113,7 @@ def test_a_genre_with_the_name_of_another_list_has_a_chip_of_its_own(visit, new_
     page = signed_in(visit(), ana)
     pressed = page.get_by_role("group", name="More lists").get_by_role("button", pressed=True)
     chips(page).nth(2).click()
-    own = ["Trending (genre)", "New in the catalogue (genre)", "Your genres"]
+    own = ["Trending (genre)", "new in the Catalogue (genre)", "Your genres"]
     expect(chips(page)).to_have_text(["Trending", "New in the catalogue", *own])
     for place, genre in enumerate(genres, start=2):
         chips(page).nth(place).click()

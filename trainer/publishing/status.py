@@ -13,6 +13,7 @@ from bookrec.life_cycle import lease as leases
 from bookrec.life_cycle.manifest import Pointer, parse_pointer
 from bookrec.life_cycle.ranges import is_time
 from bookrec.paths import children, whole
+from bookrec.usage.list_events import MAX_ROWS
 from bookrec.usage.quality import Count, read_count
 
 SILENT_MS = 900_000
@@ -87,7 +88,7 @@ def look(instances: Sequence[tuple[str, NodeAt]], now_ms: int) -> Status:
     training = children(status.get("training"))
     rejected: Counter[str] = Counter()
     for _, node in statuses:
-        rejected.update({reason: int(number) for reason, number in children(node.get("rejected")).items()})
+        rejected.update({reason: whole(number) for reason, number in children(node.get("rejected")).items()})
     facts = {
         "at": now_ms,
         "live": _live(pointer),
@@ -137,7 +138,7 @@ def _waiting(node_ats: Sequence[NodeAt]) -> dict[str, int | None]:
     for node_at in node_ats:
         count += len(children(node_at(paths.CHANGES).get(shallow=True)))
         marks = children(node_at(paths.CHANGES).order_by_child("at").limit_to_first(1).get())
-        oldest += [int(mark["at"]) for mark in marks.values() if isinstance(mark, Mapping) and "at" in mark]
+        oldest += map(int, filter(is_time, (children(mark).get("at") for mark in marks.values())))
     return {"changes": count, "oldestAt": min(oldest, default=None)}
 
 
@@ -153,13 +154,14 @@ def _similar(state: Mapping[str, Any], pointer: Pointer | None) -> dict[str, int
 def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
     fanout, reconcile = children(status.get("fanout")), children(status.get("reconcile"))
     events = children(status.get("events"))
+    rows = sum(map(whole, children(events.get("rows")).values()))
     return {
         "name": name or "first",
         "fanout": {
             "publication": fanout.get("publication"),
-            "shards": int(fanout.get("shards", 0)),
+            "shards": whole(fanout.get("shards")),
             "done": len(children(fanout.get("done"))),
-            "attempt": int(fanout.get("attempt", 0)),
+            "attempt": whole(fanout.get("attempt")),
             "at": fanout.get("at"),
         }
         if fanout
@@ -170,10 +172,8 @@ def _instance(name: str, status: Mapping[str, Any]) -> dict[str, Any]:
             "repaired": dict(children(reconcile.get("repaired"))),
             "sweptAt": reconcile.get("sweptAt"),
         },
-        "events": {
-            "rows": sum(map(whole, children(events.get("rows")).values())),
-            "full": events.get("isFull") is True,
-        },
+        # After an export, the reconciler's next run opens the gate.
+        "events": {"rows": rows, "full": events.get("isFull") is True and rows >= MAX_ROWS},
     }
 
 
@@ -192,7 +192,7 @@ def _quality(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     figures = {}
     for label in sorted({label for labels in instances for label in labels}):
         nodes = [labels[label] for labels in instances if label in labels]
-        figures[label] = dict(nodes[0]) if len(nodes) == 1 else _merged(nodes)
+        figures[label] = dict(children(nodes[0])) if len(nodes) == 1 else _merged(nodes)
     return figures
 
 

@@ -245,7 +245,7 @@ def _wanted(
 ) -> dict[str, list[str]]:
     """Return what the nodes of a page should be, by key; books that have nothing similar have none.
 
-    For a model of an earlier release, which finds none, what is ``present`` counts as similar.
+    A model of an earlier release finds none: what is ``present`` then counts as similar.
     """
 
     def similar_to(isbn: str) -> Iterable[str]:

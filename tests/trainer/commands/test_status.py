@@ -246,8 +246,17 @@ def test_events_that_are_no_longer_collected_need_attention(world):
     assert world.urgent() == ["list-events-full"]
     assert "no more events of lists of https://second are collected: 500000 rows wait" in world.text()
     assert "run `events`" in world.text()
-    second.update({f"{paths.STATUS}/events/isFull": None})
+    second.update({f"{paths.STATUS}/events/rows/2026-01-01": None})  # it was exported
     assert world.urgent() == []
+
+
+@pytest.mark.parametrize("odd", ["x", True, -1, [1, 2], {"a": "x"}], ids=str)
+def test_a_node_of_any_form_is_looked_at(world, odd):
+    fields = ("fanout/shards", "fanout/attempt", "fanout/done", "rejected/x", "quality/labels/x", "events/rows/x",
+              "events/isFull", "similar/attempt", "similar/pages", "similar/done")  # fmt: skip
+    similar = {f"{paths.STATUS}/similar/publication": "v2@2"}
+    world.put({**similar, **{f"{paths.STATUS}/{field}": odd for field in fields}, f"{paths.CHANGES}/k": {"at": odd}})
+    assert "waiting" in world.text()
 
 
 def test_hit_rates_are_shown_with_their_intervals_and_by_arm(world):
