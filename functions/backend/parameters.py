@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass, field
 
 from firebase_functions.params import IntParam, StringParam
@@ -156,7 +155,7 @@ def read_settings() -> Settings:
     """Return the settings of this instance; call this only in a handler.
 
     Raises:
-        BadSetting: if a parameter is not a whole number or is out of range; names it.
+        BadSetting: if a parameter is not a whole number or is too small; names it.
     """
     firebase = json.loads(os.environ.get("FIREBASE_CONFIG") or "{}")
     project = (
@@ -164,7 +163,7 @@ def read_settings() -> Settings:
     )
     policy = Policy(
         quiet_ms=_whole(QUIET_SECONDS, least=0) * 1000,
-        minimum_changes=_whole(MINIMUM_CHANGES, least=0, most=MOST_COUNTED),
+        minimum_changes=min(_whole(MINIMUM_CHANGES, least=0), MOST_COUNTED),
         maximum_age_ms=_whole(MAXIMUM_AGE_SECONDS, least=0) * 1000,
         retry_ms=_whole(RETRY_SECONDS, least=0) * 1000,
         attempts=_whole(ATTEMPTS),
@@ -199,9 +198,9 @@ def read_settings() -> Settings:
     )
 
 
-def _whole(parameter: IntParam, least: int = 1, most: int = sys.maxsize) -> int:
+def _whole(parameter: IntParam, least: int = 1) -> int:
     assert isinstance(parameter.default, int)
-    return whole(parameter.name, os.environ.get(parameter.name), parameter.default, least, most)
+    return whole(parameter.name, os.environ.get(parameter.name), parameter.default, least)
 
 
 def _database_url(project: str, firebase: dict[str, str]) -> str:

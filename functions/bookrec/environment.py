@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 from bookrec.errors import BadSetting
 
 
-def whole(name: str, text: str | None, default: int, least: int = 1, most: int = sys.maxsize) -> int:
+def whole(name: str, text: str | None, default: int, least: int = 1) -> int:
     """Return the number in a variable's text, or the default if the variable is not set or is empty.
 
     Raises:
-        BadSetting: if it is not a whole number, or out of range; names the variable, its text and the right values.
+        BadSetting: if it is not a whole number, or too small; names the variable, its text and the right values.
     """
     if not text:
         return default
@@ -19,10 +17,9 @@ def whole(name: str, text: str | None, default: int, least: int = 1, most: int =
         value = int(text)
     except ValueError:
         value = least - 1
-    if not least <= value <= most:
-        right = f"of at least {least}" if most == sys.maxsize else f"from {least} to {most}"
+    if value < least:
         raise BadSetting(
-            f"{name} is {text[:40]!r} in the environment: set it to a whole number {right}, "
+            f"{name} is {text[:40]!r} in the environment: set it to a whole number of at least {least}, "
             f"or leave it out for {default}"
         )
     return value
