@@ -13,11 +13,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bookrec import paths
+from bookrec.paths import children
+from bookrec.push_keys import first_key
+from bookrec.shelf import MAX_SHELF
 from local import chaos_checks as checks
 from local import chaos_faults as faults
 from local.chaos_actors import Keeper, Watcher, Writer
@@ -40,6 +44,9 @@ PARAMETERS = {
 """Shorter than the defaults: twenty runs can die in a quarter of an hour, and retraining is soon parked."""
 
 READERS = 6
+FULL_SHELF_BOOKS = 100
+"""One reader begins with as many entries as count, of so many books: each further entry pushes out the oldest one."""
+IMPORTED_AT_MS = 1_577_836_800_000
 RECONCILE_EVERY_S = 3.0
 QUIET_PATIENCE_S = 300.0
 
@@ -88,6 +95,7 @@ class Chaos:
         self._began = time.monotonic()
         self.result: dict[str, Any] = {"seed": seed, "kills": [], "restarts": 0, "workers_killed": 0}
         self.problems: list[str] = []
+        self._full_uid = ""
 
     def run(self) -> None:
         """Run all steps."""
@@ -134,10 +142,13 @@ class Chaos:
 
     def _writers(self) -> list[Writer]:
         isbns = sorted({book["isbn"] for book in self._stack.admin_get(paths.ARCHIVE).values()})
-        writers = []
+        writers: list[Writer] = []
         for number in range(READERS):
             reader = Reader(self._stack.addresses, f"chaos-{number}@example.com")
             reader.sign_up()
+            if not writers:
+                self._full_uid = reader.uid
+                self._stack.admin_import(paths.USER_BOOK, _full_shelf(reader.uid, isbns[:FULL_SHELF_BOOKS]))
             writers.append(Writer(reader, isbns, random.Random(f"{self._seed} reader {number}")))
         return writers
 
@@ -176,11 +187,29 @@ class Chaos:
         }
 
     def _check(self) -> None:
+        nodes = self._stack.admin_get(paths.USER_BOOK).values()
+        self.result["largest_shelf"] = sum(children(node).get("userId") == self._full_uid for node in nodes)
+        if self.result["largest_shelf"] < MAX_SHELF:
+            self.problems.append(f"the largest shelf has only {self.result['largest_shelf']} entries")
         wrong, self.result["lists_checked"] = checks.check_database(self._stack, MINIMUM_CHANGES)
         self.problems += wrong + checks.check_model(self._stack)
 
     def _step(self, what: str) -> None:
         say(f"\n== {what}")
+
+
+def _full_shelf(uid: str, isbns: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return old entries by push key, as many as count, with some of each book."""
+    entries: dict[str, dict[str, object]] = {}
+    for number in range(MAX_SHELF):
+        entry = {
+            "userId": uid,
+            "bookId": f"-N{number:018}",
+            "isbn": isbns[number % len(isbns)],
+            "myRate": number % 11 / 2,
+        }
+        entries[f"{first_key(IMPORTED_AT_MS + number)}{number:012}"] = entry
+    return entries
 
 
 if __name__ == "__main__":

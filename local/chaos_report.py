@@ -31,7 +31,8 @@ def report(result: dict[str, Any], problems: list[str], out: Path) -> None:
     for problem in problems:
         say(f"   WRONG: {problem}")
     if not problems:
-        say(f"   {result['lists_checked']} lists are for the last shelves and from the live model, with ten books each")
+        say(f"   {result['lists_checked']} lists are for the last shelves and from the live model, with ten books each;"
+            f" the largest shelf has {result['largest_shelf']:,} entries")  # fmt: skip
         say("   every model was complete at once, with a fence greater than all before; the last one answers")
         say("   the lease is free, no run is recorded as running, no process is left")
     path = out / "chaos.json"

@@ -227,6 +227,12 @@ class Stack:
         answer = requests.put(url, params={"ns": self.addresses.namespace}, json=value, headers=ADMIN, timeout=60)
         answer.raise_for_status()
 
+    def admin_import(self, path: str, values: Mapping[str, object]) -> None:
+        """Write children of a database node as an admin; no trigger fires."""
+        url = f"http://{self.addresses.database}/{path}.json"
+        parameters = {"ns": self.addresses.namespace, "disableTriggers": "true"}
+        requests.patch(url, params=parameters, json=values, headers=ADMIN, timeout=60).raise_for_status()
+
     def call_scheduled(self, name: str, region: str = "us-central1") -> None:
         """Run a scheduled function now: nothing else does without the Pub/Sub emulator."""
         project = self.addresses.project

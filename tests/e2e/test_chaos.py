@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from bookrec.shelf import MAX_SHELF
 from local.stack import ROOT
 
 READERS = 15
@@ -37,6 +38,7 @@ def test_lost_and_doubled_events_killed_runs_and_restarts_leave_nothing_wrong(tm
     assert result["problems"] == []
     assert len(result["kills"]) == 2
     assert result["workers_killed"] > 0
+    assert result["largest_shelf"] >= MAX_SHELF
     deliveries = result["deliveries"]["on_user_book_written"]
     assert deliveries["dropped"] > 0
     assert deliveries["duplicated"] > 0
