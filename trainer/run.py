@@ -154,20 +154,26 @@ def _ended_early(problem: BaseException, lease: LeaseHolder, record: _Record) ->
     """Record how a run ended that raised an error, or that was interrupted by hand.
 
     If its version is live by then, it has published, whatever came after the switch. If nobody can tell, nothing is
-    recorded, and the lease expires: whoever frees it looks at the pointer.
+    recorded, and the lease expires: whoever frees it looks at the pointer. Nothing is recorded either if it was freed
+    already: that was recorded, and another run may have published since.
     """
-    if lease.is_switching:
-        try:
-            live = lease.published()
-        except Exception as unknown:
-            log.warning("whether the version is live is not known: %s", unknown)
+    live = None
+    try:
+        lease.check()
+        live = lease.published() if lease.is_switching else None
+    except LeaseLost as lost:
+        log.warning("how the run has ended was recorded when its lease was freed: %s", lost)
+        return
+    except Exception as unknown:
+        log.warning("whether the lease is still held is not known: %s", unknown)
+        if lease.is_switching:
             lease.leave()
             return
-        if live is not None:
-            lease.outcome = "published"
-            log.warning("version %s is live all the same", live.version)
-            record.write(outcome="published", version=live.version)
-            return
+    if live is not None:
+        lease.outcome = "published"
+        log.warning("version %s is live all the same", live.version)
+        record.write(outcome="published", version=live.version)
+        return
     refusal = problem.__context__ if isinstance(problem, KeyboardInterrupt) else problem
     if isinstance(refusal, RefusedModelError):
         lease.outcome = "refused"

@@ -3,10 +3,11 @@
 import contextlib
 
 import pytest
+from firebase_admin.exceptions import UnavailableError
 
 from bookrec import paths
 from bookrec.errors import LeaseLost
-from bookrec.life_cycle.lease import Lease
+from bookrec.life_cycle.lease import Lease, free_expired
 from bookrec.life_cycle.manifest import parse_pointer
 from bookrec_operations.lease_holder import never_beat
 from bookrec_operations.release import release
@@ -188,3 +189,25 @@ def test_no_model_is_trained_on_a_reader_who_has_left(world):
     with pytest.raises(RefusedModelError):
         run(world.services, make)
     assert seen == [(0, {"entry:reader_gone": 1})]
+
+
+def test_a_run_whose_lease_was_freed_while_it_waited_for_the_answer_of_its_switch_records_nothing(world, monkeypatch):
+    change = world.database.change_pointer
+
+    def answered_late(changed):
+        change(changed)
+        monkeypatch.undo()
+        world.clock.now += 600_000  # the lease expires, and is freed; the next run publishes
+        world.database.change_lease(lambda held: free_expired(held, world.clock.now, held.fence))
+        world.memory.update({f"{paths.STATUS}/training/runs/1": {"outcome": "published"}})
+        world.publish()
+        raise UnavailableError("the answer was lost")
+
+    monkeypatch.setattr(world.database, "change_pointer", answered_late)
+    with pytest.raises(UnavailableError):
+        world.publish()
+    training = world.memory.get(f"{paths.STATUS}/training")
+    outcomes = {fence: record["outcome"] for fence, record in paths.children(training["runs"]).items()}
+    assert outcomes == {"1": "published", "2": "published"}
+    assert training["run"]["fence"] == world.live().fence == 2
+    assert training["outcomes"] == {"published": 1}  # the second run's; what frees a lease counts on its own
