@@ -337,6 +337,14 @@ MUTANTS = [
         "leaves the dismissals of a reader who left", WRITES,
         "for name in sorted(OURS)]\n", "for name in [\"recommendations\"]]\n",
     ),
+    Mutant(
+        "leaves what went with the list of a reader who removed everything", "functions/backend/sweep.py",
+        "        self._remove_more_lists(stretch.left)\n", "",
+    ),
+    Mutant(
+        "reads all changes to find whether they are enough", DATABASE,
+        "marks.made_after(node, cleared, enough).values()", "marks.made_after(node, cleared, 10**6).values()",
+    ),
 ]  # fmt: skip
 
 
