@@ -155,7 +155,10 @@ class Database(Protocol):
         ...
 
     def clear_changes(self, until: int) -> int:
-        """Remove marks of changes up to ``until`` (ms) that were not renewed, all or some; return how many."""
+        """Remove marks of changes up to ``until`` (ms), or to the last clearing, all or some; return how many.
+
+        Those that were renewed stay.
+        """
         ...
 
     def change_seen(self, user_id: str, change: Callable[[object], Mapping[str, object] | None]) -> bool:

@@ -216,8 +216,12 @@ class FirebaseDatabase:
         return sorted({key for node_at in self._all for key in children(node_at(paths.DIRTY).get(shallow=True))})
 
     def clear_changes(self, until: int) -> int:
-        """Clear marks of changes in one round, which takes seconds; the next call goes on."""
-        return self._clear(paths.CHANGES, until, 1, marks.LARGEST)
+        """Clear marks of changes in one round, which takes seconds; the next call goes on.
+
+        Those that the last clearing was to remove go too: it may have been interrupted.
+        """
+        cleared = whole(self._first(f"{CLEARED}/{CHANGES}").get())
+        return self._clear(paths.CHANGES, max(until, cleared), 1, marks.LARGEST)
 
     def clear_marks(self, path: str, until: int) -> int:
         """Remove the marks under ``path`` that were made up to ``until`` (ms), as a training run may; return how many.

@@ -113,9 +113,9 @@ class Reconciliation:
             self._failed.append(name)
 
     def _clear_marks(self) -> int:
-        """Remove the marks of changes that the live model was trained on, if its run died before it did."""
+        """Remove the marks of changes that the last model was trained on, if its run died before it did."""
         pointer = usable_pointer(self._database.pointer())
-        return self._database.clear_changes(pointer.snapshot_at) if pointer else 0
+        return self._database.clear_changes(pointer.snapshot_at if pointer else 0)
 
     def _repeat_fanout(self) -> int:
         try:
