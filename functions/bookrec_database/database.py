@@ -197,14 +197,13 @@ class FirebaseDatabase:
 
         Earlier marks do not count; they are left if there were too many to be removed at once.
         """
-        node, cleared = self._node(paths.CHANGES), whole(self._first(f"{CLEARED}/{CHANGES}").get())
+        node, cleared = self._node(paths.CHANGES), self._changes_cleared()
         oldest = marks.made_after(node, cleared, enough).values()
         return Pending(len(oldest), min(oldest), marks.newest(node)) if oldest else Pending()
 
     def has_pending(self) -> bool:
         """Ask for one mark that was made after the last clearing."""
-        noted = whole(self._first(f"{CLEARED}/{CHANGES}").get())
-        return bool(marks.made_after(self._node(paths.CHANGES), noted, 1))
+        return bool(marks.made_after(self._node(paths.CHANGES), self._changes_cleared(), 1))
 
     def dirty(self, user_ids: Sequence[str]) -> Sequence[str]:
         """Read the mark of each, at the same time."""
@@ -220,8 +219,7 @@ class FirebaseDatabase:
 
         Those that the last clearing was to remove go too: it may have been interrupted.
         """
-        cleared = whole(self._first(f"{CLEARED}/{CHANGES}").get())
-        return self._clear(paths.CHANGES, max(until, cleared), 1, marks.LARGEST)
+        return self._clear(paths.CHANGES, max(until, self._changes_cleared()), 1, marks.LARGEST)
 
     def clear_marks(self, path: str, until: int) -> int:
         """Remove the marks under ``path`` that were made up to ``until`` (ms), as a training run may; return how many.
@@ -238,6 +236,10 @@ class FirebaseDatabase:
         noted = self._first(f"{CLEARED}/{path.rpartition('/')[2]}")
         noted.transaction(lambda before: max(whole(before), until))
         return sum(marks.clear(node_at, path, until, self._concurrently, rounds, largest) for node_at in nodes)
+
+    def _changes_cleared(self) -> int:
+        """Return until when marks of changes were cleared last, or were to be (milliseconds since 1970)."""
+        return whole(self._first(f"{CLEARED}/{CHANGES}").get())
 
     def cleared(self) -> int:
         """Return until when marks of dirty readers may have been removed (milliseconds since 1970)."""
