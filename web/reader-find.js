@@ -65,9 +65,7 @@ export function setUpFind(reader, actions, entryOf, say) {
 
   /** @param {string} text the search text, which applies to all genres */
   function renderGenres(text) {
-    const chips = $('genres');
-    if (chips.childElementCount !== genres.length) chips.replaceChildren(...genres.map(chip));
-    for (const each of chips.children) each.setAttribute('aria-pressed', String(!text && each.textContent === genre));
+    for (const each of $('genres').children) each.setAttribute('aria-pressed', String(!text && each.textContent === genre));
   }
 
   /** @param {string} name */
@@ -103,6 +101,7 @@ export function setUpFind(reader, actions, entryOf, say) {
       if (genres.length) return;
       try {
         genres = await client.genres(reader);
+        $('genres').replaceChildren(...genres.map(chip));
         genre ||= genres[0] ?? '';
         await find();
       } catch (error) {

@@ -11,7 +11,7 @@ import pytest
 from bookrec.ranking import LIST_SIZE
 from local.reader import Reader
 from local.stack import ROOT, Stack
-from tests.waiting import wait_until
+from tests.waiting import is_fanned_out, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,6 @@ def assert_good(node, shelf, isbns):
     assert not set(listed) & set(shelf.ratings)
     assert all(0.5 <= item["predictedRating"] <= 5 for item in node["items"])
     assert all(set(item.get("because", [])) <= set(shelf.ratings) for item in node["items"])
-
-
-def is_fanned_out(stack):
-    """Return whether the lists of all readers are those of the live model."""
-    version, state = (stack.admin_get(f"Recommender/{place}") for place in ("model/version", "status/fanout"))
-    is_of_live = (state or {}).get("publication", "").startswith(f"{version}@")
-    return is_of_live and len(state.get("done") or ()) == state["shards"]
 
 
 def test_everybody_has_a_list_of_the_first_model(stack):

@@ -9,7 +9,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.waiting import wait_until
+from tests.waiting import is_fanned_out, wait_until
 from tests.web.axe import violations
 from tests.web.operating import arm_of, manifest, open_operations, put, shoot
 
@@ -52,9 +52,7 @@ def wait_until_quiet(stack):
     """Wait until no run is in progress, and all lists are from the live model."""
 
     def nothing_is_in_progress():
-        fanout = stack.admin_get("Recommender/status/fanout") or {}
-        is_done = len(fanout.get("done") or ()) >= fanout.get("shards", 0)
-        return is_done and "holder" not in (stack.admin_get("Recommender/lease") or {})
+        return is_fanned_out(stack) and "holder" not in (stack.admin_get("Recommender/lease") or {})
 
     wait_until(nothing_is_in_progress, RUN_MS / 1000)
 

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from bookrec import paths
+from tests.waiting import is_fanned_out
 from tests.web.axe import violations
 from tests.web.reader_page import PHONE, isbns, picture, rate, recommended, signed_in, wait_until
 
@@ -32,11 +33,6 @@ LIST = {"generatedAt": 1, "modelVersion": "none", "source": "popular", "basedOn"
 def items_of(books):
     fields = ("isbn", "title", "author", "image")
     return [{**{name: book.get(name, "") for name in fields}, "source": "popular"} for book in books]
-
-
-def is_fanned_out(stack):
-    fanout = stack.admin_get("Recommender/status/fanout") or {"shards": 1}
-    return len(fanout.get("done") or ()) >= fanout["shards"]
 
 
 def more(page):
