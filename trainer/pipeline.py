@@ -27,7 +27,8 @@ from trainer.evaluation.cold_start import cold_start, fit_to_others
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.metrics import finite
 from trainer.model import distributed
-from trainer.model.fit import Catalogue, Trained, fit, refit
+from trainer.model.catalogue import Catalogue
+from trainer.model.fit import Trained, fit, refit
 from trainer.publishing import versions
 from trainer.run import Order, Product, RefusedModelError
 from trainer.serving import tflite

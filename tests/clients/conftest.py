@@ -18,7 +18,9 @@ from tests.trainer.serving.batch.models import random_model
 from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
 from trainer.data import dataset
-from trainer.model import fit as fitting
+from trainer.model import catalogue
+from trainer.model.choices import Choices
+from trainer.model.fit import refit
 from trainer.model.pool import Blend
 from trainer.publishing import versions
 from trainer.serving import tflite
@@ -70,8 +72,8 @@ def published(tmp_path_factory):
     built = dataset.build(dataset.clean(ratings)[0], books)
     config = replace(DEFAULTS, embedding_dims=(("batch", 16),))
     reranker = random_model(books=20).reranker
-    choices = fitting.Choices(50.0, 50, "batch", 2, Blend(0.5, 0.1), interaction=0.3, reranker=reranker)
-    serving = fitting.refit(built, fitting.Catalogue(built, books, config), choices)
+    choices = Choices(50.0, 50, "batch", 2, Blend(0.5, 0.1), interaction=0.3, reranker=reranker)
+    serving = refit(built, catalogue.Catalogue(built, books, config), choices)
     items = np.arange(len(serving.isbns))
     series = np.where(items % 3 == 0, items // 12, -1).astype(np.int32)  # besides the authors, one for each kind
     serving = replace(serving, diversity=DIVERSITY, facts=replace(serving.facts, series=series))

@@ -19,7 +19,7 @@ from trainer.cloud import now_ms
 from trainer.data import dataset
 from trainer.evaluation import report
 from trainer.metrics import finite
-from trainer.model.fit import Catalogue
+from trainer.model.catalogue import Catalogue
 from trainer.pipeline import _judge, answers, make
 from trainer.run import Services, run
 from trainer.serving.by_user import user_key

@@ -18,7 +18,8 @@ from trainer.config import Config
 from trainer.data.dataset import Ratings
 from trainer.evaluation.baselines import attempt, fit_again, ranking_baselines
 from trainer.metrics import CUTOFF, OURS, interval, user_metrics
-from trainer.model.fit import Catalogue, fit
+from trainer.model.catalogue import Catalogue
+from trainer.model.fit import fit
 from trainer.serving import tflite
 from trainer.serving.item_item import ServingModel
 

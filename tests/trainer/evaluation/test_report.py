@@ -18,8 +18,9 @@ from trainer.evaluation.cold_books import cold_books
 from trainer.evaluation.cold_start import SIZES, cold_start
 from trainer.evaluation.evaluate import evaluate
 from trainer.metrics import BEYOND
-from trainer.model import fit as fitting
-from trainer.model.fit import Catalogue, fit, refit
+from trainer.model.catalogue import Catalogue
+from trainer.model.fit import fit, refit
+from trainer.model.fold import Fold
 from trainer.serving import tflite
 
 CONFIG = replace(DEFAULTS, epochs=6, folds=1, embedding_dims=(("batch", 32), ("catalogue", 32)), baselines=True)
@@ -150,7 +151,7 @@ def test_nothing_of_the_model_of_the_cold_start_curve_has_seen_the_readers_that_
     ratings, books = clusters(readers=60, books=40)
     built = dataset.build(dataset.clean(ratings)[0], books)
     taken = np.arange(0, len(built.user_ids), 5)
-    begin, seen, is_curve = fitting._Fold.__init__, [], [False]
+    begin, seen, is_curve = Fold.__init__, [], [False]
 
     def curve(entries, books, config, fit, choices=None):
         is_curve[0] = True
@@ -163,7 +164,7 @@ def test_nothing_of_the_model_of_the_cold_start_curve_has_seen_the_readers_that_
             seen.append(set(entries.users.tolist()))
         begin(self, entries, *arguments)
 
-    monkeypatch.setattr(fitting._Fold, "__init__", recorded)  # validation and the reranker learn from folds alone
+    monkeypatch.setattr(Fold, "__init__", recorded)  # validation and the reranker learn from folds alone
     monkeypatch.setattr(pipeline, "cold_start", curve)
     monkeypatch.setattr(pipeline, "cold_books", lambda *_: {})
     trained = fit(built, books, TINY)

@@ -9,7 +9,7 @@ from bookrec.shelf import Shelf
 from tests.trainer.small_ratings import clusters
 from tests.trainer.tiny import TINY
 from trainer.data import dataset
-from trainer.model import fit as fitting
+from trainer.model import reranker
 from trainer.model.fit import fit
 from trainer.serving import tflite
 from trainer.serving.batch.scoring import Scorer
@@ -55,7 +55,7 @@ def fitted():
             entries = dataset.build(dataset.clean(rows)[0], books)
             entries = replace(entries, stars=change(entries.stars))
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(fitting.reranker, "choose", lambda examples, networks: (EPOCHS, np.inf, {}))
+                patch.setattr(reranker, "choose", lambda examples, networks: (EPOCHS, np.inf, {}))
                 config = replace(TINY, embedding_dims=(("catalogue", 16),))
                 models[change] = entries, fit(entries, books, config).serving
         return models[change]

@@ -159,7 +159,8 @@ def test_the_folds_keep_the_weights_of_the_local_ridge_and_not_its_systems(monke
         assert not [ridge for ridge in made if ridge() is not None]
         return learn(*arguments, **named)
 
-    monkeypatch.setattr("trainer.model.fit.LocalRidge", Watched)
+    monkeypatch.setattr("trainer.model.assembly.LocalRidge", Watched)
+    monkeypatch.setattr("trainer.model.fold.learn", watch)
     monkeypatch.setattr("trainer.model.fit.learn", watch)
     ratings, books = clusters(readers=25, books=30, per_reader=8)
     fit(dataset.build(dataset.clean(ratings)[0], books), books, replace(TINY, folds=2, reranker_epochs=(0,)))

@@ -8,7 +8,9 @@ import pytest
 
 from tests.trainer.model.test_reranker import examples
 from trainer.config import DEFAULTS
-from trainer.model import distributed, fit, reranker
+from trainer.model import choosing, distributed, reranker
+from trainer.model.choices import Choices
+from trainer.model.pool import Blend
 
 
 class Cluster:
@@ -58,10 +60,10 @@ def fold(batch, catalogue):
 @pytest.mark.parametrize("of_worker", [(0.41, 0.41000001), (float("nan"), 0.5), (0.0, 1.0)])
 def test_a_worker_trains_what_the_chief_has_chosen(cluster, of_worker):
     config = replace(DEFAULTS, shares=(0.25, 0.5), popularity_weights=(0.1, 0.2))
-    start = fit.Choices(1.0, 10, "batch", 1, fit.Blend(0, 0))
+    start = Choices(1.0, 10, "batch", 1, Blend(0, 0))
 
     def choose(*figures):
-        return lambda: fit._choose_blend([fold(*figures)], start, config)
+        return lambda: choosing.choose_blend([fold(*figures)], start, config)
 
     chief, worker = cluster.run(choose(0.41000001, 0.41), choose(*of_worker))
     assert (chief.negatives, chief.epochs) == ("batch", 7)
