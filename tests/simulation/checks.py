@@ -150,7 +150,8 @@ def _check_similar_books(world, archive, live):
 def _is_right(world, node, shelf, model, catalogue):
     """Return whether a list is the one that the model makes; with exploration, on the date of the list.
 
-    A list is written some time after it was made: up to two dates later, if that takes long. With fatigue, it may be
+    A list is written some time after it was made: up to two dates later, if that takes long; or a date earlier, if the
+    instance's clock is ahead. With fatigue, it may be
     the list of what the reader was shown by any time: a showing replaces no list.
     """
     half_life = world.platform.fatigue_half_life
@@ -159,7 +160,7 @@ def _is_right(world, node, shelf, model, catalogue):
     if model is None or not Exploration(world.platform.exploration).is_for(shelf.user_id):
         return node["listId"] in {one.list_id for one in made}
     written = day_of(node["generatedAt"])
-    days = range(written - 2, written + 1)
+    days = range(written - 2, written + 2)
     found = (explored(one, model.rare, day, catalogue, lambda _: 0.0).list_id for day in days for one in made)
     return node["listId"] in set(found)
 

@@ -865,6 +865,36 @@ def test_a_run_that_died_right_after_its_publish_published(world):
     assert world.database.lease().failures == 0
 
 
+def test_a_run_that_was_silent_when_it_switched_published(world):
+    fence = start_run(world)
+    world.clock.now += 600_000
+    world.backend.reconcile(rests=False)
+    assert world.database.status(f"training/runs/{fence}/outcome") == "died"
+    world.publish(f"v2-{fence}", fence)  # it goes on, and cannot record that it has published
+    world.backend.reconcile(rests=False)
+    training = world.database.status("training")
+    record = training["runs"][str(fence)]
+    assert record == {**record, "outcome": "published", "fence": fence}
+    assert "reason" not in record
+    assert (training["run"]["outcome"], training["outcomes"]["published"]) == ("published", 1)
+    assert not training["outcomes"].get("died")
+    lease = world.database.lease()
+    assert (lease.outcome, lease.failures) == ("published", 0)
+    world.backend.reconcile(rests=False)
+    assert world.database.status("training/outcomes/published") == 1
+
+
+def test_a_run_that_published_while_silent_is_corrected_after_the_next_one_has_begun(world):
+    fence = start_run(world)
+    world.clock.now += 600_000
+    world.backend.reconcile(rests=False)
+    world.publish(f"v2-{fence}", fence)
+    held = world.database.change_lease(lambda held: leases.acquire(held, "run", world.clock.now, 1_000, 1_000))
+    world.backend.reconcile(rests=False)
+    assert world.database.status(f"training/runs/{fence}/outcome") == "published"
+    assert world.database.lease() == held
+
+
 def test_after_several_failures_retraining_is_parked_and_an_operator_releases_it(world):
     start_run(world)
     for _ in range(POLICY.attempts):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 
 from backend import logs
 from backend.ports import TIMESTAMP, Clock, Database, TaskQueue, TrainerJobs, increment
@@ -131,23 +132,25 @@ class RetrainHandler:
     def note(self) -> int:
         """Update the run's record and the parked state from the lease; return the number of corrections.
 
-        The lease is authoritative. The trainer writes the run's record, and can die before it does.
+        The lease is authoritative, but for a run that was silent when it switched: it published, although its lease was
+        freed as that of a dead one. The trainer writes the run's record, and can die before it does.
         """
-        lease, training = self._database.lease(), children(self._database.status("training"))
-        changes: dict[str, object] = {}
-        run = dict(children(training.get("run")))
-        ended = self._ended(run, lease) if run.get("outcome") == RUNNING else None
+        published = self._published()
+        lease, training = self._forgiven(published), children(self._database.status("training"))
+        run, runs = dict(children(training.get("run"))), children(training.get("runs"))
+        oldest = sorted(runs, key=paths.key_order)[:-KEPT_RUNS]
+        changes: dict[str, object] = {f"{RUNS}/{fence}": None for fence in oldest}
+        changes |= _corrected({fence: runs[fence] for fence in runs.keys() - oldest}, published)
+        ended = _ended(run, lease, published)
         if ended:
             run |= {"outcome": ended, "reason": REASONS.get(ended)}
-            changes = {f"{RUN}/outcome": run["outcome"], f"{RUN}/reason": run["reason"]}
-            if run["fence"] == lease.fence or str(run["fence"]) not in children(training.get("runs")):
+            changes |= {f"{RUN}/outcome": run["outcome"], f"{RUN}/reason": run["reason"]}
+            if str(run["fence"]) not in runs:
                 changes |= run_record(run.get("runId"), int(run["fence"]), ended)
         is_parked = self._policy.is_parked(lease)
         if is_parked != (training.get("parked") is not None):
             node = {"at": TIMESTAMP, "failures": lease.failures, "outcome": lease.outcome}
             changes[PARKED] = node if is_parked else None
-        runs = sorted(children(training.get("runs")), key=paths.key_order)
-        changes |= {f"{RUNS}/{fence}": None for fence in runs[:-KEPT_RUNS]}
         if changes:
             self._database.update(changes)
         self._raise_alarms(lease, run, is_parked)
@@ -190,21 +193,49 @@ class RetrainHandler:
     def _has_pending(self) -> bool:
         return any(database.has_pending() for database in (self._database, *self._others))
 
-    def _ended(self, run: Mapping[str, object], lease: Lease) -> str | None:
-        """Return how the run has ended that is on record as running; None if it has not.
-
-        If a rollback has taken the lease since, the run never released it. A version that the pointer keeps was live:
-        it is named after its run's fence.
-        """
-        fence = run.get("fence")
-        if fence == lease.fence:
-            return (lease.outcome or "died") if lease.holder is None else None
-        if not isinstance(fence, int) or fence > lease.fence:
-            return None
+    def _published(self) -> set[str]:
+        """Return the fences of the runs whose versions the pointer keeps: a version is named after its run's fence."""
         pointer = usable_pointer(self._database.pointer())
-        return "published" if pointer and any(name.endswith(f"-{fence}") for name in pointer.kept) else "died"
+        return {name.rpartition("-")[2] for name in pointer.kept} if pointer else set()
+
+    def _forgiven(self, published: Container[str]) -> Lease:
+        """Return the lease, on which a run that published does not count as a failed one."""
+
+        def forgiven(held: Lease) -> Lease | None:
+            is_wrong = held.failures > 0 and held.holder is None and str(held.fence) in published
+            return leases.published(held) if is_wrong else None
+
+        lease = self._database.lease()
+        return (self._database.change_lease(forgiven) if forgiven(lease) else None) or lease
 
     def _live_fence(self) -> int:
         """Return the live model's fencing number, or 0 if no model is live."""
         pointer = usable_pointer(self._database.pointer())
         return pointer.fence if pointer else 0
+
+
+def _ended(run: Mapping[str, object], lease: Lease, published: Container[str]) -> str | None:
+    """Return how the last run has ended, if its record does not say so.
+
+    If a rollback has taken the lease since, the run never released it.
+    """
+    fence, outcome = run.get("fence"), run.get("outcome")
+    if not isinstance(fence, int) or fence > lease.fence or (fence == lease.fence and lease.holder is not None):
+        return None
+    if str(fence) in published:
+        return "published" if outcome != "published" else None
+    if outcome != RUNNING:
+        return None
+    return (lease.outcome or "died") if fence == lease.fence else "died"
+
+
+def _corrected(runs: Mapping[str, object], published: Container[str]) -> dict[str, object]:
+    """Return what corrects the records and the count of runs that are said to have ended otherwise, by path."""
+    changes: dict[str, object] = {}
+    moved = Counter[str]()
+    for fence, record in runs.items():
+        outcome = children(record).get("outcome")
+        if fence in published and outcome != "published":
+            changes |= {f"{RUNS}/{fence}/outcome": "published", f"{RUNS}/{fence}/reason": None}
+            moved.update({str(outcome): -1, "published": 1})
+    return changes | {f"{OUTCOMES}/{outcome}": increment(by) for outcome, by in moved.items()}

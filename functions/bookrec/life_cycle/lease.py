@@ -140,6 +140,11 @@ def forgive(lease: Lease) -> Lease:
     return replace(lease, failures=0, failed_at=0)
 
 
+def published(lease: Lease) -> Lease:
+    """Return the free lease of a run that published after all: it was silent for so long that it counted as dead."""
+    return replace(forgive(lease), outcome="published")
+
+
 def _freed(lease: Lease) -> Lease:
     return replace(lease, holder=None, expires_at=0, ends_by=0)
 
