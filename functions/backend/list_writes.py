@@ -137,7 +137,7 @@ def writes_for(
             ago did not know of the running experiment.
     """
     if reader.is_gone:
-        return _purge(shelf, keys, reader, again)
+        return _purge(shelf, keys, reader, basis, changes, again)
     if not keys and _is_nobody(reader, replaced):
         return _forget(shelf, reader, basis, changes, again)
     values: dict[str, object] = {}
@@ -215,9 +215,12 @@ def _changed(shelf: Shelf, reader: Reader, live: Live | None) -> Sequence[str]:
     is_known = reader.digest is not None or reader.mark is not None
     if not is_known and all(0 <= push_time(entry.key) < snapshot_at for entry in shelf.entries):
         return ()
-    if not shelf.entries:
-        return (hashlib.sha256(shelf.user_id.encode()).hexdigest()[:20],)
-    return (shelf.entries[-1].key,)
+    return (_last_key(shelf),)
+
+
+def _last_key(shelf: Shelf) -> str:
+    """Return the key of the shelf's last entry, or a hash of the reader's id if there is none."""
+    return shelf.entries[-1].key if shelf.entries else hashlib.sha256(shelf.user_id.encode()).hexdigest()[:20]
 
 
 def _marks(shelf: Shelf, reader: Reader, changes: Iterable[str]) -> dict[str, object]:
@@ -263,19 +266,23 @@ def _traces_of(user_id: str) -> dict[str, object]:
     return dict.fromkeys([*(f"{node}/{user_id}" for node in TRACES), *_ours(user_id)])
 
 
-def _purge(shelf: Shelf, keys: Sequence[str], reader: Reader, again: bool) -> dict[str, object]:
-    """Return what removes the traces of a reader who left.
+def _purge(
+    shelf: Shelf, keys: Sequence[str], reader: Reader, basis: Basis, changes: Sequence[str] | None, again: bool
+) -> dict[str, object]:
+    """Return what removes the traces of a reader who left, and the marks that training needs of the departure.
 
     Removing the entries is up to the app. As long as there are any, the reader stays marked as gone, so that no model
     is trained on them. If the shelf has changed since the mark was written, it is written again: newer entries may have
-    been trained on.
+    been trained on. If only bad entries are left, there may have been others, and once the reader is marked as gone,
+    no event tells of them.
     """
     if reader.mark == GONE and keys and not (reader.has_traces or again):
         return {}
     values = _traces_of(shelf.user_id) | dict.fromkeys(f"{paths.REJECTED}/{key}" for key in keys)
     values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
-    if shelf.entries and (reader.mark != GONE or again):
-        values[f"{paths.CHANGES}/{shelf.entries[-1].key}"] = {"at": TIMESTAMP}
+    if reader.mark != GONE or again:
+        changed = (_last_key(shelf),) if keys else changes or _changed(shelf, reader, basis.in_use.live)
+        values |= {f"{paths.CHANGES}/{key}": {"at": TIMESTAMP} for key in changed}
     return values
 
 

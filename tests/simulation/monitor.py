@@ -19,6 +19,8 @@ from tests.simulation.platform import score_of
 LOST_ARGUMENTS = "the arguments of an operator got lost"
 """The name of a process that must not change anything."""
 
+CLEARED = ("Recommender", "status", "training", "cleared", "changes")
+
 
 class Monitor:
     """Watches every change. Numbers are those of the invariants.
@@ -47,6 +49,11 @@ class Monitor:
     def judged(self, snapshot_at, rows):
         """Record that a model has a verdict: the entries of its snapshot count as trained on."""
         self._rows = (snapshot_at, rows)
+
+    def _is_trained_on(self):
+        """Take the entries of the last verdict for trained on."""
+        if self._rows[0] >= self.last_judged[0]:
+            self.last_judged = self._rows
 
     def refused(self, version):
         """Record that the gate refuses the model, whatever becomes of its run."""
@@ -85,6 +92,8 @@ class Monitor:
                 self._pointer_changed(write.before(path[:2]), write.after(path[:2]))
             elif path[:3] == ("Recommender", "status", "fanout"):
                 self._fan_out_changed(children(write.after(path[:3])))
+            elif path == CLEARED and write.after(path) == self._rows[0]:
+                self._is_trained_on()  # whatever becomes of the run, the marks of these entries go
             elif path == ("Recommender", "lease"):
                 self._lease_changed(read_lease(write.before(path)), read_lease(write.after(path)))
             elif path[0] == paths.USERS and path[2:] == (LIST,):
@@ -154,8 +163,8 @@ class Monitor:
                 3, f"{before.holder} ended, and counts as a training run: {outcome(before)}, {outcome(after)}"
             )
         is_judged = before.fence in (self.published if after.outcome == "published" else self._refused)
-        if after.outcome in ("published", "refused") and is_judged and self._rows[0] >= self.last_judged[0]:
-            self.last_judged = self._rows
+        if after.outcome in ("published", "refused") and is_judged:
+            self._is_trained_on()
 
     def _fan_out_changed(self, state):
         publication = state.get("publication")

@@ -255,9 +255,9 @@ MUTANTS = [
         "        if live is None or live.fence != pointer.fence:\n            raise\n        return live\n",
     ),
     Mutant(
-        "takes a run that published and died for one that died, once a rollback follows", RETRAINING,
-        '        return "published" if pointer and any(name.endswith(f"-{fence}") for name in pointer.kept) else "died"\n',
-        '        return "died"\n',
+        "leaves a run on record as dead that has published", RETRAINING,
+        '        return {name.rpartition("-")[2] for name in pointer.kept} if pointer else set()\n',
+        "        return set()\n",
     ),
     Mutant(
         "takes a run that died right after its publish for a failed one", RETRAINING,

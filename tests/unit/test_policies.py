@@ -63,7 +63,15 @@ def test_a_rollback_that_was_killed_before_or_after_its_switch_changes_no_failur
 @pytest.mark.parametrize(("outcome", "failures"), [("failed", 3), ("published", 0), ("refused", 0), (None, 2)])
 def test_failures_count_until_a_run_has_a_verdict(outcome, failures):
     held = Lease("run-4", 4, 10, 100, failures=2)
-    assert leases.release(held, "run-4", 4, outcome, 5).failures == failures
+    released = leases.release(held, "run-4", 4, outcome, 5)
+    assert (released.outcome, released.failures) == (outcome, failures)
+
+
+def test_a_run_that_was_interrupted_has_not_ended_as_the_one_before():
+    held = Lease("run-4", 4, 10, 100, "published")
+    assert leases.release(held, "run-4", 4, None, 5).outcome is None
+    assert leases.give_back(held, "run-4", 4) == Lease(None, 4, 0, 0, "published")
+    assert leases.give_back(held, "run-4", 3) is None
 
 
 def test_retries_wait_twice_as_long_each_time_up_to_a_limit_and_then_are_parked_until_released():

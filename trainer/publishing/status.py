@@ -251,7 +251,8 @@ def _notes(facts: Mapping[str, Any], lease: leases.Lease, now_ms: int) -> list[F
     findings = []
     run = facts["run"] or {}
     if lease.failures and not facts["parked"]:
-        why = f"the last training run ended as {lease.outcome}: {run.get('reason') or 'no reason was recorded'}"
+        outcome, reason = lease.outcome or "interrupted", run.get("reason") or "no reason was recorded"
+        why = f"the last training run ended as {outcome}: {reason}"
         findings.append(Finding("run-failed", why, "the next one starts by itself", is_urgent=False))
     for instance in facts["instances"]:
         fanout, failed = instance["fanout"] or {}, instance["reconcile"]["failed"]

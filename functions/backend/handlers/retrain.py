@@ -175,7 +175,7 @@ class RetrainHandler:
             return "busy"
         holder = lease.holder
         if not is_due and not self._has_pending():  # another run has ended since the decision
-            self._database.change_lease(lambda held: leases.release(held, holder, lease.fence, None, now))
+            self._database.change_lease(lambda held: leases.give_back(held, holder, lease.fence))
             return "waiting"
         try:
             self._jobs.start(holder, lease.fence)

@@ -112,11 +112,19 @@ def release(lease: Lease, holder: str, fence: int, outcome: Outcome | None, now:
     """Return the lease freed, with its fence, or None if this run no longer holds it.
 
     Args:
-        outcome: None counts neither as success nor as failure. A lease that is not for training has no outcome.
+        outcome: None counts neither as success nor as failure. A lease that is not for training has no outcome: that
+            of the last run stays.
     """
     if not lease.is_held_by(holder, fence):
         return None
-    return _ended(lease, outcome, now) if outcome and lease.is_for_training else _freed(lease)
+    if not lease.is_for_training:
+        return _freed(lease)
+    return _ended(lease, outcome, now) if outcome else replace(_freed(lease), outcome=None)
+
+
+def give_back(lease: Lease, holder: str, fence: int) -> Lease | None:
+    """Return the lease freed without a run, so how the last one ended stays; None if this run no longer holds it."""
+    return _freed(lease) if lease.is_held_by(holder, fence) else None
 
 
 def free_expired(lease: Lease, now: int, live_fence: int) -> Lease | None:

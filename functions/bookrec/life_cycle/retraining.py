@@ -98,7 +98,7 @@ def decide(policy: Policy, pending: Pending, lease: Lease, now: int, model_is_li
     if policy.is_parked(lease):
         return Decision(False, f"parked after {lease.failures} failures in a row")
     if now < policy.retry_at(lease):
-        return Decision(False, f"the last run {lease.outcome}, the next one waits")
+        return Decision(False, f"the last run {lease.outcome or 'was interrupted'}, the next one waits")
     if now >= pending.oldest_at + policy.maximum_age_ms:
         return Decision(True, "the oldest change has reached the maximum age")
     if model_is_live and pending.changes < policy.minimum_changes:
