@@ -235,7 +235,7 @@ MUTANTS = [
     ),
     Mutant(
         "counts a killed rollback as a failed run", LEASE,
-        "    if not lease.is_for_training:\n        return _freed(lease)\n", "",
+        "    if not lease.is_for_training:\n        return _freed(lease)\n    died: Outcome", "    died: Outcome",
     ),
     Mutant(
         "takes another fan-out's mark for its own", "functions/backend/handlers/model_published.py",
@@ -253,11 +253,6 @@ MUTANTS = [
         "    except Exception as problem:\n        if type(problem).__name__ == 'LeaseLost':\n            raise\n"
         "        live = usable_pointer(database.pointer())\n"
         "        if live is None or live.fence != pointer.fence:\n            raise\n        return live\n",
-    ),
-    Mutant(
-        "leaves a run on record as dead that has published", RETRAINING,
-        '        return {name.rpartition("-")[2] for name in pointer.kept} if pointer else set()\n',
-        "        return set()\n",
     ),
     Mutant(
         "takes a run that died right after its publish for a failed one", RETRAINING,

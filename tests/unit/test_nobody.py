@@ -34,6 +34,26 @@ def assert_nothing_is_left(world):
         assert "u" not in (world.database.get(node) or {}), node
 
 
+BAD = {**SHELVED, "myRate": 7}
+
+
+@pytest.mark.parametrize("is_told_by_an_event", [True, False])
+def test_a_reader_who_leaves_with_a_bad_entry_alone_is_trained_on_no_more(world, is_told_by_an_event):
+    world.database.update({paths.CHANGES: None, f"{paths.USER_BOOK}/k2": BAD})
+    leave(world, deliver=is_told_by_an_event)  # the book that a model knows goes with the list
+    if not is_told_by_an_event:
+        world.backend.entry_written(EntryWritten("e", "k2", None, BAD, "u"))
+    assert world.database.get(f"{paths.READERS}/u") == "gone"
+    assert world.database.get(paths.CHANGES)
+
+
+def test_a_reader_who_leaves_with_one_book_is_trained_on_no_more(world):
+    world.database.update({paths.CHANGES: None})
+    leave(world)
+    assert_nothing_is_left(world)
+    assert list(world.database.get(paths.CHANGES)) == ["k1"]
+
+
 def test_late_events_of_a_reader_who_left_make_no_list(world):
     leave(world)
     for _ in range(2):
