@@ -19,7 +19,7 @@ from tests.trainer.small_ratings import clusters
 from trainer.config import DEFAULTS
 from trainer.data import dataset
 from trainer.model import catalogue
-from trainer.model.choices import Choices
+from trainer.model.assembly import Choices
 from trainer.model.fit import refit
 from trainer.model.pool import Blend
 from trainer.publishing import versions

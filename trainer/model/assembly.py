@@ -1,23 +1,65 @@
-"""From fitted candidates and what was chosen to the served model."""
+"""From fitted candidates, and what validation chose, to the served model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from trainer.config import Config
+from trainer.config import Config, Negatives
 from trainer.data.dataset import Ratings
 from trainer.data.features import Facts
-from trainer.model.choices import Choices
 from trainer.model.local_ridge import LocalRidge, observations
+from trainer.model.pool import Blend
 from trainer.model.train_loop import Learned
 from trainer.serving.biases import fit_biases
-from trainer.serving.item_item import ServingModel, Table, popularity, rare, weights_of_vectors
+from trainer.serving.item_item import Reranker, ServingModel, Table, popularity, rare, weights_of_vectors
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What validation chose; with the configuration and the entries, it determines the model.
+
+    Attributes:
+        regularisation: λ of the local ridge.
+        ridge_neighbours: k of the local ridge.
+        negatives: of the retrieval task.
+        epochs: of the multi-task model.
+        blend: of the learned model's table, the first, and the local ridge's.
+        scale: factor that makes the blend the logarithm of a book's odds, to which the reranker adds.
+        unrated_seen: mean number of unrated books in the folds; if a catalogue has more, their scores are lower.
+        item_shrinkage, user_shrinkage: of the biases, in ratings.
+        interaction: in the predicted rating.
+        reranker: the reranker, trained on the held-out entries; None where the blend's order was no worse.
+        diversity: the strength with which near-duplicates move down in a list.
+        figures: the validation figures behind it.
+    """
+
+    regularisation: float
+    ridge_neighbours: int
+    negatives: Negatives
+    epochs: int
+    blend: Blend
+    scale: float = 1.0
+    unrated_seen: float = 0.0
+    item_shrinkage: float = 5.0
+    user_shrinkage: float = 5.0
+    interaction: float = 0.0
+    reranker: Reranker | None = None
+    diversity: float = 0.0
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form, without the network's weights."""
+        left_out = ("blend", "reranker", "figures")
+        chosen = {name: getattr(self, name) for name in self.__slots__ if name not in left_out}
+        return {**chosen, **asdict(self.blend), **self.figures}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from trainer.config import Config
 from trainer.metrics import rmse
 from trainer.model import distributed, diversity, reranker
-from trainer.model.choices import Choices
+from trainer.model.assembly import Choices
 from trainer.model.fold import Fold
 from trainer.model.pool import Blend, Pool
 from trainer.serving.biases import fit_biases

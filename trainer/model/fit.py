@@ -15,8 +15,8 @@ import pandas as pd
 from trainer.config import LOSS_WEIGHTS, Config
 from trainer.data.dataset import Ratings, sample_readers
 from trainer.model import assembly, reranker
+from trainer.model.assembly import Choices
 from trainer.model.catalogue import Catalogue
-from trainer.model.choices import Choices
 from trainer.model.choosing import (
     choose_biases,
     choose_blend,

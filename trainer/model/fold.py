@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from trainer.config import Config, Negatives
 from trainer.data.dataset import Ratings, holdout
 from trainer.model import assembly
+from trainer.model.assembly import Choices
 from trainer.model.catalogue import Catalogue
-from trainer.model.choices import Choices
 from trainer.model.pool import Pool, pool_of
 from trainer.model.train_loop import learn
 from trainer.model.validation import Validation

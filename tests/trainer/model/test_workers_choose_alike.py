@@ -9,7 +9,7 @@ import pytest
 from tests.trainer.model.test_reranker import examples
 from trainer.config import DEFAULTS
 from trainer.model import choosing, distributed, reranker
-from trainer.model.choices import Choices
+from trainer.model.assembly import Choices
 from trainer.model.pool import Blend
 
 
