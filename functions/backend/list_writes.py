@@ -228,10 +228,15 @@ def _marks(shelf: Shelf, reader: Reader, changes: Iterable[str]) -> dict[str, ob
 
     A change of dismissals makes only the latter: it asks for no retraining.
     """
-    marks: dict[str, object] = {f"{paths.CHANGES}/{key}": {"at": TIMESTAMP} for key in changes}
+    marks = _change_marks(changes)
     has_dismissals = bool(shelf.dismissed) or reader.digest != reader.entries_digest
     is_dirty = bool(marks) or (has_dismissals and reader.digest != shelf.digest)
     return marks | {f"{paths.DIRTY}/{shelf.user_id}": {"at": TIMESTAMP}} if is_dirty else {}
+
+
+def _change_marks(keys: Iterable[str]) -> dict[str, object]:
+    """Return the marks that entries have changed, by path."""
+    return {f"{paths.CHANGES}/{key}": {"at": TIMESTAMP} for key in keys}
 
 
 def _is_nobody(reader: Reader, replaced: Replaced | None) -> bool:
@@ -282,7 +287,7 @@ def _purge(
     values[f"{paths.READERS}/{shelf.user_id}"] = GONE if keys else None
     if reader.mark != GONE or again:
         changed = (_last_key(shelf),) if keys else changes or _changed(shelf, reader, basis.in_use.live)
-        values |= {f"{paths.CHANGES}/{key}": {"at": TIMESTAMP} for key in changed}
+        values |= _change_marks(changed)
     return values
 
 
