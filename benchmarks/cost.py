@@ -255,6 +255,7 @@ def _sweep(ready: Stage, backends: Sequence[Any], seed: int, entries: int) -> Ro
     if repaired:
         raise RuntimeError(f"the sweep was not a quiet one: {repaired}")
     cost = {name: round(sum(run[name] for run in runs), 3) for name in ("requests", "bytes", "seconds")}
+    resting.reconcile()  # a new instance reads the catalogue
     idle = cost_of(ready.database, resting.reconcile)
     sweeps_a_day = 86_400 / REST_S if idle["bytes"] < cost["bytes"] / 2 else RUNS_A_DAY / len(runs)
     day = sweeps_a_day * cost["bytes"] + max(RUNS_A_DAY - sweeps_a_day * len(runs), 0) * idle["bytes"]

@@ -36,8 +36,9 @@ from trainer.model.fit import fit
 FOLDER = OUT / "quality"
 
 NOTEBOOK = "notebook"
-NOTEBOOK_EPOCHS_LARGE = 10
-"""Instead of 100 on the large split: an epoch takes a minute even without metrics, and overfitting starts at once."""
+NOTEBOOK_LARGE, NOTEBOOK_EPOCHS_LARGE = 20_000, 10
+"""With so many entries it runs so many epochs instead of 100: one takes a minute even without metrics, and overfitting
+starts at once."""
 
 COLD = "cold_books_of_all"
 
@@ -182,7 +183,7 @@ def _notebook(ratings: dataset.Ratings, held_out: pd.DataFrame, seed: int) -> di
     """Return the figures of the notebook's joint model by epoch, on the training and the test data."""
     from benchmarks import notebook_model
 
-    epochs = notebook_model.EPOCHS if len(ratings.users) < DEFAULTS.small else NOTEBOOK_EPOCHS_LARGE
+    epochs = notebook_model.EPOCHS if len(ratings.users) < NOTEBOOK_LARGE else NOTEBOOK_EPOCHS_LARGE
     rated = held_out[held_out["myRate"] > 0]
     own = ratings.stars > 0
     seen = [ratings.user_ids[user] for user in ratings.users[own]], [ratings.isbns[item] for item in ratings.items[own]]

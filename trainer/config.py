@@ -48,8 +48,8 @@ class Config:
         temperature: of the softmax over the books of a batch.
         sharpness: initial scale of a reader's scores before the softmax over the catalogue; it is learned.
         validation_fraction: of each reader's training entries; every choice is made on it.
-        small: with fewer entries, validation uses all ``folds``, since one small part says little.
-        medium: with fewer entries, but not so few, it uses two.
+        folds: greatest number of such parts: one alone says little if there are few entries.
+        fold_entries: the entries of all folds together are at most so many, so that a run's time stays bounded.
         batch_negatives_limit: with more entries, the negatives of a ``batch`` are not tried.
         regularisations: λ of the local ridge; validation chooses.
         ridge_neighbours: bounds of k, the number of books from which the local ridge predicts each one. Validation
@@ -101,9 +101,8 @@ class Config:
     temperature: float = 0.2
     sharpness: float = 20.0
     validation_fraction: float = 0.2
-    small: int = 20_000
-    medium: int = 60_000
     folds: int = 4
+    fold_entries: int = 150_000
     batch_negatives_limit: int = 50_000
     regularisations: tuple[float, ...] = (20.0, 50.0, 100.0, 200.0)
     ridge_neighbours: tuple[int, int] = (50, 120)
@@ -145,9 +144,7 @@ class Config:
 
     def fold_count(self, entries: int) -> int:
         """Return the number of folds that choices are made on with so many entries."""
-        if entries < self.small:
-            return self.folds
-        return min(self.folds, 2) if entries < self.medium else 1
+        return min(self.folds, max(1, self.fold_entries // max(entries, 1)))
 
 
 DEFAULTS = Config()

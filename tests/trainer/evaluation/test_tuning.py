@@ -67,7 +67,7 @@ def test_the_best_on_validation_is_chosen_and_every_fit_is_on_the_greater_part(d
 def test_much_data_is_one_part_and_is_tuned_on_some_of_the_readers(data, monkeypatch):
     ratings, _, _ = data
     monkeypatch.setattr(tuning, "TUNING_ENTRIES", len(ratings.users) // 2)
-    parts = Parts(ratings, replace(ASKED, small=1, medium=1))
+    parts = Parts(ratings, replace(ASKED, fold_entries=1))
     ((part, validation),) = parts.pairs
     assert parts.readers == 20
     assert len(np.unique(part.users)) == 20
