@@ -33,7 +33,7 @@ SIZES, QUICK_SIZES = (1_000, 10_000, 100_000), (1_000, 10_000)
 EACH = 100
 """Entries on each shelf of the sweeps."""
 
-FAN_OUTS, QUICK_FAN_OUTS = (1_000, 10_000), (100, 1_000)
+FAN_OUTS, QUICK_FAN_OUTS = (1_000, 10_000, 100_000), (100, 1_000)
 QUEUEING_MS = 480_000
 FAN_OUT_EACH, SHARD = 10, 100
 """Entries on each shelf of a fan-out, and readers of one of its tasks."""
