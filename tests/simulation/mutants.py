@@ -244,7 +244,7 @@ MUTANTS = [
     ),
     Mutant(
         "records a run as failed that is interrupted after its switch", RUN,
-        "    if lease.is_switching:\n", "    if False:\n",
+        "lease.published() if lease.is_switching else None", "None",
     ),
     Mutant(
         "takes its own publish for another run's, if the client has repeated it", "functions/bookrec_operations/switch.py",

@@ -520,6 +520,19 @@ def test_an_interrupted_fan_out_is_completed_by_the_reconciler_and_a_complete_on
     assert world.database.status("fanout")["done"] == [True]
 
 
+@pytest.mark.parametrize("mark", ["v0@0:0:1", "v1@1:1:1", "v1@1:0:2"])
+def test_the_mark_of_another_fan_out_that_came_late_does_not_speak_for_this_one(world, mark):
+    write(world, "k1", entry("u", "isbn004"))
+    world.tasks.fails = True
+    with pytest.raises(ConnectionError):
+        world.backend.model_published()
+    world.tasks.fails = False
+    world.database.update({f"{paths.STATUS}/fanout/queued": mark})
+    world.backend.model_published()
+    ((_, payload, _),) = (task for task in world.tasks.queued.values() if task[0] == "fanout")
+    assert payload == {"publication": "v1@1", "shard": 0, "users": ["u"]}
+
+
 def test_a_shard_whose_model_cannot_be_fetched_is_tried_again_rather_than_done_with_another(world):
     write(world, "k1", entry("u", "isbn004"))
     world.publish("v2", 2)
