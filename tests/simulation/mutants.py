@@ -238,26 +238,12 @@ MUTANTS = [
         "    if not lease.is_for_training:\n        return _freed(lease)\n    died: Outcome", "    died: Outcome",
     ),
     Mutant(
-        "takes another fan-out's mark for its own", "functions/backend/handlers/model_published.py",
-        '    return bool(state.get("queued") == _queued(*whose))\n',
-        '    return bool(state.get("queued"))\n',
-    ),
-    Mutant(
-        "records a run as failed that is interrupted after its switch", RUN,
-        "lease.published() if lease.is_switching else None", "None",
-    ),
-    Mutant(
         "takes its own publish for another run's, if the client has repeated it", "functions/bookrec_operations/switch.py",
         "    except BadModel:\n        raise\n",
         "    except BadModel:\n        raise\n"
         "    except Exception as problem:\n        if type(problem).__name__ == 'LeaseLost':\n            raise\n"
         "        live = usable_pointer(database.pointer())\n"
         "        if live is None or live.fence != pointer.fence:\n            raise\n        return live\n",
-    ),
-    Mutant(
-        "takes a run that died right after its publish for a failed one", RETRAINING,
-        "        live_fence = self._live_fence()\n        lease = self._database.change_lease(\n",
-        "        live_fence = 0\n        lease = self._database.change_lease(\n",
     ),
     Mutant(
         "ends an experiment if the arguments got lost", "functions/backend/handlers/operating.py",

@@ -149,6 +149,32 @@ def test_a_run_that_is_interrupted_after_the_switch_has_published(world, monkeyp
     assert world.database.lease() == Lease(None, 1, outcome="published")
 
 
+def test_a_run_that_cannot_tell_how_its_switch_ended_keeps_its_lease_and_records_nothing(world, monkeypatch):
+    change = world.database.change_pointer
+
+    def away_for_a_moment(name):
+        work = getattr(world.database, name)
+
+        def away(*arguments):
+            monkeypatch.setattr(world.database, name, work)
+            raise UnavailableError("the database is away")
+
+        monkeypatch.setattr(world.database, name, away)
+
+    def unanswered(changed):
+        change(changed)
+        away_for_a_moment("pointer")
+        away_for_a_moment("change_lease")
+        raise UnavailableError("the answer was lost")
+
+    monkeypatch.setattr(world.database, "change_pointer", unanswered)
+    with pytest.raises(UnavailableError):
+        world.publish()
+    assert world.live().fence == 1
+    assert world.database.lease().holder == "manual-1"
+    assert world.memory.get(f"{paths.STATUS}/training/run/outcome") == "running"
+
+
 def test_a_run_that_is_interrupted_before_the_switch_is_on_record_as_interrupted_and_counts_no_failure(world):
     with pytest.raises(KeyboardInterrupt):
         world.publish(KeyboardInterrupt())
