@@ -71,8 +71,8 @@ class Config:
         reranker_members: number of the reranker's networks, whose mean counts.
         reranker_width: hidden units of each network.
         reranker_epochs: epochs to choose from by cross-validation; 0 means no reranker.
-        reranker_reaches: sizes of shelves, in books, beyond which its corrections shrink; validation chooses.
-            A million is no limit.
+        reranker_reaches: sizes of shelves, in books, beyond which its corrections shrink; the greatest counts with
+            which whole shelves lose next to nothing. A million is no limit.
         reranker_folds: folds of that cross-validation, over readers.
         reranker_learning_rate: learning rate of the reranker's Adam.
         reranker_decay: weight decay of the reranker, per step and unit of the learning rate.
