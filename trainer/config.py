@@ -48,8 +48,8 @@ class Config:
         temperature: of the softmax over the books of a batch.
         sharpness: initial scale of a reader's scores before the softmax over the catalogue; it is learned.
         validation_fraction: of each reader's training entries; every choice is made on it.
-        folds: greatest number of such parts: one alone says little if there are few entries.
-        fold_entries: the entries of all folds together are at most so many, so that a run's time stays bounded.
+        folds: greatest number of validation parts: one alone says little if there are few entries.
+        fold_entries: more than one fold only if all have at most so many entries together: that bounds a run's time.
         batch_negatives_limit: with more entries, the negatives of a ``batch`` are not tried.
         regularisations: λ of the local ridge; validation chooses.
         ridge_neighbours: bounds of k, the number of books from which the local ridge predicts each one. Validation

@@ -32,7 +32,7 @@ MINIMUM_READERS = 20
 """Fewer readers are not enough to learn how to rank for others."""
 
 MOST_LOST = 0.005
-"""So much of NDCG@10 may whole shelves lose by what helps small ones: much less than figures differ by chance."""
+"""The share of their NDCG@10 that whole shelves may lose by what helps small ones: less than chance makes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +176,10 @@ def choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float,
     """Return the number of epochs to train, the reach, and each choice's figure, by cross-validation over readers.
 
     A choice's figure is the mean of NDCG@10 for whole shelves and for parts of them. What helps new readers must cost
-    the others next to nothing: a choice with which whole shelves lose more than ``MOST_LOST`` is not taken. Of the
-    others, the greatest reach counts: a smaller one is for data on which large shelves lose, and figures of almost the
-    same choices differ by chance. With fewer than ``MINIMUM_READERS`` readers, or no relevant candidate to learn from,
-    it returns 0 epochs and no figures. If several workers train, the chief chooses for all.
+    the others next to nothing: a choice with which whole shelves lose more than ``MOST_LOST`` is not taken. For each
+    number of epochs, the greatest other reach counts: a smaller one is for data on which large shelves lose, and
+    figures of almost the same choices differ by chance. With fewer than ``MINIMUM_READERS`` readers, or no relevant
+    candidate to learn from, it returns 0 epochs and no figures. If several workers train, the chief chooses for all.
 
     Args:
         by_fold: examples from each fold of the training entries.
@@ -216,9 +216,9 @@ def _choose(by_fold: Sequence[Examples], networks: Networks) -> tuple[int, float
     whole = np.array([np.array(values)[are_whole].mean() for values in ndcg.values()])
     figures = (whole + [np.array(v)[~are_whole].mean() for v in ndcg.values()]) / 2 if not all(is_whole) else whole
     none = options.index((0, np.inf))
-    passed = [place for place in np.flatnonzero(whole >= (1 - MOST_LOST) * whole[none]) if place != none]
-    greatest = max((options[place][1] for place in passed), default=np.inf)
-    compared = [none, *(place for place in passed if options[place][1] == greatest)]
+    passed = np.flatnonzero(whole >= (1 - MOST_LOST) * whole[none]).tolist()
+    by_epochs = {options[place][0]: place for place in sorted(passed, key=lambda place: options[place][1])}
+    compared = [none, *by_epochs.values()]
     epochs, reach = options[max(compared, key=lambda place: figures[place])]
     named = zip(options, whole.tolist(), np.asarray(figures).tolist(), strict=True)
     return epochs, reach, {f"{e} epochs, reach {r:g}": {"whole": w, "figure": f} for (e, r), w, f in named}

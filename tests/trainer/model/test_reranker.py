@@ -1,11 +1,12 @@
 """The reranker, on examples with a known answer."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from trainer.config import DEFAULTS
+from trainer.model import reranker
 from trainer.model.reranker import MINIMUM_READERS, MOST_LOST, Examples, Networks, choose, train
 
 QUERIES = 200
@@ -121,3 +122,29 @@ def test_folds_may_retrieve_different_numbers_of_candidates():
 def test_without_a_relevant_candidate_there_is_no_reranker():
     told = examples(np.random.default_rng(6))
     assert choose([replace(told, labels=np.zeros_like(told.labels))], Networks(DEFAULTS)) == (0, np.inf, {})
+
+
+@dataclass(frozen=True)
+class Stub:
+    """Networks that know the relevant candidate on a shelf of 5, and are wrong on a larger one."""
+
+    strength: float
+    reach: float = np.inf
+
+    def corrections(self, features, sizes):
+        is_best = features[:, :, 1] == features[:, :, 1].max(axis=1, keepdims=True)
+        return is_best * np.where(sizes > 5, -self.strength, self.strength)[:, None] * self.weight(sizes)[:, None]
+
+    def weight(self, sizes):
+        return np.minimum(1, self.reach / sizes)
+
+
+def test_short_training_that_suits_large_shelves_does_not_rule_out_longer_training_with_a_reach(monkeypatch):
+    told = examples(np.random.default_rng(4))
+    is_whole = np.arange(QUERIES) % 2 == 0
+    blend = np.where(is_whole[:, None], told.labels * np.float32(2), told.blend)
+    parts = replace(told, is_whole=is_whole, sizes=np.where(is_whole, 200, 5), blend=blend)
+    monkeypatch.setattr(reranker, "train", lambda *_: [(0, Stub(0)), (10, Stub(0)), (20, Stub(8)), (40, Stub(8))])
+    epochs, reach, figures = choose([parts], Networks(DEFAULTS))
+    assert (epochs, reach) == (20, 40)
+    assert figures["20 epochs, reach 1e+06"]["whole"] < 1 == figures["10 epochs, reach 1e+06"]["whole"]
