@@ -238,14 +238,6 @@ MUTANTS = [
         "    if not lease.is_for_training:\n        return _freed(lease)\n    died: Outcome", "    died: Outcome",
     ),
     Mutant(
-        "takes its own publish for another run's, if the client has repeated it", "functions/bookrec_operations/switch.py",
-        "    except BadModel:\n        raise\n",
-        "    except BadModel:\n        raise\n"
-        "    except Exception as problem:\n        if type(problem).__name__ == 'LeaseLost':\n            raise\n"
-        "        live = usable_pointer(database.pointer())\n"
-        "        if live is None or live.fence != pointer.fence:\n            raise\n        return live\n",
-    ),
-    Mutant(
         "ends an experiment if the arguments got lost", "functions/backend/handlers/operating.py",
         "        if action == END and version is None and share is None:\n",
         "        if version is None and share is None:\n",
@@ -272,11 +264,6 @@ MUTANTS = [
     Mutant(
         "does not note whose lists it is about to make", CAREFUL,
         "        self._database.update({f\"{SUSPECTS}/{self._place}\": node})\n        self._is_noted = True\n", "",
-    ),
-    Mutant(
-        "leaves a reader out for good who was there when a function died", CAREFUL,
-        "        if key in self._left_out and 0 < _number(self._left_out[key].get(\"until\")) - now < LONGEST_MS + CLOCKS_MS:\n",
-        "        if key in self._left_out:\n",
     ),
     Mutant(
         "names the reader who is left out", CAREFUL, "reader=key, times=times)", "reader=user_id, times=times)",
@@ -317,14 +304,6 @@ MUTANTS = [
     Mutant(
         "leaves the dismissals of a reader who left", WRITES,
         "for name in sorted(OURS)]\n", "for name in [\"recommendations\"]]\n",
-    ),
-    Mutant(
-        "leaves what went with the list of a reader who removed everything", "functions/backend/sweep.py",
-        "        self._remove_more_lists(stretch.left)\n", "",
-    ),
-    Mutant(
-        "reads all changes to find whether they are enough", DATABASE,
-        "marks.made_after(node, cleared, enough).values()", "marks.made_after(node, cleared, 10**6).values()",
     ),
 ]  # fmt: skip
 
