@@ -94,19 +94,6 @@ def cost_of(address: str, work: Callable[[], object]) -> Row:
     return {"requests": meter.requests, "bytes": meter.bytes, "sent": meter.sent, "seconds": round(seconds, 3)}
 
 
-class Unpaced:
-    """A clock without pauses: tasks, which run side by side in a deployment, run one after the other here."""
-
-    def __init__(self, clock: Any) -> None:
-        self._clock = clock
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._clock, name)
-
-    def sleep(self, seconds: float) -> None:
-        """Implement ``backend.ports.Clock``."""
-
-
 class Pages:
     """Queues tasks, and keeps those of similar books."""
 
@@ -168,11 +155,12 @@ def _backends(ready: Stage) -> Iterator[tuple[Any, Any, Pages]]:
     from backend.parameters import read_settings
     from bookrec_database.connection import disconnect
 
-    with mock.patch.dict(os.environ, ready.environment):
+    # Tasks run side by side in a deployment, and one after the other here: none pauses for the others' share.
+    with mock.patch.dict(os.environ, ready.environment), mock.patch("backend.adapters.system.SystemClock.sleep"):
         settings = read_settings()
         services = connect(settings)
         pages = Pages(services.tasks)
-        services = replace(services, tasks=pages, clock=Unpaced(services.clock))
+        services = replace(services, tasks=pages)
         try:
             if hasattr(settings, "sweep_rest_s"):
                 restless = replace(settings, sweep_rest_s=0)
